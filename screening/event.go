@@ -1,0 +1,60 @@
+// Package screening is the gate: it walks each frame from the camera to a verdict and names what comes out.
+package screening
+
+import (
+	"time"
+
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+)
+
+// Event is a CloudEvents 1.0 envelope in its structured JSON form.
+type Event struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"` // a ULID
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            Data      `json:"data"`
+}
+
+// Data is what one screening found. A number that was not measured is absent.
+type Data struct {
+	Outcome                policy.Outcome `json:"outcome"`
+	Reason                 string         `json:"reason"`
+	SkinCelsius            *float64       `json:"skin_celsius,omitempty"`
+	SkinUncertaintyCelsius *float64       `json:"skin_uncertainty_celsius,omitempty"` // half width of the 95 % interval
+	SkinSite               measure.Site   `json:"skin_site,omitempty"`
+	BodyCelsius            *float64       `json:"body_celsius,omitempty"`
+	OffsetCelsius          *float64       `json:"offset_celsius,omitempty"`
+	Policy                 string         `json:"policy"`
+	ThresholdCelsius       *float64       `json:"threshold_celsius,omitempty"`
+	BaselineCelsius        *float64       `json:"baseline_celsius,omitempty"`
+	Reference              Reference      `json:"reference"`
+	Face                   *Box           `json:"face,omitempty"`
+	FramesUsed             int            `json:"frames_used"`
+	FirstSeen              time.Time      `json:"first_seen"`
+	MeasurableSince        *time.Time     `json:"measurable_since,omitempty"`
+	SecondsToVerdict       *float64       `json:"seconds_to_verdict,omitempty"`
+	RescreenOf             string         `json:"rescreen_of,omitempty"` // id of the event this look repeats
+	Historical             bool           `json:"historical,omitempty"`  // published late, after an outage
+	Camera                 string         `json:"camera"`
+	Version                string         `json:"version"`
+}
+
+// Reference is the reference source as it was at the verdict.
+type Reference struct {
+	Found             bool     `json:"found"`
+	NominalCelsius    *float64 `json:"nominal_celsius,omitempty"`
+	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
+	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
+}
+
+// Box is a face in pixels of the upright picture.
+type Box struct {
+	X float64 `json:"x"`
+	Y float64 `json:"y"`
+	W float64 `json:"w"`
+	H float64 `json:"h"`
+}

@@ -1,0 +1,2 @@
+// Package track keeps who is who from frame to frame.
+package track
