@@ -1,5 +1,17 @@
 // Package policy turns a skin temperature into a verdict.
+//
+// Two questions can be asked of a reading. The offset policy adds what oral temperature is above the skin and compares
+// with a body temperature; it needs a reference source in view. The group policy compares with the people seen lately at
+// the same gate, which survives a camera that is wrong in absolute terms. Both asks both and alarms if either does.
+//
+// A Policy is not safe for concurrent use.
 package policy
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
 
 // Outcome of a screening.
 type Outcome string
@@ -10,3 +22,271 @@ const (
 	Alert        Outcome = "alert"
 	Inconclusive Outcome = "inconclusive"
 )
+
+// Kind names a rule.
+type Kind string
+
+// The kinds of policy.
+const (
+	Offset Kind = "offset"
+	Group  Kind = "group"
+	Both   Kind = "both"
+)
+
+// Reason says in a word why a verdict is what it is.
+type Reason string
+
+// The reasons. The first three go with an alert, the next three with a pass, the rest with an inconclusive look.
+const (
+	AboveThreshold         Reason = "above-threshold"
+	AboveGroup             Reason = "above-group"
+	AboveThresholdAndGroup Reason = "above-threshold-and-group"
+	BelowThreshold         Reason = "below-threshold"
+	BelowGroup             Reason = "below-group"
+	BelowThresholdAndGroup Reason = "below-threshold-and-group"
+	TooClose               Reason = "too-close"      // the alarm level lies within the uncertainty of the reading
+	ColdArrival            Reason = "cold-arrival"   // skin still cooled from outside: wait inside, then look again
+	ReferenceLost          Reason = "reference-lost" // a reference is configured, but was not valid in this look
+	GroupUnknown           Reason = "group-unknown"  // no reference, and too few people seen yet to compare with
+	NoReading              Reason = "no-reading"     // the time is over and nothing was measured
+)
+
+// The sites a reading may come from. They are spelled as package measure spells them.
+const (
+	innerCanthus = "inner-canthus"
+	forehead     = "forehead"
+	wholeFace    = "face"
+)
+
+// Estimate is what is known so far of one look at one person.
+type Estimate struct {
+	SkinCelsius float64
+	// NoiseCelsius is the standard uncertainty of SkinCelsius that more frames make smaller, SystematicCelsius the one
+	// they don't.
+	NoiseCelsius, SystematicCelsius float64
+	Site                            string
+	// NoseCelsius is the nose and cheeks, NaN where unknown. Zero counts as unknown too.
+	NoseCelsius float64
+	Frames      int           // measured frames in this look
+	Elapsed     time.Duration // since the first measurable frame
+	At          time.Time     // capture time of the latest frame
+	ReferenceOK bool          // a valid reference source corrected these frames
+}
+
+// Verdict is the answer to one look. What was not measured or does not apply is nil.
+type Verdict struct {
+	Outcome Outcome
+	Reason  Reason
+	// Policy is the rule that was applied. At a gate without a reference source this is Group whatever was asked for.
+	Policy             Kind
+	SkinCelsius        *float64
+	UncertaintyCelsius *float64 // half width of the 95 % interval of SkinCelsius
+	// BodyCelsius is SkinCelsius + OffsetCelsius, exactly, to the hundredth of a degree.
+	BodyCelsius, OffsetCelsius *float64
+	// ThresholdCelsius is the alarm level that was applied, a reading at it being an alert: on the scale of BodyCelsius
+	// where that is given, otherwise on the scale of SkinCelsius.
+	ThresholdCelsius *float64
+	BaselineCelsius  *float64 // the group's inner canthi, nil where the group was not asked
+
+	canthusCelsius float64 // the reading as an inner canthus, for Learn
+}
+
+// Policy decides and learns what is usual at one gate.
+type Policy struct {
+	config Config
+	group  group
+}
+
+// New returns a policy that has seen nobody.
+func New(config Config) (*Policy, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Policy{config: config}
+	p.Reset()
+	return p, nil
+}
+
+// Decide returns the verdict of a look, or false while more frames are wanted and there is time for them.
+//
+// The look ends early when the reading is earlySigma standard errors clear of the alarm level, and when the time limit
+// is reached in any case: then finalSigma are enough, and less is Inconclusive (see README.md for the error rates).
+func (p *Policy) Decide(e Estimate) (Verdict, bool) {
+	timeUp := e.Elapsed >= p.config.TimeLimit
+	if e.Frames == 0 || (p.config.Referenced && !e.ReferenceOK) {
+		return p.unmeasured(e), timeUp
+	}
+	v, level := p.compare(e)
+	if v.Reason == GroupUnknown {
+		return v, timeUp
+	}
+	z := earlySigma
+	if timeUp {
+		z = finalSigma
+	}
+	sure := math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)
+	if !sure {
+		v.Outcome, v.Reason = Inconclusive, TooClose
+	} else if v.Outcome == Pass && p.cold(e, v) {
+		v.Outcome, v.Reason = Inconclusive, ColdArrival
+	}
+	return v, timeUp || (sure && e.Frames >= minFrames)
+}
+
+// compare gives the verdict as if the reading were exact, and the alarm level on the scale of the skin.
+func (p *Policy) compare(e Estimate) (v Verdict, level float64) {
+	c := p.config
+	offset := c.offset(e.Site)
+	toCanthus := offset - c.OffsetCelsius
+	skin := hundredths(e.SkinCelsius)
+	half := hundredths(1.96 * math.Hypot(e.NoiseCelsius, e.SystematicCelsius))
+	v = Verdict{
+		Policy:             c.inEffect(),
+		SkinCelsius:        &skin,
+		UncertaintyCelsius: &half,
+		canthusCelsius:     hundredths(skin + toCanthus),
+	}
+	overBody, overGroup := false, false
+	level = math.Inf(1)
+	if v.Policy != Group {
+		body := hundredths(skin + offset)
+		v.BodyCelsius, v.OffsetCelsius = &body, &offset
+		level = hundredths(c.ThresholdCelsius - offset)
+		overBody = skin >= level
+	}
+	if v.Policy != Offset {
+		baseline, known := p.group.baseline(e.At)
+		if !known {
+			v.Outcome, v.Reason = Inconclusive, GroupUnknown
+			return v, level
+		}
+		baseline = hundredths(baseline)
+		v.BaselineCelsius = &baseline
+		groupLevel := hundredths(baseline + c.MarginCelsius - toCanthus)
+		overGroup = skin >= groupLevel
+		level = math.Min(level, groupLevel)
+	}
+	threshold := level
+	if v.BodyCelsius != nil {
+		threshold = hundredths(level + offset)
+	}
+	v.ThresholdCelsius = &threshold
+	v.Outcome, v.Reason = rule(v.Policy, overBody, overGroup)
+	return v, level
+}
+
+func rule(kind Kind, overBody, overGroup bool) (Outcome, Reason) {
+	switch {
+	case overBody && overGroup:
+		return Alert, AboveThresholdAndGroup
+	case overBody:
+		return Alert, AboveThreshold
+	case overGroup:
+		return Alert, AboveGroup
+	case kind == Offset:
+		return Pass, BelowThreshold
+	case kind == Group:
+		return Pass, BelowGroup
+	}
+	return Pass, BelowThresholdAndGroup
+}
+
+// doubt is the standard uncertainty that counts against a decision. Systematic uncertainty up to sharedSystematic does
+// not, because the threshold was found with instruments that have it; and none of it does in the group policy, whose
+// baseline was read through the same camera and reference.
+func (p *Policy) doubt(e Estimate, kind Kind) float64 {
+	noise := math.Max(e.NoiseCelsius, frameNoise/math.Sqrt(float64(e.Frames)))
+	if kind == Group {
+		return noise
+	}
+	excess := e.SystematicCelsius*e.SystematicCelsius - sharedSystematic*sharedSystematic
+	return math.Sqrt(noise*noise + math.Max(0, excess))
+}
+
+// cold tells a face that has not warmed up since it came in.
+func (p *Policy) cold(e Estimate, v Verdict) bool {
+	usual, known := p.group.baseline(e.At)
+	if known && v.canthusCelsius < usual-p.config.ColdBelowGroupCelsius {
+		return true
+	}
+	noseKnown := e.NoseCelsius != 0 && !math.IsNaN(e.NoseCelsius)
+	return noseKnown && e.NoseCelsius < v.canthusCelsius-p.config.ColdNoseCelsius
+}
+
+func (p *Policy) unmeasured(e Estimate) Verdict {
+	v := Verdict{Outcome: Inconclusive, Reason: NoReading, Policy: p.config.inEffect()}
+	if e.Frames > 0 {
+		v.Reason = ReferenceLost
+	}
+	return v
+}
+
+// Learn lets the group baseline follow a verdict given at a time. Only people who passed count, and those at a gate
+// without a reference who came before there was a group to compare with.
+func (p *Policy) Learn(v Verdict, at time.Time) {
+	if v.Outcome == Pass || v.Reason == GroupUnknown {
+		p.group.learn(v.canthusCelsius, at)
+	}
+}
+
+// Reset forgets everybody and goes back to the stated prior.
+func (p *Policy) Reset() {
+	p.group = newGroup(p.config)
+}
+
+// hundredths rounds to what is published, so that an event's own numbers give its verdict again.
+func hundredths(celsius float64) float64 { return math.Round(celsius*100) / 100 }
+
+func (c Config) offset(site string) float64 {
+	switch site {
+	case forehead:
+		return c.ForeheadOffsetCelsius
+	case wholeFace:
+		return c.FaceOffsetCelsius
+	}
+	return c.OffsetCelsius
+}
+
+// inEffect is the rule that can be applied: without a reference skin temperatures mean something only beside each other.
+func (c Config) inEffect() Kind {
+	if !c.Referenced {
+		return Group
+	}
+	return c.Kind
+}
+
+// Validate reports the first setting that can't be meant, by its key.
+func (c Config) Validate() error {
+	switch c.Kind {
+	case Offset, Group, Both:
+	default:
+		return fmt.Errorf("kind: %q is not offset, group or both", c.Kind)
+	}
+	for _, r := range []struct {
+		key          string
+		value        float64
+		least, most  float64
+		recommending string
+	}{
+		{"threshold_celsius", c.ThresholdCelsius, 35, 40, "37.3 and 37.5 are common"},
+		{"offset_celsius", c.OffsetCelsius, -2, 6, "`thermogate study` finds it from a site's own pairs"},
+		{"forehead_offset_celsius", c.ForeheadOffsetCelsius, -2, 6, "`thermogate study --site forehead` finds it"},
+		{"face_offset_celsius", c.FaceOffsetCelsius, -2, 6, "`thermogate study --site face` finds it"},
+		{"margin_celsius", c.MarginCelsius, 0.1, 3, "the default suits most gates"},
+		{"prior_celsius", c.PriorCelsius, 28, 43, "it is a skin temperature at the inner canthi"},
+		{"prior_people", c.PriorPeople, 1, 1000, "it weighs the prior as so many people"},
+		{"cold_below_group_celsius", c.ColdBelowGroupCelsius, 0.5, 15, "the default suits most gates"},
+		{"cold_nose_celsius", c.ColdNoseCelsius, 0.5, 20, "the default suits most gates"},
+	} {
+		if !(r.value >= r.least && r.value <= r.most) {
+			return fmt.Errorf("%s: %g is outside %g to %g; %s", r.key, r.value, r.least, r.most, r.recommending)
+		}
+	}
+	if c.Memory < time.Minute || c.Memory > 30*24*time.Hour {
+		return fmt.Errorf("memory: %v is outside 1m to 720h", c.Memory)
+	}
+	if c.TimeLimit < 200*time.Millisecond || c.TimeLimit > 5*time.Second {
+		return fmt.Errorf("time_limit: %v is outside 200ms to 5s", c.TimeLimit)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package policy
+
+import "time"
+
+// Config of a gate's policy. Temperatures of skin are those of the inner canthi unless a name says otherwise.
+type Config struct {
+	Kind Kind `yaml:"kind"`
+	// Referenced says that the gate has a reference source. Without one only the group policy can be applied, and a look
+	// needs none to be decided.
+	Referenced bool `yaml:"-"`
+	// ThresholdCelsius is the body temperature from which on the offset policy alarms.
+	ThresholdCelsius float64 `yaml:"threshold_celsius"`
+	// OffsetCelsius is oral minus inner canthus temperature as this camera sees it; the others are for looks in which
+	// the canthi are hidden.
+	OffsetCelsius         float64 `yaml:"offset_celsius"`
+	ForeheadOffsetCelsius float64 `yaml:"forehead_offset_celsius"`
+	FaceOffsetCelsius     float64 `yaml:"face_offset_celsius"`
+	// MarginCelsius above the baseline is where the group policy alarms.
+	MarginCelsius float64 `yaml:"margin_celsius"`
+	// PriorCelsius is what the group is taken to be before anybody was seen, PriorPeople how many people it counts as.
+	PriorCelsius float64 `yaml:"prior_celsius"`
+	PriorPeople  float64 `yaml:"prior_people"`
+	// Memory is the time after which a person counts half.
+	Memory time.Duration `yaml:"memory"`
+	// A face this far below the group, or with nose and cheeks this far below its own canthi, is a cold arrival.
+	ColdBelowGroupCelsius float64 `yaml:"cold_below_group_celsius"`
+	ColdNoseCelsius       float64 `yaml:"cold_nose_celsius"`
+	// TimeLimit ends a look, counted from its first measurable frame. It leaves a frame and the publishing inside the
+	// second.
+	TimeLimit time.Duration `yaml:"time_limit"`
+}
+
+// DefaultConfig holds for adults at rest indoors at 20 to 24 °C. Offsets, margin and prior are from 544 people (Wang et
+// al. 2023, PhysioNet, doi 10.13026/3bhc-9065), first round.
+func DefaultConfig() Config {
+	return Config{
+		Kind:                  Both,
+		Referenced:            true,
+		ThresholdCelsius:      37.5,
+		OffsetCelsius:         1.38,
+		ForeheadOffsetCelsius: 1.74,
+		FaceOffsetCelsius:     1.27,
+		MarginCelsius:         0.58,
+		PriorCelsius:          35.5,
+		PriorPeople:           10,
+		Memory:                4 * time.Hour,
+		ColdBelowGroupCelsius: 2,
+		ColdNoseCelsius:       6,
+		TimeLimit:             900 * time.Millisecond,
+	}
+}
+
+const (
+	// earlySigma and finalSigma are the boundary of Haybittle (1971) and Peto (1976): with three standard errors asked
+	// of every early look, the last one can be judged as if it were the only one.
+	earlySigma = 3.0
+	finalSigma = 1.96
+	// minFrames keeps one odd frame from being a verdict.
+	minFrames = 2
+	// frameNoise is the least noise a frame is believed to have: the NETD of a Lepton, 50 mK.
+	frameNoise = 0.05
+	// sharedSystematic is the systematic standard uncertainty that thresholds are found with: the laboratory accuracy of
+	// ±0.5 °C which IEC 80601-2-59 allows a screening thermograph, taken as a rectangular distribution.
+	sharedSystematic = 0.3
+)
