@@ -4,6 +4,8 @@ package camera
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -24,12 +26,16 @@ type Frame struct {
 type Info struct {
 	// Name is the camera model or, for a recording, its file name.
 	Name string
+	// Device is the name its owner gave the camera; empty where nobody said.
+	Device string
 	// FPS is the nominal rate in frames a second.
 	FPS float64
 	// Units names the scale of Frame.Counts as radiometry.ScaleOf knows it, such as "centikelvin".
 	Units string
 	// ReferenceCelsius is the true temperature of the reference source in view; nil where nobody said.
 	ReferenceCelsius *float64
+	// ReferenceKnown is true where ReferenceCelsius was set or measured by somebody, and not merely assumed.
+	ReferenceKnown bool
 	// Live is true where frames come at their own pace and time passes between them.
 	Live bool
 }
@@ -40,4 +46,45 @@ type Source interface {
 	Info() Info
 	Read(ctx context.Context, frame *Frame) error
 	Close() error
+}
+
+// Options says of a source what it can't say itself. A field that is set wins over a recording's sidecar, which wins
+// over the defaults.
+type Options struct {
+	// Orientation makes the picture upright; by default it is left as it comes.
+	Orientation Orientation
+	// FPS is the rate in frames a second of a recording without capture times (8.77 by default), or the rate asked of
+	// a V4L2 camera.
+	FPS float64
+	// Units names the scale of the counts, see Info.Units. The default is what the camera is known for, or "counts".
+	Units string
+	// EightBit lets 8-bit pictures through, for finding faces only: Info.Units is then "grey8".
+	EightBit bool
+	// Loop starts a recording over at its end; capture times and indices go on.
+	Loop bool
+}
+
+// Open opens a source of frames by its address:
+//
+//	recording.tiff, picture.png      a TIFF stack or a single picture, 16-bit
+//	folder/, folder/frame_%04d.png   a sequence of PNG files, also as a glob pattern
+//	v4l2:///dev/video0, /dev/video0  a camera on USB that delivers Y16, or a two-plane 256x192 camera
+//	gst:PIPELINE                     a GStreamer pipeline that ends in 16-bit grey
+//
+// A recording's sidecar (NAME.json beside NAME.tiff, FOLDER.json beside FOLDER) is read where there is one. Errors name
+// the file or device and say what to do.
+func Open(ctx context.Context, uri string, options Options) (Source, error) {
+	if _, err := ParseOrientation(string(options.Orientation)); err != nil {
+		return nil, fmt.Errorf("opening camera %s: %w", uri, err)
+	}
+	scheme, rest, found := strings.Cut(uri, ":")
+	switch {
+	case uri == "":
+		return nil, fmt.Errorf("no camera given: name a recording, v4l2:///dev/video0 or gst:PIPELINE")
+	case found && scheme == "simulator":
+		return nil, fmt.Errorf("opening camera %s: the simulator is no recording or device", uri)
+	case found && strings.HasPrefix(rest, "//"):
+		return nil, fmt.Errorf("opening camera %s: unknown scheme %q; use v4l2:///dev/video0, gst:PIPELINE or a file", uri, scheme)
+	}
+	return openRecording(uri, options)
 }

@@ -1,0 +1,108 @@
+package radiometry
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Scale turns sensor counts into temperatures by a table of all 65,536 counts.
+type Scale struct {
+	units    string
+	relative bool
+	table    *[1 << 16]float32 // nil for a relative scale
+}
+
+// absoluteZeroCelsius is 0 K (BIPM, SI Brochure, 9th edition, 2.3.1).
+const absoluteZeroCelsius = -273.15
+
+// kelvinPerCount of the linear scales: FLIR Lepton Engineering Datasheet, TLinear at high (0.01 K) and low (0.1 K)
+// resolution; 1/64 K is the temperature plane of the InfiRay P2 and Topdon TC001, 1/16 K of other InfiRay cores.
+func kelvinPerCount() map[string]float64 {
+	return map[string]float64{
+		"centikelvin": 0.01,
+		"decikelvin":  0.1,
+		"kelvin64":    1.0 / 64,
+		"kelvin16":    1.0 / 16,
+	}
+}
+
+// ScaleOf returns the scale of a name: centikelvin (FLIR TLinear, 0.01 K), decikelvin, kelvin64 (1/64 K), kelvin16
+// (1/16 K), and the relative scales counts and grey8, which order pixels and give no temperature.
+func ScaleOf(units string) (Scale, error) {
+	if units == "counts" || units == "grey8" {
+		return Scale{units: units, relative: true}, nil
+	}
+	known := kelvinPerCount()
+	step, ok := known[units]
+	if !ok {
+		names := []string{"counts", "grey8"}
+		for name := range known {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		return Scale{}, fmt.Errorf("unknown units %q; known are %s", units, strings.Join(names, ", "))
+	}
+	return tabulate(units, func(count float64) float64 { return count*step + absoluteZeroCelsius }), nil
+}
+
+func tabulate(units string, celsius func(count float64) float64) Scale {
+	var table [1 << 16]float32
+	for count := range table {
+		table[count] = float32(celsius(float64(count)))
+	}
+	return Scale{units: units, table: &table}
+}
+
+// Units returns the name of the scale.
+func (s Scale) Units() string { return s.units }
+
+// Relative reports whether the scale has no temperatures, see Image.Relative.
+func (s Scale) Relative() bool { return s.relative }
+
+// Convert writes the temperatures of a picture of width by height counts to into, whose memory it reuses.
+func (s Scale) Convert(counts []uint16, width, height int, into *Image) {
+	into.Width, into.Height, into.Relative = width, height, s.relative
+	if cap(into.Celsius) < len(counts) {
+		into.Celsius = make([]float32, len(counts))
+	}
+	into.Celsius = into.Celsius[:len(counts)]
+	if s.relative {
+		spread(counts, into.Celsius)
+		return
+	}
+	for i, count := range counts {
+		into.Celsius[i] = s.table[count]
+	}
+}
+
+// A picture without temperatures is spread so that its 5th to 99th percentile looks like a room with people in it:
+// what finds faces was made for that, and a hot lamp or a dead pixel does not move it.
+const (
+	lowPercentile, highPercentile = 0.05, 0.99
+	roomCelsius, skinCelsius      = 20, 35
+)
+
+func spread(counts []uint16, celsius []float32) {
+	var histogram [1 << 16]uint32
+	for _, c := range counts {
+		histogram[c]++
+	}
+	low := quantile(&histogram, len(counts), lowPercentile)
+	high := quantile(&histogram, len(counts), highPercentile)
+	perCount := float32(skinCelsius-roomCelsius) / float32(max(high-low, 1))
+	for i, c := range counts {
+		celsius[i] = roomCelsius + perCount*float32(int(c)-low)
+	}
+}
+
+// quantile returns the smallest count that at least the fraction q of all n pixels does not exceed.
+func quantile(histogram *[1 << 16]uint32, n int, q float64) int {
+	rest := int(q * float64(n))
+	for count, pixels := range histogram {
+		if rest -= int(pixels); rest < 0 {
+			return count
+		}
+	}
+	return len(histogram) - 1
+}

@@ -1,0 +1,118 @@
+package camera
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"time"
+)
+
+// sidecar is what the JSON file beside a recording says of it. Every field may be missing; others are ignored.
+type sidecar struct {
+	Width            *int        `json:"width"`  // of the pictures as they are stored
+	Height           *int        `json:"height"` // of the pictures as they are stored
+	Frames           *int        `json:"frames"`
+	FPS              *float64    `json:"fps"`
+	Units            string      `json:"units"`
+	Orientation      Orientation `json:"orientation"`
+	ReferenceCelsius *float64    `json:"reference_celsius"`
+	ReferenceKnown   bool        `json:"reference_known"`
+	Camera           string      `json:"camera"`
+	Device           string      `json:"device"`
+	Start            *time.Time  `json:"start"`
+	TimeMS           []float64   `json:"time_ms"`
+	MSSinceFFC       []*float64  `json:"ms_since_ffc"` // null where unknown
+}
+
+const (
+	maxSidecarBytes = 64 << 20
+	maxFPS          = 1000
+	maxMS           = 1e12 // 31 years: keeps times far from overflow
+)
+
+// readSidecar reads the sidecar at path. A missing file is an empty sidecar.
+func readSidecar(path string) (sidecar, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return sidecar{}, nil
+	}
+	if err == nil && info.Size() > maxSidecarBytes {
+		err = fmt.Errorf("it has %d bytes, more than any sidecar needs", info.Size())
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	var s sidecar
+	if err == nil {
+		s, err = parseSidecar(text)
+	}
+	if err != nil {
+		return sidecar{}, fmt.Errorf("reading sidecar %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func parseSidecar(text []byte) (sidecar, error) {
+	var s sidecar
+	if len(text) == 0 {
+		return s, errors.New("the file is empty; write it again, or delete it and say --fps, --units and --orientation")
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) && wrong.Field != "" {
+			return s, fmt.Errorf("%s can't be a %s", wrong.Field, wrong.Value)
+		}
+		return s, fmt.Errorf("no valid JSON object: %w", err)
+	}
+	return s, s.check()
+}
+
+func (s *sidecar) check() error {
+	for _, size := range []struct {
+		field string
+		value *int
+	}{{"width", s.Width}, {"height", s.Height}, {"frames", s.Frames}} {
+		if size.value != nil && *size.value < 1 {
+			return fmt.Errorf("%s is %d, it has to be positive", size.field, *size.value)
+		}
+	}
+	if s.FPS != nil && !(*s.FPS > 0 && *s.FPS <= maxFPS) {
+		return fmt.Errorf("fps is %v, it has to be above 0 and at most %d", *s.FPS, maxFPS)
+	}
+	if _, err := ParseOrientation(string(s.Orientation)); err != nil {
+		return fmt.Errorf("orientation: %w", err)
+	}
+	if r := s.ReferenceCelsius; r != nil && !(*r > -50 && *r < 200) {
+		return fmt.Errorf("reference_celsius is %v, no temperature of a reference source", *r)
+	}
+	return s.checkTimes()
+}
+
+func (s *sidecar) checkTimes() error {
+	for i, ms := range s.TimeMS {
+		if math.Abs(ms) > maxMS {
+			return fmt.Errorf("time_ms[%d] is %v, beyond any recording", i, ms)
+		}
+		if i > 0 && ms < s.TimeMS[i-1] {
+			return fmt.Errorf("time_ms[%d] is %v, before the frame that came earlier (%v)", i, ms, s.TimeMS[i-1])
+		}
+	}
+	for i, ms := range s.MSSinceFFC {
+		if ms != nil && !(*ms >= 0 && *ms <= maxMS) {
+			return fmt.Errorf("ms_since_ffc[%d] is %v; use null where it is unknown", i, *ms)
+		}
+	}
+	for _, list := range []struct {
+		field  string
+		length int
+	}{{"time_ms", len(s.TimeMS)}, {"ms_since_ffc", len(s.MSSinceFFC)}} {
+		if s.Frames != nil && list.length > 0 && list.length != *s.Frames {
+			return fmt.Errorf("%s has %d entries, frames is %d", list.field, list.length, *s.Frames)
+		}
+	}
+	return nil
+}
