@@ -1,2 +1,129 @@
 // Package track keeps who is who from frame to frame.
 package track
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Box is a face in pixels of the upright picture.
+type Box struct{ X, Y, W, H float64 }
+
+// Subject is one face followed through the picture.
+type Subject struct {
+	// ID is never given twice by one Tracker.
+	ID int
+	// Detection is the index of this subject's box in the last Update, -1 where it was not seen in that frame.
+	Detection int
+	// Box is where the face was last seen.
+	Box       Box
+	FirstSeen time.Time
+	LastSeen  time.Time
+	// Frames counts the frames in which the face was seen.
+	Frames int
+
+	vx, vy float64 // pixels a second, smoothed
+}
+
+// Config says when two boxes are the same person.
+type Config struct {
+	// Memory is how long a face that is not seen stays the same person. A head turned to a colleague comes back
+	// within two seconds; the next worker needs longer to step up.
+	Memory time.Duration `yaml:"memory"`
+	// Reach is how far a face may be from where it was expected, in face widths, after one frame of 100 ms.
+	Reach float64 `yaml:"reach"`
+	// Growth is the largest ratio between the widths of the same face in neighbouring sightings.
+	Growth float64 `yaml:"growth"`
+}
+
+// DefaultConfig fits a gate where people walk up to the camera.
+func DefaultConfig() Config {
+	return Config{Memory: 2 * time.Second, Reach: 0.7, Growth: 1.7}
+}
+
+// Tracker follows faces. Its zero value is not usable; call New.
+type Tracker struct {
+	config   Config
+	subjects []Subject
+	pairs    []pair
+	nextID   int
+}
+
+type pair struct {
+	cost               float64
+	subject, detection int
+}
+
+// New returns a Tracker that has seen nobody.
+func New(config Config) *Tracker { return &Tracker{config: config, nextID: 1} }
+
+// Update takes the boxes found in the frame captured at the given time and returns everybody who is in view or was
+// within the tracker's memory, oldest first. The slice is valid until the next Update.
+func (t *Tracker) Update(boxes []Box, at time.Time) []Subject {
+	t.subjects = slices.DeleteFunc(t.subjects, func(s Subject) bool { return at.Sub(s.LastSeen) > t.config.Memory })
+	for i := range t.subjects {
+		t.subjects[i].Detection = -1
+	}
+	taken := make([]bool, len(boxes))
+	for _, p := range t.rank(boxes, at) {
+		subject := &t.subjects[p.subject]
+		if subject.Detection < 0 && !taken[p.detection] {
+			taken[p.detection] = true
+			subject.see(boxes[p.detection], p.detection, at)
+		}
+	}
+	for i, box := range boxes {
+		if !taken[i] {
+			t.subjects = append(t.subjects, Subject{ID: t.nextID, Detection: i, Box: box, FirstSeen: at, LastSeen: at, Frames: 1})
+			t.nextID++
+		}
+	}
+	return t.subjects
+}
+
+// rank lists every pair of subject and box that may be the same person, best first.
+func (t *Tracker) rank(boxes []Box, at time.Time) []pair {
+	t.pairs = t.pairs[:0]
+	for i := range t.subjects {
+		for j, box := range boxes {
+			if cost, ok := t.cost(&t.subjects[i], box, at); ok {
+				t.pairs = append(t.pairs, pair{cost, i, j})
+			}
+		}
+	}
+	slices.SortFunc(t.pairs, func(a, b pair) int {
+		if a.cost < b.cost {
+			return -1
+		}
+		if a.cost > b.cost {
+			return 1
+		}
+		return a.subject - b.subject
+	})
+	return t.pairs
+}
+
+// cost is the distance in face widths between the box and where the subject was expected. What may still be the same
+// person widens with the time that passed, for people move unseen too, up to twice the reach.
+func (t *Tracker) cost(s *Subject, box Box, at time.Time) (float64, bool) {
+	gap := at.Sub(s.LastSeen).Seconds()
+	expect := math.Min(gap, 0.3) // a walk is straight for no longer
+	dx := box.X + box.W/2 - (s.Box.X + s.Box.W/2 + s.vx*expect)
+	dy := box.Y + box.H/2 - (s.Box.Y + s.Box.H/2 + s.vy*expect)
+	width := math.Max(s.Box.W, box.W)
+	growth := math.Max(s.Box.W/box.W, box.W/s.Box.W)
+	cost := math.Hypot(dx, dy)/width + 0.5*math.Log(growth)
+	reach := t.config.Reach * math.Min(2, 1+gap)
+	return cost + 0.2*gap, math.Hypot(dx, dy)/width <= reach && growth <= t.config.Growth
+}
+
+func (s *Subject) see(box Box, detection int, at time.Time) {
+	if gap := at.Sub(s.LastSeen).Seconds(); gap > 0 {
+		const smoothing = 0.5
+		s.vx += smoothing * ((box.X+box.W/2-s.Box.X-s.Box.W/2)/gap - s.vx)
+		s.vy += smoothing * ((box.Y+box.H/2-s.Box.Y-s.Box.H/2)/gap - s.vy)
+	}
+	s.Box, s.Detection, s.LastSeen = box, detection, at
+	s.Frames++
+}
