@@ -1,0 +1,156 @@
+package metrics
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+)
+
+// Health knows whether the gate is alive and whether it can screen people. All methods may be called from several
+// goroutines at once.
+type Health struct {
+	config HealthConfig
+
+	mu              sync.Mutex
+	moved           time.Time // the loop last showed a sign of life
+	frame           time.Time // a frame last went through
+	camera          screening.CameraState
+	reference       measure.Problem
+	referenceUsable time.Time
+	broker          bool
+	journal         error
+}
+
+// HealthConfig says how long a part may be silent or out of order before that counts.
+type HealthConfig struct {
+	// Hang is how long the loop may go without a frame or an attempt to reopen the camera. It has to be longer than
+	// the longest pause between two attempts.
+	Hang time.Duration
+	// Stale is how old the newest frame may be.
+	Stale time.Duration
+	// ReferenceGrace is how long the reference source may be unusable: people walk past it and shutters close.
+	ReferenceGrace time.Duration
+}
+
+// DefaultHealthConfig fits a camera of 9 frames a second that is reopened at least every half minute.
+func DefaultHealthConfig() HealthConfig {
+	return HealthConfig{Hang: time.Minute, Stale: 2 * time.Second, ReferenceGrace: 5 * time.Second}
+}
+
+// Fault is one part that keeps the gate from working.
+type Fault struct {
+	Part   string `json:"part"` // loop, camera, reference, broker or journal
+	Detail string `json:"detail"`
+}
+
+// NewHealth returns the health of a gate that is starting up.
+func NewHealth(config HealthConfig) *Health {
+	now := time.Now()
+	return &Health{config: config, moved: now, referenceUsable: now, camera: screening.CameraStarting,
+		reference: measure.ReferenceMissing}
+}
+
+// ObserveScene records that a frame went through.
+func (h *Health) ObserveScene(scene *screening.Scene) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moved = time.Now()
+	h.frame = h.moved
+	h.reference = problemOf(scene.Reference)
+	if h.reference == measure.NoProblem {
+		h.referenceUsable = h.moved
+	}
+}
+
+// SetCamera records the state of the camera. Call it at every attempt to reopen the camera, also when the state stays
+// the same: it is the sign of life while there are no frames.
+func (h *Health) SetCamera(state screening.CameraState) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moved = time.Now()
+	h.camera = state
+}
+
+// SetBroker records whether the MQTT broker is connected.
+func (h *Health) SetBroker(connected bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broker = connected
+}
+
+// SetJournal records why the journal can't be written, nil when it can.
+func (h *Health) SetJournal(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.journal = err
+}
+
+// Alive returns what is wrong with the process itself: a loop that hangs is only helped by a restart. Anything a
+// restart does not help with is left to Ready.
+func (h *Health) Alive() []Fault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if still := time.Since(h.moved); still > h.config.Hang {
+		return []Fault{{"loop", fmt.Sprintf("no frame and no attempt to reopen the camera for %s", seconds(still))}}
+	}
+	return nil
+}
+
+// Ready returns what keeps the gate from screening people and telling of it, nothing when all is well.
+func (h *Health) Ready() []Fault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var faults []Fault
+	if detail := h.cameraFault(); detail != "" {
+		faults = append(faults, Fault{"camera", detail})
+	} else if out := time.Since(h.referenceUsable); out > h.config.ReferenceGrace {
+		faults = append(faults, Fault{"reference", fmt.Sprintf("%s for %s", h.reference, seconds(out))})
+	}
+	if !h.broker {
+		faults = append(faults, Fault{"broker", "not connected; events wait in the journal"})
+	}
+	if h.journal != nil {
+		faults = append(faults, Fault{"journal", h.journal.Error()})
+	}
+	return faults
+}
+
+func (h *Health) cameraFault() string {
+	switch {
+	case h.camera != screening.CameraOK:
+		return string(h.camera)
+	case h.frame.IsZero():
+		return "no frame yet"
+	case time.Since(h.frame) > h.config.Stale:
+		return fmt.Sprintf("no frame for %s", seconds(time.Since(h.frame)))
+	}
+	return ""
+}
+
+// Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503
+// otherwise, both with the faults as JSON.
+func (h *Health) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, h.Alive()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, h.Ready()) })
+}
+
+func writeFaults(w http.ResponseWriter, faults []Fault) {
+	body := struct {
+		Status string  `json:"status"`
+		Faults []Fault `json:"faults,omitempty"`
+	}{"ok", faults}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if len(faults) > 0 {
+		body.Status = "failing"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
+}
+
+func seconds(d time.Duration) time.Duration { return d.Round(time.Second) }

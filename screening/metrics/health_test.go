@@ -1,0 +1,114 @@
+package metrics_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/metrics"
+)
+
+// started returns the health of a gate in which everything works.
+func started() *metrics.Health {
+	h := metrics.NewHealth(metrics.DefaultHealthConfig())
+	h.SetCamera(screening.CameraOK)
+	h.SetBroker(true)
+	h.ObserveScene(scene(0, referenceFound))
+	return h
+}
+
+func get(t *testing.T, h *metrics.Health, path string) (int, string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	h.Register(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+func parts(faults []metrics.Fault) []string {
+	var names []string
+	for _, fault := range faults {
+		names = append(names, fault.Part)
+	}
+	return names
+}
+
+func TestReady(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*metrics.Health)
+		want   []string
+	}{
+		{"all well", func(*metrics.Health) {}, nil},
+		{"camera stalled", func(h *metrics.Health) { h.SetCamera(screening.CameraStalled) }, []string{"camera"}},
+		{"broker away", func(h *metrics.Health) { h.SetBroker(false) }, []string{"broker"}},
+		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device")) }, []string{"journal"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h := started()
+			test.change(h)
+			if diff := cmp.Diff(test.want, parts(h.Ready())); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHealthOverTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := started()
+		expect := func(when, path string, want int, mentions string) {
+			t.Helper()
+			code, body := get(t, h, path)
+			if code != want || !strings.Contains(body, mentions) {
+				t.Errorf("%s: %s gives %d %s, want %d and a mention of %q", when, path, code, body, want, mentions)
+			}
+		}
+		expect("at work", "/healthz", http.StatusOK, `"ok"`)
+		expect("at work", "/readyz", http.StatusOK, `"ok"`)
+
+		time.Sleep(3 * time.Second)
+		expect("loop silent for 3 s", "/healthz", http.StatusOK, "")
+		expect("loop silent for 3 s", "/readyz", http.StatusServiceUnavailable, "no frame for 3s")
+
+		time.Sleep(time.Minute)
+		expect("loop hangs", "/healthz", http.StatusServiceUnavailable, "no frame and no attempt")
+
+		for range 10 {
+			h.SetCamera(screening.CameraLost)
+			time.Sleep(30 * time.Second)
+		}
+		expect("camera tried every 30 s", "/healthz", http.StatusOK, "")
+		expect("camera tried every 30 s", "/readyz", http.StatusServiceUnavailable, `{"part":"camera","detail":"lost"}`)
+
+		h.SetCamera(screening.CameraOK)
+		for range 6 {
+			h.ObserveScene(scene(0, measure.Reference{Problem: measure.ReferenceMissing}))
+			time.Sleep(time.Second)
+		}
+		expect("reference covered", "/readyz", http.StatusServiceUnavailable, "reference-missing for")
+		h.ObserveScene(scene(0, referenceFound))
+		expect("reference back", "/readyz", http.StatusOK, "")
+	})
+}
+
+func TestShortShadowOnReferenceIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := started()
+		time.Sleep(time.Second)
+		h.ObserveScene(scene(1, measure.Reference{Problem: measure.ReferenceMissing}))
+		if faults := h.Ready(); faults != nil {
+			t.Errorf("one second without the reference: %v", faults)
+		}
+	})
+}

@@ -1,0 +1,213 @@
+// Package metrics tells Prometheus and process supervisors how the gate is doing.
+package metrics
+
+import (
+	"cmp"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+)
+
+// Metrics counts what the gate does. All methods may be called from several goroutines at once.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	screenings       *prometheus.CounterVec
+	secondsToVerdict prometheus.Histogram
+	skin             prometheus.Histogram
+
+	captured, dropped, processed prometheus.Counter
+	lastFrame                    prometheus.Gauge
+	stages                       stageHistograms
+	faces                        prometheus.Gauge
+
+	camera      stateSet
+	reopened    prometheus.Counter
+	reference   stateSet
+	nominal     optionalGauge
+	measured    optionalGauge
+	correction  optionalGauge
+	uncertainty optionalGauge
+	broker      prometheus.Gauge
+	backlog     prometheus.Gauge
+	lost        prometheus.Counter
+}
+
+// reasonsOf lists the reasons that go with each outcome.
+var reasonsOf = map[policy.Outcome][]string{
+	policy.Pass:  {string(policy.BelowThreshold), string(policy.BelowGroup), string(policy.BelowThresholdAndGroup)},
+	policy.Alert: {string(policy.AboveThreshold), string(policy.AboveGroup), string(policy.AboveThresholdAndGroup)},
+	policy.Inconclusive: {
+		string(policy.TooClose), string(policy.ColdArrival), string(policy.ReferenceLost), string(policy.GroupUnknown),
+		string(policy.NoReading),
+		string(measure.ReferenceMissing), string(measure.ReferenceUnstable), string(measure.ShutterClosed),
+		string(measure.WarmingUp), string(measure.TooFar), string(measure.CutOff), string(measure.TurnedAway),
+		string(measure.Moving), string(measure.Covered), string(measure.OutOfRange), string(measure.NotRadiometric),
+	},
+}
+
+var cameraStates = []string{
+	string(screening.CameraStarting), string(screening.CameraOK), string(screening.CameraStalled), string(screening.CameraLost),
+}
+
+var referenceStates = []string{
+	"ok", string(measure.ReferenceMissing), string(measure.ReferenceUnstable), string(measure.ShutterClosed), string(measure.WarmingUp),
+	string(measure.NotRadiometric),
+}
+
+type stageHistograms struct {
+	radiometry, reference, face, track, measure, policy prometheus.Observer
+}
+
+// New returns metrics in a registry of their own. Version and camera describe the build and the device.
+func New(version, camera string) *Metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	f := factory{registry}
+	m := &Metrics{
+		registry: registry,
+		screenings: f.counterVec("screenings_total",
+			"Verdicts by outcome and by the reason given for it.", "outcome", "reason"),
+		// The budget is one second: fine steps below it, coarse ones for how badly it was missed.
+		secondsToVerdict: f.histogram("time_to_verdict_seconds",
+			"Time from the first frame in which the face was measurable to the publishing of its verdict.",
+			[]float64{.1, .2, .3, .4, .5, .6, .7, .8, .9, 1, 1.25, 1.6, 2, 3, 5, 10}),
+		// Skin at the inner canthus spreads about 0.5 °C among healthy people; the tails only need to be seen.
+		skin: f.histogram("skin_temperature_celsius",
+			"Skin temperature of the people measured, corrected with the reference source.",
+			append([]float64{28, 30, 32, 33}, prometheus.LinearBuckets(33.5, .25, 23)...)),
+		captured:  f.counter("frames_captured_total", "Frames the camera delivered, dropped ones included."),
+		dropped:   f.counter("frames_dropped_total", "Frames skipped because a newer one was already there."),
+		processed: f.counter("frames_processed_total", "Frames that went through all stages."),
+		lastFrame: f.gauge("last_frame_timestamp_seconds", "Capture time of the newest frame processed, in seconds since 1970."),
+		faces:     f.gauge("faces_in_view", "Tracked faces in the newest frame."),
+		camera:    f.stateSet("camera_state", "1 for the state the camera is in, 0 for the others.", cameraStates...),
+		reopened:  f.counter("camera_reopened_total", "Times the camera was opened again after it stalled or was lost."),
+		reference: f.stateSet("reference_state",
+			"1 for the state the reference source is in, 0 for the others; ok means that it can be measured against.", referenceStates...),
+		nominal:     f.optionalGauge("reference_nominal_celsius", "True temperature of the reference source; absent while it is not found."),
+		measured:    f.optionalGauge("reference_measured_celsius", "What the camera reads on the reference source; absent while it is not found."),
+		correction:  f.optionalGauge("reference_correction_celsius", "What is added to every temperature; absent while the reference is not usable."),
+		uncertainty: f.optionalGauge("reference_uncertainty_celsius", "Standard uncertainty of the correction; absent while the reference is not usable."),
+		broker:      f.gauge("broker_connected", "1 while the MQTT broker is connected."),
+		backlog:     f.gauge("journal_backlog_events", "Events in the journal that the broker has not confirmed."),
+		lost: f.counter("events_lost_total",
+			"Events that could not be kept in the journal. Anything above 0 needs a person."),
+	}
+	stage := f.histogramVec("stage_duration_seconds", "Time one frame spent in a stage.",
+		prometheus.ExponentialBuckets(.00025, 2, 12), "stage")
+	m.stages = stageHistograms{
+		radiometry: stage.WithLabelValues("radiometry"),
+		reference:  stage.WithLabelValues("reference"),
+		face:       stage.WithLabelValues("face"),
+		track:      stage.WithLabelValues("track"),
+		measure:    stage.WithLabelValues("measure"),
+		policy:     stage.WithLabelValues("policy"),
+	}
+	f.gaugeVec("build_info", "Always 1; the labels name the build and the camera.", "version", "goversion", "camera").
+		WithLabelValues(version, runtime.Version(), camera).Set(1)
+	m.startAtZero()
+	return m
+}
+
+// startAtZero creates the series whose labels are known, so that a rate over the first event is not lost.
+func (m *Metrics) startAtZero() {
+	for outcome, reasons := range reasonsOf {
+		for _, reason := range reasons {
+			m.screenings.WithLabelValues(string(outcome), reason)
+		}
+	}
+	m.SetCamera(screening.CameraStarting)
+	m.observeReference(measure.Reference{Problem: measure.ReferenceMissing})
+}
+
+// Handler serves the metrics in the formats Prometheus reads.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// ObserveScene counts a processed frame.
+func (m *Metrics) ObserveScene(scene *screening.Scene) {
+	m.processed.Inc()
+	m.lastFrame.Set(float64(scene.Captured.UnixMilli()) / 1000)
+	m.faces.Set(float64(len(scene.People)))
+	m.observeReference(scene.Reference)
+	stages := scene.Stages
+	observeStage(m.stages.radiometry, stages.Radiometry)
+	observeStage(m.stages.reference, stages.Reference)
+	observeStage(m.stages.face, stages.Face)
+	observeStage(m.stages.track, stages.Track)
+	observeStage(m.stages.measure, stages.Measure)
+	observeStage(m.stages.policy, stages.Policy)
+}
+
+// observeStage leaves out a stage that did not run on this frame.
+func observeStage(stage prometheus.Observer, took time.Duration) {
+	if took > 0 {
+		stage.Observe(took.Seconds())
+	}
+}
+
+func (m *Metrics) observeReference(reference measure.Reference) {
+	state := problemOf(reference)
+	m.reference.set(cmp.Or(string(state), "ok"))
+	m.nominal.set(reference.Found, reference.NominalCelsius)
+	m.measured.set(reference.Found, reference.MeasuredCelsius)
+	m.correction.set(state == measure.NoProblem, reference.CorrectionCelsius)
+	m.uncertainty.set(state == measure.NoProblem, reference.UncertaintyCelsius)
+}
+
+// problemOf is what keeps the reference source from being measured against.
+func problemOf(reference measure.Reference) measure.Problem {
+	if !reference.Found && reference.Problem == measure.NoProblem {
+		return measure.ReferenceMissing
+	}
+	return reference.Problem
+}
+
+// ObserveEvent counts a verdict.
+func (m *Metrics) ObserveEvent(event screening.Event) {
+	data := event.Data
+	m.screenings.WithLabelValues(string(data.Outcome), data.Reason).Inc()
+	if data.SecondsToVerdict != nil {
+		m.secondsToVerdict.Observe(*data.SecondsToVerdict)
+	}
+	if data.SkinCelsius != nil {
+		m.skin.Observe(*data.SkinCelsius)
+	}
+}
+
+// SetCamera records the state of the camera.
+func (m *Metrics) SetCamera(state screening.CameraState) {
+	m.camera.set(string(state))
+	if state != screening.CameraOK {
+		m.faces.Set(0)
+		m.observeReference(measure.Reference{Problem: measure.ReferenceMissing})
+	}
+}
+
+// AddCaptured counts frames the camera delivered, dropped ones included.
+func (m *Metrics) AddCaptured(frames int) { m.captured.Add(float64(frames)) }
+
+// AddDropped counts frames that were skipped for a newer one.
+func (m *Metrics) AddDropped(frames int) { m.dropped.Add(float64(frames)) }
+
+// AddReopened counts one more opening of the camera after it stalled or was lost.
+func (m *Metrics) AddReopened() { m.reopened.Inc() }
+
+// SetBroker records whether the MQTT broker is connected.
+func (m *Metrics) SetBroker(connected bool) { m.broker.Set(oneIf(connected)) }
+
+// SetBacklog records how many events of the journal the broker has not confirmed.
+func (m *Metrics) SetBacklog(events int) { m.backlog.Set(float64(events)) }
+
+// AddLost counts an event that could not be kept.
+func (m *Metrics) AddLost() { m.lost.Inc() }

@@ -1,0 +1,140 @@
+package metrics_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/metrics"
+	"thermogate/screening/policy"
+)
+
+func pointer(v float64) *float64 { return &v }
+
+func event(outcome policy.Outcome, reason string, skin, took *float64) screening.Event {
+	return screening.Event{ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Data: screening.Data{
+		Outcome: outcome, Reason: reason, SkinCelsius: skin, SecondsToVerdict: took}}
+}
+
+func scene(people int, reference measure.Reference) *screening.Scene {
+	return &screening.Scene{
+		Captured:  time.UnixMilli(1_600_000_000_500),
+		Reference: reference,
+		People:    make([]screening.Person, people),
+		Stages:    screening.StageTimes{Radiometry: time.Millisecond, Face: 6 * time.Millisecond},
+	}
+}
+
+func scrape(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	body, err := io.ReadAll(w.Result().Body)
+	if err != nil || w.Code != http.StatusOK {
+		t.Fatalf("scrape: status %d, %v", w.Code, err)
+	}
+	return string(body)
+}
+
+// values returns the samples of a scrape by series.
+func values(text string) map[string]string {
+	samples := map[string]string{}
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			i := strings.LastIndexByte(line, ' ')
+			samples[line[:i]] = strings.TrimSpace(line[i:])
+		}
+	}
+	return samples
+}
+
+var referenceFound = measure.Reference{Found: true, NominalCelsius: 37, MeasuredCelsius: 35.5, CorrectionCelsius: 1.5, UncertaintyCelsius: .1}
+
+func TestValues(t *testing.T) {
+	m := metrics.New("v1.2.3", "Lepton 3.5")
+	m.SetCamera(screening.CameraOK)
+	m.AddCaptured(5)
+	m.AddDropped(2)
+	m.AddReopened()
+	m.SetBroker(true)
+	m.SetBacklog(4)
+	m.AddLost()
+	m.ObserveScene(scene(2, referenceFound))
+	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
+	m.ObserveEvent(event(policy.Alert, string(policy.AboveThreshold), pointer(36.9), pointer(1.2)))
+	m.ObserveEvent(event(policy.Inconclusive, string(measure.TooFar), nil, nil))
+
+	got := values(scrape(t, m))
+	for series, want := range map[string]string{
+		`thermogate_screenings_total{outcome="pass",reason="below-threshold"}`:  "1",
+		`thermogate_screenings_total{outcome="alert",reason="above-threshold"}`: "1",
+		`thermogate_screenings_total{outcome="inconclusive",reason="too-far"}`:  "1",
+		`thermogate_screenings_total{outcome="alert",reason="above-group"}`:     "0",
+		`thermogate_time_to_verdict_seconds_count`:                              "2",
+		`thermogate_time_to_verdict_seconds_bucket{le="1"}`:                     "1",
+		`thermogate_skin_temperature_celsius_count`:                             "2",
+		`thermogate_skin_temperature_celsius_sum`:                               "71.5",
+		`thermogate_frames_captured_total`:                                      "5",
+		`thermogate_frames_dropped_total`:                                       "2",
+		`thermogate_frames_processed_total`:                                     "1",
+		`thermogate_last_frame_timestamp_seconds`:                               "1.6000000005e+09",
+		`thermogate_faces_in_view`:                                              "2",
+		`thermogate_stage_duration_seconds_count{stage="face"}`:                 "1",
+		`thermogate_stage_duration_seconds_count{stage="measure"}`:              "0",
+		`thermogate_camera_state{state="ok"}`:                                   "1",
+		`thermogate_camera_state{state="starting"}`:                             "0",
+		`thermogate_camera_reopened_total`:                                      "1",
+		`thermogate_reference_state{state="ok"}`:                                "1",
+		`thermogate_reference_nominal_celsius`:                                  "37",
+		`thermogate_reference_measured_celsius`:                                 "35.5",
+		`thermogate_reference_correction_celsius`:                               "1.5",
+		`thermogate_reference_uncertainty_celsius`:                              "0.1",
+		`thermogate_broker_connected`:                                           "1",
+		`thermogate_journal_backlog_events`:                                     "4",
+		`thermogate_events_lost_total`:                                          "1",
+	} {
+		if got[series] != want {
+			t.Errorf("%s is %q, want %q", series, got[series], want)
+		}
+	}
+}
+
+func TestUnmeasuredReferenceIsAbsent(t *testing.T) {
+	m := metrics.New("v1", "camera")
+	check := func(when string, want bool) {
+		t.Helper()
+		_, got := values(scrape(t, m))["thermogate_reference_correction_celsius"]
+		if got != want {
+			t.Errorf("%s: correction present: %t, want %t", when, got, want)
+		}
+	}
+	check("before the first frame", false)
+	m.ObserveScene(scene(0, referenceFound))
+	check("with the reference in view", true)
+	m.ObserveScene(scene(0, measure.Reference{Problem: measure.ReferenceMissing}))
+	check("after it was lost", false)
+	m.ObserveScene(scene(0, referenceFound))
+	m.SetCamera(screening.CameraLost)
+	check("without a camera", false)
+}
+
+func TestPromtoolFindsNothing(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("skipped, promtool is not installed (Debian package prometheus)")
+	}
+	m := metrics.New("v1", "camera")
+	m.ObserveScene(scene(1, referenceFound))
+	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
+	cmd := exec.Command(promtool, "check", "metrics")
+	cmd.Stdin = strings.NewReader(scrape(t, m))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
