@@ -1,0 +1,256 @@
+package measure
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"thermogate/camera/radiometry"
+	"thermogate/screening/face"
+)
+
+const (
+	// settleTime is how long a disc that was not there from the start must stand still before it counts: a cup in a hand
+	// and a head don't.
+	settleTime = time.Second
+	// startTime is how long after the first frame a disc beyond doubt counts at once.
+	startTime = time.Second
+	// anchorMemory is how long the place of a covered source is kept before another place is believed.
+	anchorMemory = 3 * time.Second
+	// driftPerSecond is the random walk of the camera's error, °C for a second: the recordings drift by up to 0.1 °C/s.
+	driftPerSecond = 0.1
+	// jumpSigma is how far off, in standard uncertainties, a measured correction is a jump and no noise.
+	jumpSigma = 4
+	// leastJump keeps small steps of a settling source from counting as jumps.
+	leastJump = 0.15
+	// unevenness is the standard uncertainty of the sharpest difference between the disc's mean and its true temperature
+	// as the camera blurs it, over its contrast.
+	discBlur = 0.01
+)
+
+// ReferenceFinder finds the reference source, follows it and filters the correction that it gives. It is used by one
+// goroutine, frame after frame.
+type ReferenceFinder struct {
+	config  Config
+	nominal *float64
+	discs   *discFinder
+	scene   sceneChange
+
+	first, last time.Time
+	deadUntil   time.Time
+
+	anchor     disc // where the source is, once it counts
+	anchored   bool
+	seen       time.Time // last time at the anchor
+	strays     int       // frames in a row in which the disc was off its anchor
+	pending    disc      // a disc that may become the anchor
+	hasPending bool
+	since      time.Time // when pending was first seen
+
+	correction, variance float64
+	started              bool // the filter holds a value
+	odd                  time.Time
+}
+
+// NewReferenceFinder returns a finder for a source of the nominal temperature, or, where that is nil, of the
+// configured one. With neither, every Reference is not Found, has no Problem and corrects nothing.
+func NewReferenceFinder(config Config, nominal *float64) *ReferenceFinder {
+	if nominal == nil {
+		nominal = config.ReferenceCelsius
+	}
+	return &ReferenceFinder{config: config, nominal: nominal, discs: newDiscFinder(config)}
+}
+
+// Update reads the reference in the next frame, captured at the given time, sinceFFC after the last shutter event
+// (negative where unknown). A disc inside one of the faces of the same frame is not taken for the source.
+func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face) Reference {
+	if r.first.IsZero() {
+		r.first, r.last = at, at
+	}
+	elapsed := at.Sub(r.last)
+	r.last = at
+	change := r.scene.next(img)
+	if change.frozen || change.jumped && sinceFFC < 0 {
+		r.deadUntil = at.Add(r.config.FFCDeadTime)
+	}
+
+	ref := Reference{UncertaintyCelsius: r.config.CameraUncertaintyCelsius}
+	switch {
+	case img.Relative:
+		ref.Problem = NotRadiometric
+		return ref
+	case at.Sub(r.first) < r.config.WarmUp:
+		ref.Problem = WarmingUp
+	case sinceFFC >= 0 && sinceFFC < r.config.FFCDeadTime, at.Before(r.deadUntil):
+		ref.Problem = ShutterClosed
+	}
+	if r.nominal == nil {
+		return ref
+	}
+	ref.NominalCelsius = *r.nominal
+	d, ok := r.follow(img, at, faces)
+	if !ok {
+		r.started = r.started && at.Sub(r.seen) < anchorMemory
+		if ref.Problem == NoProblem {
+			ref.Problem = ReferenceMissing
+		}
+		return ref
+	}
+	steady := r.filter(d, elapsed, at, change)
+	ref.Found = true
+	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
+	ref.MeasuredCelsius = d.celsius
+	ref.CorrectionCelsius = r.correction
+	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast))
+	if !steady && ref.Problem == NoProblem {
+		ref.Problem = ReferenceUnstable
+	}
+	return ref
+}
+
+// follow returns the source as it is in this picture.
+func (r *ReferenceFinder) follow(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
+	if r.anchored {
+		d, ok := r.discs.fit(img, r.anchor.x, r.anchor.y, r.anchor.radius)
+		if ok && d.fair() && r.believable(d.celsius) && r.atAnchor(d) {
+			r.seen, r.strays, r.hasPending = at, 0, false
+			r.settle(d)
+			return d, true
+		}
+		if ok && d.good() && !r.atAnchor(d) {
+			r.strays++
+		}
+		if at.Sub(r.seen) < anchorMemory && r.strays < 3 {
+			return disc{}, false
+		}
+	}
+	return r.acquire(img, at, faces)
+}
+
+// acquire looks all over the picture. At the start a disc beyond doubt counts at once, later it has to stand still.
+func (r *ReferenceFinder) acquire(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
+	d, ok := r.discs.search(img, faces, r.believable)
+	if !ok {
+		r.hasPending = r.hasPending && at.Sub(r.since) < settleTime/2
+		return disc{}, false
+	}
+	if !r.hasPending || apart(d, r.pending) > stillPixels(r.pending) {
+		r.pending, r.hasPending, r.since = d, true, at
+	}
+	atStart := !r.anchored && at.Sub(r.first) <= startTime
+	if !atStart && at.Sub(r.since) < settleTime {
+		return disc{}, false
+	}
+	r.anchor, r.anchored, r.seen, r.strays = d, true, at, 0
+	r.started = false
+	return d, true
+}
+
+func (r *ReferenceFinder) believable(celsius float64) bool {
+	return math.Abs(*r.nominal-celsius) <= r.config.MaxCorrectionCelsius
+}
+
+func apart(a, b disc) float64 { return math.Hypot(a.x-b.x, a.y-b.y) }
+
+// stillPixels is how far the centre of a source that stands still may seem to move.
+func stillPixels(d disc) float64 { return max(0.75, 0.15*d.radius) }
+
+func (r *ReferenceFinder) atAnchor(d disc) bool {
+	return apart(d, r.anchor) <= 2*stillPixels(r.anchor) && math.Abs(d.radius-r.anchor.radius) <= 0.3*r.anchor.radius
+}
+
+// settle lets the anchor follow a mount that creeps with heat.
+func (r *ReferenceFinder) settle(d disc) {
+	const share = 0.02
+	r.anchor.x += share * (d.x - r.anchor.x)
+	r.anchor.y += share * (d.y - r.anchor.y)
+	r.anchor.radius += share * (d.radius - r.anchor.radius)
+}
+
+// filter takes the disc's temperature into the correction (a Kalman filter of one state) and reports whether it can be
+// trusted in this frame. A jump is followed at once when the whole picture made it, as after a shutter event; a disc
+// that jumps alone was touched, lit or half covered.
+func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, change change) bool {
+	measured := *r.nominal - d.celsius
+	noise := sq(d.spread)/float64(d.pixels) + sq(0.005)
+	if !r.started {
+		r.correction, r.variance, r.started, r.odd = measured, noise, true, time.Time{}
+		return true
+	}
+	r.variance += sq(driftPerSecond) * elapsed.Seconds()
+	off := measured - r.correction
+	if math.Abs(off) > max(leastJump, jumpSigma*math.Sqrt(r.variance+noise)) {
+		if change.with(-off) || !r.odd.IsZero() && at.Sub(r.odd) > settleTime {
+			r.correction, r.variance, r.odd = measured, noise, time.Time{}
+			return true
+		}
+		if r.odd.IsZero() {
+			r.odd = at
+		}
+		return false
+	}
+	r.odd = time.Time{}
+	gain := r.variance / (r.variance + noise)
+	r.correction += gain * off
+	r.variance *= 1 - gain
+	return true
+}
+
+func sq(v float64) float64 { return v * v }
+
+// sceneChange compares a coarse grid of pixels from frame to frame.
+type sceneChange struct {
+	before, now []float32
+	width       int
+}
+
+// change is what happened to the whole picture since the frame before.
+type change struct {
+	frozen bool // not one pixel changed: the camera repeats itself behind its shutter
+	jumped bool // nearly all pixels moved the same way, as no person can make them
+	steps  []float32
+}
+
+const (
+	gridPixels = 400
+	jumpLeast  = 0.2 // °C; drift is below 0.02 °C a frame
+)
+
+func (s *sceneChange) next(img *radiometry.Image) change {
+	stride := max(1, int(math.Sqrt(float64(img.Width*img.Height)/gridPixels)))
+	s.before, s.now = s.now, s.before[:0]
+	for y := stride / 2; y < img.Height; y += stride {
+		for x := stride / 2; x < img.Width; x += stride {
+			s.now = append(s.now, img.At(x, y))
+		}
+	}
+	if len(s.before) != len(s.now) || s.width != img.Width {
+		s.width = img.Width
+		return change{}
+	}
+	c := change{frozen: slices.Equal(s.before, s.now)}
+	for i, t := range s.now {
+		s.before[i] = t - s.before[i]
+	}
+	c.steps = s.before
+	c.jumped = c.share(jumpLeast) > 0.85 || c.share(-jumpLeast) > 0.85
+	return c
+}
+
+// share returns the part of the picture that moved at least this far, up or down by its sign.
+func (c change) share(step float64) float64 {
+	if len(c.steps) == 0 {
+		return 0
+	}
+	n := 0
+	for _, s := range c.steps {
+		if step > 0 && float64(s) >= step || step < 0 && float64(s) <= step {
+			n++
+		}
+	}
+	return float64(n) / float64(len(c.steps))
+}
+
+// with reports whether most of the picture moved the same way as the disc. The lens shades: at a shutter event the top
+// of a picture can move by a fifth of what its bottom does.
+func (c change) with(step float64) bool { return c.share(step/5) > 0.6 }
