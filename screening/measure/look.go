@@ -62,11 +62,11 @@ func (l *Look) Add(r Reading, at time.Time) {
 // Reset empties the look for another person.
 func (l *Look) Reset() { l.readings = l.readings[:0] }
 
-// Estimate returns what the readings come to, false where there are none.
-func (l *Look) Estimate() (Estimate, bool) {
+// Estimate returns what the readings come to; with no Frames where there are none.
+func (l *Look) Estimate() Estimate {
 	site, n := l.site()
 	if n == 0 {
-		return Estimate{}, false
+		return Estimate{}
 	}
 	e := Estimate{Site: site, Frames: n}
 	l.scratch = l.scratch[:0]
@@ -94,7 +94,7 @@ func (l *Look) Estimate() (Estimate, bool) {
 	independent := max(1, float64(n)*(1-correlation)/(1+correlation))
 	e.NoiseCelsius = math.Sqrt(variance / independent)
 	e.SystematicCelsius = math.Sqrt(systematic / float64(n))
-	return e, true
+	return e
 }
 
 // site is the best site that enough frames show, and how many do.
