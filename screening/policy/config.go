@@ -17,10 +17,9 @@ type Config struct {
 	FaceOffsetCelsius     float64 `yaml:"face_offset_celsius"`
 	// MarginCelsius above the baseline is where the group policy alarms.
 	MarginCelsius float64 `yaml:"margin_celsius"`
-	// PriorCelsius is what the group is taken to be before anybody was seen, PriorPeople how many people it counts as.
+	// PriorCelsius is what the group is taken to be before anybody was seen. A gate without a reference has no use for it.
 	PriorCelsius float64 `yaml:"prior_celsius"`
-	PriorPeople  float64 `yaml:"prior_people"`
-	// Memory is the time after which a person counts half.
+	// Memory is the time after which half of what the group reads today above or below its gate's level is forgotten.
 	Memory time.Duration `yaml:"memory"`
 	// A face this far below the group, or with nose and cheeks this far below its own canthi, is a cold arrival.
 	ColdBelowGroupCelsius float64 `yaml:"cold_below_group_celsius"`
@@ -40,10 +39,9 @@ func DefaultConfig() Config {
 		OffsetCelsius:         1.38,
 		ForeheadOffsetCelsius: 1.74,
 		FaceOffsetCelsius:     1.27,
-		MarginCelsius:         0.58,
+		MarginCelsius:         0.56,
 		PriorCelsius:          35.5,
-		PriorPeople:           10,
-		Memory:                4 * time.Hour,
+		Memory:                8 * time.Hour,
 		ColdBelowGroupCelsius: 2,
 		ColdNoseCelsius:       6,
 		TimeLimit:             900 * time.Millisecond,

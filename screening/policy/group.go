@@ -1,60 +1,146 @@
 package policy
 
 import (
+	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
-// maxPull is how far above or below the baseline a person counts at most, so that one odd reading moves it little.
-const maxPull = 0.3
+// The group model, in °C at the inner canthi: a person reads level + day + own, where level is the gate's and hardly
+// changes, day is what weather, heating and the camera add for some hours, and own is how people differ. Spreads are
+// standard deviations; personSpread is measured on the data DefaultConfig names.
+const (
+	levelSpread  = 0.2
+	daySpread    = 0.2
+	personSpread = 0.4
+	// A person counts at most maxPull above or below the baseline, so that no single reading moves it much. However many
+	// come, the day never strays more than maxDay from the level, nor the level more than maxLevel from the prior: a
+	// queue of warm people can't raise the alarm level unseen.
+	maxPull  = 0.3
+	maxDay   = 0.3
+	maxLevel = 0.5
+	// firstPeople are needed for a level at a gate without a reference source, where no prior can be stated.
+	firstPeople = 10
+)
 
 // State is what a Policy has learnt, to be kept over a restart.
 type State struct {
-	Referenced bool      `json:"referenced"`
-	Celsius    float64   `json:"celsius"`
-	People     float64   `json:"people"` // how many the mean counts as, after forgetting
-	Updated    time.Time `json:"updated"`
+	Referenced bool `json:"referenced"`
+	// First are the first readings at a gate without a reference source, until there are enough for a prior.
+	First        []float64 `json:"first_celsius,omitempty"`
+	PriorCelsius float64   `json:"prior_celsius"`
+	LevelCelsius float64   `json:"level_celsius"`
+	DayCelsius   float64   `json:"day_celsius"`
+	// Variances of level and day and their covariance, in °C².
+	LevelVariance float64   `json:"level_variance"`
+	DayVariance   float64   `json:"day_variance"`
+	Covariance    float64   `json:"covariance"`
+	Updated       time.Time `json:"updated,omitzero"`
 }
 
-// group is the running robust mean of inner-canthus temperatures.
+// group follows level and day with a Kalman filter whose innovations are clipped (Huber's influence function).
 type group struct {
-	config Config
-	state  State
+	State
+	memory time.Duration
 }
 
-func newGroup(c Config) group { return group{config: c, state: State{Referenced: c.Referenced}} }
-
-// people is how many the memory still counts as at a time.
-func (g *group) people(at time.Time) float64 {
-	age := at.Sub(g.state.Updated)
-	if g.state.People == 0 || age <= 0 {
-		return g.state.People
+func newGroup(c Config) group {
+	g := group{memory: c.Memory, State: State{Referenced: c.Referenced}}
+	if c.Referenced {
+		g.start(c.PriorCelsius)
 	}
-	return g.state.People * math.Exp2(-age.Hours()/g.config.Memory.Hours())
+	return g
 }
 
-// baseline is what the group is at a time, and whether that is known.
-func (g *group) baseline(at time.Time) (celsius float64, known bool) {
-	n, n0 := g.people(at), g.config.PriorPeople
-	return (n*g.state.Celsius + n0*g.config.PriorCelsius) / (n + n0), true
+func (g *group) start(prior float64) {
+	g.First = nil
+	g.PriorCelsius, g.LevelCelsius, g.DayCelsius = prior, prior, 0
+	g.LevelVariance, g.DayVariance, g.Covariance = levelSpread*levelSpread, daySpread*daySpread, 0
 }
 
-func (g *group) learn(celsius float64, at time.Time) {
-	usual, _ := g.baseline(at)
-	pulled := usual + math.Max(-maxPull, math.Min(maxPull, celsius-usual))
-	n := g.people(at)
-	g.state.Celsius = (n*g.state.Celsius + pulled) / (n + 1)
-	g.state.People = n + 1
-	g.state.Updated = at
+func (g *group) known() bool { return g.PriorCelsius != 0 }
+
+// at lets the day fade towards nothing, as it does while nobody comes.
+func (g group) at(t time.Time) group {
+	age := t.Sub(g.Updated)
+	if g.Updated.IsZero() || age <= 0 {
+		return g
+	}
+	keep := math.Exp2(-age.Hours() / g.memory.Hours())
+	g.DayCelsius *= keep
+	g.DayVariance = g.DayVariance*keep*keep + daySpread*daySpread*(1-keep*keep)
+	g.Covariance *= keep
+	g.Updated = t
+	return g
+}
+
+// baseline is what a person is expected to read.
+func (g group) baseline() float64 { return g.LevelCelsius + g.DayCelsius }
+
+func (g *group) learn(celsius float64, t time.Time) {
+	*g = g.at(t)
+	g.Updated = t
+	if !g.known() {
+		g.First = append(g.First, celsius)
+		if len(g.First) >= firstPeople {
+			g.start(median(g.First))
+		}
+		return
+	}
+	pull := clamp(celsius-g.baseline(), maxPull)
+	level := g.LevelVariance + g.Covariance
+	day := g.DayVariance + g.Covariance
+	total := level + day + personSpread*personSpread
+	g.LevelCelsius += pull * level / total
+	g.DayCelsius = clamp(g.DayCelsius+pull*day/total, maxDay)
+	g.LevelCelsius = g.PriorCelsius + clamp(g.LevelCelsius-g.PriorCelsius, maxLevel)
+	g.LevelVariance -= level * level / total
+	g.DayVariance -= day * day / total
+	g.Covariance -= level * day / total
 }
 
 // State returns what was learnt.
-func (p *Policy) State() State { return p.group.state }
+func (p *Policy) State() State {
+	s := p.group.State
+	s.First = slices.Clone(s.First)
+	return s
+}
 
-// Restore takes up what an earlier run learnt. A state of a gate that then had a reference and now has none, or the
-// other way round, says nothing about this one and is left aside, as is one from the future.
-func (p *Policy) Restore(s State, at time.Time) {
-	if s.Referenced == p.config.Referenced && !s.Updated.After(at) {
-		p.group.state = s
+// Restore takes up what an earlier run learnt. It leaves the policy as it was and returns an error where that can't hold
+// here: the gate then had a reference source and has none now, or the other way round, or the state is damaged.
+func (p *Policy) Restore(s State, now time.Time) error {
+	switch {
+	case s.Referenced != p.config.Referenced:
+		return errors.New("what was learnt belongs to a gate with a reference source, or this one has lost its own: starting anew")
+	case s.Updated.After(now):
+		return fmt.Errorf("what was learnt is from %v, which is still to come: starting anew", s.Updated)
+	case !s.plausible():
+		return errors.New("what was learnt is damaged: starting anew")
 	}
+	if s.Referenced {
+		s.PriorCelsius = p.config.PriorCelsius
+	}
+	s.First = slices.Clone(s.First)
+	p.group.State = s
+	return nil
+}
+
+func (s State) plausible() bool {
+	if s.PriorCelsius == 0 {
+		return !s.Referenced && len(s.First) < firstPeople
+	}
+	return s.LevelCelsius > 0 && s.LevelCelsius < 60 && math.Abs(s.DayCelsius) <= maxDay &&
+		s.LevelVariance > 0 && s.LevelVariance <= levelSpread*levelSpread &&
+		s.DayVariance > 0 && s.DayVariance <= daySpread*daySpread &&
+		s.Covariance*s.Covariance <= s.LevelVariance*s.DayVariance
+}
+
+func clamp(x, most float64) float64 { return max(-most, min(most, x)) }
+
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	n := len(s)
+	return (s[(n-1)/2] + s[n/2]) / 2
 }

@@ -86,7 +86,7 @@ type Verdict struct {
 	// ThresholdCelsius is the alarm level that was applied, a reading at it being an alert: on the scale of BodyCelsius
 	// where that is given, otherwise on the scale of SkinCelsius.
 	ThresholdCelsius *float64
-	BaselineCelsius  *float64 // the group's inner canthi, nil where the group was not asked
+	BaselineCelsius  *float64 // what the inner canthi of people at this gate read lately
 
 	canthusCelsius float64 // the reading as an inner canthus, for Learn
 }
@@ -146,6 +146,10 @@ func (p *Policy) compare(e Estimate) (v Verdict, level float64) {
 		UncertaintyCelsius: &half,
 		canthusCelsius:     hundredths(skin + toCanthus),
 	}
+	if p.group.known() {
+		baseline := hundredths(p.group.at(e.At).baseline())
+		v.BaselineCelsius = &baseline
+	}
 	overBody, overGroup := false, false
 	level = math.Inf(1)
 	if v.Policy != Group {
@@ -155,14 +159,11 @@ func (p *Policy) compare(e Estimate) (v Verdict, level float64) {
 		overBody = skin >= level
 	}
 	if v.Policy != Offset {
-		baseline, known := p.group.baseline(e.At)
-		if !known {
+		if v.BaselineCelsius == nil {
 			v.Outcome, v.Reason = Inconclusive, GroupUnknown
 			return v, level
 		}
-		baseline = hundredths(baseline)
-		v.BaselineCelsius = &baseline
-		groupLevel := hundredths(baseline + c.MarginCelsius - toCanthus)
+		groupLevel := hundredths(*v.BaselineCelsius + c.MarginCelsius - toCanthus)
 		overGroup = skin >= groupLevel
 		level = math.Min(level, groupLevel)
 	}
@@ -205,8 +206,7 @@ func (p *Policy) doubt(e Estimate, kind Kind) float64 {
 
 // cold tells a face that has not warmed up since it came in.
 func (p *Policy) cold(e Estimate, v Verdict) bool {
-	usual, known := p.group.baseline(e.At)
-	if known && v.canthusCelsius < usual-p.config.ColdBelowGroupCelsius {
+	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-p.config.ColdBelowGroupCelsius {
 		return true
 	}
 	noseKnown := e.NoseCelsius != 0 && !math.IsNaN(e.NoseCelsius)
@@ -274,7 +274,6 @@ func (c Config) Validate() error {
 		{"face_offset_celsius", c.FaceOffsetCelsius, -2, 6, "`thermogate study --site face` finds it"},
 		{"margin_celsius", c.MarginCelsius, 0.1, 3, "the default suits most gates"},
 		{"prior_celsius", c.PriorCelsius, 28, 43, "it is a skin temperature at the inner canthi"},
-		{"prior_people", c.PriorPeople, 1, 1000, "it weighs the prior as so many people"},
 		{"cold_below_group_celsius", c.ColdBelowGroupCelsius, 0.5, 15, "the default suits most gates"},
 		{"cold_nose_celsius", c.ColdNoseCelsius, 0.5, 20, "the default suits most gates"},
 	} {
