@@ -1,0 +1,335 @@
+// Package journal is the durable log of screening events, and of what the broker has confirmed of them.
+//
+// It is one SQLite file in WAL mode. An event is synced to disk (synchronous=FULL) before Append returns; several that
+// wait at once share one sync. A confirmation is written without a sync of its own, because the worst that its loss
+// does is to send an event twice. Events keep the order in which they were appended, whatever the clock does.
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"thermogate/screening"
+)
+
+// Errors that Append can return, to be told apart with errors.Is.
+var (
+	ErrDiskFull = errors.New("no room left on the disk")
+	ErrClosed   = errors.New("the journal is closed")
+)
+
+// maxEventBytes bounds one event as JSON; a real one has about 900 bytes.
+const maxEventBytes = 64 << 10
+
+// maxBatch bounds how many waiting events share one sync.
+const maxBatch = 256
+
+// Config says how long events are kept. What the broker has not confirmed is kept however old it is.
+type Config struct {
+	// MaxAgeDays is how many days a confirmed event stays.
+	MaxAgeDays int `yaml:"max_age_days"`
+	// MaxSizeMiB bounds the file. The oldest confirmed events go first; unconfirmed ones only when nothing else is left,
+	// which is counted in Stats.Dropped.
+	MaxSizeMiB int `yaml:"max_size_mib"`
+}
+
+// DefaultConfig keeps 90 days, and at most 512 MiB, which is about 400,000 events.
+func DefaultConfig() Config {
+	return Config{MaxAgeDays: 90, MaxSizeMiB: 512}
+}
+
+// Validate names the first key that is wrong and what would be right.
+func (c Config) Validate() error {
+	if c.MaxAgeDays < 1 || c.MaxAgeDays > 3650 {
+		return fmt.Errorf("max_age_days: %d is not between 1 and 3650", c.MaxAgeDays)
+	}
+	if c.MaxSizeMiB < 4 || c.MaxSizeMiB > 1<<20 {
+		return fmt.Errorf("max_size_mib: %d is not between 4 and 1048576", c.MaxSizeMiB)
+	}
+	return nil
+}
+
+// Entry is one event as the journal holds it. Seq is its place in the order of arrival, from 1 on, never used twice.
+type Entry struct {
+	Seq       int64
+	Confirmed bool
+	Event     screening.Event
+}
+
+// Mark is a point on the journal's own clock of confirmations. That clock runs in milliseconds, only while the journal
+// is open, and knows nothing of the time of day.
+type Mark int64
+
+// Stats is the state of the journal, for metrics and the health page.
+type Stats struct {
+	Pending    int    // events that the broker has not confirmed
+	Stored     uint64 // events stored since Open
+	Failed     uint64 // appends since Open that ended in an error: events that the journal does not hold
+	Dropped    uint64 // unconfirmed events deleted since Open because of MaxSizeMiB
+	Unreadable uint64 // stored rows since Open that are not an event any more and were passed over
+	SetAside   string // where a damaged file was put; empty if there was none
+	Salvaged   int    // unconfirmed events that were rescued from it
+	Unclean    bool   // the journal was not closed before it was opened: a crash or a power cut
+	LastError  string // of the last append; empty once one has succeeded again
+}
+
+// Journal is an open journal. Its methods may be called from several goroutines.
+type Journal struct {
+	path   string
+	cfg    Config
+	log    *slog.Logger
+	lock   *os.File
+	opened time.Time
+
+	appends  chan request
+	tasks    chan task
+	confirm  chan struct{} // wakes the writer: acked has something
+	appended chan struct{}
+	stop     chan struct{}
+	stopped  chan struct{}
+	closing  sync.Once
+
+	last          atomic.Int64 // newest Seq
+	aside         string       // of the writer: where a damaged file lies whose successor is not ready yet
+	confirmClock  int64        // the Mark at Open; the clock of confirmations runs on from here
+	lastConfirmed atomic.Int64 // newest Mark
+
+	mu    sync.RWMutex // guards store against being replaced while it is read
+	store *store
+
+	ackedMu sync.Mutex
+	acked   []int64 // confirmed, not yet written
+
+	statsMu sync.Mutex
+	stats   Stats
+}
+
+type request struct {
+	row  row
+	done chan error
+}
+
+type task struct {
+	run  func(*store) error
+	done chan error
+}
+
+// Open opens the journal at path, or makes a new one, readable by its owner only. A damaged file is set aside as
+// PATH.damaged-TIME, its unconfirmed events are rescued as far as they can be read, and Stats and the log say so.
+// A journal is open in one process at a time.
+func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Journal, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
+	}
+	lock, err := lockFile(path)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		path: path, cfg: cfg, log: log, lock: lock, opened: time.Now(),
+		appends: make(chan request), tasks: make(chan task),
+		confirm: make(chan struct{}, 1), appended: make(chan struct{}, 1),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if _, err := os.Stat(path + "-wal"); err == nil {
+		j.stats.Unclean = true
+	}
+	if err := j.openStore(ctx); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
+	}
+	j.confirmClock = j.lastConfirmed.Load()
+	go j.write()
+	return j, nil
+}
+
+// Append stores event and returns once it is synced to disk. An event whose id is already stored is left as it is, so
+// an append that failed can be tried again. With a slow disk Append waits, and with it whoever calls it: the loop that
+// reads frames hands events to a goroutine of its own. After an error, ErrDiskFull among others, the event is not in
+// the journal and everything before it still is. If ctx ends while the event is being written, it may or may not be.
+func (j *Journal) Append(ctx context.Context, event screening.Event) error {
+	err := j.append(ctx, event)
+	j.statsMu.Lock()
+	defer j.statsMu.Unlock()
+	if err != nil {
+		j.stats.Failed++
+		j.stats.LastError = err.Error()
+		return fmt.Errorf("storing event %s in %s: %w", event.ID, j.path, err)
+	}
+	j.stats.LastError = ""
+	return nil
+}
+
+func (j *Journal) append(ctx context.Context, event screening.Event) error {
+	if event.ID == "" {
+		return errors.New("it has no id")
+	}
+	body, err := json.Marshal(event)
+	if err != nil {
+		return err
+	}
+	if len(body) > maxEventBytes {
+		return fmt.Errorf("it has %d bytes as JSON, more than %d", len(body), maxEventBytes)
+	}
+	r := request{
+		row:  row{id: event.ID, outcome: string(event.Data.Outcome), unixMilli: event.Time.UnixMilli(), body: body},
+		done: make(chan error, 1),
+	}
+	select {
+	case j.appends <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-j.stop:
+		return ErrClosed
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Appended delivers a value after events were stored. It is for one receiver, which then reads Pending: several
+// events may share one value.
+func (j *Journal) Appended() <-chan struct{} { return j.appended }
+
+// Last is the newest Seq, 0 where nothing was ever stored.
+func (j *Journal) Last() int64 { return j.last.Load() }
+
+// Pending returns up to limit unconfirmed events in order, those after the Seq after and up to and including the Seq
+// upTo. A stored row that is not an event any more is passed over for good, counted and logged.
+func (j *Journal) Pending(ctx context.Context, after, upTo int64, limit int) ([]Entry, error) {
+	j.mu.RLock()
+	rows, err := j.store.pending(ctx, after, upTo, limit)
+	j.mu.RUnlock()
+	if err != nil { // read it again in the writer, which replaces a damaged file
+		err = j.do(ctx, func(s *store) (err error) {
+			rows, err = s.pending(ctx, after, upTo, limit)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading pending events: %w", err)
+	}
+	entries := make([]Entry, 0, len(rows))
+	for _, r := range rows {
+		entry, err := r.entry()
+		if err != nil {
+			j.passOver(ctx, r.seq, err)
+			continue
+		}
+		entries = append(entries, entry)
+	}
+	if len(entries) == 0 && len(rows) > 0 {
+		return j.Pending(ctx, rows[len(rows)-1].seq, upTo, limit)
+	}
+	return entries, nil
+}
+
+// Confirm notes that the broker holds the events with these Seqs. It does not wait for the disk.
+func (j *Journal) Confirm(seqs ...int64) {
+	j.ackedMu.Lock()
+	j.acked = append(j.acked, seqs...)
+	j.ackedMu.Unlock()
+	select {
+	case j.confirm <- struct{}{}:
+	default:
+	}
+}
+
+// MarkBefore is the Mark that lies within before the newest confirmation, or as much nearer as keeps it to at most
+// count events.
+func (j *Journal) MarkBefore(ctx context.Context, within time.Duration, count int) (Mark, error) {
+	var mark Mark
+	err := j.do(ctx, func(s *store) error {
+		newest := j.lastConfirmed.Load()
+		oldest, err := s.confirmedBack(ctx, count)
+		mark = Mark(max(newest-within.Milliseconds(), oldest, 1))
+		return err
+	})
+	return mark, err
+}
+
+// Reopen makes every event that was confirmed at mark or later pending again, and returns how many. It is for a broker
+// that may have lost what it had confirmed.
+func (j *Journal) Reopen(ctx context.Context, mark Mark) (int, error) {
+	var n int
+	err := j.do(ctx, func(s *store) (err error) {
+		n, err = s.reopen(ctx, int64(mark))
+		return err
+	})
+	j.addPending(n)
+	return n, err
+}
+
+// Stats returns the state of the journal.
+func (j *Journal) Stats() Stats {
+	j.statsMu.Lock()
+	defer j.statsMu.Unlock()
+	return j.stats
+}
+
+// Close stores what is being appended, writes the confirmations and closes the file.
+func (j *Journal) Close() error {
+	j.closing.Do(func() { close(j.stop) })
+	<-j.stopped
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.lock == nil {
+		return nil
+	}
+	err := j.store.close()
+	j.lock.Close()
+	j.lock = nil
+	if err != nil {
+		return fmt.Errorf("closing the journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+// do runs fn in the writer, after the confirmations that came before it.
+func (j *Journal) do(ctx context.Context, fn func(*store) error) error {
+	t := task{run: fn, done: make(chan error, 1)}
+	select {
+	case j.tasks <- t:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-j.stop:
+		return ErrClosed
+	}
+	// Not bounded by ctx: the caller reads what fn has written.
+	if err := <-t.done; err != nil {
+		return fmt.Errorf("journal %s: %w", j.path, err)
+	}
+	return nil
+}
+
+func (j *Journal) passOver(ctx context.Context, seq int64, why error) {
+	j.log.Error("the journal holds something that is not an event; it is passed over", "journal", j.path, "seq", seq, "error", why)
+	err := j.do(ctx, func(s *store) error {
+		n, err := s.confirm(ctx, []int64{seq}, passedOver)
+		j.addPending(-n)
+		return err
+	})
+	if err != nil {
+		j.log.Error("could not note that an unreadable row is passed over", "error", err)
+		return
+	}
+	j.statsMu.Lock()
+	j.stats.Unreadable++
+	j.statsMu.Unlock()
+}
+
+func (j *Journal) addPending(n int) {
+	j.statsMu.Lock()
+	j.stats.Pending += n
+	j.statsMu.Unlock()
+}

@@ -1,0 +1,451 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// applicationID marks the file as a journal of this program ("TGJ1").
+const (
+	applicationID = 0x54474a31
+	schemaVersion = 1
+)
+
+// passedOver stands in the column confirmed for a row that can't be read as an event; marks begin at 1.
+const passedOver = 0
+
+// chunk bounds how many rows one transaction deletes, so that an append never waits long behind it.
+const chunk = 500
+
+const schema = `
+CREATE TABLE events (
+	seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+	id        TEXT    NOT NULL UNIQUE,
+	outcome   TEXT    NOT NULL,
+	time      INTEGER NOT NULL, -- of the event, milliseconds since 1970
+	confirmed INTEGER,          -- NULL while the broker has not confirmed it, then the mark
+	body      BLOB    NOT NULL  -- the event as JSON
+);
+CREATE INDEX pending ON events (seq) WHERE confirmed IS NULL;
+CREATE INDEX confirmed ON events (confirmed) WHERE confirmed IS NOT NULL;
+`
+
+type row struct {
+	seq       int64
+	id        string
+	outcome   string
+	unixMilli int64
+	confirmed sql.NullInt64
+	body      []byte
+}
+
+func (r row) entry() (Entry, error) {
+	e := Entry{Seq: r.seq, Confirmed: r.confirmed.Valid}
+	if err := json.Unmarshal(r.body, &e.Event); err != nil {
+		return Entry{}, fmt.Errorf("row %d: %w", r.seq, err)
+	}
+	if e.Event.ID != r.id {
+		return Entry{}, fmt.Errorf("row %d: holds event %q under the id %q", r.seq, e.Event.ID, r.id)
+	}
+	return e, nil
+}
+
+// store is one SQLite file. Events go through the connection synced, whose every commit is synced to disk;
+// confirmations and deletions through lazy, whose commits are not.
+type store struct {
+	synced, lazy, read *sql.DB
+}
+
+func openStore(ctx context.Context, path string, thorough bool) (*store, error) {
+	if err := create(path); err != nil {
+		return nil, err
+	}
+	s := &store{}
+	var err error
+	if s.synced, err = connect(path, "rw", "FULL"); err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx, thorough); err != nil {
+		s.synced.Close()
+		return nil, err
+	}
+	if s.lazy, err = connect(path, "rw", "NORMAL"); err == nil {
+		s.read, err = connect(path, "ro", "NORMAL")
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// create makes the file before SQLite does, so that it and the files beside it are for the owner's eyes only.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func connect(path, mode, synchronous string) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	dsn := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
+		"mode": {mode}, "_synchronous": {synchronous}, "_busy_timeout": {"10000"}, "_txlock": {"immediate"},
+	}.Encode()}
+	db, err := sql.Open("sqlite3", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
+
+// prepare checks that the file is a journal, makes it one if it is new, and looks for damage: the whole file if
+// thorough, else only as far as it is read.
+func (s *store) prepare(ctx context.Context, thorough bool) error {
+	var id, version, tables int
+	err := errors.Join(
+		s.synced.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
+		s.synced.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
+		s.synced.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
+	)
+	switch {
+	case err != nil:
+		return err
+	case tables == 0:
+		return s.initialise(ctx)
+	case id != applicationID:
+		return errors.New("it is some other SQLite database, not a journal; name another file")
+	case version != schemaVersion:
+		return fmt.Errorf("it is of version %d, this program writes version %d", version, schemaVersion)
+	case !thorough:
+		return nil
+	}
+	var verdict string
+	if err := s.synced.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return damage(verdict)
+	}
+	return nil
+}
+
+func (s *store) initialise(ctx context.Context) error {
+	for _, q := range []string{
+		"PRAGMA journal_mode = WAL",
+		fmt.Sprintf("BEGIN; PRAGMA application_id = %d; PRAGMA user_version = %d; %s COMMIT", applicationID, schemaVersion, schema),
+	} {
+		if _, err := s.synced.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *store) close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.lazy, s.synced} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// insert stores rows in order, all or none, and returns the newest seq and how many were new.
+func (s *store) insert(ctx context.Context, rows []row) (last int64, stored int, err error) {
+	tx, err := s.synced.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, 0, explain(err)
+	}
+	defer tx.Rollback()
+	for _, r := range rows {
+		result, err := tx.ExecContext(ctx,
+			"INSERT INTO events (id, outcome, time, confirmed, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+			r.id, r.outcome, r.unixMilli, r.confirmed, r.body)
+		if err != nil {
+			return 0, 0, explain(err)
+		}
+		if n, _ := result.RowsAffected(); n > 0 {
+			stored++
+			last, _ = result.LastInsertId()
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, 0, explain(err)
+	}
+	return last, stored, nil
+}
+
+// refill makes the rows the first ones of a new file whose seqs begin after last.
+func (s *store) refill(ctx context.Context, rows []row, last int64) error {
+	if _, err := s.synced.ExecContext(ctx, "DELETE FROM events; DELETE FROM sqlite_sequence; INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", last); err != nil {
+		return explain(err)
+	}
+	_, _, err := s.insert(ctx, rows)
+	return err
+}
+
+func (s *store) pending(ctx context.Context, after, upTo int64, limit int) ([]row, error) {
+	rows, err := s.read.QueryContext(ctx,
+		"SELECT seq, id, body FROM events WHERE confirmed IS NULL AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, upTo, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.seq, &r.id, &r.body); err != nil {
+			return nil, err
+		}
+		found = append(found, r)
+	}
+	return found, rows.Err()
+}
+
+// confirm sets the mark of those of the rows that are pending, and returns how many were.
+func (s *store) confirm(ctx context.Context, seqs []int64, mark int64) (int, error) {
+	list, err := json.Marshal(seqs)
+	if err != nil {
+		return 0, err
+	}
+	return execute(ctx, s.lazy, "UPDATE events SET confirmed = ? WHERE confirmed IS NULL AND seq IN (SELECT value FROM json_each(?))", mark, string(list))
+}
+
+func (s *store) reopen(ctx context.Context, mark int64) (int, error) {
+	return execute(ctx, s.lazy, "UPDATE events SET confirmed = NULL WHERE confirmed >= ?", mark)
+}
+
+// confirmedBack is the mark of the count-newest confirmation, 0 where there are fewer.
+func (s *store) confirmedBack(ctx context.Context, count int) (int64, error) {
+	var mark int64
+	err := s.lazy.QueryRowContext(ctx,
+		"SELECT confirmed FROM events WHERE confirmed IS NOT NULL ORDER BY confirmed DESC LIMIT 1 OFFSET ?", count).Scan(&mark)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return mark + 1, err
+}
+
+// summary returns the newest seq, the newest mark and the number of pending events.
+func (s *store) summary(ctx context.Context) (last, mark int64, pending int, err error) {
+	err = errors.Join(
+		s.synced.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM sqlite_sequence WHERE name = 'events')").Scan(&last),
+		s.synced.QueryRowContext(ctx, "SELECT coalesce(max(confirmed), 0) FROM events WHERE confirmed IS NOT NULL").Scan(&mark),
+		s.synced.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE confirmed IS NULL").Scan(&pending),
+	)
+	return last, mark, pending, err
+}
+
+// used is the size of what the file holds, in bytes; pages that deleted rows have left free do not count.
+func (s *store) used(ctx context.Context) (int64, error) {
+	var bytes int64
+	err := s.lazy.QueryRowContext(ctx, `SELECT (page_count - freelist_count) * page_size
+		FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&bytes)
+	return bytes, err
+}
+
+func (s *store) deleteOlder(ctx context.Context, unixMilli int64) (int, error) {
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed IS NOT NULL AND time < ? LIMIT ?)", unixMilli, chunk)
+}
+
+func (s *store) deleteConfirmed(ctx context.Context) (int, error) {
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed IS NOT NULL ORDER BY seq LIMIT ?)", chunk)
+}
+
+func (s *store) deletePending(ctx context.Context) (int, error) {
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed IS NULL ORDER BY seq LIMIT ?)", chunk)
+}
+
+func execute(ctx context.Context, db *sql.DB, query string, args ...any) (int, error) {
+	result, err := db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, explain(err)
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// damage is what a check of the file found wrong.
+type damage string
+
+func (d damage) Error() string { return "the file is damaged: " + string(d) }
+
+func isDamage(err error) bool {
+	var found damage
+	if errors.As(err, &found) {
+		return true
+	}
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB)
+}
+
+func explain(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && (e.Code == sqlite3.ErrFull || e.SystemErrno == syscall.ENOSPC || e.SystemErrno == syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
+	return err
+}
+
+// lockFile keeps a second process away from the journal.
+func lockFile(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("opening the journal %s: another thermogate has it open", path)
+	}
+	return f, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// openStore opens the file, or sets it aside and starts a new one if it is damaged. The caller is Open.
+func (j *Journal) openStore(ctx context.Context) error {
+	s, err := openStore(ctx, j.path, j.stats.Unclean)
+	if err == nil {
+		err = j.adopt(ctx, s)
+	}
+	if isDamage(err) {
+		return j.renew(ctx, err)
+	}
+	return err
+}
+
+func (j *Journal) adopt(ctx context.Context, s *store) error {
+	last, mark, pending, err := s.summary(ctx)
+	if err != nil {
+		s.close()
+		return err
+	}
+	j.last.Store(last)
+	j.lastConfirmed.Store(max(mark, j.lastConfirmed.Load()))
+	j.statsMu.Lock()
+	j.stats.Pending = pending
+	j.statsMu.Unlock()
+	j.mu.Lock()
+	j.store = s
+	j.mu.Unlock()
+	return nil
+}
+
+// renew puts the damaged file aside, starts a new one and rescues into it the unconfirmed events that can still be
+// read. Seqs go on from where they were. Where it fails, j.aside stays set and the writer tries again.
+func (j *Journal) renew(ctx context.Context, found error) error {
+	if j.aside == "" {
+		j.aside = fmt.Sprintf("%s.damaged-%s", j.path, time.Now().UTC().Format("20060102T150405.000Z"))
+		if j.store != nil {
+			j.store.close() // nothing to do about an error: the file is damaged
+		}
+		if err := setAside(j.path, j.aside); err != nil {
+			j.aside = ""
+			return fmt.Errorf("setting the damaged file aside: %w", err)
+		}
+	}
+	rescued := salvage(ctx, j.aside)
+	s, err := openStore(ctx, j.path, false)
+	if err != nil {
+		return err
+	}
+	if err := s.refill(ctx, rescued, j.last.Load()); err != nil {
+		s.close()
+		return err
+	}
+	if err := j.adopt(ctx, s); err != nil {
+		return err
+	}
+	j.log.Error("the journal was damaged; it is set aside and a new one started. Events in it that were not yet published may be missing",
+		"journal", j.path, "set_aside", j.aside, "rescued", len(rescued), "error", found)
+	j.statsMu.Lock()
+	j.stats.SetAside, j.stats.Salvaged = j.aside, len(rescued)
+	j.statsMu.Unlock()
+	j.aside = ""
+	return nil
+}
+
+func setAside(path, aside string) error {
+	if err := os.Rename(path, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(path+"-wal", aside+"-wal"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// salvage reads what is pending in a damaged file from the front until it breaks, then from the back.
+func salvage(ctx context.Context, path string) []row {
+	db, err := connect(path, "rw", "OFF")
+	if err != nil {
+		return nil
+	}
+	defer db.Close()
+	front, broken := salvageFrom(ctx, db, "SELECT seq, id, outcome, time, body FROM events NOT INDEXED WHERE confirmed IS NULL ORDER BY seq")
+	if broken == nil {
+		return front
+	}
+	back, _ := salvageFrom(ctx, db, "SELECT seq, id, outcome, time, body FROM events NOT INDEXED WHERE confirmed IS NULL ORDER BY seq DESC")
+	for i := len(back) - 1; i >= 0; i-- {
+		if len(front) == 0 || back[i].seq > front[len(front)-1].seq {
+			front = append(front, back[i])
+		}
+	}
+	return front
+}
+
+func salvageFrom(ctx context.Context, db *sql.DB, query string) ([]row, error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.seq, &r.id, &r.outcome, &r.unixMilli, &r.body); err != nil {
+			return found, err
+		}
+		if _, err := r.entry(); err == nil {
+			found = append(found, r)
+		}
+	}
+	return found, rows.Err()
+}
