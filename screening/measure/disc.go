@@ -55,8 +55,13 @@ func newDiscFinder(c Config) *discFinder {
 	return d
 }
 
-// good reports whether the spot is a disc beyond doubt, from this one picture. Heads fail on their chin and uneven
-// skin, cups and lamps in view from the side on their outline.
+// beyondDoubt reports whether one picture is enough to know a disc. On the recordings all of the reference's are below
+// 0.063 in roughness and 0.045 in spread; of 650 other round spots, heads and foreheads mostly, none is on all counts.
+func (d *disc) beyondDoubt() bool {
+	return d.good() && d.rays >= 0.95 && d.roughness <= 0.08 && d.contrast >= 2 && d.spread <= 0.055*d.contrast
+}
+
+// good reports whether the spot is round and even enough to be a disc, if it also stands still.
 func (d *disc) good() bool {
 	return d.rays >= 0.9 && d.visible >= 0.6 && d.roughness <= 0.12 && d.contrast >= 1.5 && d.spread <= 0.07*d.contrast
 }

@@ -41,6 +41,7 @@ type ReferenceFinder struct {
 
 	anchor     disc // where the source is, once it counts
 	anchored   bool
+	proven     bool      // the anchor stood still for the settle time
 	seen       time.Time // last time at the anchor
 	strays     int       // frames in a row in which the disc was off its anchor
 	pending    disc      // a disc that may become the anchor
@@ -110,38 +111,44 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 
 // follow returns the source as it is in this picture.
 func (r *ReferenceFinder) follow(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
-	if r.anchored {
-		d, ok := r.discs.fit(img, r.anchor.x, r.anchor.y, r.anchor.radius)
-		if ok && d.fair() && r.believable(d.celsius) && r.atAnchor(d) {
-			r.seen, r.strays, r.hasPending = at, 0, false
-			r.settle(d)
-			return d, true
-		}
-		if ok && d.good() && !r.atAnchor(d) {
-			r.strays++
-		}
-		if at.Sub(r.seen) < anchorMemory && r.strays < 3 {
-			return disc{}, false
-		}
+	if !r.anchored {
+		return r.acquire(img, at, faces)
 	}
-	return r.acquire(img, at, faces)
+	d, ok := r.discs.fit(img, r.anchor.x, r.anchor.y, r.anchor.radius)
+	if ok && d.fair() && r.believable(d.celsius) && r.atAnchor(d) {
+		r.seen, r.strays, r.hasPending = at, 0, false
+		r.proven = r.proven || at.Sub(r.since) >= settleTime
+		r.settle(d)
+		return d, true
+	}
+	if !ok || d.good() {
+		r.strays++
+	}
+	switch {
+	case !r.proven && r.strays > 1:
+		r.anchored = false
+	case at.Sub(r.seen) >= anchorMemory || ok && r.strays > 2:
+		return r.acquire(img, at, faces)
+	}
+	return disc{}, false
 }
 
 // acquire looks all over the picture. At the start a disc beyond doubt counts at once, later it has to stand still.
 func (r *ReferenceFinder) acquire(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
 	d, ok := r.discs.search(img, faces, r.believable)
 	if !ok {
-		r.hasPending = r.hasPending && at.Sub(r.since) < settleTime/2
+		r.hasPending = false
 		return disc{}, false
 	}
 	if !r.hasPending || apart(d, r.pending) > stillPixels(r.pending) {
 		r.pending, r.hasPending, r.since = d, true, at
 	}
-	atStart := !r.anchored && at.Sub(r.first) <= startTime
-	if !atStart && at.Sub(r.since) < settleTime {
+	proven := at.Sub(r.since) >= settleTime
+	atStart := at.Sub(r.first) <= startTime && d.beyondDoubt()
+	if !proven && !atStart {
 		return disc{}, false
 	}
-	r.anchor, r.anchored, r.seen, r.strays = d, true, at, 0
+	r.anchor, r.anchored, r.proven, r.seen, r.strays = d, true, proven, at, 0
 	r.started = false
 	return d, true
 }
@@ -152,11 +159,16 @@ func (r *ReferenceFinder) believable(celsius float64) bool {
 
 func apart(a, b disc) float64 { return math.Hypot(a.x-b.x, a.y-b.y) }
 
-// stillPixels is how far the centre of a source that stands still may seem to move.
-func stillPixels(d disc) float64 { return max(0.75, 0.15*d.radius) }
+// stillPixels is how far the centre of a source that stands still may seem to move: on the recordings by 0.1 pixels,
+// and somebody close behind it draws its edge by some more.
+func stillPixels(d disc) float64 { return max(0.3, 0.05*d.radius) }
 
 func (r *ReferenceFinder) atAnchor(d disc) bool {
-	return apart(d, r.anchor) <= 2*stillPixels(r.anchor) && math.Abs(d.radius-r.anchor.radius) <= 0.3*r.anchor.radius
+	reach := stillPixels(r.anchor)
+	if r.proven {
+		reach *= 3
+	}
+	return apart(d, r.anchor) <= reach && math.Abs(d.radius-r.anchor.radius) <= 0.3*r.anchor.radius
 }
 
 // settle lets the anchor follow a mount that creeps with heat.
