@@ -1,0 +1,78 @@
+package mqtt
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func startBroker(t testing.TB, cfg BrokerConfig) *Broker {
+	t.Helper()
+	b, err := StartBroker(cfg, quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func TestEmbeddedBrokerCarriesEvents(t *testing.T) {
+	cfg := DefaultBrokerConfig()
+	cfg.Listen = "127.0.0.1:0"
+	b := startBroker(t, cfg)
+	sub := subscribe(t, b.Address, "thermogate/#")
+	j := openJournal(t)
+	appendEvents(t, j, 1, 500)
+	run(t, testConfig(b.Address), j, nil)
+	sub.waitFor(t, 10*time.Second, func(messages []message) bool {
+		_, backlog := screenings(messages)
+		return len(backlog) == 500
+	})
+}
+
+func TestEmbeddedBrokerWantsThePassword(t *testing.T) {
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := startBroker(t, BrokerConfig{Listen: "0.0.0.0:0", User: "gates", PasswordFile: password, MaxClients: 10})
+	address := "127.0.0.1" + b.Address[strings.LastIndex(b.Address, ":"):]
+	cfg := testConfig(address)
+	if err := Check(t.Context(), cfg, testGate); err == nil || !strings.Contains(err.Error(), "it wants a user and a password") {
+		t.Errorf("without a password: %v", err)
+	}
+	cfg.User, cfg.PasswordFile = "gates", password
+	if err := Check(t.Context(), cfg, testGate); err != nil {
+		t.Errorf("with the password: %v", err)
+	}
+}
+
+func TestBrokerPortInUse(t *testing.T) {
+	cfg := DefaultBrokerConfig()
+	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen = startBroker(t, cfg).Address
+	if _, err := StartBroker(cfg, quietLog); err == nil || !strings.Contains(err.Error(), "broker.listen: "+cfg.Listen+" is in use") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBrokerConfigThatIsRefused(t *testing.T) {
+	for want, change := range map[string]func(*BrokerConfig){
+		"broker.listen: ":        func(c *BrokerConfig) { c.Listen = "1883" },
+		"can be reached from":    func(c *BrokerConfig) { c.Listen = ":1883" },
+		"broker.user and broker": func(c *BrokerConfig) { c.User = "gates" },
+		"broker.cert_file":       func(c *BrokerConfig) { c.KeyFile = "key.pem" },
+		"broker.max_clients: 0":  func(c *BrokerConfig) { c.MaxClients = 0 },
+	} {
+		cfg := DefaultBrokerConfig()
+		change(&cfg)
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+	if err := DefaultBrokerConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+}

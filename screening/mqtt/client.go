@@ -1,0 +1,183 @@
+// Package mqtt carries events from the journal to a broker and commands from the broker to the gate. It also has the
+// broker that a gate can bring along (StartBroker).
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"thermogate/screening/journal"
+)
+
+// Client keeps a gate in touch with its broker.
+//
+// What happens while the connection lives goes out at once; what waited in the journal follows behind it, oldest first,
+// paced, and marked historical. Only the broker's PUBACK on a connection that still lives confirms an event. Whatever
+// is unconfirmed when the connection breaks is sent again over the next, so a receiver may see an event twice and drops
+// the second by its id.
+type Client struct {
+	cfg     Config
+	gate    Gate
+	journal *journal.Journal
+	handle  Handler
+	log     *slog.Logger
+
+	statusChanged chan struct{}
+	confirmed     atomic.Uint64
+	refused       atomic.Uint64
+	obeyed        atomic.Uint64
+
+	mu     sync.Mutex
+	status Status
+	state  State
+
+	mark      journal.Mark // what may have to be sent again, from here on; of Run
+	markSet   bool
+	connected bool // there was a connection before; of Run
+	timing    timing
+}
+
+// timing is how long the client waits for what.
+type timing struct {
+	settle    time.Duration // subscribers get to come back after a broker restart, before the backlog is sent to them
+	again     time.Duration // likewise for those that take longer, after the broker has lost its memory
+	acks      time.Duration // for a PUBACK, before the connection counts as dead
+	farewell  time.Duration // for what is in flight, at the end
+	retry     time.Duration // before the first attempt to reconnect, doubled with each
+	retryMost time.Duration
+	stable    time.Duration // a connection that lived so long ends the back-off
+}
+
+func defaultTiming() timing {
+	return timing{
+		settle: 2 * time.Second, again: time.Minute, acks: 20 * time.Second, farewell: 2 * time.Second,
+		retry: 250 * time.Millisecond, retryMost: 10 * time.Second, stable: 10 * time.Second,
+	}
+}
+
+// State is how the connection stands, for /readyz and metrics.
+type State struct {
+	Connected bool
+	Since     time.Time // of the connection, or of its loss
+	LastError string    // why the last connection ended or could not be made; empty while all is well
+	Backlog   int       // events that wait for the broker's confirmation
+	Confirmed uint64    // events that the broker has confirmed since the start
+	Commands  uint64    // commands obeyed
+	Refused   uint64    // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
+}
+
+// New makes a client of gate that publishes from j. It obeys the commands in cfg.Commands by calling handle, one at a
+// time; without any, handle may be nil. Nothing happens before Run.
+func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Logger) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := gate.Validate(); err != nil {
+		return nil, err
+	}
+	if handle == nil && len(cfg.Commands) > 0 {
+		return nil, fmt.Errorf("mqtt.commands: this gate can't obey %v", cfg.Commands)
+	}
+	return &Client{
+		cfg: cfg, gate: gate, journal: j, handle: handle, log: log,
+		statusChanged: make(chan struct{}, 1),
+		state:         State{Since: time.Now()},
+		timing:        defaultTiming(),
+	}, nil
+}
+
+// SetStatus tells the broker's side how the gate is; the newest status is what counts.
+func (c *Client) SetStatus(status Status) {
+	c.mu.Lock()
+	changed := status != c.status
+	c.status = status
+	c.mu.Unlock()
+	if !changed {
+		return
+	}
+	select {
+	case c.statusChanged <- struct{}{}:
+	default:
+	}
+}
+
+// State returns how the connection stands.
+func (c *Client) State() State {
+	c.mu.Lock()
+	state := c.state
+	c.mu.Unlock()
+	state.Backlog = c.journal.Stats().Pending
+	state.Confirmed, state.Commands, state.Refused = c.confirmed.Load(), c.obeyed.Load(), c.refused.Load()
+	return state
+}
+
+// Run connects, publishes and reconnects until ctx ends; then it takes its leave of the broker and returns. A broker
+// that can't be reached is no error: it shows in State and in the log.
+func (c *Client) Run(ctx context.Context) {
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		began := time.Now()
+		err := c.connectOnce(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Since(began) >= c.timing.stable {
+			attempt = 0
+		}
+		c.disconnected(err)
+		select {
+		case <-time.After(c.backOff(attempt)):
+		case <-ctx.Done():
+		}
+	}
+	c.disconnected(nil)
+}
+
+// backOff is a random time up to the doubled last one, so that a fleet does not come back all at once.
+func (c *Client) backOff(attempt int) time.Duration {
+	most := c.timing.retry
+	for ; attempt > 0 && most < c.timing.retryMost; attempt-- {
+		most *= 2
+	}
+	most = min(most, c.timing.retryMost)
+	return most/2 + rand.N(most/2)
+}
+
+// connectOnce lives through one connection and returns why it ended.
+func (c *Client) connectOnce(ctx context.Context) error {
+	if err := c.remember(ctx); err != nil {
+		return err
+	}
+	s := newSession(c)
+	conn, err := connect(ctx, c.cfg, c.cfg.clientID(c.gate), s.will(), s.receive)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.state.Connected, c.state.Since, c.state.LastError = true, time.Now(), ""
+	c.mu.Unlock()
+	c.log.Info("connected to the broker", "broker", c.cfg.Broker, "backlog", c.journal.Stats().Pending)
+	err = s.run(ctx, conn)
+	c.connected = true
+	return err
+}
+
+func (c *Client) disconnected(err error) {
+	c.mu.Lock()
+	was, before := c.state.Connected, c.state.LastError
+	if was {
+		c.state.Since = time.Now()
+	}
+	c.state.Connected = false
+	if err != nil {
+		c.state.LastError = err.Error()
+	}
+	c.mu.Unlock()
+	if err != nil && (was || err.Error() != before) { // the same line again and again helps nobody
+		c.log.Warn("no connection to the broker, events wait in the journal", "broker", c.cfg.Broker, "error", err)
+	}
+}

@@ -1,0 +1,120 @@
+package mqtt
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+)
+
+func screenings(messages []message) (fresh, backlog []string) {
+	seen := map[string]bool{}
+	for _, m := range messages {
+		e := m.event
+		switch {
+		case seen[e.ID]:
+		case e.Data.Historical:
+			backlog = append(backlog, e.ID)
+		default:
+			fresh = append(fresh, e.ID)
+		}
+		seen[e.ID] = true
+	}
+	return fresh, backlog
+}
+
+func TestEventsReachASubscriberUnchanged(t *testing.T) {
+	broker := startMosquitto(t, "")
+	sub := subscribe(t, broker.address(), "thermogate/plant/+/screening/#")
+	j := openJournal(t)
+	c, _ := run(t, testConfig(broker.address()), j, nil)
+	waitConnected(t, c)
+	want := event(1)
+	skin := 35.25
+	want.Data.SkinCelsius = &skin
+	if err := j.Append(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got := sub.waitFor(t, 5*time.Second, atLeast(1))[0]
+	if got.topic != "thermogate/plant/north/screening/pass" || got.retained {
+		t.Errorf("came on %s, retained %v", got.topic, got.retained)
+	}
+	payload, _ := json.Marshal(want)
+	if string(got.payload) != string(payload) {
+		t.Errorf("published %s\nwant %s", got.payload, payload)
+	}
+	eventually(t, func() bool { return c.State().Backlog == 0 && c.State().Confirmed == 1 })
+}
+
+func waitConnected(t testing.TB, c *Client) {
+	t.Helper()
+	eventually(t, func() bool { return c.State().Connected })
+}
+
+func eventually(t testing.TB, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited 10 s in vain")
+		}
+	}
+}
+
+func TestFreshEventsPassTheBacklog(t *testing.T) {
+	broker := startMosquitto(t, "")
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
+	j := openJournal(t)
+	appendEvents(t, j, 1, 2000)
+	cfg := testConfig(broker.address())
+	cfg.BacklogPerSecond = 2000
+	c, _ := run(t, cfg, j, nil)
+	waitConnected(t, c)
+	sub.waitFor(t, 10*time.Second, atLeast(500)) // in the midst of the backlog
+	began := time.Now()
+	appendEvents(t, j, 2001, 2001)
+	sub.waitFor(t, time.Second, func(messages []message) bool {
+		return slices.ContainsFunc(messages, func(m message) bool { return m.event.ID == event(2001).ID })
+	})
+	t.Logf("fresh event after %v", time.Since(began))
+	messages := sub.waitFor(t, 10*time.Second, atLeast(2001))
+	fresh, backlog := screenings(messages)
+	if len(fresh) != 1 || len(backlog) != 2000 {
+		t.Errorf("%d fresh, %d from the backlog", len(fresh), len(backlog))
+	}
+}
+
+func TestStatusTellsOfferedAndLastWill(t *testing.T) {
+	broker := startMosquitto(t, "")
+	link := newLink(t, broker.address())
+	j := openJournal(t)
+	c, end := run(t, testConfig(link.address()), j, nil)
+	c.SetStatus(Status{Version: "1.2.3", Camera: "ok", Reference: "ok"})
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/status")
+	status := func(want StatusMessage) func([]message) bool {
+		return func(messages []message) bool {
+			if len(messages) == 0 {
+				return false
+			}
+			var got StatusMessage
+			if err := json.Unmarshal(messages[len(messages)-1].payload, &got); err != nil {
+				t.Fatal(err)
+			}
+			return got.State == want.State && got.Status == want.Status && time.Since(got.Since) < time.Minute
+		}
+	}
+	online := StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "ok", Reference: "ok"}}
+	offline := StatusMessage{State: "offline", Status: Status{Version: "1.2.3"}}
+	sub.waitFor(t, 5*time.Second, status(online))
+	c.SetStatus(Status{Version: "1.2.3", Camera: "lost"})
+	sub.waitFor(t, 5*time.Second, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
+	link.cut() // the broker publishes the last will
+	sub.waitFor(t, 5*time.Second, status(offline))
+	link.mend()
+	sub.waitFor(t, 5*time.Second, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
+	end()
+	sub.waitFor(t, 5*time.Second, status(offline))
+	late := subscribe(t, broker.address(), "thermogate/plant/north/status")
+	if m := late.waitFor(t, 5*time.Second, atLeast(1))[0]; !m.retained {
+		t.Error("the status is not retained")
+	}
+}

@@ -1,0 +1,162 @@
+package mqtt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+// Verb is what a command asks for.
+type Verb string
+
+// The verbs.
+const (
+	Rescreen    Verb = "rescreen"    // look again at the person in view
+	Pause       Verb = "pause"       // stop screening for a while; 0 seconds goes on at once
+	Recalibrate Verb = "recalibrate" // find the reference source anew
+	GroupReset  Verb = "group/reset" // forget the baseline of the group policy
+)
+
+var verbs = []Verb{Rescreen, Pause, Recalibrate, GroupReset}
+
+func (v Verb) known() bool { return slices.Contains(verbs, v) }
+
+const (
+	maxCommandBytes = 1024
+	maxCommandID    = 64
+	maxPause        = 24 * time.Hour
+)
+
+// Command is a command that is allowed and well formed.
+type Command struct {
+	Verb  Verb
+	ID    string        // chosen by the sender, comes back in the acknowledgement; may be empty
+	Event string        // Rescreen: the event to be repeated; may be empty
+	Pause time.Duration // Pause: how long, at most a day
+}
+
+// Handler carries out a command; its error goes back to the sender.
+type Handler func(context.Context, Command) error
+
+// commandMessage is the JSON of a command. Every field may be left out, and so may the whole message, except that
+// pause needs seconds.
+type commandMessage struct {
+	ID      string   `json:"id"`
+	Event   string   `json:"event"`
+	Seconds *float64 `json:"seconds"`
+}
+
+// Acknowledgement is the JSON on the acknowledgement topic of a verb.
+type Acknowledgement struct {
+	ID       string `json:"id,omitempty"`
+	Accepted bool   `json:"accepted"`
+	Error    string `json:"error,omitempty"`
+}
+
+// request is a command and why it is refused, if it is.
+type request struct {
+	command Command
+	refusal error
+}
+
+// ParseCommand reads the payload of a command. Whatever is not exactly as it should be is an error.
+func ParseCommand(verb Verb, payload []byte) (Command, error) {
+	command := Command{Verb: verb}
+	if !verb.known() {
+		return command, fmt.Errorf("there is no command %.40q", string(verb))
+	}
+	if len(payload) > maxCommandBytes {
+		return command, fmt.Errorf("the command has %d bytes, more than %d", len(payload), maxCommandBytes)
+	}
+	var m commandMessage
+	if len(bytes.TrimSpace(payload)) > 0 {
+		decoder := json.NewDecoder(bytes.NewReader(payload))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&m); err != nil {
+			return command, fmt.Errorf("the command is not as it should be: %w", err)
+		}
+		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+			return command, errors.New("something follows the command")
+		}
+	}
+	if len(m.ID) > maxCommandID || len(m.Event) > maxCommandID {
+		return command, fmt.Errorf("id and event have at most %d bytes", maxCommandID)
+	}
+	command.ID, command.Event = m.ID, m.Event
+	switch {
+	case verb == Pause && m.Seconds == nil:
+		return command, errors.New("pause needs seconds")
+	case verb != Pause && m.Seconds != nil:
+		return command, fmt.Errorf("%s has no seconds", verb)
+	case verb != Rescreen && m.Event != "":
+		return command, fmt.Errorf("%s has no event", verb)
+	case verb == Pause && (*m.Seconds < 0 || *m.Seconds > maxPause.Seconds()):
+		return command, fmt.Errorf("seconds are between 0 and %.0f", maxPause.Seconds())
+	case verb == Pause:
+		command.Pause = time.Duration(*m.Seconds * float64(time.Second))
+	}
+	return command, nil
+}
+
+// receiveCommand hands a command on. One that was kept by the broker is refused: it would come back with every
+// connection, long after whoever sent it meant it.
+func (s *session) receiveCommand(verb Verb, m paho.Message) {
+	command, err := ParseCommand(verb, m.Payload())
+	switch {
+	case err != nil:
+	case m.Retained():
+		err = errors.New("a command must not be retained")
+	case !slices.Contains(s.c.cfg.Commands, verb):
+		err = fmt.Errorf("%s is not allowed at this gate (mqtt.commands)", verb)
+	}
+	select {
+	case s.commands <- request{command, err}:
+	default:
+		s.c.refused.Add(1)
+	}
+}
+
+// obey carries out commands one after the other and acknowledges each.
+func (s *session) obey(ctx context.Context) {
+	for {
+		var r request
+		select {
+		case r = <-s.commands:
+		case <-ctx.Done():
+			return
+		}
+		err := r.refusal
+		if err == nil {
+			err = s.c.handle(ctx, r.command)
+		}
+		answer := Acknowledgement{ID: r.command.ID, Accepted: err == nil}
+		if err != nil {
+			answer.Error = err.Error()
+			s.c.refused.Add(1)
+			s.c.log.Warn("refused a command", "verb", r.command.Verb, "id", r.command.ID, "error", err)
+		} else {
+			s.c.obeyed.Add(1)
+			s.c.log.Info("obeyed a command", "verb", r.command.Verb, "id", r.command.ID)
+		}
+		if r.command.Verb.known() { // else the verb may be no topic
+			s.acknowledge(ctx, r.command.Verb, answer)
+		}
+	}
+}
+
+func (s *session) acknowledge(ctx context.Context, verb Verb, answer Acknowledgement) {
+	payload, err := json.Marshal(answer)
+	if err == nil {
+		err = wait(ctx, s.conn.Publish(s.c.gate.AcknowledgementTopic(verb), 1, false, payload), s.c.timing.acks)
+	}
+	if err != nil {
+		s.c.log.Warn("could not acknowledge a command", "verb", verb, "error", err)
+	}
+}

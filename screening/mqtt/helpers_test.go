@@ -1,0 +1,316 @@
+package mqtt
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/screening"
+	"thermogate/screening/journal"
+	"thermogate/screening/policy"
+)
+
+var (
+	testGate = Gate{Site: "plant", Name: "north"}
+	quietLog = slog.New(slog.DiscardHandler)
+
+	subscribers atomic.Int32 // so that each has a client id of its own
+)
+
+func event(n int) screening.Event {
+	return screening.Event{
+		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%06d", n), Source: "/plant/north", Type: "thermogate.screening.pass.v1",
+		Time: time.Now().UTC(), DataContentType: "application/json",
+		Data: screening.Data{Outcome: policy.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
+	}
+}
+
+func openJournal(t testing.TB) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(t.Context(), filepath.Join(t.TempDir(), "journal.db"), journal.DefaultConfig(), quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+func appendEvents(t testing.TB, j *journal.Journal, from, to int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for n := from; n <= to; n++ {
+		wg.Go(func() {
+			if err := j.Append(t.Context(), event(n)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// mosquitto is a real broker on a free port of this machine; it keeps its state in a folder of its own.
+type mosquitto struct {
+	t       testing.TB
+	port    int
+	dir     string
+	conf    string
+	process *exec.Cmd
+}
+
+func startMosquitto(t testing.TB, settings string) *mosquitto {
+	t.Helper()
+	if _, err := exec.LookPath("/usr/sbin/mosquitto"); err != nil {
+		t.Skip("skipped, mosquitto is not installed")
+	}
+	m := &mosquitto{t: t, port: freePort(t), dir: t.TempDir()}
+	os.Chmod(m.dir, 0o755)
+	m.conf = filepath.Join(m.dir, "mosquitto.conf")
+	if settings == "" {
+		settings = "allow_anonymous true\n"
+	}
+	conf := fmt.Sprintf("listener %d 127.0.0.1\nuser root\npersistence true\npersistence_location %s/\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n%s",
+		m.port, m.dir, settings)
+	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	t.Cleanup(m.kill)
+	return m
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (m *mosquitto) start() {
+	m.t.Helper()
+	m.process = exec.Command("/usr/sbin/mosquitto", "-c", m.conf)
+	if err := m.process.Start(); err != nil {
+		m.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", m.address()); err == nil {
+			conn.Close()
+			return
+		}
+	}
+	m.t.Fatal("mosquitto does not listen")
+}
+
+func (m *mosquitto) address() string { return fmt.Sprintf("127.0.0.1:%d", m.port) }
+
+// kill ends the broker as a crash would.
+func (m *mosquitto) kill() {
+	if m.process == nil {
+		return
+	}
+	m.process.Process.Signal(syscall.SIGKILL)
+	m.process.Wait()
+	m.process = nil
+}
+
+func (m *mosquitto) forget() { os.Remove(filepath.Join(m.dir, "mosquitto.db")) }
+
+// subscriber is a receiver that stays subscribed through everything.
+type subscriber struct {
+	client paho.Client
+
+	mu       sync.Mutex
+	messages []message
+	arrived  chan struct{}
+}
+
+type message struct {
+	topic    string
+	payload  []byte
+	retained bool
+	at       time.Time
+	event    screening.Event // on a screening topic
+}
+
+func subscribe(t testing.TB, address, filter string) *subscriber {
+	t.Helper()
+	s := &subscriber{arrived: make(chan struct{}, 1)}
+	ready := make(chan struct{}, 100)
+	options := paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(fmt.Sprintf("subscriber-%d", subscribers.Add(1))).
+		SetCleanSession(false).SetConnectRetry(true).SetConnectRetryInterval(20 * time.Millisecond).
+		SetMaxReconnectInterval(100 * time.Millisecond).SetKeepAlive(5 * time.Second).
+		SetOnConnectHandler(func(c paho.Client) {
+			if c.Subscribe(filter, 1, s.receive).WaitTimeout(5 * time.Second) {
+				ready <- struct{}{}
+			}
+		})
+	s.client = paho.NewClient(options)
+	s.client.Connect()
+	t.Cleanup(func() { s.client.Disconnect(0) })
+	select {
+	case <-ready:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the subscriber can't connect")
+	}
+	return s
+}
+
+func (s *subscriber) receive(_ paho.Client, m paho.Message) {
+	received := message{topic: m.Topic(), payload: m.Payload(), retained: m.Retained(), at: time.Now()}
+	if _, rest, _ := ParseTopic(m.Topic()); strings.HasPrefix(rest, "screening/") {
+		if err := json.Unmarshal(m.Payload(), &received.event); err != nil {
+			panic(err)
+		}
+	}
+	s.mu.Lock()
+	s.messages = append(s.messages, received)
+	s.mu.Unlock()
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+}
+
+func (s *subscriber) all() []message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.messages[:len(s.messages):len(s.messages)]
+}
+
+// waitFor returns the messages once enough says so.
+func (s *subscriber) waitFor(t testing.TB, limit time.Duration, enough func([]message) bool) []message {
+	t.Helper()
+	deadline := time.After(limit)
+	for {
+		messages := s.all()
+		if enough(messages) {
+			return messages
+		}
+		select {
+		case <-s.arrived:
+		case <-deadline:
+			t.Fatalf("waited %v in vain, %d messages came", limit, len(messages))
+		}
+	}
+}
+
+func atLeast(n int) func([]message) bool {
+	return func(messages []message) bool { return len(messages) >= n }
+}
+
+func testConfig(address string) Config {
+	cfg := DefaultConfig()
+	cfg.Broker = "mqtt://" + address
+	cfg.KeepAlive = 2 * time.Second
+	return cfg
+}
+
+// run starts a client and returns it with a function that ends it and waits for that.
+func run(t testing.TB, cfg Config, j *journal.Journal, handle Handler) (*Client, func()) {
+	t.Helper()
+	c, err := New(cfg, testGate, j, handle, quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.timing.settle = 300 * time.Millisecond
+	c.timing.retry, c.timing.retryMost = 20*time.Millisecond, 200*time.Millisecond
+	return c, start(t, c)
+}
+
+func start(t testing.TB, c *Client) func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
+	end := func() { cancel(); <-done }
+	t.Cleanup(end)
+	return end
+}
+
+// link is a TCP proxy that can be cut.
+type link struct {
+	listener net.Listener
+	target   string
+	mu       sync.Mutex
+	conns    map[net.Conn]bool
+	down     bool
+}
+
+func newLink(t testing.TB, target string) *link {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{listener: listener, target: target, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() { listener.Close(); l.cut() })
+	go l.serve()
+	return l
+}
+
+func (l *link) address() string { return l.listener.Addr().String() }
+
+func (l *link) serve() {
+	for {
+		near, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		far, err := net.Dial("tcp", l.target)
+		l.mu.Lock()
+		if err != nil || l.down {
+			near.Close()
+			if far != nil {
+				far.Close()
+			}
+			l.mu.Unlock()
+			continue
+		}
+		l.conns[near], l.conns[far] = true, true
+		l.mu.Unlock()
+		go l.copy(near, far)
+		go l.copy(far, near)
+	}
+}
+
+func (l *link) copy(to, from net.Conn) {
+	io.Copy(to, from)
+	to.Close()
+	from.Close()
+	l.mu.Lock()
+	delete(l.conns, to)
+	delete(l.conns, from)
+	l.mu.Unlock()
+}
+
+// cut breaks every connection and lets no new one through until mend.
+func (l *link) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = true
+	for conn := range l.conns {
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}
+}
+
+func (l *link) mend() {
+	l.mu.Lock()
+	l.down = false
+	l.mu.Unlock()
+}

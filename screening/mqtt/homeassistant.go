@@ -1,0 +1,3 @@
+package mqtt
+
+func (s *session) publishDiscovery() {}

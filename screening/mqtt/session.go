@@ -1,0 +1,342 @@
+package mqtt
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/screening/journal"
+)
+
+// A broker that crashes can take events with it that it had confirmed but not yet handed to its subscribers. So what
+// was confirmed within resendWindow before a connection broke, but at most resendCount events, is sent once more.
+const (
+	resendWindow = 10 * time.Second
+	resendCount  = 1000
+)
+
+// Events on their way that have no PUBACK yet. The backlog is kept small so that on a slow link a fresh event never
+// waits long behind it: 64 events are about 60 kB.
+const (
+	freshWindow   = 256
+	backlogWindow = 64
+)
+
+// paceSteps is how often a second a share of the backlog is sent.
+const paceSteps = 50
+
+// session is what the client knows about one connection.
+type session struct {
+	c        *Client
+	conn     *connection
+	started  time.Time
+	again    bool // there was a connection before this one
+	flights  chan flight
+	progress chan struct{} // something was confirmed
+	failed   chan error
+	commands chan request
+	forgot   chan struct{} // the broker has lost what it had retained
+
+	freshInFlight, backlogInFlight atomic.Int32
+	statusSeen                     atomic.Bool
+
+	freshAt               int64 // everything up to this Seq is sent or belongs to the backlog
+	backlogAt, backlogEnd int64 // the backlog lies after the one and up to the other
+	share                 int   // how much of the backlog may still be sent in this pace step
+}
+
+// flight is an event on its way to the broker.
+type flight struct {
+	seq     int64
+	token   paho.Token
+	backlog bool
+}
+
+func newSession(c *Client) *session {
+	return &session{
+		c: c, started: time.Now(), again: c.connected,
+		flights:  make(chan flight, freshWindow+backlogWindow),
+		progress: make(chan struct{}, 1), failed: make(chan error, 1),
+		commands: make(chan request, 16), forgot: make(chan struct{}, 1),
+	}
+}
+
+// remember notes from where on confirmed events have to be sent again, before a new connection adds its own to them.
+func (c *Client) remember(ctx context.Context) error {
+	if c.markSet || !c.connected && !c.journal.Stats().Unclean {
+		return nil
+	}
+	mark, err := c.journal.MarkBefore(ctx, resendWindow, resendCount)
+	c.mark, c.markSet = mark, err == nil
+	return err
+}
+
+// run publishes until the connection breaks off or ctx ends.
+func (s *session) run(ctx context.Context, conn *connection) error {
+	s.conn = conn
+	defer conn.Disconnect(0)
+	over, stop := context.WithCancel(ctx)
+	defer stop()
+	s.freshAt = s.c.journal.Last()
+	if err := s.greet(over); err != nil {
+		return err
+	}
+	go s.collectAcks(over)
+	go s.obey(over)
+	return s.publishing(ctx)
+}
+
+func (s *session) publishing(ctx context.Context) error {
+	settled := time.NewTimer(s.c.timing.settle)
+	defer settled.Stop()
+	again := time.NewTimer(s.c.timing.again)
+	defer again.Stop()
+	pace := time.NewTicker(time.Second / paceSteps)
+	defer pace.Stop()
+	forgotten := false
+	for {
+		steps := pace.C
+		if s.backlogAt >= s.backlogEnd {
+			steps = nil // an idle gate sleeps
+		}
+		select {
+		case <-ctx.Done():
+			return s.farewell()
+		case err := <-s.conn.lost:
+			return s.brokenOff(err)
+		case err := <-s.failed:
+			return s.brokenOff(err)
+		case <-s.c.journal.Appended():
+		case <-s.progress:
+		case <-s.c.statusChanged:
+			s.publishStatus()
+		case <-s.forgot:
+			forgotten = true
+		case <-settled.C:
+			if err := s.openBacklog(ctx, !forgotten); err != nil {
+				return err
+			}
+		case <-again.C:
+			if forgotten {
+				if err := s.openBacklog(ctx, true); err != nil {
+					return err
+				}
+			}
+		case <-steps:
+			s.share = max(1, s.c.cfg.BacklogPerSecond/paceSteps)
+		}
+		if err := s.sendFresh(ctx); err != nil {
+			return err
+		}
+		if err := s.sendBacklog(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// openBacklog makes everything that is unconfirmed by now the backlog, after adding what the broker may have lost.
+// Unless done, the same events are added once more by the next call.
+func (s *session) openBacklog(ctx context.Context, done bool) error {
+	if s.c.markSet {
+		n, err := s.c.journal.Reopen(ctx, s.c.mark)
+		if err != nil {
+			return err
+		}
+		s.c.markSet = !done
+		s.c.log.Debug("sending again what the broker may have lost", "events", n)
+	}
+	s.backlogAt, s.backlogEnd = 0, s.freshAt
+	return nil
+}
+
+func (s *session) sendFresh(ctx context.Context) error {
+	for {
+		room := freshWindow - int(s.freshInFlight.Load())
+		last := s.c.journal.Last()
+		if room <= 0 || s.freshAt >= last {
+			return nil
+		}
+		entries, err := s.c.journal.Pending(ctx, s.freshAt, last, room)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			if err := s.publish(entry, false); err != nil {
+				return err
+			}
+			s.freshAt = entry.Seq
+		}
+		if len(entries) < room {
+			s.freshAt = last
+		}
+	}
+}
+
+func (s *session) sendBacklog(ctx context.Context) error {
+	room := min(s.share, backlogWindow-int(s.backlogInFlight.Load()))
+	if room <= 0 || s.backlogAt >= s.backlogEnd {
+		return nil
+	}
+	entries, err := s.c.journal.Pending(ctx, s.backlogAt, s.backlogEnd, room)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		entry.Event.Data.Historical = true
+		if err := s.publish(entry, true); err != nil {
+			return err
+		}
+		s.backlogAt = entry.Seq
+	}
+	s.share -= len(entries)
+	if len(entries) < room {
+		s.backlogAt = s.backlogEnd
+	}
+	return nil
+}
+
+func (s *session) publish(entry journal.Entry, backlog bool) error {
+	payload, err := json.Marshal(entry.Event)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", entry.Event.ID, err)
+	}
+	s.inFlight(backlog).Add(1)
+	token := s.conn.Publish(s.c.gate.ScreeningTopic(entry.Event.Data.Outcome), 1, false, payload)
+	s.flights <- flight{seq: entry.Seq, token: token, backlog: backlog}
+	return nil
+}
+
+func (s *session) inFlight(backlog bool) *atomic.Int32 {
+	if backlog {
+		return &s.backlogInFlight
+	}
+	return &s.freshInFlight
+}
+
+// collectAcks confirms what the broker acknowledges. A broker acknowledges in the order in which it received
+// [MQTT-4.6.0-2], so waiting for the oldest is waiting for all.
+func (s *session) collectAcks(ctx context.Context) {
+	patience := time.NewTimer(s.c.timing.acks)
+	defer patience.Stop()
+	for {
+		var f flight
+		select {
+		case f = <-s.flights:
+		case <-ctx.Done():
+			return
+		}
+		patience.Reset(s.c.timing.acks)
+		select {
+		case <-f.token.Done():
+		case <-patience.C:
+			s.failed <- fmt.Errorf("the broker has not acknowledged an event for %v", s.c.timing.acks)
+			return
+		case <-ctx.Done():
+			return
+		}
+		if err := f.token.Error(); err != nil {
+			s.failed <- err
+			return
+		}
+		s.c.journal.Confirm(f.seq)
+		s.c.confirmed.Add(1)
+		s.inFlight(f.backlog).Add(-1)
+		select {
+		case s.progress <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// brokenOff makes of the reason why a connection ended an error for people.
+func (s *session) brokenOff(err error) error {
+	select {
+	case err = <-s.conn.lost: // says more than what followed from it
+	default:
+	}
+	hint := ""
+	if time.Since(s.started) < 5*time.Second {
+		hint = fmt.Sprintf(" at once; is another gate connected with the client id %q, or a topic not allowed to user %q?",
+			s.c.cfg.clientID(s.c.gate), s.c.cfg.User)
+	}
+	return fmt.Errorf("mqtt.broker %s: the connection broke off%s: %w", s.c.cfg.Broker, hint, err)
+}
+
+// farewell waits a little for what is in flight and leaves the status offline.
+func (s *session) farewell() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.c.timing.farewell)
+	defer cancel()
+	if err := s.sendFresh(ctx); err != nil {
+		return err
+	}
+	for len(s.flights) > 0 || s.freshInFlight.Load()+s.backlogInFlight.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-s.failed:
+			return err
+		case <-s.progress:
+		}
+	}
+	err := wait(ctx, s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.will().payload), s.c.timing.farewell)
+	s.conn.Disconnect(250)
+	return err
+}
+
+// greet subscribes and tells that the gate is here.
+func (s *session) greet(ctx context.Context) error {
+	filters := map[string]byte{
+		s.c.gate.StatusTopic():           1,
+		s.c.gate.topic("command/") + "#": 1,
+	}
+	if s.c.cfg.HomeAssistant.Enabled {
+		filters[s.c.cfg.HomeAssistant.Prefix+"/status"] = 1
+	}
+	token := s.conn.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
+	if err := wait(ctx, token, s.c.timing.acks); err != nil {
+		return s.brokenOff(fmt.Errorf("subscribing: %w", err))
+	}
+	for filter, granted := range token.Result() {
+		if granted > 2 {
+			s.c.log.Warn("the broker does not let this gate subscribe", "broker", s.c.cfg.Broker, "user", s.c.cfg.User, "topic", filter)
+		}
+	}
+	if s.c.cfg.HomeAssistant.Enabled {
+		s.publishDiscovery()
+	}
+	s.publishStatus()
+	return nil
+}
+
+// receive takes every message of the broker. It must not block.
+func (s *session) receive(_ paho.Client, m paho.Message) {
+	topic := m.Topic()
+	switch {
+	case topic == s.c.gate.StatusTopic():
+		s.seeStatus(m.Retained())
+	case s.c.cfg.HomeAssistant.Enabled && topic == s.c.cfg.HomeAssistant.Prefix+"/status":
+		if string(m.Payload()) == "online" {
+			go s.publishDiscovery()
+		}
+	case strings.HasPrefix(topic, s.c.gate.topic("command/")):
+		s.receiveCommand(Verb(strings.TrimPrefix(topic, s.c.gate.topic("command/"))), m)
+	default:
+		s.c.refused.Add(1)
+	}
+}
+
+// seeStatus learns from the first message on the gate's own status topic whether the broker remembers the gate: then
+// that message is the retained one, else it is the one the gate has just sent. A broker that knew the gate and does not
+// any more has lost everything else, too, also the sessions of its subscribers.
+func (s *session) seeStatus(retained bool) {
+	if s.statusSeen.Swap(true) || retained || !s.again {
+		return
+	}
+	s.c.log.Warn("the broker has lost its memory; recent events are sent again", "broker", s.c.cfg.Broker)
+	s.forgot <- struct{}{}
+}

@@ -1,0 +1,44 @@
+package mqtt
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is what the retained status topic tells of a gate besides that it is online.
+type Status struct {
+	Version   string `json:"version,omitempty"`
+	Camera    string `json:"camera,omitempty"`    // starting, ok, stalled or lost
+	Reference string `json:"reference,omitempty"` // ok, or what is wrong with the reference source
+	Paused    bool   `json:"paused,omitempty"`
+}
+
+// StatusMessage is the JSON on the status topic.
+type StatusMessage struct {
+	State string    `json:"state"` // online or offline
+	Since time.Time `json:"since"` // when the gate connected, also while offline
+	Status
+}
+
+func (s *session) will() *will {
+	return &will{topic: s.c.gate.StatusTopic(), payload: s.statusPayload("offline")}
+}
+
+func (s *session) statusPayload(state string) []byte {
+	s.c.mu.Lock()
+	message := StatusMessage{State: state, Since: s.started.UTC().Truncate(time.Millisecond), Status: s.c.status}
+	s.c.mu.Unlock()
+	if state == "offline" {
+		message.Status = Status{Version: message.Version}
+	}
+	payload, err := json.Marshal(message)
+	if err != nil {
+		panic(err) // strings, a flag and a time of this century
+	}
+	return payload
+}
+
+// publishStatus does not wait: where it fails, the connection has broken off, and the next one begins with it.
+func (s *session) publishStatus() {
+	s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("online"))
+}

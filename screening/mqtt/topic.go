@@ -1,0 +1,73 @@
+package mqtt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"thermogate/screening/policy"
+)
+
+// Gate is which gate of which site speaks.
+type Gate struct {
+	Site, Name string
+}
+
+// maxNameBytes bounds the name of a site or gate, so that no topic comes near the 65,535 bytes MQTT allows.
+const maxNameBytes = 64
+
+// Validate refuses names that can't stand in a topic.
+func (g Gate) Validate() error {
+	if err := validateName(g.Site); err != nil {
+		return fmt.Errorf("site %q: %w", g.Site, err)
+	}
+	if err := validateName(g.Name); err != nil {
+		return fmt.Errorf("gate %q: %w", g.Name, err)
+	}
+	return nil
+}
+
+func validateName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("it needs a name")
+	case len(name) > maxNameBytes:
+		return fmt.Errorf("a name has at most %d bytes", maxNameBytes)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return errors.New("a name is made of printable characters")
+	case strings.ContainsAny(name, "/+#"):
+		return errors.New("/, + and # have a meaning in MQTT topics and can't stand in a name")
+	}
+	return nil
+}
+
+// ScreeningTopic is where events of this outcome are published, with QoS 1, not retained.
+func (g Gate) ScreeningTopic(outcome policy.Outcome) string {
+	return g.topic("screening/" + string(outcome))
+}
+
+// StatusTopic holds the retained state of the gate; its last will is {"state":"offline", …}.
+func (g Gate) StatusTopic() string { return g.topic("status") }
+
+// CommandTopic takes a command.
+func (g Gate) CommandTopic(verb Verb) string { return g.topic("command/" + string(verb)) }
+
+// AcknowledgementTopic tells what became of a command.
+func (g Gate) AcknowledgementTopic(verb Verb) string {
+	return g.topic("acknowledgement/" + string(verb))
+}
+
+func (g Gate) topic(rest string) string { return "thermogate/" + g.Site + "/" + g.Name + "/" + rest }
+
+// ParseTopic takes a topic of a gate apart: "thermogate/plant/north/screening/alert" is the gate north of plant and
+// the rest "screening/alert". It is false for a topic that is not of a gate.
+func ParseTopic(topic string) (gate Gate, rest string, ok bool) {
+	parts := strings.SplitN(topic, "/", 4)
+	if len(parts) != 4 || parts[0] != "thermogate" || parts[3] == "" {
+		return Gate{}, "", false
+	}
+	gate = Gate{Site: parts[1], Name: parts[2]}
+	return gate, parts[3], gate.Validate() == nil
+}
