@@ -1,0 +1,302 @@
+package simulator
+
+import (
+	_ "embed"
+	"fmt"
+	"math"
+	"os"
+	"time"
+)
+
+// Scenario is what happens in front of the simulated gate. Its zero value is of no use: start from DefaultScenario,
+// Demo, Parse or Load. The keys are those of the scenario file; example.yaml explains each.
+type Scenario struct {
+	// Name is the file the scenario was read from.
+	Name string `yaml:"-"`
+
+	Seed           uint64        `yaml:"seed"`
+	Duration       time.Duration `yaml:"duration"` // 0: until the last of People has left; endless with a Queue or nobody at all
+	Repeat         bool          `yaml:"repeat"`   // begin again with People instead of ending
+	AmbientCelsius float64       `yaml:"ambient_celsius"`
+	Camera         Camera        `yaml:"camera"`
+	FFC            FFC           `yaml:"ffc"`
+	Reference      Reference     `yaml:"reference"`
+	Lamp           *Lamp         `yaml:"lamp"`
+	People         []Visit       `yaml:"people"`
+	Queue          *Queue        `yaml:"queue"`
+}
+
+// Camera is the simulated sensor and where it hangs.
+type Camera struct {
+	Width                 int           `yaml:"width"`
+	Height                int           `yaml:"height"`
+	FPS                   float64       `yaml:"fps"`
+	FieldOfViewDegrees    float64       `yaml:"field_of_view_degrees"` // along the longer side of the picture
+	HeightMetres          float64       `yaml:"height_metres"`         // above the floor, looking straight ahead
+	BlurPixels            float64       `yaml:"blur_pixels"`           // standard deviation of the lens's point spread
+	NETDMillikelvin       float64       `yaml:"netd_millikelvin"`
+	PatternMillikelvin    float64       `yaml:"pattern_millikelvin"` // fixed from pixel to pixel, new after every FFC
+	ColumnMillikelvin     float64       `yaml:"column_millikelvin"`  // the same from column to column
+	VignettingCelsius     float64       `yaml:"vignetting_celsius"`  // how much too warm the corners read
+	OffsetCelsius         float64       `yaml:"offset_celsius"`
+	DriftCelsiusPerMinute float64       `yaml:"drift_celsius_per_minute"`
+	SelfHeatingCelsius    float64       `yaml:"self_heating_celsius"` // how much too cold it reads when just switched on
+	SelfHeating           time.Duration `yaml:"self_heating"`         // time constant of that
+}
+
+// FFC is the flat-field correction: a shutter closes, the picture stands still, then jumps.
+type FFC struct {
+	Every        time.Duration `yaml:"every"`         // 0: never by time
+	DriftCelsius float64       `yaml:"drift_celsius"` // also when the picture drifted this far since the last one; 0: never
+	Freeze       time.Duration `yaml:"freeze"`
+	JumpCelsius  float64       `yaml:"jump_celsius"` // up and down in turn
+}
+
+// Reference is the blackbody in view: a hot disc on a small box.
+type Reference struct {
+	Present           bool          `yaml:"present"`
+	Celsius           float64       `yaml:"celsius"`       // what its maker and the gate's configuration say
+	ErrorCelsius      float64       `yaml:"error_celsius"` // how much warmer it truly is
+	WarmUp            time.Duration `yaml:"warm_up"`       // time constant from ambient; 0: warm from the start
+	X                 float64       `yaml:"x"`             // centre, 0 left to 1 right
+	Y                 float64       `yaml:"y"`             // centre, 0 top to 1 bottom
+	RadiusMillimetres float64       `yaml:"radius_millimetres"`
+	DistanceMetres    float64       `yaml:"distance_metres"`
+}
+
+// Lamp is a warm lamp on the wall behind the people.
+type Lamp struct {
+	Celsius float64 `yaml:"celsius"`
+	X       float64 `yaml:"x"`
+	Y       float64 `yaml:"y"`
+}
+
+// Visit is one person who comes into view, stands before the camera and leaves, or only walks past.
+type Visit struct {
+	At             time.Duration `yaml:"at"`
+	CoreCelsius    *float64      `yaml:"core_celsius"` // nil: drawn, see Queue
+	SkinCelsius    *float64      `yaml:"skin_celsius"` // inner canthus; nil: core less the person's own difference
+	DistanceMetres float64       `yaml:"distance_metres"`
+	SideMetres     float64       `yaml:"side_metres"` // to the right in the picture
+	HeightMetres   *float64      `yaml:"height_metres"`
+	Stand          time.Duration `yaml:"stand"`
+	YawDegrees     float64       `yaml:"yaw_degrees"` // turned to the right of the picture
+	WalksPast      bool          `yaml:"walks_past"`
+	Glasses        bool          `yaml:"glasses"`
+	Mask           bool          `yaml:"mask"`
+	Hat            bool          `yaml:"hat"`
+	Beard          bool          `yaml:"beard"`
+	Hair           string        `yaml:"hair"` // bald, short, fringe or long; empty: drawn
+	ChillCelsius   float64       `yaml:"chill_celsius"`
+	CupCelsius     *float64      `yaml:"cup_celsius"`
+	Seed           *uint64       `yaml:"seed"` // looks; nil: from the scenario's seed
+}
+
+// Queue is an endless line of different people, drawn from the seed.
+type Queue struct {
+	Pause             time.Duration `yaml:"pause"` // from one person's leaving to the next one's coming
+	Stand             time.Duration `yaml:"stand"` // typical
+	DistanceMetres    float64       `yaml:"distance_metres"`
+	CoreCelsius       float64       `yaml:"core_celsius"`
+	CoreSpreadCelsius float64       `yaml:"core_spread_celsius"`
+	FebrileCelsius    float64       `yaml:"febrile_celsius"`
+	FebrileShare      float64       `yaml:"febrile_share"`
+	GlassesShare      float64       `yaml:"glasses_share"`
+	MaskShare         float64       `yaml:"mask_share"`
+	HatShare          float64       `yaml:"hat_share"`
+	BeardShare        float64       `yaml:"beard_share"`
+	PairShare         float64       `yaml:"pair_share"`
+	PasserShare       float64       `yaml:"passer_share"`
+	ChillShare        float64       `yaml:"chill_share"`
+	ChillCelsius      float64       `yaml:"chill_celsius"`
+}
+
+// DefaultScenario is an empty scene before an upright Lepton 3.5 class camera (160×120 on its side, 57°).
+func DefaultScenario() Scenario {
+	return Scenario{
+		Seed:           1,
+		AmbientCelsius: 24,
+		Camera: Camera{
+			Width: 120, Height: 160, FPS: 8.77, FieldOfViewDegrees: 57, HeightMetres: 1.5, BlurPixels: 0.6,
+			NETDMillikelvin: 50, PatternMillikelvin: 40, ColumnMillikelvin: 20, VignettingCelsius: 0.2,
+			OffsetCelsius: -2, DriftCelsiusPerMinute: 0.5, SelfHeating: 3 * time.Minute,
+		},
+		FFC: FFC{Every: 3 * time.Minute, Freeze: 500 * time.Millisecond, JumpCelsius: 1},
+		Reference: Reference{
+			Present: true, Celsius: 37, X: 0.78, Y: 0.83, RadiusMillimetres: 25, DistanceMetres: 0.6,
+		},
+	}
+}
+
+func defaultVisit() Visit {
+	return Visit{DistanceMetres: 0.8, Stand: 3 * time.Second}
+}
+
+func defaultQueue() Queue {
+	return Queue{
+		Pause: 500 * time.Millisecond, Stand: 3 * time.Second, DistanceMetres: 0.8,
+		CoreCelsius: 36.7, CoreSpreadCelsius: 0.2, FebrileCelsius: 38.5,
+	}
+}
+
+//go:embed demo.yaml
+var demo []byte
+
+// Demo is the scenario of "thermogate demo": an endless, varied queue of workers.
+func Demo() Scenario {
+	s, err := Parse("demo.yaml", demo)
+	if err != nil {
+		panic(err) // embedded and covered by a test
+	}
+	return s
+}
+
+// Load reads a scenario file.
+func Load(path string) (Scenario, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Scenario{}, fmt.Errorf("reading scenario: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return Scenario{}, fmt.Errorf("reading scenario: %s is not a file", path)
+	}
+	if info.Size() > maxScenarioBytes {
+		return Scenario{}, fmt.Errorf("reading scenario: %s has %d bytes; a scenario has at most %d", path, info.Size(), maxScenarioBytes)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Scenario{}, fmt.Errorf("reading scenario: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// limit is the range a number of the scenario may take.
+type limit struct {
+	key       string
+	value     float64
+	low, high float64
+	unit      string
+}
+
+func (s *Scenario) limits() []limit {
+	c, f, r := &s.Camera, &s.FFC, &s.Reference
+	all := []limit{
+		{"duration", s.Duration.Seconds(), 0, math.MaxInt32, "s"},
+		{"ambient_celsius", s.AmbientCelsius, -20, 45, "°C"},
+		{"camera.width", float64(c.Width), 40, 1280, "pixels"},
+		{"camera.height", float64(c.Height), 40, 1280, "pixels"},
+		{"camera.fps", c.FPS, 1, 120, "frames a second"},
+		{"camera.field_of_view_degrees", c.FieldOfViewDegrees, 10, 120, "°"},
+		{"camera.height_metres", c.HeightMetres, 0.5, 3, "m"},
+		{"camera.blur_pixels", c.BlurPixels, 0, 5, "pixels"},
+		{"camera.netd_millikelvin", c.NETDMillikelvin, 0, 1000, "mK"},
+		{"camera.pattern_millikelvin", c.PatternMillikelvin, 0, 1000, "mK"},
+		{"camera.column_millikelvin", c.ColumnMillikelvin, 0, 1000, "mK"},
+		{"camera.vignetting_celsius", c.VignettingCelsius, 0, 2, "°C"},
+		{"camera.offset_celsius", c.OffsetCelsius, -10, 10, "°C"},
+		{"camera.drift_celsius_per_minute", c.DriftCelsiusPerMinute, 0, 10, "°C a minute"},
+		{"camera.self_heating_celsius", c.SelfHeatingCelsius, 0, 10, "°C"},
+		{"camera.self_heating", c.SelfHeating.Seconds(), 1, 3600, "s"},
+		{"ffc.every", f.Every.Seconds(), 0, math.MaxInt32, "s"},
+		{"ffc.drift_celsius", f.DriftCelsius, 0, 10, "°C"},
+		{"ffc.freeze", f.Freeze.Seconds(), 0, 10, "s"},
+		{"ffc.jump_celsius", f.JumpCelsius, 0, 5, "°C"},
+		{"reference.celsius", r.Celsius, 25, 60, "°C"},
+		{"reference.error_celsius", r.ErrorCelsius, -2, 2, "°C"},
+		{"reference.warm_up", r.WarmUp.Seconds(), 0, 3600, "s"},
+		{"reference.x", r.X, 0, 1, "of the width"},
+		{"reference.y", r.Y, 0, 1, "of the height"},
+		{"reference.radius_millimetres", r.RadiusMillimetres, 5, 100, "mm"},
+		{"reference.distance_metres", r.DistanceMetres, 0.2, 3, "m"},
+	}
+	if l := s.Lamp; l != nil {
+		all = append(all,
+			limit{"lamp.celsius", l.Celsius, 20, 200, "°C"},
+			limit{"lamp.x", l.X, 0, 1, "of the width"},
+			limit{"lamp.y", l.Y, 0, 1, "of the height"})
+	}
+	for i := range s.People {
+		all = append(all, s.People[i].limits(fmt.Sprintf("people[%d].", i))...)
+	}
+	if q := s.Queue; q != nil {
+		all = append(all, q.limits()...)
+	}
+	return all
+}
+
+func (v *Visit) limits(prefix string) []limit {
+	all := []limit{
+		{prefix + "at", v.At.Seconds(), 0, math.MaxInt32, "s"},
+		{prefix + "distance_metres", v.DistanceMetres, 0.3, 4, "m"},
+		{prefix + "side_metres", v.SideMetres, -2, 2, "m"},
+		{prefix + "stand", v.Stand.Seconds(), 0, 86400, "s"},
+		{prefix + "yaw_degrees", v.YawDegrees, -90, 90, "°"},
+		{prefix + "chill_celsius", v.ChillCelsius, 0, 6, "°C"},
+	}
+	optional := func(key string, value *float64, low, high float64, unit string) {
+		if value != nil {
+			all = append(all, limit{prefix + key, *value, low, high, unit})
+		}
+	}
+	optional("core_celsius", v.CoreCelsius, 30, 44, "°C")
+	optional("skin_celsius", v.SkinCelsius, 20, 44, "°C")
+	optional("height_metres", v.HeightMetres, 1, 2.2, "m")
+	optional("cup_celsius", v.CupCelsius, 0, 100, "°C")
+	return all
+}
+
+func (q *Queue) limits() []limit {
+	return []limit{
+		{"queue.pause", q.Pause.Seconds(), 0, 86400, "s"},
+		{"queue.stand", q.Stand.Seconds(), 0.5, 3600, "s"},
+		{"queue.distance_metres", q.DistanceMetres, 0.3, 4, "m"},
+		{"queue.core_celsius", q.CoreCelsius, 30, 44, "°C"},
+		{"queue.core_spread_celsius", q.CoreSpreadCelsius, 0, 1, "°C"},
+		{"queue.febrile_celsius", q.FebrileCelsius, 30, 44, "°C"},
+		{"queue.febrile_share", q.FebrileShare, 0, 1, ""},
+		{"queue.glasses_share", q.GlassesShare, 0, 1, ""},
+		{"queue.mask_share", q.MaskShare, 0, 1, ""},
+		{"queue.hat_share", q.HatShare, 0, 1, ""},
+		{"queue.beard_share", q.BeardShare, 0, 1, ""},
+		{"queue.pair_share", q.PairShare, 0, 1, ""},
+		{"queue.passer_share", q.PasserShare, 0, 1, ""},
+		{"queue.chill_share", q.ChillShare, 0, 1, ""},
+		{"queue.chill_celsius", q.ChillCelsius, 0, 6, "°C"},
+	}
+}
+
+// problem is a value that can't be, and the key it stands under.
+type problem struct{ key, message string }
+
+// check returns the first impossible value.
+func (s *Scenario) check() *problem {
+	for _, l := range s.limits() {
+		if l.value >= l.low && l.value <= l.high { // false for NaN
+			continue
+		}
+		want := fmt.Sprintf("%v to %v", l.low, l.high)
+		if l.high == math.MaxInt32 {
+			want = fmt.Sprintf("%v or more", l.low)
+		}
+		if l.unit != "" {
+			want += " " + l.unit
+		}
+		return &problem{l.key, fmt.Sprintf("%v is impossible; it must be %s", l.value, want)}
+	}
+	for i, v := range s.People {
+		prefix := fmt.Sprintf("people[%d].", i)
+		switch {
+		case v.CoreCelsius != nil && v.SkinCelsius != nil:
+			return &problem{prefix + "skin_celsius", "core_celsius is set too; keep one of them"}
+		case v.Hair != "" && v.Hair != bald && v.Hair != short && v.Hair != fringe && v.Hair != long:
+			return &problem{prefix + "hair", fmt.Sprintf("%q is not known; write bald, short, fringe or long", v.Hair)}
+		}
+	}
+	switch {
+	case s.Queue != nil && len(s.People) > 0:
+		return &problem{"queue", "people is set too; keep one of them"}
+	case s.Repeat && len(s.People) == 0:
+		return &problem{"repeat", "there are no people to repeat; list some under people, or use queue, which never ends"}
+	}
+	return nil
+}
