@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"thermogate/camera"
+	"thermogate/camera/radiometry"
+	"thermogate/screening/face"
+)
+
+func newDetectCommand() *cobra.Command {
+	var asJSON bool
+	var sheetPath string
+	var minScore float32
+	var source sourceFlags
+	command := &cobra.Command{
+		Use:   "detect IMAGE|RECORDING...",
+		Short: "Faces in pictures and recordings, and nothing else",
+		Long: `Detect finds the faces in recordings and in single pictures, of 16 bits or of 8, and prints a line a frame.
+Boxes and landmarks are in pixels of the upright picture.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			options, err := source.options()
+			if err != nil {
+				return err
+			}
+			if minScore <= 0 || minScore >= 1 {
+				return usageError{fmt.Errorf("--min-score %g: a score lies between 0 and 1", minScore)}
+			}
+			options.EightBit = true
+			detector, err := face.New()
+			if err != nil {
+				return err
+			}
+			defer detector.Close()
+			detector.MinScore = minScore
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			d := finder{detector: detector, options: options, write: detectionWriter(out, asJSON)}
+			if sheetPath != "" {
+				d.sheet = new(sheet)
+			}
+			for _, path := range paths {
+				if err := d.find(cmd.Context(), path); err != nil {
+					return errors.Join(fmt.Errorf("finding faces in %s: %w", path, err), out.Flush())
+				}
+			}
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("writing detections: %w", err)
+			}
+			if d.sheet != nil {
+				return d.sheet.save(sheetPath)
+			}
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "one JSON object a frame")
+	command.Flags().StringVar(&sheetPath, "sheet", "", "draw the frames with their faces on one picture, FILE.png")
+	command.Flags().Float32Var(&minScore, "min-score", 0.2, "leave out faces below this score; the gate uses 0.5 and up")
+	source.bind(command.Flags())
+	return command
+}
+
+// detection is one line of detect --json.
+type detection struct {
+	Source string         `json:"source"`
+	Frame  int            `json:"frame"`
+	Width  int            `json:"width"`
+	Height int            `json:"height"`
+	Faces  []detectedFace `json:"faces"`
+}
+
+type detectedFace struct {
+	X               float32       `json:"x"`
+	Y               float32       `json:"y"`
+	W               float32       `json:"w"`
+	H               float32       `json:"h"`
+	Score           float32       `json:"score"`
+	Landmarks       [5][2]float32 `json:"landmarks"`
+	Pose            face.Pose     `json:"pose"`
+	Glasses         bool          `json:"glasses"`
+	Mask            bool          `json:"mask"`
+	ForeheadCovered bool          `json:"forehead_covered"`
+}
+
+// finder walks sources through the detector.
+type finder struct {
+	detector *face.Detector
+	options  camera.Options
+	write    func(*detection) error
+	sheet    *sheet // nil where nobody asked
+}
+
+func (d *finder) find(ctx context.Context, path string) error {
+	source, err := openSource(ctx, path, d.options)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	scale, err := radiometry.ScaleOf(source.Info().Units)
+	if err != nil {
+		return err
+	}
+	var frame camera.Frame
+	var img radiometry.Image
+	for ctx.Err() == nil {
+		if err := source.Read(ctx, &frame); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		scale.Convert(frame.Counts, frame.Width, frame.Height, &img)
+		faces, err := d.detector.Detect(&img)
+		if err != nil {
+			return err
+		}
+		if err := d.write(newDetection(filepath.Base(path), &frame, faces)); err != nil {
+			return fmt.Errorf("writing a detection: %w", err)
+		}
+		if d.sheet != nil {
+			d.sheet.add(filepath.Base(path), frame.Index, &img, faces)
+		}
+	}
+	return ctx.Err()
+}
+
+func newDetection(source string, frame *camera.Frame, faces []face.Face) *detection {
+	d := &detection{source, frame.Index, frame.Width, frame.Height, make([]detectedFace, len(faces))}
+	for i, f := range faces {
+		d.Faces[i] = detectedFace{X: f.X, Y: f.Y, W: f.W, H: f.H, Score: f.Score,
+			Pose: f.Pose, Glasses: f.Glasses, Mask: f.Mask, ForeheadCovered: f.ForeheadCovered}
+		for j, p := range f.Landmarks {
+			d.Faces[i].Landmarks[j] = [2]float32{p.X, p.Y}
+		}
+	}
+	return d
+}
+
+// detectionWriter writes detections as JSON or as people read them.
+func detectionWriter(out io.Writer, asJSON bool) func(*detection) error {
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		return func(d *detection) error { return encoder.Encode(d) }
+	}
+	return func(d *detection) error {
+		faces := make([]string, len(d.Faces))
+		for i, f := range d.Faces {
+			faces[i] = f.String()
+		}
+		if len(faces) == 0 {
+			faces = []string{"no face"}
+		}
+		_, err := fmt.Fprintf(out, "%s frame %d: %s\n", d.Source, d.Frame, strings.Join(faces, "; "))
+		return err
+	}
+}
+
+// String is a face as people read it.
+func (f detectedFace) String() string {
+	text := fmt.Sprintf("%s %.0fx%.0f at %.0f,%.0f, score %.2f", f.Pose, f.W, f.H, f.X, f.Y, f.Score)
+	for _, hidden := range []struct {
+		is   bool
+		name string
+	}{{f.Glasses, "glasses"}, {f.Mask, "mask"}, {f.ForeheadCovered, "forehead covered"}} {
+		if hidden.is {
+			text += ", " + hidden.name
+		}
+	}
+	return text
+}

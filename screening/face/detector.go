@@ -1,0 +1,265 @@
+package face
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gocv.io/x/gocv"
+
+	"thermogate/camera/radiometry"
+)
+
+//go:embed face.onnx
+var model []byte
+
+// What the network was trained with, see training/model.py and training/data.py.
+const (
+	stride   = 4  // input pixels a cell of the output
+	multiple = 16 // the input's sides are multiples of this
+	// minWidth keeps OpenCV 4.6 on its fast depthwise convolution: it wants 18 columns or more at stride 8.
+	minWidth     = 144
+	levelCelsius = 8 // temperature above the scene's level that is 1 to the network
+	bend         = 4 // where hot and cold things are bent to
+	// relativeRange is what the range from the 1st to the 99th percentile of a picture without a scale is taken for.
+	relativeRange = 16
+)
+
+// Channels of the output.
+const (
+	heatChannel     = 0
+	boxChannel      = 1
+	landmarkChannel = 5
+	poseChannel     = 15
+	coverChannel    = 18
+	channels        = 21
+)
+
+// Working sizes. A picture with a longer side than maxSide is reduced to it; one with a shorter one than minSide is
+// enlarged; above pyramidSide a second look at half that size finds faces that fill the picture.
+const (
+	minSide     = 120
+	maxSide     = 416
+	pyramidSide = 240
+)
+
+const (
+	// sameFace is the overlap (intersection over union) above which two boxes are one face.
+	sameFace = 0.4
+	// defaultMinScore keeps one false box in about 100 frames of a gate.
+	defaultMinScore = 0.5
+	// An inverted picture (hot is black) is only believed where it shows a face well and the plain one does not.
+	invertedScore = 0.6
+	plainScore    = 0.3
+)
+
+// Detector finds faces. It is used by one goroutine.
+type Detector struct {
+	// MinScore is the score below which a face is not returned. New sets it for the gate, where everything returned is
+	// used; lower it to draw a precision-recall curve.
+	MinScore float32
+
+	passes  map[[2]int]*pass
+	source  gocv.Mat
+	scaled  gocv.Mat
+	sample  []float32
+	found   []Face
+	flipped []Face
+}
+
+// New loads the network and warms it for pictures of 120 by 160 pixels.
+func New() (*Detector, error) {
+	d := &Detector{MinScore: defaultMinScore, passes: map[[2]int]*pass{}, source: gocv.NewMat(), scaled: gocv.NewMat()}
+	warm := radiometry.Image{Width: 120, Height: 160, Celsius: make([]float32, 120*160)}
+	if _, err := d.Detect(&warm); err != nil {
+		return nil, errors.Join(fmt.Errorf("warming the face detector: %w", err), d.Close())
+	}
+	return d, nil
+}
+
+// Close frees the memory held outside Go.
+func (d *Detector) Close() error {
+	errs := []error{d.source.Close(), d.scaled.Close()}
+	for _, p := range d.passes {
+		errs = append(errs, p.close())
+	}
+	d.passes = nil
+	return errors.Join(errs...)
+}
+
+// Detect returns the faces of a picture, best first, in its own pixels; boxes end at its border. The slice is valid
+// until the next call.
+func (d *Detector) Detect(img *radiometry.Image) ([]Face, error) {
+	if img.Width <= 0 || img.Height <= 0 || len(img.Celsius) != img.Width*img.Height {
+		return nil, fmt.Errorf("finding faces: a picture of %dx%d pixels can't have %d temperatures",
+			img.Width, img.Height, len(img.Celsius))
+	}
+	level, gain := d.scale(img)
+	var err error
+	if d.found, err = d.look(img, level, gain, d.found[:0]); err != nil {
+		return nil, fmt.Errorf("finding faces: %w", err)
+	}
+	if img.Relative && best(d.found) < plainScore {
+		if d.flipped, err = d.look(img, level, -gain, d.flipped[:0]); err != nil {
+			return nil, fmt.Errorf("finding faces: %w", err)
+		}
+		if best(d.flipped) >= invertedScore {
+			return d.flipped, nil
+		}
+	}
+	return d.found, nil
+}
+
+func best(faces []Face) float32 {
+	if len(faces) == 0 {
+		return 0
+	}
+	return faces[0].Score
+}
+
+// scale returns the level of the scene and what a degree above it is to the network. It looks at a few thousand pixels.
+func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
+	const pixels = 4096
+	step := max(1, len(img.Celsius)/pixels)
+	if step%2 == 0 {
+		step++ // not a divisor of the usual widths
+	}
+	d.sample = d.sample[:0]
+	for i := 0; i < len(img.Celsius); i += step {
+		if c := img.Celsius[i]; c == c {
+			d.sample = append(d.sample, c)
+		}
+	}
+	if len(d.sample) == 0 {
+		return 0, 1
+	}
+	slices.Sort(d.sample)
+	at := func(q float64) float32 { return d.sample[int(q*float64(len(d.sample)-1))] }
+	gain = 1.0 / levelCelsius
+	if img.Relative {
+		gain *= relativeRange / max(at(0.99)-at(0.01), 1e-3)
+	}
+	return at(0.5), gain
+}
+
+// look finds the faces of a picture at one or two sizes and appends them to faces.
+func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face) ([]Face, error) {
+	long := max(img.Width, img.Height)
+	scale := 1.0
+	if long > maxSide {
+		scale = maxSide / float64(long)
+	} else if long < minSide {
+		scale = 2
+	}
+	faces, err := d.lookAt(img, scale, level, gain, faces)
+	if err == nil && scale*float64(long) > pyramidSide {
+		faces, err = d.lookAt(img, scale/2, level, gain, faces)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return distinct(faces), nil
+}
+
+func (d *Detector) lookAt(img *radiometry.Image, scale float64, level, gain float32, faces []Face) ([]Face, error) {
+	width, height := int(math.Round(scale*float64(img.Width))), int(math.Round(scale*float64(img.Height)))
+	width, height = max(width, 1), max(height, 1)
+	pixels := img.Celsius
+	if width != img.Width || height != img.Height {
+		var err error
+		if pixels, err = d.resize(img, width, height); err != nil {
+			return nil, err
+		}
+	}
+	p, err := d.passFor(width, height)
+	if err != nil {
+		return nil, err
+	}
+	p.load(pixels, width, height, level, gain)
+	sx, sy := float32(img.Width)/float32(width), float32(img.Height)/float32(height)
+	start := len(faces)
+	if faces, err = p.run(d.MinScore, faces); err != nil {
+		return nil, err
+	}
+	for i := range faces[start:] {
+		faces[start+i].enlarge(sx, sy)
+		faces[start+i].clip(float32(img.Width), float32(img.Height))
+	}
+	return faces, nil
+}
+
+// resize brings a picture to another size, by area where it shrinks.
+func (d *Detector) resize(img *radiometry.Image, width, height int) ([]float32, error) {
+	if d.source.Cols() != img.Width || d.source.Rows() != img.Height {
+		d.source.Close()
+		d.source = gocv.NewMatWithSize(img.Height, img.Width, gocv.MatTypeCV32F)
+	}
+	pixels, err := d.source.DataPtrFloat32()
+	if err != nil {
+		return nil, err
+	}
+	copy(pixels, img.Celsius)
+	kind := gocv.InterpolationArea
+	if width > img.Width {
+		kind = gocv.InterpolationLinear
+	}
+	gocv.Resize(d.source, &d.scaled, imagePoint(width, height), 0, 0, kind)
+	return d.scaled.DataPtrFloat32()
+}
+
+// distinct keeps the best box of each face, best face first.
+func distinct(faces []Face) []Face {
+	slices.SortFunc(faces, func(a, b Face) int {
+		switch {
+		case a.Score > b.Score:
+			return -1
+		case a.Score < b.Score:
+			return 1
+		}
+		return 0
+	})
+	kept := faces[:0]
+next:
+	for _, f := range faces {
+		for i := range kept {
+			if overlap(&f, &kept[i]) > sameFace {
+				continue next
+			}
+		}
+		kept = append(kept, f)
+	}
+	return kept
+}
+
+// overlap is the intersection over union of two boxes, or over the smaller one where it lies in the other.
+func overlap(a, b *Face) float32 {
+	w := min(a.X+a.W, b.X+b.W) - max(a.X, b.X)
+	h := min(a.Y+a.H, b.Y+b.H) - max(a.Y, b.Y)
+	if w <= 0 || h <= 0 {
+		return 0
+	}
+	both, small := w*h, min(a.W*a.H, b.W*b.H)
+	if both > 0.85*small {
+		return both / small
+	}
+	return both / (a.W*a.H + b.W*b.H - both)
+}
+
+func (f *Face) enlarge(sx, sy float32) {
+	f.X, f.W = f.X*sx, f.W*sx
+	f.Y, f.H = f.Y*sy, f.H*sy
+	for i := range f.Landmarks {
+		f.Landmarks[i].X *= sx
+		f.Landmarks[i].Y *= sy
+	}
+}
+
+func (f *Face) clip(width, height float32) {
+	right, bottom := min(f.X+f.W, width), min(f.Y+f.H, height)
+	f.X, f.Y = max(f.X, 0), max(f.Y, 0)
+	f.W, f.H = max(right-f.X, 0), max(bottom-f.Y, 0)
+}
+
+func logistic(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }

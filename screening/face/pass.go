@@ -1,0 +1,139 @@
+package face
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"math"
+
+	"gocv.io/x/gocv"
+)
+
+// pass is the network at one input size; OpenCV plans and allocates anew whenever the size changes.
+type pass struct {
+	net           gocv.Net
+	blob          gocv.Mat
+	input         []float32 // the memory of blob
+	width, height int
+}
+
+func imagePoint(x, y int) image.Point { return image.Pt(x, y) }
+
+// passFor returns the network for pictures of a size, which is padded to what the network takes.
+func (d *Detector) passFor(width, height int) (*pass, error) {
+	up := func(n int) int { return (n + multiple - 1) / multiple * multiple }
+	width, height = max(up(width), minWidth), up(height)
+	key := [2]int{width, height}
+	if p := d.passes[key]; p != nil {
+		return p, nil
+	}
+	p, err := newPass(width, height)
+	if err != nil {
+		return nil, err
+	}
+	d.passes[key] = p
+	return p, nil
+}
+
+func newPass(width, height int) (*pass, error) {
+	net, err := gocv.ReadNetFromONNXBytes(model)
+	if err != nil {
+		return nil, fmt.Errorf("reading the network: %w", err)
+	}
+	if net.Empty() {
+		return nil, errors.New("OpenCV can't read the network")
+	}
+	p := &pass{net: net, width: width, height: height}
+	p.blob = gocv.NewMatWithSizes([]int{1, 1, height, width}, gocv.MatTypeCV32F)
+	if p.input, err = p.blob.DataPtrFloat32(); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *pass) close() error { return errors.Join(p.net.Close(), p.blob.Close()) }
+
+// load writes a picture to the input as the network knows it: (T - level) * gain, bent softly so that a kettle or the
+// sky stays in range. What is missing at the right and below is filled with the picture's last pixels.
+func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
+	for y := range height {
+		row := p.input[y*p.width : (y+1)*p.width]
+		for x, c := range pixels[y*width : (y+1)*width] {
+			v := (c - level) * gain
+			if v != v {
+				v = 0
+			}
+			row[x] = v / float32(math.Sqrt(float64(1+v*v/(bend*bend))))
+		}
+		for x := width; x < p.width; x++ {
+			row[x] = row[width-1]
+		}
+	}
+	last := p.input[(height-1)*p.width : height*p.width]
+	for y := height; y < p.height; y++ {
+		copy(p.input[y*p.width:], last)
+	}
+}
+
+// run appends the faces the network sees to faces, in input pixels.
+func (p *pass) run(minScore float32, faces []Face) ([]Face, error) {
+	p.net.SetInput(p.blob, "")
+	out := p.net.Forward("")
+	defer out.Close()
+	maps, err := out.DataPtrFloat32()
+	if err != nil {
+		return nil, err
+	}
+	columns, rows := p.width/stride, p.height/stride
+	if len(maps) != channels*columns*rows {
+		return nil, fmt.Errorf("the network answers with %d values instead of %d", len(maps), channels*columns*rows)
+	}
+	heat := maps[heatChannel*columns*rows:][:columns*rows]
+	least := float32(math.Log(float64(minScore) / (1 - float64(minScore))))
+	for i, h := range heat {
+		if h >= least && peak(heat, columns, rows, i) {
+			faces = append(faces, decode(maps[i:], columns*rows, i%columns, i/columns))
+		}
+	}
+	return faces, nil
+}
+
+// peak reports whether no neighbour of cell i is higher.
+func peak(heat []float32, columns, rows, i int) bool {
+	x, y := i%columns, i/columns
+	for v := max(y-1, 0); v <= min(y+1, rows-1); v++ {
+		for u := max(x-1, 0); u <= min(x+1, columns-1); u++ {
+			if heat[v*columns+u] > heat[i] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// decode reads one cell: channel c is at values[c*plane].
+func decode(values []float32, plane, column, row int) Face {
+	v := func(channel int) float32 { return values[channel*plane] }
+	x, y := (float32(column)+0.5)*stride, (float32(row)+0.5)*stride
+	size := func(channel int) float32 { return stride * float32(math.Exp(float64(min(max(v(channel), -1), 4)))) }
+	w, h := size(boxChannel+2), size(boxChannel+3)
+	f := Face{
+		X: x + (v(boxChannel)-0.5)*w, Y: y + (v(boxChannel+1)-0.5)*h, W: w, H: h,
+		Score:           logistic(v(heatChannel)),
+		Pose:            Frontal,
+		Glasses:         v(coverChannel) > 0,
+		Mask:            v(coverChannel+1) > 0,
+		ForeheadCovered: v(coverChannel+2) > 0,
+	}
+	for i := range f.Landmarks {
+		f.Landmarks[i] = Point{x + v(landmarkChannel+2*i)*w, y + v(landmarkChannel+2*i+1)*h}
+	}
+	frontal, half, profile := v(poseChannel), v(poseChannel+1), v(poseChannel+2)
+	if half > frontal || profile > frontal {
+		f.Pose = ThreeQuarter
+		if profile > half {
+			f.Pose = Profile
+		}
+	}
+	return f
+}

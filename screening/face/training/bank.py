@@ -1,0 +1,71 @@
+"""Draws augmented batches ahead of training, so that folds and epochs share them:
+bank.py SHARED OUT.pt DEVICE,… --batches N --seed S"""
+import argparse
+
+import cv2
+import numpy as np
+import torch
+
+import data
+from model import STRIDE
+
+SHAPES = [(160, 160)] * 5 + [(128, 176), (240, 240)]
+BATCH = 32  # of 160 x 160, less of larger ones
+
+
+def targets(boxes, ignore, height, width):
+    """Maps for one picture: heat, weight of the heat loss, which face each cell answers for, and how much."""
+    h, w = height // STRIDE, width // STRIDE
+    yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
+    xx, yy = (xx + 0.5) * STRIDE, (yy + 0.5) * STRIDE
+    heat, weight = np.zeros((h, w), np.float32), np.ones((h, w), np.float32)
+    owner, share = np.full((h, w), -1), np.zeros((h, w), np.float32)
+    for x, y, bw, bh in ignore:
+        weight[(xx > x) & (xx < x + bw) & (yy > y) & (yy < y + bh)] = 0
+    for i, (x, y, bw, bh) in enumerate(boxes):
+        cx, cy = x + bw / 2, y + bh / 2
+        sx, sy = max(0.11 * bw, 2.0), max(0.11 * bh, 2.0)
+        g = np.exp(-((xx - cx) / sx) ** 2 / 2 - ((yy - cy) / sy) ** 2 / 2)
+        heat = np.maximum(heat, g)
+        heat[min(h - 1, int(cy / STRIDE)), min(w - 1, int(cx / STRIDE))] = 1
+        weight[g > 0.3] = 1
+        mine = g > np.maximum(share, 0.2)
+        owner[mine], share[mine] = i, g[mine]
+    return heat, weight, owner, share
+
+
+def batch(sampler):
+    """Pictures; their heat maps and weights; and one row for each cell that answers for a face: picture, row, column,
+    share of its face, box, landmarks, attributes."""
+    height, width = SHAPES[sampler.rng.integers(len(SHAPES))]
+    pictures, maps, cells = [], [], []
+    for b in range(BATCH * 160 * 160 // (height * width)):
+        x, boxes, marks, attributes, ignore = sampler.sample(height, width)
+        heat, weight, owner, share = targets(boxes, ignore, height, width)
+        r, c = np.nonzero(owner >= 0)
+        o = owner[r, c]
+        total = np.bincount(o, share[r, c], minlength=len(boxes)) + 1e-6
+        cells.append(np.column_stack([np.full(len(r), b), r, c, share[r, c] / total[o], boxes[o],
+                                      marks[o].reshape(-1, 10), attributes[o]]))
+        pictures.append(x)
+        maps.append((heat, weight))
+    half = lambda a: torch.from_numpy(np.array(a)).half()
+    return half(pictures)[:, None], half(maps), torch.from_numpy(np.concatenate(cells)).float()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("shared")
+    ap.add_argument("out")
+    ap.add_argument("devices")
+    ap.add_argument("--batches", type=int, default=1300)
+    ap.add_argument("--seed", type=int, default=1)
+    args = ap.parse_args()
+    cv2.setNumThreads(1)
+    frames = data.load(args.shared, lambda d: d in args.devices.split(","))
+    sampler = data.Sampler(frames, args.seed)
+    torch.save([batch(sampler) for _ in range(args.batches)], args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,430 @@
+"""Frames and labels of the shared folder, and the augmentation that turns them into training samples."""
+import csv
+import json
+import os
+
+import cv2
+import numpy as np
+
+POSES = {"frontal": 0, "down": 0, "threequarter": 1, "profile": 2}
+ORDER = np.array([1, 0, 2, 4, 3])  # landmarks after mirroring
+
+
+class Frame:
+    """One upright picture in degrees Celsius with its faces: boxes n x 4, landmarks n x 5 x 2 (nan where unknown),
+    attributes n x 4 (pose, glasses, mask, forehead; -1 where unknown), and boxes that are neither face nor background."""
+    __slots__ = "name index celsius boxes landmarks attributes ignore weight".split()
+
+
+def read_stack(path):
+    side = json.load(open(path[:-5] + ".json"))
+    _, pages = cv2.imreadmulti(path, flags=cv2.IMREAD_UNCHANGED)
+    stack = np.stack(pages).astype(np.float32)
+    if side.get("orientation") == "transpose":
+        stack = stack.transpose(0, 2, 1)
+    if side["units"] == "centikelvin":
+        return stack / 100 - 273.15, side
+    return (stack - np.median(stack)) / 30 + 22, side  # raw Lepton counts: about 30 a degree
+
+
+def load(shared, device=lambda d: True):
+    """All frames of the recordings whose device the filter takes."""
+    dense, hand = {}, {}
+    for r in csv.DictReader(open(f"{shared}/labels/faces_dense.csv")):
+        dense.setdefault((r["name"], int(r["frame"])), []).append(r)
+    for r in csv.DictReader(open(f"{shared}/labels/faces.csv")):
+        hand.setdefault((r["name"], int(r["frame"])), []).append(r)
+    frames = []
+    for r in csv.DictReader(open(f"{shared}/labels/recordings.csv")):
+        if not device(r["device"]):
+            continue
+        stack, _ = read_stack(f"{shared}/recordings/{r['name']}.tiff")
+        for i, celsius in enumerate(stack):
+            frames.append(labelled(r["name"], i, np.ascontiguousarray(celsius),
+                                   dense.get((r["name"], i), []), hand.get((r["name"], i))))
+        for f in frames[-len(stack):]:
+            f.weight = len(stack) ** -0.5
+    return frames
+
+
+def box_of(r):
+    return [float(r[k]) for k in "xywh"]
+
+
+def iou(a, b):
+    x = max(0, min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0]))
+    y = max(0, min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1]))
+    return x * y / (a[2] * a[3] + b[2] * b[3] - x * y + 1e-9)
+
+
+def labelled(name, index, celsius, dense, hand):
+    f = Frame()
+    f.name, f.index, f.celsius, f.ignore = name, index, celsius, []
+    faces = []
+    for r in dense:
+        pose, covered = POSES.get(r["pose"], -1), r["covered"]
+        glasses, forehead = (-1 if not covered else int(any(w in covered for w in words))
+                             for words in (("glasses",), ("hat", "hair")))
+        attributes = [pose, glasses, 0, forehead]  # nobody wears a mask
+        marks = np.full((5, 2), np.nan)
+        if r["landmarks_good"] == "yes":
+            keys = "left_eye right_eye nose mouth_left mouth_right".split()
+            marks = np.array([[float(r[k + "_x"]), float(r[k + "_y"])] for k in keys])
+        if r["use"] == "train":
+            faces.append((box_of(r), marks, attributes))
+        else:
+            f.ignore.append(box_of(r))
+    for r in hand or []:  # drawn by hand: better than the box found by a model
+        if r["kind"] == "none":
+            continue
+        box = box_of(r)
+        near = [g for g in faces if iou(g[0], box) > 0.4]
+        marks = near[0][1] if near else np.full((5, 2), np.nan)
+        kind = POSES.get(r["kind"], -1)
+        attributes = near[0][2] if near else [kind, -1, 0, -1]
+        faces = [g for g in faces if iou(g[0], box) <= 0.4] + [(box, marks, attributes)]
+        f.ignore = [b for b in f.ignore if iou(b, box) < 0.3]
+    f.boxes = np.array([g[0] for g in faces], float).reshape(-1, 4)
+    f.landmarks = np.array([g[1] for g in faces], float).reshape(-1, 5, 2)
+    f.attributes = np.array([g[2] for g in faces], float).reshape(-1, 4)
+    f.ignore = np.array(f.ignore, float).reshape(-1, 4)
+    return f
+
+
+def normalise(celsius):
+    """(T - scene level) / 8 K, bent softly towards +-4 so that a kettle or the sky costs no contrast elsewhere."""
+    x = (celsius - np.median(celsius)) / 8
+    return x / np.sqrt(1 + (x / 4) ** 2)
+
+
+def spread(values):
+    """A picture without a scale in something like degrees: its range becomes that of a person in a room."""
+    low, high = np.percentile(values, [1, 99])
+    return (values - low) * (16 / max(high - low, 1e-6)) + 20
+
+
+class Sampler:
+    def __init__(self, frames, seed):
+        self.rng = np.random.default_rng(seed)
+        self.faces = [f for f in frames if len(f.boxes)]
+        self.empty = [f for f in frames if not len(f.boxes) and not len(f.ignore)]
+        self.p_faces = self.weights(self.faces)
+        self.p_empty = self.weights(self.empty)
+
+    @staticmethod
+    def weights(frames):
+        w = np.array([f.weight for f in frames])
+        return np.cumsum(w / w.sum())
+
+    def pick(self, faces):
+        pool, p = (self.faces, self.p_faces) if faces else (self.empty, self.p_empty)
+        return pool[min(int(np.searchsorted(p, self.rng.random())), len(pool) - 1)]
+
+    def sample(self, height, width):
+        """A training picture (height x width, normalised) and its labels."""
+        rng = self.rng
+        canvas, *labels = self.warp(self.pick(rng.random() < 0.85), height, width)
+        for _ in range(rng.integers(1, 5) if rng.random() < 0.4 else 0):
+            self.paste(canvas, labels)
+        boxes, marks, attributes, ignore = labels
+        for i in range(len(boxes)):
+            cover(rng, canvas, boxes[i], marks[i], attributes[i])
+        canvas = weather(rng, canvas, boxes)
+        things(rng, canvas, boxes)
+        canvas = camera(rng, canvas)
+        return canvas, boxes, marks, attributes, ignore
+
+    def warp(self, f, height, width):
+        """A frame moved, turned and scaled onto a canvas, around one of its faces or around anything else."""
+        rng = self.rng
+        h, w = f.celsius.shape
+        if len(f.boxes) and rng.random() < 0.85:
+            b = f.boxes[rng.integers(len(f.boxes))]
+            face = max(b[2:])
+            target = np.exp(rng.uniform(np.log(11), np.log(0.95 * min(height, width))))
+            if rng.random() < 0.4:
+                target = face * np.exp(rng.uniform(-0.35, 0.35))
+            scale = np.clip(target / face, 0.2, 4)
+            centre = b[:2] + b[2:] / 2
+        else:
+            scale, centre = np.exp(rng.uniform(-1, 0.9)), rng.random(2) * (w, h)
+        turn = np.radians(rng.normal(0, 6) if rng.random() < 0.85 else rng.uniform(-28, 28))
+        aspect = np.exp(rng.normal(0, 0.06))
+        flip = -1 if rng.random() < 0.5 else 1
+        a = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag([flip * aspect, 1 / aspect])
+        to = rng.uniform(0.03, 0.97, 2) * (width, height)
+        m = np.hstack([a, (to - a @ centre)[:, None]])
+        picture = f.celsius
+        if scale < 0.8:
+            picture = cv2.GaussianBlur(picture, (0, 0), 0.45 / scale)
+        kind = cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR
+        out = cv2.warpAffine(picture, m, (width, height), flags=kind, borderMode=cv2.BORDER_REPLICATE)
+        if rng.random() < 0.5 and scale * max(h, w) < 1.3 * max(height, width):
+            inside = cv2.warpAffine(np.ones_like(picture), m, (width, height), flags=cv2.INTER_LINEAR)
+            back = cv2.warpAffine(self.pick(False).celsius, np.array([[1.3, 0, -10 * rng.random()], [0, 1.3, -10 * rng.random()]]),
+                                  (width, height), borderMode=cv2.BORDER_REFLECT)
+            out = out * inside + back * (1 - inside)
+        return (out, *move(f, m, flip < 0, height, width))
+
+    def paste(self, canvas, labels):
+        """Part of another picture into the canvas: a head and shoulders, so that groups are known, or a sleeve, a neck,
+        a shoulder without a face."""
+        rng = self.rng
+        height, width = canvas.shape
+        f = self.pick(True)
+        x, y, w, h = f.boxes[rng.integers(len(f.boxes))]
+        ph, pw = f.celsius.shape
+        if rng.random() < 0.65:
+            dx, dy, right, down = rng.uniform(0.15, 0.8, 4)
+            x0, y0, x1, y1 = x - dx * w, y - 0.5 * dy * h, x + w + right * w, y + h + down * h
+        else:
+            w, h = np.array([w, h]) * rng.uniform(0.6, 1.5, 2)
+            x, y = x + rng.normal(0, 1.2) * w, y + rng.uniform(0.2, 1.8) * h
+            x0, y0, x1, y1 = x, y, x + w, y + h
+        x0, y0, x1, y1 = int(max(0, x0)), int(max(0, y0)), int(min(pw, x1)), int(min(ph, y1))
+        if x1 - x0 < 8 or y1 - y0 < 8:
+            return
+        scale = np.exp(rng.uniform(np.log(12), np.log(0.6 * min(height, width)))) / max(w, h)
+        part = f.celsius[y0:y1, x0:x1]
+        if scale < 0.8:
+            part = cv2.GaussianBlur(part, (0, 0), 0.45 / scale)
+        pw, ph = max(4, int((x1 - x0) * scale)), max(4, int((y1 - y0) * scale))
+        if pw >= width or ph >= height:
+            return
+        part = cv2.resize(part, (pw, ph))
+        ox, oy = rng.integers(0, width - pw), rng.integers(0, height - ph)
+        region = np.array([ox, oy, pw, ph], float)
+        if any(overlap(b, region) > 0.15 for b in [*labels[0], *labels[3]]):
+            return
+        sx, sy = pw / (x1 - x0), ph / (y1 - y0)
+        m = np.array([[sx, 0, ox - x0 * sx], [0, sy, oy - y0 * sy]])
+        if rng.random() < 0.5:
+            part = part[:, ::-1]
+            m[0] = [-sx, 0, ox + pw + x0 * sx]
+        soft = np.zeros((ph, pw), np.float32)
+        edge = max(1, int(rng.choice([0.02, 0.06, 0.12]) * min(pw, ph)))
+        soft[edge:-edge, edge:-edge] = 1
+        soft = cv2.blur(soft, (2 * edge + 1, 2 * edge + 1))
+        view = canvas[oy:oy + ph, ox:ox + pw]
+        view += (part - view) * soft
+        boxes, marks, attributes, ignore = move(f, m, m[0, 0] < 0, height, width)
+        seen = np.array([overlap(b, region) for b in boxes])
+        keep = seen > 0.6
+        doubt = [b for b, s in zip(boxes, seen) if 0.15 < s <= 0.6] + [b for b in ignore if overlap(b, region) > 0.15]
+        for j, new in enumerate((boxes[keep], marks[keep], attributes[keep], doubt)):
+            if len(new):
+                labels[j] = np.concatenate([labels[j], np.array(new)])
+
+
+def overlap(b, region):
+    """How much of b lies in region."""
+    x = max(0, min(b[0] + b[2], region[0] + region[2]) - max(b[0], region[0]))
+    y = max(0, min(b[1] + b[3], region[1] + region[3]) - max(b[1], region[1]))
+    return x * y / max(b[2] * b[3], 1e-9)
+
+
+def move(f, m, flip, height, width):
+    """Labels of a frame after the affine map m; faces that are mostly out of the picture or tiny become ignored."""
+    a, t = m[:, :2], m[:, 2]
+
+    def box(b):
+        centre = a @ (b[:2] + b[2:] / 2) + t
+        c = np.abs(np.linalg.det(a)) ** 0.5
+        sx, sy = np.hypot(*a[:, 0]), np.hypot(*a[:, 1])
+        turn = abs(np.arctan2(a[1, 1], a[0, 1]) - np.pi / 2)
+        w, h = b[2] * sx, b[3] * sy
+        # A face is round: its box grows far less under rotation than a rectangle's would.
+        k = 0.35 * np.sin(min(turn, np.pi - turn))
+        return np.array([*(centre - [w * (1 - k) / 2 + h * k / 2, h * (1 - k) / 2 + w * k / 2]),
+                         w * (1 - k) + h * k, h * (1 - k) + w * k])
+
+    region = np.array([0, 0, width, height], float)
+    keep, ignore = [], [box(b) for b in f.ignore]
+    boxes = [box(b) for b in f.boxes]
+    for i, b in enumerate(boxes):
+        cx, cy = b[:2] + b[2:] / 2
+        part = overlap(b, region)
+        if part > 0.55 and 1 < cx < width - 1 and 1 < cy < height - 1 and max(b[2:]) >= 9:
+            keep.append(i)
+        elif part > 0.15:
+            ignore.append(b)
+    marks = f.landmarks[keep] @ a.T + t
+    if flip:
+        marks = marks[:, ORDER]
+    return (np.array([boxes[i] for i in keep]).reshape(-1, 4), marks, f.attributes[keep].copy(),
+            np.array(ignore).reshape(-1, 4))
+
+
+def grid(shape):
+    return np.mgrid[0:shape[0], 0:shape[1]].astype(np.float32)
+
+
+def fade(canvas, mask, value, soft):
+    """Blend value into canvas under mask (0..1), its edge blurred by soft pixels."""
+    if soft > 0.3:
+        mask = cv2.GaussianBlur(mask, (0, 0), soft)
+    canvas += (value - canvas) * mask
+
+
+def polygon(shape, points):
+    mask = np.zeros(shape, np.float32)
+    cv2.fillPoly(mask, [np.round(np.array(points) * 8).astype(np.int32)], 1, shift=3)
+    return mask
+
+
+def cover(rng, canvas, box, marks, attributes):
+    """Masks, glasses, hats and hair that nobody in the recordings wears, painted with their own temperature."""
+    x, y, w, h = box
+    if min(w, h) < 10:
+        return
+    inside = canvas[max(0, int(y)):int(y + h), max(0, int(x)):int(x + w)]
+    if inside.size < 20:
+        return
+    skin, room = np.percentile(inside, 75), np.percentile(canvas, 30)
+    known = not np.isnan(marks).any()
+    if known:
+        l, r, nose = marks[0], marks[1], marks[2]
+        across = (r - l) / max(np.hypot(*(r - l)), 1e-6)
+        middle = (l + r) / 2
+        mouth = (marks[3] + marks[4]) / 2
+    else:
+        across = np.array([1.0, 0])
+        middle, nose, mouth = np.array([[x + w / 2, y + f * h] for f in (0.42, 0.62, 0.8)])
+    down = np.array([-across[1], across[0]])
+    at = lambda o, u, v: o + across * u * w + down * v * h
+    if rng.random() < 0.13 and attributes[0] < 2:
+        top = rng.uniform(-0.02, 0.12)
+        bridge = middle * 0.5 + nose * 0.5
+        chin = rng.uniform(0.96, 1.05) * h + y
+        side = rng.uniform(0.44, 0.52)
+        low = np.array([mouth[0], chin])
+        points = [at(bridge, 0, -top * 0.5), at(bridge, 0.2, top * 0.3), at(bridge, side, top), at(mouth, side, 0.02),
+                  at(low, 0.25, -0.03), at(low, 0, 0.0), at(low, -0.25, -0.03), at(mouth, -side, 0.02), at(bridge, -side, top),
+                  at(bridge, -0.2, top * 0.3)]
+        mask = polygon(canvas.shape, points)
+        depth = rng.uniform(-0.15, 1)  # 0 the skin's own temperature, 1 the room's
+        value = np.full_like(canvas, skin + (room - skin) * depth + rng.normal(0, 0.5))
+        yy, xx = grid(canvas.shape)
+        value += rng.normal(0, 0.6) * (xx - mouth[0]) / w + rng.normal(0, 1.2) * (yy - mouth[1]) / h
+        value += rng.normal(0, 2) * np.exp(-((xx - mouth[0]) ** 2 + (yy - mouth[1]) ** 2) / (0.12 * w) ** 2)  # breath
+        for _ in range(rng.integers(0, 3)):  # folds
+            v = rng.uniform(0, 0.35) * h
+            value += rng.normal(0, 0.7) * np.exp(-((yy - middle[1] - 0.25 * h - v) / (0.025 * h)) ** 2)
+        fade(canvas, mask * rng.uniform(0.85, 1), value, 0.015 * w)
+        attributes[2] = 1
+    if rng.random() < 0.12 and attributes[0] < 2 and attributes[1] <= 0 and known:
+        mask = np.zeros_like(canvas)
+        a, b = rng.uniform(0.13, 0.22), rng.uniform(0.07, 0.13)
+        for e in (marks[0], marks[1]):
+            if rng.random() < 0.5:
+                angle = float(np.degrees(np.arctan2(across[1], across[0])))
+                cv2.ellipse(mask, tuple(int(v * 8) for v in e), (int(a * w * 8), int(b * h * 8)), angle, 0, 360, 1, -1, shift=3)
+            else:
+                mask = np.maximum(mask, polygon(canvas.shape, [at(e, -a, -b), at(e, a, -b), at(e, a * 0.9, b), at(e, -a * 0.9, b)]))
+        cv2.line(mask, tuple(int(v * 8) for v in marks[0]), tuple(int(v * 8) for v in marks[1]), 1, max(1, int(0.03 * w)), shift=3)
+        value = skin + (room - skin) * rng.uniform(0.25, 1)
+        fade(canvas, mask, value, 0.012 * w)
+        attributes[1] = 1
+    if rng.random() < 0.12:
+        brow = middle - down * 0.1 * h
+        low = rng.uniform(-0.02, 0.12)
+        points = [at(brow, -0.62, -low), at(brow, -0.3, -low - rng.uniform(-0.03, 0.06)), at(brow, 0.3, -low - rng.uniform(-0.03, 0.06)),
+                  at(brow, 0.62, -low), at(brow, 0.6, -0.5), at(brow, 0.3, -0.65), at(brow, -0.3, -0.65), at(brow, -0.6, -0.5)]
+        depth = rng.uniform(0.2, 1.1)
+        value = skin + (room - skin) * depth + cv2.resize(rng.normal(0, rng.uniform(0, 2), (9, 9)).astype(np.float32),
+                                                          canvas.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        fade(canvas, polygon(canvas.shape, points), value, rng.uniform(0.01, 0.05) * w)
+        attributes[3] = 1
+
+
+def weather(rng, canvas, boxes):
+    """Another room, other people: the background's temperature, the skin's, cold noses, warm days."""
+    if len(boxes):
+        x, y, w, h = boxes[rng.integers(len(boxes))]
+        inside = canvas[max(0, int(y)):max(1, int(y + h)), max(0, int(x)):max(1, int(x + w))]
+        skin = np.percentile(inside, 35) if inside.size else np.median(canvas) + 8
+    else:
+        skin = np.median(canvas) + 8
+    if rng.random() < 0.5:  # what is colder than skin comes nearer to it, goes further, or becomes warmer
+        gain = rng.uniform(0.35, 1.8) if rng.random() < 0.8 else rng.uniform(-0.6, 0.35)
+        pivot = skin - rng.uniform(0, 2)
+        below = np.minimum(canvas - pivot, 0)
+        canvas = canvas + (gain - 1) * below
+    if rng.random() < 0.5:
+        canvas = skin + (canvas - skin) * np.exp(rng.uniform(np.log(0.5), np.log(2)))
+    yy, xx = grid(canvas.shape)
+    if rng.random() < 0.08:  # sky or a cold window behind, away from the faces
+        edge = rng.uniform(0, 0.7) * canvas.shape[0]
+        free = np.ones_like(canvas)
+        for x, y, w, h in boxes:
+            free *= 1 - np.exp(-((xx - x - w / 2) / w) ** 4 - ((yy - y - h) / (1.4 * h)) ** 4)
+        fade(canvas, free * (yy < edge), rng.uniform(-30, 15), rng.uniform(0.5, 3))
+    for x, y, w, h in boxes:
+        if rng.random() < 0.25:  # nose and cheeks in from the frost, or flushed
+            cx, cy = x + w * rng.uniform(0.4, 0.6), y + h * rng.uniform(0.5, 0.7)
+            canvas = canvas + rng.normal(-1.5, 2.5) * np.exp(-((xx - cx) / (rng.uniform(0.1, 0.3) * w)) ** 2
+                                                             - ((yy - cy) / (rng.uniform(0.1, 0.25) * h)) ** 2).astype(np.float32)
+        if rng.random() < 0.15:  # warmer on one side
+            canvas = canvas + (rng.normal(0, 1.5) * np.tanh((xx - x - w / 2) / w)).astype(np.float32)
+    return canvas
+
+
+def things(rng, canvas, boxes):
+    """Hot and cold objects: lamps, kettles, cups, radiators, windows, reference discs, sky."""
+    shape = canvas.shape
+    for _ in range(rng.integers(0, 4) if rng.random() < 0.4 else 0):
+        kind = rng.integers(4)
+        size = np.exp(rng.uniform(np.log(4), np.log(0.5 * min(shape))))
+        w, h = size * np.exp(rng.normal(0, 0.5, 2))
+        x, y = rng.random(2) * (shape[1], shape[0])
+        region = np.array([x - w / 2, y - h / 2, w, h])
+        if any(overlap(b, region) > 0.05 or overlap(region, b) > 0.05 for b in boxes):
+            continue
+        mask = np.zeros(shape, np.float32)
+        p, q = (int(x - w / 2), int(y - h / 2)), (int(x + w / 2), int(y + h / 2))
+        value = rng.choice([rng.uniform(25, 45), rng.uniform(30, 38), rng.uniform(40, 120), rng.uniform(-25, 15)])
+        if kind == 0:
+            cv2.ellipse(mask, (int(x), int(y)), (int(w / 2) + 1, int(h / 2) + 1), rng.uniform(0, 180), 0, 360, 1, -1)
+        elif kind == 1:
+            cv2.rectangle(mask, p, q, 1, -1)
+        elif kind == 2:  # ribs of a radiator, bars, blinds
+            for i in range(rng.integers(2, 8)):
+                u = p[0] + int(i * max(2, w / 6))
+                cv2.rectangle(mask, (u, p[1]), (u + max(1, int(w / 12)), q[1]), 1, -1)
+        else:  # the disc on its box
+            cv2.rectangle(mask, p, q, 1, -1)
+            fade(canvas, mask, np.median(canvas) + rng.normal(0, 2), 0.5)
+            mask[:] = 0
+            cv2.circle(mask, (int(x), int(y)), max(2, int(0.35 * min(w, h))), 1, -1)
+        fade(canvas, mask, value, rng.choice([0.4, 0.8, 0.1 * size]))
+
+
+def camera(rng, canvas):
+    """Optics, sensor and scaling of some other camera; the result is normalised."""
+    shape = canvas.shape
+    if rng.random() < 0.35:
+        canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.4, 1.5))
+    elif rng.random() < 0.2:
+        canvas = canvas + rng.uniform(0.3, 1.2) * (canvas - cv2.GaussianBlur(canvas, (0, 0), rng.uniform(1, 3)))
+    if rng.random() < 0.3:
+        yy, xx = grid(shape)
+        r = ((xx / shape[1] - rng.uniform(0.3, 0.7)) ** 2 + (yy / shape[0] - rng.uniform(0.3, 0.7)) ** 2) * 2
+        canvas = canvas + rng.normal(0, 1.5) * r
+    if rng.random() < 0.2:
+        canvas = canvas + rng.normal(0, 0.15, (1, shape[1])) + rng.normal(0, 0.1, (shape[0], 1))
+    canvas = canvas + rng.normal(0, 1, shape).astype(np.float32) * np.exp(rng.uniform(np.log(0.02), np.log(0.4)))
+    canvas = canvas.astype(np.float32)
+    if rng.random() < 0.35:  # a picture without a scale
+        kind = rng.random()
+        low, high = np.percentile(canvas, [rng.uniform(0, 3), rng.uniform(97, 100)])
+        grey = np.clip((canvas - low) / max(high - low, 0.5), 0, 1)
+        if kind < 0.25:
+            grey = grey ** np.exp(rng.normal(0, 0.35))
+        elif kind < 0.5:
+            tiles = int(rng.integers(1, 5))
+            grey = cv2.createCLAHE(rng.uniform(1, 6), (tiles, tiles)).apply(np.uint8(grey * 255)) / 255
+        elif kind < 0.6:
+            grey = grey * (1 - 0.5) + 0.5 * cv2.equalizeHist(np.uint8(grey * 255)) / 255
+        canvas = spread(np.round(grey * 255).astype(np.float32))
+    x = normalise(canvas)
+    return (x + rng.normal(0, 0.35)).astype(np.float32) if rng.random() < 0.7 else x.astype(np.float32)

@@ -1,0 +1,93 @@
+"""Trains the detector on banks of batches: train.py OUT.pt BANK.pt… --steps N --seed S"""
+import argparse
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from model import BOX, COVER, HEAT, LANDMARKS, POSE, STRIDE, Net
+
+RATE = 3e-3
+PARTS = "centre box marks pose cover".split()
+
+
+def loss_of(out, maps, cells):
+    heat, weight = maps[:, 0], maps[:, 1]
+    z = out[:, HEAT]
+    p = torch.sigmoid(z)
+    positive = (heat == 1).float()
+    focal = positive * F.softplus(-z) * (1 - p) ** 2 + (1 - positive) * (1 - heat) ** 4 * F.softplus(z) * p ** 2
+    centre = (focal * weight).sum() / positive.sum().clamp(min=1)
+    b, r, c = cells[:, 0].long(), cells[:, 1].long(), cells[:, 2].long()
+    share, box, marks, attributes = cells[:, 3], cells[:, 4:8], cells[:, 8:18].view(-1, 5, 2), cells[:, 18:22]
+    faces = share.sum().clamp(min=1)
+    mean = lambda loss, use=1: (loss * share * use).sum() / faces
+    v = out[b, :, r, c]
+    at = torch.stack([c, r], 1) * STRIDE + STRIDE / 2.0
+    size = torch.exp(v[:, BOX][:, 2:].clamp(-1, 4)) * STRIDE
+    mid = at + v[:, BOX][:, :2] * size
+    true_mid, true_size = box[:, :2] + box[:, 2:] / 2, box[:, 2:]
+    low, high = torch.maximum(mid - size / 2, box[:, :2]), torch.minimum(mid + size / 2, box[:, :2] + true_size)
+    both = (high - low).clamp(min=0).prod(1)
+    iou = both / (size.prod(1) + true_size.prod(1) - both)
+    off = ((mid - true_mid).abs() / true_size).sum(1) + (size / true_size).log().abs().sum(1)
+    points = at[:, None] + v[:, LANDMARKS].view(-1, 5, 2) * size.detach()[:, None]
+    error = ((points - torch.nan_to_num(marks)) / true_size[:, :1, None]).abs()
+    error = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.02, reduction="none").sum(2)
+    error = (error * torch.tensor([1.5, 1.5, 1, 0.7, 0.7])).sum(1)
+    pose = F.cross_entropy(v[:, POSE], attributes[:, 0].clamp(min=0).long(), reduction="none")
+    cover = F.binary_cross_entropy_with_logits(v[:, COVER], attributes[:, 1:].clamp(min=0), reduction="none")
+    parts = (centre, mean(1 - iou + 0.3 * off), mean(error, ~torch.isnan(marks[:, 0, 0])),
+             mean(pose, attributes[:, 0] >= 0), mean((cover * (attributes[:, 1:] >= 0)).sum(1)))
+    return sum(w * p for w, p in zip((1, 2, 2, 0.3, 0.5), parts)), parts
+
+
+def vary(x):
+    """What changes between two looks at the same batch: level, contrast, noise."""
+    shape = (len(x), 1, 1, 1)
+    return x * torch.exp(torch.randn(shape) * 0.1) + torch.randn(shape) * 0.15 + torch.randn_like(x) * torch.rand(shape) * 0.03
+
+
+def train(net, batches, steps):
+    """Returns the weights averaged over the last steps."""
+    net = net.to(memory_format=torch.channels_last)
+    average = {k: v.clone() for k, v in net.state_dict().items()}
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-3)
+    start, order, sums = time.time(), [], np.zeros(len(PARTS))
+    for step in range(steps):
+        order = order or torch.randperm(len(batches)).tolist()
+        x, maps, cells = batches[order.pop()]
+        for g in optimizer.param_groups:
+            g["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * step / steps)) + 1e-5
+        loss, parts = loss_of(net(vary(x.float()).to(memory_format=torch.channels_last)), maps.float(), cells)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5)
+        optimizer.step()
+        keep = min(0.998, 1 - 1 / (step + 1) ** 0.8)
+        for k, v in net.state_dict().items():
+            if v.dtype.is_floating_point:
+                average[k].mul_(keep).add_(v.detach(), alpha=1 - keep)
+        sums += [float(p) for p in parts]
+        if (step + 1) % 200 == 0:
+            print(f"{step + 1} {time.time() - start:.0f} s", *(f"{n} {s:.3f}" for n, s in zip(PARTS, sums / 200)), flush=True)
+            sums[:] = 0
+    return average
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("out")
+    ap.add_argument("banks", nargs="+")
+    ap.add_argument("--steps", type=int, default=6000)
+    ap.add_argument("--seed", type=int, default=1)
+    args = ap.parse_args()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(1)  # the arithmetic, and so the result, depends on it; two folds side by side fill two cores
+    batches = [b for bank in args.banks for b in torch.load(bank)]
+    torch.save(train(Net(), batches, args.steps), args.out)
+
+
+if __name__ == "__main__":
+    main()
