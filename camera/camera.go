@@ -4,6 +4,7 @@ package camera
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -77,14 +78,27 @@ func Open(ctx context.Context, uri string, options Options) (Source, error) {
 	if _, err := ParseOrientation(string(options.Orientation)); err != nil {
 		return nil, fmt.Errorf("opening camera %s: %w", uri, err)
 	}
+	if path, ok := devicePath(uri); ok {
+		return source(openV4L2(ctx, path, options))
+	}
 	scheme, rest, found := strings.Cut(uri, ":")
 	switch {
 	case uri == "":
-		return nil, fmt.Errorf("no camera given: name a recording, v4l2:///dev/video0 or gst:PIPELINE")
+		return nil, errors.New("no camera given: name a recording, v4l2:///dev/video0 or gst:PIPELINE")
+	case found && scheme == "gst":
+		return source(openPipeline(ctx, strings.TrimSpace(rest), options))
 	case found && scheme == "simulator":
-		return nil, fmt.Errorf("opening camera %s: the simulator is no recording or device", uri)
+		return nil, fmt.Errorf("opening camera %s: the simulator is no device or file", uri)
 	case found && strings.HasPrefix(rest, "//"):
 		return nil, fmt.Errorf("opening camera %s: unknown scheme %q; use v4l2:///dev/video0, gst:PIPELINE or a file", uri, scheme)
 	}
-	return openRecording(uri, options)
+	return source(openRecording(uri, options))
+}
+
+// source keeps a nil pointer out of the interface.
+func source[S Source](s S, err error) (Source, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }

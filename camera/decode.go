@@ -1,62 +1,127 @@
 package camera
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"gocv.io/x/gocv"
 )
 
-const unitsGrey8 = "grey8"
+const (
+	unitsCounts   = "counts"
+	unitsGrey8    = "grey8"
+	unitsKelvin64 = "kelvin64"
+)
 
-var errEightBit = errors.New("8-bit pictures carry no temperatures; record the camera's 16-bit counts (Y16, GRAY16_LE)")
+var errEightBit = errors.New("8-bit pictures carry no temperatures; the camera's 16-bit counts (Y16, GRAY16_LE) are needed")
 
-// frameOf writes a picture of OpenCV, turned upright, to frame and tells whether it had 8 bits only.
-func frameOf(mat *gocv.Mat, turn Orientation, allowEightBit bool, frame *Frame) (eightBit bool, err error) {
-	width, height := mat.Cols(), mat.Rows()
-	frame.Width, frame.Height = turn.size(width, height)
-	if n := width * height; cap(frame.Counts) < n {
-		frame.Counts = make([]uint16, n)
-	} else {
-		frame.Counts = frame.Counts[:n]
-	}
+// pixels is what the pictures of OpenCV hold.
+type pixels int
+
+const (
+	counts16 pixels = iota
+	// twoPlane is a rendered picture of two bytes a pixel above the 16-bit temperatures of the same pixels.
+	twoPlane
+	eightBit
+)
+
+// pixelsOf tells what a picture holds by its type and shape.
+func pixelsOf(mat *gocv.Mat) (pixels, error) {
 	switch mat.Type() {
 	case gocv.MatTypeCV16UC1:
-		counts, err := mat.DataPtrUint16()
-		if err != nil {
-			return false, err
+		return counts16, nil
+	case gocv.MatTypeCV8UC2:
+		// A sensor of 4:3 or 5:4 makes two planes stand upright: 256x384 for 256x192 pixels. No other camera does.
+		if w, h := mat.Cols(), mat.Rows(); h%2 == 0 && (2*h == 3*w || 5*h == 8*w) {
+			return twoPlane, nil
 		}
-		turn.turn(frame.Counts, counts, width, height)
-		return false, nil
+		return eightBit, nil
 	case gocv.MatTypeCV8UC1, gocv.MatTypeCV8UC3, gocv.MatTypeCV8UC4:
-		if !allowEightBit {
-			return true, errEightBit
-		}
-		return true, greyFrame(mat, turn, frame)
+		return eightBit, nil
 	}
-	return false, fmt.Errorf("pixels of type %s are not read; one channel of unsigned 16-bit counts is", mat.Type())
+	return 0, fmt.Errorf("pixels of type %s are not read; one channel of unsigned 16-bit counts is", mat.Type())
 }
 
-// greyFrame writes the luminance of an 8-bit picture to frame, whose size is set.
-func greyFrame(mat *gocv.Mat, turn Orientation, frame *Frame) error {
-	grey := *mat
-	if mat.Channels() > 1 {
-		grey = gocv.NewMat()
-		defer grey.Close()
-		code := gocv.ColorBGRToGray
-		if mat.Channels() == 4 {
-			code = gocv.ColorBGRAToGray
-		}
-		gocv.CvtColor(*mat, &grey, code)
-	}
-	pixels, err := grey.DataPtrUint8()
+// decoder writes pictures of OpenCV, turned upright, to frames.
+type decoder struct {
+	turn          Orientation
+	allowEightBit bool
+	counts        []uint16 // scratch
+}
+
+// decode writes one picture to frame and tells what it held.
+func (d *decoder) decode(mat *gocv.Mat, frame *Frame) (pixels, error) {
+	held, err := pixelsOf(mat)
 	if err != nil {
-		return err
+		return held, err
 	}
-	counts := make([]uint16, len(pixels))
-	for i, p := range pixels {
-		counts[i] = uint16(p)
+	width, height := mat.Cols(), mat.Rows()
+	var counts []uint16
+	switch held {
+	case counts16:
+		counts, err = mat.DataPtrUint16()
+	case twoPlane:
+		height /= 2
+		counts, err = d.lowerPlane(mat)
+	case eightBit:
+		if !d.allowEightBit {
+			return held, errEightBit
+		}
+		counts, err = d.grey(mat)
 	}
-	turn.turn(frame.Counts, counts, mat.Cols(), mat.Rows())
-	return nil
+	if err != nil {
+		return held, err
+	}
+	frame.Width, frame.Height = d.turn.size(width, height)
+	frame.Counts = resize(frame.Counts, width*height)
+	d.turn.turn(frame.Counts, counts, width, height)
+	return held, nil
+}
+
+// lowerPlane returns the lower half of a two-plane picture: little-endian counts.
+func (d *decoder) lowerPlane(mat *gocv.Mat) ([]uint16, error) {
+	planes, err := mat.DataPtrUint8()
+	if err != nil {
+		return nil, err
+	}
+	lower := planes[len(planes)/2:]
+	d.counts = resize(d.counts, len(lower)/2)
+	for i := range d.counts {
+		d.counts[i] = binary.LittleEndian.Uint16(lower[2*i:])
+	}
+	return d.counts, nil
+}
+
+// grey returns the luminance of an 8-bit picture.
+func (d *decoder) grey(mat *gocv.Mat) ([]uint16, error) {
+	grey := gocv.NewMat()
+	defer grey.Close()
+	switch mat.Type() {
+	case gocv.MatTypeCV8UC2:
+		gocv.CvtColor(*mat, &grey, gocv.ColorYUVToGRAYYUY2)
+	case gocv.MatTypeCV8UC3:
+		gocv.CvtColor(*mat, &grey, gocv.ColorBGRToGray)
+	case gocv.MatTypeCV8UC4:
+		gocv.CvtColor(*mat, &grey, gocv.ColorBGRAToGray)
+	default:
+		mat.CopyTo(&grey)
+	}
+	luminance, err := grey.DataPtrUint8()
+	if err != nil {
+		return nil, err
+	}
+	d.counts = resize(d.counts, len(luminance))
+	for i, l := range luminance {
+		d.counts[i] = uint16(l)
+	}
+	return d.counts, nil
+}
+
+// resize returns counts with n elements, in the same memory where that is large enough.
+func resize(counts []uint16, n int) []uint16 {
+	if cap(counts) < n {
+		return make([]uint16, n)
+	}
+	return counts[:n]
 }

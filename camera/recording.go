@@ -31,7 +31,7 @@ type recording struct {
 	options  Options
 	sidecar  sidecar
 	info     Info
-	turn     Orientation
+	decoder  decoder
 
 	width, height int           // as stored; 0 until the first picture
 	index         int           // of the next frame in this round
@@ -80,7 +80,7 @@ func (r *recording) describe() {
 		Name:             filepath.Base(r.path),
 		Device:           s.Device,
 		FPS:              defaultFPS,
-		Units:            "counts",
+		Units:            unitsCounts,
 		ReferenceCelsius: s.ReferenceCelsius,
 		ReferenceKnown:   s.ReferenceKnown && s.ReferenceCelsius != nil,
 	}
@@ -96,9 +96,9 @@ func (r *recording) describe() {
 	if r.options.Units != "" {
 		r.info.Units = r.options.Units
 	}
-	r.turn = s.Orientation
+	r.decoder = decoder{turn: s.Orientation, allowEightBit: r.options.EightBit}
 	if r.options.Orientation != "" {
-		r.turn = r.options.Orientation
+		r.decoder.turn = r.options.Orientation
 	}
 	r.start = time.Unix(0, 0).UTC()
 	if s.Start != nil {
@@ -154,8 +154,8 @@ func (r *recording) decode(data []byte, frame *Frame) error {
 	if err := r.checkSize(mat.Cols(), mat.Rows()); err != nil {
 		return err
 	}
-	eightBit, err := frameOf(&mat, r.turn, r.options.EightBit, frame)
-	if eightBit {
+	held, err := r.decoder.decode(&mat, frame)
+	if held == eightBit {
 		r.info.Units = unitsGrey8
 	}
 	return err

@@ -1,0 +1,255 @@
+package camera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"gocv.io/x/gocv"
+)
+
+// firstFrame is how long a source may take from opening to its first picture. RTSP cameras need up to three seconds.
+const firstFrame = 5 * time.Second
+
+// renderedFrame is the same for a second look, whether the source delivers 8-bit pictures.
+const renderedFrame = 2 * time.Second
+
+// capture is a live camera behind OpenCV's VideoCapture.
+type capture struct {
+	uri     string
+	device  *gocv.VideoCapture
+	mat     gocv.Mat
+	decoder decoder
+	held    pixels
+	info    Info
+
+	first         Frame // read while opening, handed out first
+	hasFirst      bool
+	width, height int // as the camera delivers them
+	delivered     int
+}
+
+func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture {
+	c := &capture{uri: uri, device: device, mat: gocv.NewMat()}
+	c.decoder = decoder{turn: options.Orientation, allowEightBit: options.EightBit}
+	c.info = Info{Name: uri, FPS: defaultFPS, Live: true}
+	if fps := device.Get(gocv.VideoCaptureFPS); fps > 0 && fps <= maxFPS {
+		c.info.FPS = fps
+	}
+	return c
+}
+
+// start waits for the first picture, which tells what the camera delivers.
+func (c *capture) start(ctx context.Context, units string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := c.Read(ctx, &c.first); err != nil {
+		return err
+	}
+	c.hasFirst = true
+	switch {
+	case c.held == eightBit:
+		c.info.Units = unitsGrey8
+	case units != "":
+		c.info.Units = units
+	case c.held == twoPlane:
+		c.info.Units = unitsKelvin64
+	default:
+		c.info.Units = unitsCounts
+	}
+	return nil
+}
+
+func (c *capture) Info() Info { return c.info }
+
+func (c *capture) Close() error {
+	c.mat.Close()
+	return c.device.Close()
+}
+
+// Read waits for the next picture. It notices that ctx is done at the next picture or heartbeat.
+func (c *capture) Read(ctx context.Context, frame *Frame) error {
+	if c.hasFirst {
+		*frame, c.first = c.first, Frame{}
+		c.hasFirst = false
+		return nil
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !c.device.Read(&c.mat) || c.mat.Empty() {
+			return fmt.Errorf("camera %s delivers no more pictures", c.uri)
+		}
+		if !isHeartbeat(&c.mat) {
+			break
+		}
+	}
+	frame.Captured = time.Now()
+	frame.SinceFFC = -1
+	frame.Index = c.delivered
+	c.delivered++
+	if err := c.convert(frame); err != nil {
+		return fmt.Errorf("camera %s: %w", c.uri, err)
+	}
+	return nil
+}
+
+func (c *capture) convert(frame *Frame) error {
+	width, height := c.mat.Cols(), c.mat.Rows()
+	if c.width != 0 && (c.width != width || c.height != height) {
+		return fmt.Errorf("the pictures changed from %d by %d pixels to %d by %d", c.width, c.height, width, height)
+	}
+	c.width, c.height = width, height
+	var err error
+	c.held, err = c.decoder.decode(&c.mat, frame)
+	return err
+}
+
+// openV4L2 opens a USB camera that delivers Y16 or two planes.
+func openV4L2(ctx context.Context, path string, options Options) (*capture, error) {
+	if err := checkDevice(path); err != nil {
+		return nil, fmt.Errorf("opening camera %s: %w", path, err)
+	}
+	device, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureV4L2)
+	if err != nil {
+		device.Close()
+		return nil, fmt.Errorf("opening camera %s: it is no camera, or another program uses it", path)
+	}
+	if !options.EightBit {
+		askFor16Bit(device)
+	}
+	if options.FPS > 0 {
+		device.Set(gocv.VideoCaptureFPS, options.FPS)
+	}
+	c := newCapture(path, device, options)
+	if err := c.start(ctx, options.Units, firstFrame); err != nil {
+		format := device.CodecString()
+		c.Close()
+		if errors.Is(err, errEightBit) {
+			return nil, fmt.Errorf("opening camera %s: it delivers %s, 8-bit pictures without temperatures; "+
+				"a camera with Y16 or two planes (256x384) is needed", path, format)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// askFor16Bit asks for Y16, or for the two planes that some cameras declare as a YUYV picture.
+func askFor16Bit(device *gocv.VideoCapture) {
+	device.Set(gocv.VideoCaptureConvertRGB, 0)
+	device.Set(gocv.VideoCaptureFOURCC, device.ToCodec("Y16 "))
+	if device.CodecString() != "Y16 " {
+		device.Set(gocv.VideoCaptureFOURCC, device.ToCodec("YUYV"))
+		device.Set(gocv.VideoCaptureFrameWidth, 256)
+		device.Set(gocv.VideoCaptureFrameHeight, 384)
+	}
+}
+
+func checkDevice(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no such device; is the camera plugged in? `ls /dev/video*` lists what there is")
+	}
+	if err != nil {
+		return plain(err)
+	}
+	if info.Mode()&fs.ModeCharDevice == 0 {
+		return errors.New("it is no device")
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return errors.New("permission denied; add this user to the group video")
+	}
+	if err != nil {
+		return plain(err)
+	}
+	return file.Close()
+}
+
+// A GStreamer pipeline in OpenCV 4.6 waits for its next buffer without end and can't be told to stop. So a second,
+// tiny source feeds the same sink a few times a second: the wait ends, and a silent camera is noticed and left. The
+// formats are those OpenCV hands on as they are, so that an 8-bit stream is seen for what it is.
+const (
+	heartbeatWidth, heartbeatHeight = 2, 1
+
+	formats16 = "GRAY16_LE,YUY2,UYVY,NV12,NV21,YV12,I420,BGRA,RGBA,BGRx,RGBx"
+	formats8  = "GRAY8,BGR"
+)
+
+// tail ends a pipeline: the heartbeat has the first of the formats.
+func tail(formats string) string {
+	first, _, _ := strings.Cut(formats, ",")
+	return fmt.Sprintf(" ! funnel name=thermogate ! video/x-raw,format=(string){%s}"+
+		" ! appsink sync=false drop=true max-buffers=2"+
+		" videotestsrc is-live=true pattern=black ! video/x-raw,format=%s,width=%d,height=%d,framerate=4/1 ! thermogate.",
+		formats, first, heartbeatWidth, heartbeatHeight)
+}
+
+func isHeartbeat(mat *gocv.Mat) bool {
+	return mat.Cols() == heartbeatWidth && mat.Rows() == heartbeatHeight
+}
+
+// ownSink matches the appsink at the end of a pipeline.
+var ownSink = regexp.MustCompile(`!\s*appsink\b[^!]*$`)
+
+// openPipeline opens a GStreamer pipeline and waits for its first picture.
+func openPipeline(ctx context.Context, pipeline string, options Options) (*capture, error) {
+	pipeline = strings.TrimRight(ownSink.ReplaceAllString(pipeline, ""), " \t\n!")
+	if pipeline == "" {
+		return nil, errors.New("opening camera gst: the pipeline is empty; write gst:ELEMENT ! ELEMENT")
+	}
+	uri := "gst:" + pipeline
+	if strings.Contains(pipeline, "GRAY16_BE") {
+		pipeline += " ! videoconvert ! video/x-raw,format=GRAY16_LE"
+	}
+	measuring := options
+	measuring.EightBit = false
+	c, err := startPipeline(ctx, uri, pipeline+tail(formats16), measuring, firstFrame)
+	if err == nil || ctx.Err() != nil || errors.Is(err, errEightBit) && !options.EightBit {
+		return c, err
+	}
+	// Grey or BGR of 8 bits does not get past the formats above; look whether that is the reason.
+	if options.EightBit {
+		pipeline += " ! videoconvert"
+	}
+	rendered, renderedErr := startPipeline(ctx, uri, pipeline+tail(formats8), options, renderedFrame)
+	if renderedErr == nil || errors.Is(renderedErr, errEightBit) {
+		return rendered, renderedErr
+	}
+	return nil, err
+}
+
+func startPipeline(ctx context.Context, uri, pipeline string, options Options, patience time.Duration) (*capture, error) {
+	device, err := gocv.VideoCaptureFileWithAPI(pipeline, gocv.VideoCaptureGstreamer)
+	if err != nil {
+		device.Close()
+		return nil, fmt.Errorf("opening camera %s: the pipeline does not start; is the camera on, and does "+
+			"gst-launch-1.0 run the pipeline with ! fakesink at its end?", uri)
+	}
+	c := newCapture(uri, device, options)
+	if err := c.start(ctx, options.Units, patience); err != nil {
+		c.Close()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("opening camera %s: no picture came within %v; is the sender running, and does the pipeline "+
+				"end in video/x-raw,format=GRAY16_LE?", uri, patience)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// devicePath returns the path of a V4L2 device that uri names.
+func devicePath(uri string) (string, bool) {
+	path, isV4L2 := strings.CutPrefix(uri, "v4l2://")
+	if matched, _ := filepath.Match("/dev/video[0-9]*", path); isV4L2 || matched {
+		return path, true
+	}
+	return "", false
+}

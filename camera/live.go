@@ -1,0 +1,260 @@
+package camera
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// State is the health of a live camera.
+type State string
+
+// The states of a camera.
+const (
+	Starting State = "starting" // not open yet
+	OK       State = "ok"
+	Stalled  State = "stalled" // open, but no picture within the stall limit
+	Lost     State = "lost"    // it broke off or can't be opened
+)
+
+// Status is what a Live knows of its camera.
+type Status struct {
+	State State
+	Since time.Time // when State began
+	Err   error     // what went wrong, nil in the states Starting and OK
+	// Frames, Dropped and Reopened count since the start: pictures that arrived, those replaced by a newer one before
+	// anybody read them, and times the camera was opened again.
+	Frames, Dropped, Reopened uint64
+}
+
+// LiveConfig says how patient a Live is.
+type LiveConfig struct {
+	// StallAfter is how old a picture may be, and how long to wait for one until the camera is opened again.
+	StallAfter time.Duration
+	// RetryMin and RetryMax bound the pause before the camera is opened again; it doubles with each failure.
+	RetryMin, RetryMax time.Duration
+	// OnState, where set, is called at every change of state, by one goroutine at a time.
+	OnState func(Status)
+}
+
+// DefaultLiveConfig returns the limits a gate needs: two seconds without a picture are a stall.
+func DefaultLiveConfig() LiveConfig {
+	return LiveConfig{StallAfter: 2 * time.Second, RetryMin: 250 * time.Millisecond, RetryMax: 10 * time.Second}
+}
+
+// ErrClosed is what reading from a closed Live returns.
+var ErrClosed = errors.New("the camera is closed")
+
+// Live keeps a live camera open: it reads in the background, keeps the newest picture only, and opens the camera again
+// when it stalls or breaks off, for as long as it takes. It is a Source that never ends.
+type Live struct {
+	open   func(context.Context) (Source, error)
+	config LiveConfig
+	stop   context.CancelFunc
+	done   chan struct{}
+	ready  chan struct{} // holds a token while a picture may be waiting
+
+	mu      sync.Mutex
+	info    Info
+	status  Status
+	newest  Frame
+	arrived time.Time // of newest
+	fresh   bool      // newest was not handed out yet
+}
+
+// NewLive starts to keep the camera that open opens. Sources that open returns have to notice within seconds that the
+// context of Read is done, even while no picture comes; those of Open do.
+func NewLive(open func(context.Context) (Source, error), config LiveConfig) *Live {
+	ctx, stop := context.WithCancel(context.Background())
+	l := &Live{
+		open: open, config: config, stop: stop,
+		done: make(chan struct{}), ready: make(chan struct{}, 1),
+		info:   Info{Live: true},
+		status: Status{State: Starting, Since: time.Now()},
+	}
+	go l.run(ctx)
+	return l
+}
+
+// Info describes the camera as it was when last opened; before that only Live is set.
+func (l *Live) Info() Info {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.info
+}
+
+// Status returns the camera's health and counters.
+func (l *Live) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
+// Read waits for a picture that was not handed out yet and is younger than the stall limit. Frame.Index counts on when
+// the camera is opened again. It fails only when ctx is done or the Live is closed.
+func (l *Live) Read(ctx context.Context, frame *Frame) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.done:
+			return ErrClosed
+		case <-l.ready:
+		}
+		if l.take(frame) {
+			return nil
+		}
+	}
+}
+
+func (l *Live) take(frame *Frame) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.fresh {
+		return false
+	}
+	l.fresh = false
+	if time.Since(l.arrived) >= l.config.StallAfter {
+		l.status.Dropped++
+		return false
+	}
+	*frame, l.newest = l.newest, *frame
+	return true
+}
+
+// Close stops reading. A source that is being opened is closed as soon as it is open.
+func (l *Live) Close() error {
+	l.stop()
+	<-l.done
+	return nil
+}
+
+// run opens the camera again and again until ctx is done.
+func (l *Live) run(ctx context.Context) {
+	defer close(l.done)
+	retry := l.config.RetryMin
+	for {
+		delivered, err := l.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if delivered {
+			retry = l.config.RetryMin
+		}
+		if err != errStalled {
+			l.setState(Lost, err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retry):
+		}
+		retry = min(2*retry, l.config.RetryMax)
+		l.mu.Lock()
+		l.status.Reopened++
+		l.mu.Unlock()
+	}
+}
+
+// session opens the camera once and watches it until it fails or stalls.
+func (l *Live) session(parent context.Context) (delivered bool, err error) {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	pictures := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- l.readAll(ctx, pictures) }()
+
+	var stall <-chan time.Time // runs from the first picture on: opening has its own limits
+	timer := time.NewTimer(l.config.StallAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case <-pictures:
+			delivered = true
+			timer.Reset(l.config.StallAfter)
+			stall = timer.C
+			l.setState(OK, nil)
+		case <-stall:
+			l.setState(Stalled, errStalled)
+			cancel()
+			select { // the next session has to wait until this one let go of the device
+			case <-ended:
+			case <-parent.Done():
+			}
+			return delivered, errStalled
+		case err := <-ended:
+			return delivered, err
+		case <-parent.Done():
+			// A source that is being opened may take long to notice; it is closed when it does.
+			return delivered, parent.Err()
+		}
+	}
+}
+
+var errStalled = errors.New("the camera delivers no pictures any more")
+
+// readAll opens the camera, keeps its newest picture and tells pictures of each, until an error or ctx ends it.
+func (l *Live) readAll(ctx context.Context, pictures chan<- struct{}) error {
+	source, err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	l.mu.Lock()
+	l.info = source.Info()
+	l.info.Live = true
+	l.mu.Unlock()
+	var frame Frame
+	for {
+		if err := source.Read(ctx, &frame); err != nil {
+			if err == io.EOF {
+				err = errors.New("the camera's stream ended")
+			}
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		l.keep(&frame)
+		notify(pictures)
+		notify(l.ready)
+	}
+}
+
+// keep makes frame the newest picture and takes the memory of the last one in return.
+func (l *Live) keep(frame *Frame) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fresh {
+		l.status.Dropped++
+	}
+	frame.Index = int(l.status.Frames)
+	l.status.Frames++
+	l.newest, *frame = *frame, l.newest
+	l.arrived = time.Now()
+	l.fresh = true
+}
+
+func notify(channel chan<- struct{}) {
+	select {
+	case channel <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Live) setState(state State, err error) {
+	l.mu.Lock()
+	if l.status.State == state {
+		l.status.Err = err
+		l.mu.Unlock()
+		return
+	}
+	l.status.State, l.status.Err, l.status.Since = state, err, time.Now()
+	status := l.status
+	l.mu.Unlock()
+	if l.config.OnState != nil {
+		l.config.OnState(status)
+	}
+}

@@ -1,0 +1,357 @@
+package camera
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	sentWidth, sentHeight, sentFrames = 64, 48, 900
+	patience                          = 15 * time.Second
+)
+
+// sentCount is pixel i of frame n of a sender; the first two pixels name the sender and the frame.
+func sentCount(sender, n, i int) uint16 {
+	switch i {
+	case 0:
+		return uint16(sender)
+	case 1:
+		return uint16(n)
+	}
+	return uint16(29000 + (i*40503+n*257+sender*7919)%9000)
+}
+
+// sender sends 16-bit frames from another process.
+type sender struct {
+	t       *testing.T
+	command *exec.Cmd
+}
+
+// startSender runs a GStreamer pipeline that plays the frames of sender number id, 30 a second, into sink.
+func startSender(t *testing.T, id int, format, sink string) *sender {
+	t.Helper()
+	tool, err := exec.LookPath("gst-launch-1.0")
+	if err != nil {
+		t.Skip("needs gst-launch-1.0 (Debian: gstreamer1.0-tools, gstreamer1.0-plugins-bad)")
+	}
+	var order binary.AppendByteOrder = binary.LittleEndian
+	if format == "gray16-be" {
+		order = binary.BigEndian
+	}
+	var raw []byte
+	for n := range sentFrames {
+		for i := range sentWidth * sentHeight {
+			raw = order.AppendUint16(raw, sentCount(id, n, i))
+		}
+	}
+	path := filepath.Join(t.TempDir(), "frames.raw")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipeline := fmt.Sprintf("filesrc location=%s blocksize=%d ! rawvideoparse format=%s width=%d height=%d framerate=30/1"+
+		" ! identity sync=true ! %s", path, sentWidth*sentHeight*2, format, sentWidth, sentHeight, sink)
+	s := &sender{t: t, command: exec.Command(tool, append([]string{"-q"}, strings.Fields(pipeline)...)...)}
+	s.command.Stderr = os.Stderr
+	if err := s.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *sender) signal(signal os.Signal) {
+	s.t.Helper()
+	if err := s.command.Process.Signal(signal); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *sender) kill() {
+	if s.command.ProcessState == nil {
+		s.command.Process.Kill()
+		s.command.Wait()
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// checkSent fails the test unless frame is exactly what the sender sent, and returns its number.
+func checkSent(t *testing.T, frame *Frame, wantSender int) (n int) {
+	t.Helper()
+	if frame.Width != sentWidth || frame.Height != sentHeight {
+		t.Fatalf("frame of %dx%d pixels, want %dx%d", frame.Width, frame.Height, sentWidth, sentHeight)
+	}
+	if got := int(frame.Counts[0]); got != wantSender {
+		t.Fatalf("frame %d is of sender %d, want %d: it is stale", frame.Counts[1], got, wantSender)
+	}
+	n = int(frame.Counts[1])
+	for i, got := range frame.Counts {
+		if want := sentCount(wantSender, n, i); got != want {
+			t.Fatalf("frame %d: pixel %d is %d, sent was %d", n, i, got, want)
+		}
+	}
+	return n
+}
+
+// liveCamera is a Live and the states it went through.
+type liveCamera struct {
+	*Live
+	t      *testing.T
+	states chan Status
+}
+
+func watch(t *testing.T, uri string, config LiveConfig) *liveCamera {
+	t.Helper()
+	states := make(chan Status, 1000)
+	config.OnState = func(status Status) { states <- status }
+	live := NewLive(func(ctx context.Context) (Source, error) {
+		return Open(ctx, uri, Options{Units: "centikelvin"})
+	}, config)
+	t.Cleanup(func() { live.Close() })
+	return &liveCamera{live, t, states}
+}
+
+// await waits until the camera enters a state.
+func (l *liveCamera) await(want State) Status {
+	l.t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case status := <-l.states:
+			if status.State == want {
+				return status
+			}
+		case <-deadline:
+			l.t.Fatalf("the camera did not become %s within %v, it is %+v", want, patience, l.Status())
+		}
+	}
+}
+
+// receive reads frames of a sender until number n or later and returns the last one's number.
+func (l *liveCamera) receive(sender, from, count int) (last int) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var frame Frame
+	last = from
+	for range count {
+		if err := l.Read(ctx, &frame); err != nil {
+			l.t.Fatalf("reading after frame %d: %v; the camera is %+v", last, err, l.Status())
+		}
+		n := checkSent(l.t, &frame, sender)
+		if n <= last {
+			l.t.Fatalf("frame %d came after frame %d", n, last)
+		}
+		if age := time.Since(frame.Captured); age > l.config.StallAfter {
+			l.t.Fatalf("frame %d is %v old", n, age)
+		}
+		last = n
+	}
+	return last
+}
+
+func TestLiveSurvivesStallAndDeathOfTheSender(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	sink := fmt.Sprintf("gdppay ! tcpserversink host=127.0.0.1 port=%d", port)
+	config := DefaultLiveConfig()
+	config.StallAfter, config.RetryMax = time.Second, 500*time.Millisecond
+	camera := watch(t, fmt.Sprintf("gst:tcpclientsrc host=127.0.0.1 port=%d ! gdpdepay", port), config)
+
+	if status := camera.await(Lost); status.Err == nil {
+		t.Error("the camera is lost without a reason")
+	}
+	first := startSender(t, 1, "gray16-le", sink)
+	camera.await(OK)
+	last := camera.receive(1, -1, 20)
+
+	first.signal(syscall.SIGSTOP)
+	camera.await(Stalled)
+	// What arrived before the stall is too old by now.
+	short, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	var frame Frame
+	if err := camera.Read(short, &frame); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("reading from a stalled camera gave %v and frame %d", err, frame.Index)
+	}
+	first.signal(syscall.SIGCONT)
+	camera.await(OK)
+	camera.receive(1, last, 20)
+
+	first.kill()
+	camera.await(Stalled)
+	camera.await(Lost)
+	startSender(t, 2, "gray16-le", sink)
+	camera.await(OK)
+	camera.receive(2, -1, 20)
+	if status := camera.Status(); status.Reopened < 3 || status.Frames < 60 {
+		t.Errorf("unlikely counts: %+v", status)
+	}
+	if info := camera.Info(); info.Units != "centikelvin" || !info.Live {
+		t.Errorf("info is %+v", info)
+	}
+}
+
+// gated hands out a frame of a recording for each token.
+type gated struct {
+	Source
+	tokens chan struct{}
+}
+
+func (g *gated) Read(ctx context.Context, frame *Frame) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.tokens:
+	}
+	return g.Source.Read(ctx, frame)
+}
+
+func TestLiveHandsOutTheNewestFrameAndCountsTheOthers(t *testing.T) {
+	t.Parallel()
+	path := writeStack(t, stack{frames: 20})
+	tokens := make(chan struct{})
+	live := NewLive(func(ctx context.Context) (Source, error) {
+		recording, err := Open(ctx, path, Options{Loop: true})
+		return &gated{recording, tokens}, err
+	}, DefaultLiveConfig())
+	defer live.Close()
+	// A token is taken when the frame of the one before is kept: after 8 tokens frame 6 is.
+	for range 8 {
+		tokens <- struct{}{}
+	}
+	var frame Frame
+	if err := live.Read(context.Background(), &frame); err != nil {
+		t.Fatal(err)
+	}
+	status := live.Status()
+	if frame.Index < 6 || int(status.Dropped) != frame.Index {
+		t.Errorf("after 7 frames came frame %d with %d dropped", frame.Index, status.Dropped)
+	}
+	if got, want := frame.Counts[5], testCount(frame.Index, 5); got != want {
+		t.Errorf("pixel 5 of frame %d is %d, want %d", frame.Index, got, want)
+	}
+}
+
+func TestLiveClosesWhileTheCameraIsSilent(t *testing.T) {
+	t.Parallel()
+	live := NewLive(func(ctx context.Context) (Source, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, DefaultLiveConfig())
+	read := make(chan error)
+	go func() { read <- live.Read(context.Background(), new(Frame)) }()
+	live.Close()
+	if err := <-read; !errors.Is(err, ErrClosed) {
+		t.Errorf("reading from a closed camera gave %v", err)
+	}
+}
+
+func TestPipelineDeliversExactCounts(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"gray16-le", "gray16-be"} {
+		t.Run(format, func(t *testing.T) {
+			port := freePort(t)
+			startSender(t, 3, format, fmt.Sprintf("tcpserversink host=127.0.0.1 port=%d", port))
+			caps := strings.ToUpper(strings.ReplaceAll(format, "-", "_"))
+			source := openSoon(t, fmt.Sprintf("gst:tcpclientsrc host=127.0.0.1 port=%d ! rawvideoparse format=%s width=%d "+
+				"height=%d framerate=30/1 ! video/x-raw,format=%s ! appsink max-buffers=9", port, format, sentWidth, sentHeight, caps))
+			var frame Frame
+			for range 10 {
+				if err := source.Read(context.Background(), &frame); err != nil {
+					t.Fatal(err)
+				}
+				checkSent(t, &frame, 3)
+			}
+		})
+	}
+}
+
+// openSoon opens a camera whose sender is starting.
+func openSoon(t *testing.T, uri string) Source {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		source, err := Open(ctx, uri, Options{})
+		if err == nil {
+			t.Cleanup(func() { source.Close() })
+			return source
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestEightBitPipelineIsRefusedWithTheReason(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"I420", "GRAY8", "YUY2", "BGRx"} {
+		uri := "gst:videotestsrc is-live=true ! video/x-raw,width=160,height=120,format=" + format
+		source, err := Open(context.Background(), uri, Options{})
+		if err == nil {
+			source.Close()
+			t.Errorf("%s: opened", format)
+		} else if !errors.Is(err, errEightBit) {
+			t.Errorf("%s: the reason is missing: %v", format, err)
+		}
+		source, err = Open(context.Background(), uri, Options{EightBit: true})
+		if err != nil {
+			t.Errorf("%s: for faces alone: %v", format, err)
+			continue
+		}
+		if units := source.Info().Units; units != "grey8" {
+			t.Errorf("%s: units are %s, want grey8", format, units)
+		}
+		source.Close()
+	}
+}
+
+func TestTwoPlanePipelineGivesTheLowerPlane(t *testing.T) {
+	t.Parallel()
+	// Two planes as a sender of YUYV sees them: 8 rows of a picture, 8 rows of counts.
+	raw := make([]byte, 2*256*192, 2*256*384)
+	for i := range 256 * 192 {
+		raw = binary.LittleEndian.AppendUint16(raw, sentCount(4, 0, i))
+	}
+	path := filepath.Join(t.TempDir(), "planes.raw")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source, err := Open(context.Background(), fmt.Sprintf(
+		"gst:filesrc location=%s ! rawvideoparse format=yuy2 width=256 height=384", path), Options{Orientation: Mirror})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	var frame Frame
+	if err := source.Read(context.Background(), &frame); err != nil {
+		t.Fatal(err)
+	}
+	if frame.Width != 256 || frame.Height != 192 || source.Info().Units != "kelvin64" {
+		t.Fatalf("frame of %dx%d pixels in %s, want 256x192 in kelvin64", frame.Width, frame.Height, source.Info().Units)
+	}
+	for i, got := range frame.Counts {
+		if want := sentCount(4, 0, i/256*256+255-i%256); got != want {
+			t.Fatalf("pixel %d is %d, want %d", i, got, want)
+		}
+	}
+}
