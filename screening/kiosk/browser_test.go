@@ -1,0 +1,257 @@
+package kiosk
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+)
+
+// browser starts a Chromium of its own; tabs of it end with the test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("skipped, chromium is not installed (Debian package chromium)")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.NoFirstRun, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	do(t, ctx, chromedp.Navigate("about:blank"))
+	return ctx
+}
+
+// gate serves a Kiosk and shows it a scene ten times a second, as a real gate does.
+type gate struct {
+	*Kiosk
+	address string
+	scenes  chan *screening.Scene
+	stop    func()
+}
+
+// startGate listens on address, any free port of this machine where it is empty.
+func startGate(t *testing.T, address string) *gate {
+	t.Helper()
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{Kiosk: New(DefaultConfig()), address: listener.Addr().String(), scenes: make(chan *screening.Scene)}
+	server := &http.Server{Handler: g.Kiosk}
+	go server.Serve(listener)
+	ctx, cancel := context.WithCancel(context.Background())
+	finished := make(chan struct{})
+	go func() { defer close(finished); g.play(ctx) }()
+	g.stop = func() { cancel(); <-finished; g.Close(); server.Close() }
+	t.Cleanup(g.stop)
+	g.SetCamera(screening.CameraOK)
+	return g
+}
+
+func (g *gate) play(ctx context.Context) {
+	frames := time.NewTicker(100 * time.Millisecond)
+	defer frames.Stop()
+	scene := sceneAt(0)
+	for {
+		select {
+		case scene = <-g.scenes:
+		case <-frames.C:
+		case <-ctx.Done():
+			return
+		}
+		if scene != nil {
+			scene.Captured = time.Now()
+			g.Show(scene)
+		}
+	}
+}
+
+// waitFor waits until a JavaScript expression is true.
+func waitFor(t *testing.T, tab context.Context, what, expression string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(tab, 15*time.Second)
+	defer cancel()
+	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond))
+	if _, err := chromedp.Run(ctx, poll); err != nil {
+		text, _ := chromedp.Run(tab, chromedp.Evaluate[string]("document.body.innerText"))
+		t.Fatalf("%s: %v; the page says:\n%s", what, err, text)
+	}
+}
+
+func do(t *testing.T, tab context.Context, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(tab, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask returns what an action finds.
+func ask[T any](t *testing.T, tab context.Context, action chromedp.Action[T]) T {
+	t.Helper()
+	answer, err := chromedp.Run(tab, action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func says(first, second string) string {
+	return `document.getElementById("head").innerText === "` + first + `" && document.getElementById("second-head").innerText === "` + second + `"`
+}
+
+const pictureShown = `!document.getElementById("stage").hidden && document.getElementById("picture").getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255`
+const pictureGone = `document.getElementById("stage").hidden`
+
+func TestPageSpeaksBothLanguages(t *testing.T) {
+	tab := browser(t)
+	tests := []struct {
+		name    string
+		scene   *screening.Scene
+		verdict *screening.Event
+		want    phrase
+		tone    tone
+	}{
+		{"nobody", sceneAt(0), nil, idleMessage.head, toneIdle},
+		{"too far", sceneAt(0, far(measure.TooFar)), nil, guideOf(measure.TooFar).head, toneGuide},
+		{"covered", sceneAt(0, near(measure.Covered)), nil, guideOf(measure.Covered).head, toneGuide},
+		{"measuring", sceneAt(0, near("")), nil, measuringMessage.head, toneMeasuring},
+		{"pass", sceneAt(0, near("")), passed("P"), phrase{"体温正常，请进", "Temperature normal, please go in"}, tonePass},
+		{"inconclusive", sceneAt(0, near("")), verdict("I", policy.Inconclusive, string(measure.Moving)), inconclusiveHead, toneInconclusive},
+		{"alert", sceneAt(0, near("")), alerted("A"), phrase{"请到旁边稍候", "Please step aside"}, toneAlert},
+	}
+	for _, lang := range []string{"zh", "en"} {
+		g := startGate(t, "")
+		do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang="+lang))
+		for _, test := range tests {
+			if test.verdict != nil {
+				test.scene.People[0].Event = test.verdict
+			}
+			g.scenes <- test.scene
+			if test.verdict != nil {
+				g.Verdict(*test.verdict)
+			}
+			first, second := test.want.ZH, test.want.EN
+			if lang == "en" {
+				first, second = second, first
+			}
+			waitFor(t, tab, lang+" "+test.name, says(first, second)+` && document.body.dataset.tone === "`+string(test.tone)+`"`)
+			waitFor(t, tab, lang+" "+test.name+": picture", pictureShown)
+			wantReading := test.verdict != nil && test.verdict.Data.SkinCelsius != nil
+			reading := ask(t, tab, chromedp.TextContent("#reading"))
+			if got := strings.Contains(reading, "34.6 ± 0.4 °C"); got != wantReading {
+				t.Errorf("%s %s: the temperature reads %q", lang, test.name, reading)
+			}
+		}
+	}
+}
+
+func TestNoPictureWithoutAFreshOne(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
+	waitFor(t, tab, "camera works", pictureShown)
+
+	g.SetCamera(screening.CameraStalled)
+	waitFor(t, tab, "camera stalled", pictureGone+` && document.getElementById("head").innerText === "Picture lost, recovering"`)
+	g.SetCamera(screening.CameraOK)
+	waitFor(t, tab, "camera is back", pictureShown)
+
+	g.scenes <- nil // the loop hangs and nobody says so
+	waitFor(t, tab, "loop hangs", pictureGone+` && document.getElementById("head").innerText === "Picture lost, recovering"`)
+	g.scenes <- sceneAt(0)
+	waitFor(t, tab, "loop moves again", pictureShown)
+}
+
+func TestPagesComeBackAfterTheGateRestarts(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
+	waitFor(t, tab, "first start", pictureShown)
+	g.stop()
+	waitFor(t, tab, "gate is down", pictureGone+` && document.getElementById("head").innerText === "Connection lost, reconnecting"`)
+	startGate(t, g.address)
+	waitFor(t, tab, "gate is back", pictureShown+` && document.getElementById("head").innerText === "Step up and look at the camera"`)
+}
+
+func TestStatusShowsVerdicts(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	for range historyLength {
+		g.Verdict(*passed("P"))
+	}
+	g.Verdict(*verdict("I", policy.Inconclusive, string(measure.Covered)))
+	g.SetBroker(true, 3)
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
+	waitFor(t, tab, "history", `document.querySelectorAll("#verdicts tr").length === 50`)
+	waitFor(t, tab, "newest first", `document.querySelector("#verdicts tr").innerText.includes("Inconclusive")`)
+	waitFor(t, tab, "broker", `document.getElementById("broker").innerText.includes("connected · 3 waiting")`)
+	row := ask(t, tab, chromedp.Text("#verdicts tr:last-child"))
+	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "+1.50 °C", "+1.40 °C", "37.50 °C", "0.55 s"} {
+		if !strings.Contains(row, want) {
+			t.Errorf("row %q lacks %q", row, want)
+		}
+	}
+	row = ask(t, tab, chromedp.Text("#verdicts tr:first-child"))
+	if strings.Contains(row, "0.00") {
+		t.Errorf("row %q gives a number for what was not measured", row)
+	}
+}
+
+func TestPagesFitAPhone(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	g.Verdict(*verdict("I", policy.Inconclusive, string(policy.GroupUnknown)))
+	g.Verdict(*alerted("A"))
+	g.scenes <- sceneAt(0, near(measure.Covered))
+	for _, path := range []string{"/?lang=zh", "/?lang=en", "/status?lang=zh", "/status?lang=en"} {
+		for _, width := range []int64{320, 390} {
+			do(t, tab, chromedp.EmulateViewport(width, 844, chromedp.EmulateMobile), chromedp.Navigate("http://"+g.address+path))
+			waitFor(t, tab, path, `document.querySelector("canvas").offsetWidth > 100`)
+			excess := ask(t, tab, chromedp.Evaluate[int](`document.documentElement.scrollWidth - innerWidth`))
+			if excess > 0 {
+				t.Errorf("%s is %d px wider than a phone of %d px", path, excess, width)
+			}
+		}
+	}
+}
+
+func TestPagesRunCleanUnderTheirPolicy(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	_, err := chromedp.Run(tab, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `window.complaints = [];
+				addEventListener("securitypolicyviolation", (e) => complaints.push(e.violatedDirective + " " + e.blockedURI));
+				addEventListener("error", (e) => complaints.push(e.message));`})
+		return chromedp.Void{}, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/", "/status"} {
+		do(t, tab, chromedp.Navigate("http://"+g.address+path))
+		waitFor(t, tab, path, `document.querySelector("canvas").offsetWidth > 100`)
+		if complaints := ask(t, tab, chromedp.Evaluate[[]string]("complaints")); len(complaints) > 0 {
+			t.Errorf("%s: %q", path, complaints)
+		}
+	}
+}

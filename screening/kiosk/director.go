@@ -1,0 +1,146 @@
+package kiosk
+
+import (
+	"time"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+)
+
+// cue is what the person in front of the gate should see now.
+type cue struct {
+	message message
+	verdict *screening.Event // the verdict it speaks of, nil for everything else
+}
+
+// director decides what the worker's page says. Its clock is the capture time of the frames.
+type director struct {
+	hold   time.Duration
+	now    time.Time
+	held   []heldVerdict
+	shown  cue
+	change time.Time // when shown was first shown
+}
+
+type heldVerdict struct {
+	event *screening.Event
+	since time.Time
+}
+
+const (
+	// A verdict makes room for the next person after this time if its own person has left.
+	readTime = time.Second
+	// Guidance stays this long before other guidance replaces it: words that flicker are not read.
+	guideTime = 500 * time.Millisecond
+)
+
+// announce shows a verdict from now on.
+func (d *director) announce(event *screening.Event) cue {
+	d.held = append(d.held, heldVerdict{event, d.now})
+	return d.show(d.verdictCue())
+}
+
+// next returns what to show for a new frame.
+func (d *director) next(scene *screening.Scene) cue {
+	if scene.Captured.Before(d.now) { // a recording that starts over
+		d.held = d.held[:0]
+		d.change = time.Time{}
+	}
+	d.now = scene.Captured
+	d.expire()
+
+	waiting, done := foremost(scene.People)
+	if len(d.held) > 0 {
+		current := d.verdictCue()
+		age := d.now.Sub(d.current().since)
+		if waiting == nil || age < readTime || inView(scene.People, current.verdict.ID) {
+			return d.show(current)
+		}
+	}
+	switch {
+	case waiting != nil:
+		return d.guide(cue{message: guideOf(waiting.Hint)})
+	case done != nil:
+		return d.show(cue{message: lingering(&done.Event.Data)})
+	default:
+		return d.guide(cue{message: emptyGate(scene.Reference)})
+	}
+}
+
+// emptyGate invites people, unless nobody can be measured.
+func emptyGate(reference measure.Reference) message {
+	switch reference.Problem {
+	case measure.NoProblem, measure.ShutterClosed: // over before anyone has stepped up
+		return idleMessage
+	default:
+		return guideOf(reference.Problem)
+	}
+}
+
+func (d *director) expire() {
+	kept := d.held[:0]
+	for _, v := range d.held {
+		if d.now.Sub(v.since) < d.hold {
+			kept = append(kept, v)
+		}
+	}
+	d.held = kept
+}
+
+// current is the newest verdict, except that an alert is not pushed away by the verdict of the person beside.
+func (d *director) current() heldVerdict {
+	for i := len(d.held) - 1; i >= 0; i-- {
+		if d.held[i].event.Data.Outcome == policy.Alert {
+			return d.held[i]
+		}
+	}
+	return d.held[len(d.held)-1]
+}
+
+func (d *director) verdictCue() cue {
+	event := d.current().event
+	return cue{message: verdictOf(&event.Data), verdict: event}
+}
+
+// guide shows words that are not a verdict, once those before have been up long enough to be read.
+func (d *director) guide(c cue) cue {
+	steady := d.shown.verdict == nil && d.now.Sub(d.change) < guideTime
+	if steady {
+		return d.shown
+	}
+	return d.show(c)
+}
+
+func (d *director) show(c cue) cue {
+	if c != d.shown {
+		d.shown, d.change = c, d.now
+	}
+	return c
+}
+
+// foremost returns the nearest person who still waits for a verdict and the nearest who has one; nil where there is none.
+func foremost(people []screening.Person) (waiting, done *screening.Person) {
+	for i := range people {
+		person := &people[i]
+		nearest := &waiting
+		if person.Event != nil {
+			nearest = &done
+		}
+		if *nearest == nil || area(person.Face) > area((*nearest).Face) {
+			*nearest = person
+		}
+	}
+	return waiting, done
+}
+
+func area(b screening.Box) float64 { return b.W * b.H }
+
+func inView(people []screening.Person, eventID string) bool {
+	for i := range people {
+		if people[i].Event != nil && people[i].Event.ID == eventID {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package kiosk
+
+import (
+	"testing"
+	"time"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+)
+
+// step is one thing that happens at the gate and what the person should read after it.
+type step struct {
+	at      float64 // seconds
+	people  []screening.Person
+	verdict *screening.Event
+	want    message
+}
+
+func TestWhatThePersonReads(t *testing.T) {
+	alice, bob := passed("A"), alerted("B")
+	missed := verdict("C", policy.Inconclusive, string(measure.Covered))
+	people := func(p ...screening.Person) []screening.Person { return p }
+	tests := []struct {
+		name  string
+		steps []step
+	}{
+		{"one person walks through", []step{
+			{at: 0, want: idleMessage},
+			{at: 1, people: people(near(measure.TooFar)), want: guideOf(measure.TooFar)},
+			{at: 2, people: people(near("")), want: measuringMessage},
+			{at: 2.5, people: people(near("")), verdict: alice, want: passMessage},
+			{at: 3, people: people(done(near(""), alice)), want: passMessage},
+			{at: 4.9, want: passMessage},
+			{at: 5.2, want: idleMessage},
+		}},
+		{"the next person does not wait for the hold", []step{
+			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
+			{at: .5, people: people(near(measure.Moving)), want: passMessage},
+			{at: 1.1, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
+		}},
+		{"a bystander's pass does not hide an alert", []step{
+			{at: 0, people: people(near(""), far("")), verdict: bob, want: alertMessage},
+			{at: .3, people: people(done(near(""), bob), far("")), verdict: alice, want: alertMessage},
+			{at: 2.4, people: people(done(near(""), bob), done(far(""), alice)), want: alertMessage},
+		}},
+		{"who waits beside is guided although the first one lingers", []step{
+			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
+			{at: 2.4, people: people(done(near(""), alice), far(measure.TooFar)), want: passMessage},
+			{at: 2.6, people: people(done(near(""), alice), far(measure.TooFar)), want: guideOf(measure.TooFar)},
+		}},
+		{"who stays after a pass reads no second pass", []step{
+			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
+			{at: 3, people: people(done(near(""), alice)), want: passedMessage},
+		}},
+		{"who stays after an alert still reads where to go", []step{
+			{at: 0, people: people(near("")), verdict: bob, want: alertMessage},
+			{at: 9, people: people(done(near(""), bob)), want: alertMessage},
+		}},
+		{"who stays after a failed look is told how to get another", []step{
+			{at: 0, people: people(near("")), verdict: missed, want: inconclusiveOf(string(measure.Covered))},
+			{at: 3, people: people(done(near(""), missed)), want: againMessage},
+		}},
+		{"guidance does not flicker", []step{
+			{at: 0, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
+			{at: .1, people: people(near(measure.TurnedAway)), want: guideOf(measure.Moving)},
+			{at: .2, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
+			{at: .6, people: people(near(measure.TurnedAway)), want: guideOf(measure.TurnedAway)},
+		}},
+		{"a recording that starts over forgets the verdict", []step{
+			{at: 60, people: people(near("")), verdict: alice, want: passMessage},
+			{at: 0, want: idleMessage},
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := director{hold: 2500 * time.Millisecond}
+			for _, s := range test.steps {
+				got := d.next(sceneAt(s.at, s.people...))
+				if s.verdict != nil {
+					got = d.announce(s.verdict)
+				}
+				if got.message != s.want {
+					t.Errorf("after %.1f s the page says %q, want %q", s.at, got.message.head.EN, s.want.head.EN)
+				}
+			}
+		})
+	}
+}
+
+func TestNobodyIsInvitedWhileNobodyCanBeMeasured(t *testing.T) {
+	for problem, want := range map[measure.Problem]tone{
+		measure.NoProblem:         toneIdle,
+		measure.ShutterClosed:     toneIdle,
+		measure.WarmingUp:         toneWait,
+		measure.ReferenceUnstable: toneWait,
+		measure.ReferenceMissing:  toneFault,
+		measure.NotRadiometric:    toneFault,
+	} {
+		scene := sceneAt(0)
+		scene.Reference = measure.Reference{Problem: problem}
+		d := director{}
+		if got := d.next(scene).message.tone; got != want {
+			t.Errorf("empty gate with %q: tone %s, want %s", problem, got, want)
+		}
+	}
+}

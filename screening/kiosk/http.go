@@ -1,0 +1,229 @@
+package kiosk
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/text/language"
+)
+
+//go:embed web
+var web embed.FS
+
+const (
+	// A page that takes longer than this for one message is cut off and connects again.
+	writeTimeout = 5 * time.Second
+	// The pages take a stream that is silent for three of these for broken.
+	heartbeat = time.Second
+)
+
+// The pages load nothing from anywhere else and run no script but their own.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// ServeHTTP serves
+//
+//	/          the page in front of the person
+//	/status    the page for guards and engineers
+//	/stream    what they show, as server-sent events: screen, gate, verdict
+//	/picture   the newest picture; ?after=N waits for one other than N
+//	/assets/…  their scripts and styles
+func (k *Kiosk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", contentPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Cache-Control", "no-store")
+	k.mux.ServeHTTP(w, r)
+}
+
+func (k *Kiosk) routes() *http.ServeMux {
+	pages := template.Must(template.ParseFS(web, "web/*.html"))
+	assets, err := fs.Sub(web, "web/assets")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	k.gate.Build = buildOf(web)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", k.page(pages, "kiosk.html"))
+	mux.HandleFunc("GET /status", k.page(pages, "status.html"))
+	mux.HandleFunc("GET /stream", k.stream)
+	mux.HandleFunc("GET /picture", k.servePicture)
+	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
+	return mux
+}
+
+// buildOf names the version of the pages.
+func buildOf(files fs.FS) string {
+	sum := fnv.New64a()
+	_ = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			content, _ := fs.ReadFile(files, path)
+			sum.Write(content)
+		}
+		return err
+	})
+	return strconv.FormatUint(sum.Sum64(), 36)
+}
+
+func (k *Kiosk) page(pages *template.Template, name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		lang := k.languageOf(r)
+		var page bytes.Buffer
+		err := pages.ExecuteTemplate(&page, name, struct {
+			Gate, Build string
+			English     bool
+		}{k.config.Gate, k.gate.Build, lang == "en"})
+		if err != nil {
+			http.Error(w, "this page can't be shown: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Language", lang)
+		w.Header().Set("Vary", "Accept-Language")
+		_, _ = w.Write(page.Bytes()) // a browser that is gone needs no answer
+	}
+}
+
+// languageOf is the language that comes first for this request, "zh" or "en".
+func (k *Kiosk) languageOf(r *http.Request) string {
+	for _, wish := range []string{r.URL.Query().Get("lang"), k.config.Language} {
+		if wish == "zh" || wish == "en" {
+			return wish
+		}
+	}
+	languages := language.NewMatcher([]language.Tag{language.Chinese, language.English})
+	if _, i := language.MatchStrings(languages, r.Header.Get("Accept-Language")); i == 1 {
+		return "en"
+	}
+	return "zh"
+}
+
+// acquire takes one of the places, or answers that there is none.
+func acquire(w http.ResponseWriter, places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	default:
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, fmt.Sprintf("all %d places for open pages are taken", cap(places)), http.StatusServiceUnavailable)
+		return false
+	}
+}
+
+// stream sends what changed, the newest state only, for as long as the page stays.
+func (k *Kiosk) stream(w http.ResponseWriter, r *http.Request) {
+	if !acquire(w, k.streams) {
+		return
+	}
+	defer func() { <-k.streams }()
+	w.Header().Set("Content-Type", "text/event-stream")
+	control := http.NewResponseController(w)
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	var sent progress
+	for due := true; ; {
+		message, changed := k.news(&sent, due)
+		if message.Len() > 0 {
+			_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // not every server has deadlines
+			if _, err := w.Write(message.Bytes()); err != nil || control.Flush() != nil {
+				return
+			}
+		}
+		due = false
+		select {
+		case <-changed:
+		case <-beat.C:
+			due = true
+		case <-r.Context().Done():
+			return
+		case <-k.closed:
+			return
+		}
+	}
+}
+
+// progress is what one page knows already.
+type progress struct {
+	screen   uint64
+	verdicts uint64
+}
+
+// news collects what a page does not know yet, and the channel that closes when there is more. The state of the gate is
+// sent with every heartbeat.
+func (k *Kiosk) news(sent *progress, heartbeat bool) (message bytes.Buffer, changed <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.checkStall()
+	if k.screen.version != sent.screen {
+		sent.screen = k.screen.version
+		writeEvent(&message, "screen", k.screen.json)
+	}
+	fresh := min(k.verdicts-sent.verdicts, uint64(len(k.history)))
+	for _, row := range k.history[uint64(len(k.history))-fresh:] {
+		writeEvent(&message, "verdict", mustJSON(row))
+	}
+	sent.verdicts = k.verdicts
+	if heartbeat {
+		k.gate.FPS = k.rate.perSecond()
+		k.gate.Pages = len(k.streams)
+		writeEvent(&message, "gate", mustJSON(k.gate))
+	}
+	return message, k.changed
+}
+
+func writeEvent(b *bytes.Buffer, name string, data []byte) {
+	fmt.Fprintf(b, "event: %s\ndata: %s\n\n", name, data)
+}
+
+// servePicture answers with the newest picture once it is another than the page has, and with nothing when there is no
+// fresh one.
+func (k *Kiosk) servePicture(w http.ResponseWriter, r *http.Request) {
+	if !acquire(w, k.polls) {
+		return
+	}
+	defer func() { <-k.polls }()
+	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64) // 0, none, where it is no number
+	patience := time.NewTimer(k.config.StallLimit)
+	defer patience.Stop()
+	for {
+		newest, changed := k.newestPicture()
+		if newest != nil && newest.number != after {
+			w.Header().Set("Content-Type", "application/octet-stream")
+			w.Header().Set("Picture-Number", strconv.FormatUint(newest.number, 10))
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+			_, _ = w.Write(newest.body)
+			return
+		}
+		select {
+		case <-changed:
+		case <-patience.C:
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case <-r.Context().Done():
+			return
+		case <-k.closed:
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+}
+
+func (k *Kiosk) newestPicture() (*picture, <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked = time.Now()
+	k.checkStall()
+	if time.Since(k.paintedAt) > k.config.StallLimit { // made for the last page that watched
+		return nil, k.changed
+	}
+	return k.picture, k.changed
+}

@@ -1,0 +1,227 @@
+// Package kiosk serves the two live pages of a gate: the one in front of the person being screened, and the one on which
+// guards and engineers watch it. Pictures are live only and never stored.
+package kiosk
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"thermogate/screening"
+)
+
+// Config of a Kiosk.
+type Config struct {
+	// Gate is the name in the title of the pages.
+	Gate    string
+	Version string
+	// Language comes first on the pages: "zh", "en", or empty for the browser's. ?lang= overrides it.
+	Language string
+	// VerdictHold is how long a verdict stays on the page while nobody else steps up.
+	VerdictHold time.Duration
+	// StallLimit is how old a picture may become before the page takes it away.
+	StallLimit time.Duration
+	// MaxListeners bounds the pages that are open at once; the ones beyond are told so.
+	MaxListeners int
+}
+
+// DefaultConfig returns the configuration of a gate without a name.
+func DefaultConfig() Config {
+	return Config{Gate: "thermogate", VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second, MaxListeners: 32}
+}
+
+// Kiosk keeps the newest state of the gate and serves it. Show, Verdict and the setters never wait for a page: each page
+// fetches the newest state at its own pace.
+type Kiosk struct {
+	config Config
+	mux    *http.ServeMux
+	closed chan struct{}
+	close  sync.Once
+	// streams and polls hold a token for each page that is being served.
+	streams, polls chan struct{}
+
+	mu        sync.Mutex
+	changed   chan struct{} // closed at every change and replaced
+	director  director
+	cue       cue
+	screen    document // cue, encoded
+	gate      gateState
+	rate      rateMeter
+	history   []verdictRow // newest last
+	verdicts  uint64       // how many there ever were
+	painter   painter
+	picture   *picture
+	pictures  uint64
+	painted   time.Time // capture time of picture
+	paintedAt time.Time
+	asked     time.Time // when a page last asked for a picture
+	shown     time.Time // when Show was last called
+}
+
+// document is an encoded message and its version.
+type document struct {
+	version uint64
+	json    []byte
+}
+
+const (
+	// historyLength is how many verdicts the engineers' page shows.
+	historyLength = 50
+	// paintInterval bounds the pictures to ten a second, however fast the camera is.
+	paintInterval = 95 * time.Millisecond
+	// Nothing is painted when no page has asked for this long.
+	unwatched = 3 * time.Second
+)
+
+// New returns a Kiosk that waits for its camera.
+func New(config Config) *Kiosk {
+	k := &Kiosk{
+		config:   config,
+		closed:   make(chan struct{}),
+		streams:  make(chan struct{}, config.MaxListeners),
+		polls:    make(chan struct{}, config.MaxListeners),
+		changed:  make(chan struct{}),
+		director: director{hold: config.VerdictHold},
+		gate:     gateState{Name: config.Gate, Version: config.Version},
+	}
+	k.setCamera(screening.CameraStarting)
+	k.mux = k.routes()
+	return k
+}
+
+// Close ends all streams, so that a server can shut down without waiting for the pages.
+func (k *Kiosk) Close() { k.close.Do(func() { close(k.closed) }) }
+
+// Show puts a processed frame on the pages. It copies what it needs.
+func (k *Kiosk) Show(scene *screening.Scene) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.shown = time.Now()
+	k.rate.frame(scene.Captured)
+	k.gate.observe(scene)
+	next := k.director.next(scene)
+	if k.gate.Camera != screening.CameraOK {
+		return // a frame that was still under way when the camera failed
+	}
+	k.setScreen(next)
+	k.paint(scene)
+	k.wake()
+}
+
+// paint makes a picture if a page wants one.
+func (k *Kiosk) paint(scene *screening.Scene) {
+	since := scene.Captured.Sub(k.painted)
+	if time.Since(k.asked) > unwatched || (since >= 0 && since < paintInterval) {
+		return
+	}
+	k.pictures++
+	k.picture = k.painter.paint(k.pictures, scene)
+	k.painted, k.paintedAt = scene.Captured, time.Now()
+}
+
+// Verdict shows a verdict at once.
+func (k *Kiosk) Verdict(event screening.Event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.verdicts++
+	if len(k.history) == historyLength {
+		k.history = append(k.history[:0], k.history[1:]...)
+	}
+	k.history = append(k.history, rowOf(&event))
+	next := k.director.announce(&event)
+	if k.gate.Camera == screening.CameraOK {
+		k.setScreen(next)
+	}
+	k.wake()
+}
+
+// SetCamera tells the pages how the camera is. They show a picture only while it is CameraOK.
+func (k *Kiosk) SetCamera(state screening.CameraState) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if state != k.gate.Camera {
+		k.setCamera(state)
+		k.wake()
+	}
+}
+
+func (k *Kiosk) setCamera(state screening.CameraState) {
+	k.gate.Camera, k.gate.CameraLabel = state, label(string(state))
+	if state == screening.CameraOK {
+		k.shown = time.Now()
+		k.setScreen(cue{message: cameraMessage(screening.CameraStarting)}) // until its first frame
+	} else {
+		k.picture = nil
+		k.rate = rateMeter{}
+		k.gate.forgetScene()
+		k.setScreen(cue{message: cameraMessage(state)})
+	}
+}
+
+// SetBroker tells the engineers' page whether the MQTT broker is connected and how many events wait for it.
+func (k *Kiosk) SetBroker(connected bool, backlog int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gate.Broker, k.gate.Backlog = connected, backlog
+	k.wake()
+}
+
+// wake tells all waiting pages that something is new.
+func (k *Kiosk) wake() {
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// setScreen encodes what the worker's page says, if that is new.
+func (k *Kiosk) setScreen(c cue) {
+	if c != k.cue {
+		k.cue = c
+		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c))}
+	}
+}
+
+// checkStall notices a gate that has stopped showing frames without saying so.
+func (k *Kiosk) checkStall() {
+	if k.gate.Camera == screening.CameraOK && time.Since(k.shown) > k.config.StallLimit {
+		k.picture = nil
+		k.gate.forgetScene()
+		k.setScreen(cue{message: cameraMessage(screening.CameraStalled)})
+	}
+}
+
+// mustJSON encodes the types of this package, none of which can fail.
+func mustJSON(v any) []byte {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+// rateMeter measures frames a second from capture times.
+type rateMeter struct {
+	last    time.Time
+	seconds float64 // between frames, smoothed
+}
+
+func (r *rateMeter) frame(captured time.Time) {
+	between := captured.Sub(r.last).Seconds()
+	if r.last.IsZero() || between <= 0 || between > 5 {
+		r.seconds = 0
+	} else if r.seconds == 0 {
+		r.seconds = between
+	} else {
+		r.seconds += 0.1 * (between - r.seconds)
+	}
+	r.last = captured
+}
+
+// perSecond returns the rate, nil while it is not known.
+func (r *rateMeter) perSecond() *float64 {
+	if r.seconds == 0 {
+		return nil
+	}
+	rate := 1 / r.seconds
+	return &rate
+}

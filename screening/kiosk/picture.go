@@ -1,0 +1,175 @@
+package kiosk
+
+import (
+	"math"
+
+	"thermogate/camera/radiometry"
+	"thermogate/screening"
+)
+
+// maxPixels keeps a picture below 50 kB. A larger one is made smaller by a whole factor.
+const maxPixels = 50_000
+
+// picture is one frame as the pages paint it. It is never changed after it was made.
+type picture struct {
+	number uint64
+	// body is a line of JSON (pictureHead), then Width*Height bytes of grey, row by row.
+	body []byte
+}
+
+// pictureHead describes the pixels that follow it. Places are parts of the width and height of the picture, so that they
+// fit any size it is painted in.
+type pictureHead struct {
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	// Temperatures of grey 0 and 255, corrected with the reference where there is one; nil in a relative picture.
+	LowCelsius  *float64   `json:"low_celsius,omitempty"`
+	HighCelsius *float64   `json:"high_celsius,omitempty"`
+	Faces       []faceMark `json:"faces"`
+	Reference   *discMark  `json:"reference,omitempty"`
+}
+
+type faceMark struct {
+	X     float64 `json:"x"`
+	Y     float64 `json:"y"`
+	W     float64 `json:"w"`
+	H     float64 `json:"h"`
+	Tone  tone    `json:"tone"`
+	Label phrase  `json:"label"`
+}
+
+type discMark struct {
+	X      float64 `json:"x"`
+	Y      float64 `json:"y"`
+	Radius float64 `json:"radius"` // part of the width
+	OK     bool    `json:"ok"`
+}
+
+// painter turns temperatures into grey. It remembers the range of the last picture so that colours do not pump.
+type painter struct {
+	low, high float64
+	started   bool
+}
+
+func (p *painter) paint(number uint64, scene *screening.Scene) *picture {
+	factor := 1
+	for (scene.Image.Width/factor)*(scene.Image.Height/factor) > maxPixels {
+		factor++
+	}
+	p.follow(scene.Image)
+	head := headOf(scene)
+	head.Width, head.Height = scene.Image.Width/factor, scene.Image.Height/factor
+	if !scene.Image.Relative {
+		low, high := p.low, p.high
+		if scene.Reference.Found && scene.Reference.Problem == "" {
+			low += scene.Reference.CorrectionCelsius
+			high += scene.Reference.CorrectionCelsius
+		}
+		head.LowCelsius, head.HighCelsius = &low, &high
+	}
+	line := mustJSON(head)
+	body := make([]byte, 0, len(line)+1+head.Width*head.Height)
+	body = append(append(body, line...), '\n')
+	return &picture{number, p.appendGrey(body, scene.Image, factor)}
+}
+
+func headOf(scene *screening.Scene) pictureHead {
+	w, h := float64(scene.Image.Width), float64(scene.Image.Height)
+	head := pictureHead{Faces: make([]faceMark, 0, len(scene.People))}
+	for i := range scene.People {
+		person := &scene.People[i]
+		mark := faceMark{X: person.Face.X / w, Y: person.Face.Y / h, W: person.Face.W / w, H: person.Face.H / h}
+		mark.Tone, mark.Label = markOf(person)
+		head.Faces = append(head.Faces, mark)
+	}
+	if r := scene.Reference; r.Found {
+		head.Reference = &discMark{r.X / w, r.Y / h, r.Radius / w, r.Problem == ""}
+	}
+	return head
+}
+
+func markOf(person *screening.Person) (tone, phrase) {
+	switch {
+	case person.Event != nil:
+		return verdictOf(&person.Event.Data).tone, label(string(person.Event.Data.Outcome))
+	case person.Hint != "":
+		return toneGuide, label(string(person.Hint))
+	default:
+		return toneMeasuring, label("measuring")
+	}
+}
+
+// The range leaves out a fiftieth of the coldest pixels and one in five hundred of the hottest, is never narrower than
+// minSpan so that an empty wall is not blown up into noise, and follows the scene within about ten frames.
+const (
+	coldPart = 0.02
+	hotPart  = 0.002
+	minSpan  = 8 // °C
+	follow   = 0.2
+)
+
+func (p *painter) follow(image *radiometry.Image) {
+	low, high := spread(image.Celsius)
+	if missing := minSpan - (high - low); missing > 0 && !image.Relative {
+		low -= missing * 3 / 4
+		high += missing / 4
+	}
+	if !p.started {
+		p.low, p.high, p.started = low, high, true
+		return
+	}
+	p.low += follow * (low - p.low)
+	p.high += follow * (high - p.high)
+}
+
+// spread returns the range of the pixels without its outermost parts, 0 and 1 where there is none.
+func spread(celsius []float32) (low, high float64) {
+	least, most := float32(math.Inf(1)), float32(math.Inf(-1))
+	for _, c := range celsius { // comparisons that NaN, a pixel without a temperature, never passes
+		if c < least {
+			least = c
+		}
+		if c > most {
+			most = c
+		}
+	}
+	span := most - least
+	if !(span > 0) || math.IsInf(float64(span), 0) {
+		return 0, 1
+	}
+	const bins = 512
+	var histogram [bins]int
+	count := 0
+	for _, c := range celsius {
+		if c == c {
+			histogram[int((c-least)/span*(bins-1))]++
+			count++
+		}
+	}
+	at := func(part float64) float64 {
+		left := int(part * float64(count))
+		for i, n := range histogram {
+			if left -= n; left < 0 {
+				return float64(least) + float64(span)*float64(i)/(bins-1)
+			}
+		}
+		return float64(most)
+	}
+	return at(coldPart), at(1 - hotPart)
+}
+
+func (p *painter) appendGrey(body []byte, image *radiometry.Image, factor int) []byte {
+	scale := float32(255 / max(p.high-p.low, 1e-6))
+	low := float32(p.low)
+	for y := 0; y+factor <= image.Height; y += factor {
+		row := image.Celsius[y*image.Width:][:image.Width]
+		for x := 0; x+factor <= image.Width; x += factor {
+			grey := byte(0)
+			if v := (row[x] - low) * scale; v > 0 {
+				grey = byte(min(v, 255))
+			}
+			body = append(body, grey)
+		}
+	}
+	return body
+}

@@ -1,0 +1,110 @@
+package kiosk
+
+import (
+	"time"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+)
+
+// screenState is what the worker's page shows besides the picture.
+type screenState struct {
+	Tone tone   `json:"tone"`
+	Icon string `json:"icon"`
+	Head phrase `json:"head"`
+	Sub  phrase `json:"sub"`
+	// Of the verdict it speaks of. ID tells one pass from the next.
+	ID                     string   `json:"id,omitempty"`
+	SkinCelsius            *float64 `json:"skin_celsius,omitempty"`
+	SkinUncertaintyCelsius *float64 `json:"skin_uncertainty_celsius,omitempty"`
+}
+
+func screenOf(c cue) screenState {
+	s := screenState{Tone: c.message.tone, Icon: c.message.icon, Head: c.message.head, Sub: c.message.sub}
+	if c.verdict != nil {
+		s.ID = c.verdict.ID
+		s.SkinCelsius = c.verdict.Data.SkinCelsius
+		s.SkinUncertaintyCelsius = c.verdict.Data.SkinUncertaintyCelsius
+	}
+	return s
+}
+
+// gateState is the state line of the engineers' page.
+type gateState struct {
+	Name        string                `json:"name"`
+	Version     string                `json:"version"`
+	Build       string                `json:"build"` // of the page itself: a page with another one reloads
+	Camera      screening.CameraState `json:"camera"`
+	CameraLabel phrase                `json:"camera_label"`
+	Reference   referenceState        `json:"reference"`
+	Broker      bool                  `json:"broker"`
+	Backlog     int                   `json:"backlog"`
+	Faces       int                   `json:"faces"`
+	FPS         *float64              `json:"fps,omitempty"`
+	Pages       int                   `json:"pages"`
+}
+
+type referenceState struct {
+	OK                bool     `json:"ok"`
+	Label             phrase   `json:"label"`
+	NominalCelsius    *float64 `json:"nominal_celsius,omitempty"`
+	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
+	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
+}
+
+func (g *gateState) observe(scene *screening.Scene) {
+	g.Faces = len(scene.People)
+	g.Reference = referenceStateOf(scene.Reference)
+}
+
+func (g *gateState) forgetScene() {
+	g.Faces = 0
+	g.Reference = referenceState{}
+}
+
+func referenceStateOf(r measure.Reference) referenceState {
+	problem := r.Problem
+	if problem == measure.NoProblem && !r.Found {
+		problem = measure.ReferenceMissing
+	}
+	if problem != measure.NoProblem {
+		return referenceState{Label: label(string(problem))}
+	}
+	return referenceState{OK: true, NominalCelsius: &r.NominalCelsius, MeasuredCelsius: &r.MeasuredCelsius,
+		CorrectionCelsius: &r.CorrectionCelsius}
+}
+
+// verdictRow is one line of the engineers' table.
+type verdictRow struct {
+	Time    time.Time `json:"time"`
+	Tone    tone      `json:"tone"`
+	Outcome phrase    `json:"outcome"`
+	Reason  phrase    `json:"reason"`
+	Site    phrase    `json:"site"`
+	// As in the event; nil where it was not measured.
+	SkinCelsius            *float64 `json:"skin_celsius,omitempty"`
+	SkinUncertaintyCelsius *float64 `json:"skin_uncertainty_celsius,omitempty"`
+	BodyCelsius            *float64 `json:"body_celsius,omitempty"`
+	CorrectionCelsius      *float64 `json:"correction_celsius,omitempty"`
+	OffsetCelsius          *float64 `json:"offset_celsius,omitempty"`
+	ThresholdCelsius       *float64 `json:"threshold_celsius,omitempty"`
+	SecondsToVerdict       *float64 `json:"seconds_to_verdict,omitempty"`
+}
+
+func rowOf(event *screening.Event) verdictRow {
+	data := &event.Data
+	return verdictRow{
+		Time:                   event.Time,
+		Tone:                   verdictOf(data).tone,
+		Outcome:                label(string(data.Outcome)),
+		Reason:                 label(data.Reason),
+		Site:                   label(string(data.SkinSite)),
+		SkinCelsius:            data.SkinCelsius,
+		SkinUncertaintyCelsius: data.SkinUncertaintyCelsius,
+		BodyCelsius:            data.BodyCelsius,
+		CorrectionCelsius:      data.Reference.CorrectionCelsius,
+		OffsetCelsius:          data.OffsetCelsius,
+		ThresholdCelsius:       data.ThresholdCelsius,
+		SecondsToVerdict:       data.SecondsToVerdict,
+	}
+}

@@ -1,0 +1,199 @@
+package kiosk
+
+import (
+	"thermogate/screening"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+)
+
+// phrase is the same thing said in both languages, each as if it were the only one.
+type phrase struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+// message is one thing to tell the person in front of the gate.
+type message struct {
+	tone tone
+	icon string // id of a symbol in web/icons.html
+	head phrase // read in a second from two metres
+	sub  phrase // what else helps, may be empty
+}
+
+// tone is the colour of a message; it also sorts messages by what they ask for.
+type tone string
+
+const (
+	toneIdle         tone = "idle"         // nobody there
+	toneMeasuring    tone = "measuring"    // stay as you are
+	toneGuide        tone = "guide"        // do something so that it works
+	toneWait         tone = "wait"         // the gate needs a moment
+	tonePass         tone = "pass"         //
+	toneAlert        tone = "alert"        //
+	toneInconclusive tone = "inconclusive" //
+	toneFault        tone = "fault"        // staff are needed
+)
+
+var (
+	idleMessage = message{toneIdle, "face", phrase{"请走近，看镜头", "Step up and look at the camera"}, phrase{}}
+
+	measuringMessage = message{toneMeasuring, "face", phrase{"正在测温，请别动", "Measuring, hold still"}, phrase{}}
+
+	passMessage = message{tonePass, "check", phrase{"体温正常，请进", "Temperature normal, please go in"}, phrase{}}
+
+	alertMessage = message{toneAlert, "aside", phrase{"请到旁边稍候", "Please step aside"},
+		phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
+
+	// Shown to those who stay after their verdict.
+	passedMessage = message{toneIdle, "check", phrase{"已测完，请进", "All done, please go in"}, phrase{}}
+	againMessage  = message{toneInconclusive, "again", phrase{"请退后，再走近重测", "Step back, then come up again"}, phrase{}}
+)
+
+// inconclusiveHead goes with every inconclusive verdict the person can do something about.
+var inconclusiveHead = phrase{"没有测准，请再试一次", "That didn't work, please try again"}
+
+// guides tell a person what to do about what is in the way of the measurement.
+func guideOf(problem measure.Problem) message {
+	switch problem {
+	case measure.NoProblem:
+		return measuringMessage
+	case measure.TooFar:
+		return message{toneGuide, "closer", phrase{"请再走近一点", "Come a little closer"}, phrase{}}
+	case measure.CutOff:
+		return message{toneGuide, "centre", phrase{"请站到画面中间", "Step to the middle"},
+			phrase{"让整张脸都在画面里", "Your whole face should be in the picture"}}
+	case measure.TurnedAway:
+		return message{toneGuide, "face", phrase{"请正对镜头", "Face the camera"}, phrase{}}
+	case measure.Moving:
+		return message{toneGuide, "still", phrase{"请站稳，别动", "Hold still for a second"}, phrase{}}
+	case measure.Covered:
+		return message{toneGuide, "uncover", phrase{"请露出额头和眼睛", "Uncover your eyes and forehead"},
+			phrase{"摘下帽子、眼镜，拨开头发", "Lift your hat, glasses or hair"}}
+	case measure.OutOfRange:
+		return message{toneGuide, "face", phrase{"读数不对，请正对镜头", "That reading looks wrong, face the camera"}, phrase{}}
+	case measure.ShutterClosed:
+		return message{toneWait, "wait", phrase{"请稍等几秒", "One moment, please"}, phrase{"相机正在校准", "The camera is calibrating"}}
+	case measure.WarmingUp:
+		return message{toneWait, "wait", phrase{"请稍候，正在预热", "Please wait, warming up"},
+			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"}}
+	case measure.ReferenceUnstable:
+		return message{toneWait, "wait", phrase{"请稍候，正在准备", "Please wait, getting ready"},
+			phrase{"参考源温度还不稳定", "The reference source is not stable yet"}}
+	case measure.ReferenceMissing:
+		return message{toneFault, "staff", phrase{"暂时不能测温", "Can't measure right now"},
+			phrase{"看不到参考源，请找工作人员", "The reference source is out of view, please ask staff"}}
+	case measure.NotRadiometric:
+		return message{toneFault, "staff", phrase{"这台相机不能测温", "This camera can't measure"},
+			phrase{"请找工作人员", "Please ask staff"}}
+	}
+	return message{toneWait, "wait", phrase{"请稍候", "Please wait"}, phrase{}}
+}
+
+// inconclusiveOf says why nothing could be decided and what would help.
+func inconclusiveOf(reason string) message {
+	switch reason {
+	case string(policy.ColdArrival):
+		return message{toneInconclusive, "cold", phrase{"脸还很凉，请先暖和一下", "Your face is still cold"},
+			phrase{"在室内等几分钟再来测", "Warm up inside for a few minutes, then try again"}}
+	case string(policy.ReferenceLost), string(policy.GroupUnknown),
+		string(measure.ReferenceMissing), string(measure.ReferenceUnstable), string(measure.NotRadiometric):
+		return message{toneInconclusive, "staff", phrase{"这次没有测成", "No reading this time"},
+			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}}
+	case string(policy.TooClose):
+		return message{toneInconclusive, "again", inconclusiveHead, phrase{"请正对镜头，站稳", "Face the camera and hold still"}}
+	}
+	guide := guideOf(measure.Problem(reason))
+	if guide.tone == toneGuide {
+		return message{toneInconclusive, "again", inconclusiveHead, guide.head}
+	}
+	return message{toneInconclusive, "again", inconclusiveHead, phrase{}}
+}
+
+// verdictOf is what a person reads after the screening.
+func verdictOf(data *screening.Data) message {
+	switch data.Outcome {
+	case policy.Pass:
+		return passMessage
+	case policy.Alert:
+		return alertMessage
+	default:
+		return inconclusiveOf(data.Reason)
+	}
+}
+
+// lingering is what a person reads who stays in view after that.
+func lingering(data *screening.Data) message {
+	switch data.Outcome {
+	case policy.Pass:
+		return passedMessage
+	case policy.Alert:
+		return alertMessage
+	}
+	if m := inconclusiveOf(data.Reason); m.icon != "again" {
+		return m
+	}
+	return againMessage
+}
+
+func cameraMessage(state screening.CameraState) message {
+	switch state {
+	case screening.CameraStarting:
+		return message{toneWait, "wait", phrase{"正在启动，请稍候", "Starting up, please wait"}, phrase{}}
+	case screening.CameraStalled:
+		return message{toneFault, "camera-off", phrase{"画面中断，正在恢复", "Picture lost, recovering"},
+			phrase{"请稍候，或找工作人员", "Please wait or ask staff"}}
+	default:
+		return message{toneFault, "camera-off", phrase{"相机没有连接", "The camera is not connected"},
+			phrase{"请找工作人员", "Please ask staff"}}
+	}
+}
+
+// labels are the short words of the engineers' page.
+var labels = map[string]phrase{
+	string(policy.Pass):         {"正常", "Pass"},
+	string(policy.Alert):        {"复测", "Alert"},
+	string(policy.Inconclusive): {"未定", "Inconclusive"},
+
+	string(policy.BelowThreshold):         {"低于阈值", "below threshold"},
+	string(policy.BelowGroup):             {"与人群一致", "like the group"},
+	string(policy.BelowThresholdAndGroup): {"低于阈值，与人群一致", "below threshold, like the group"},
+	string(policy.AboveThreshold):         {"高于阈值", "above threshold"},
+	string(policy.AboveGroup):             {"高于人群", "above the group"},
+	string(policy.AboveThresholdAndGroup): {"高于阈值和人群", "above threshold and group"},
+	string(policy.TooClose):               {"离阈值太近", "too close to the threshold"},
+	string(policy.ColdArrival):            {"刚从冷处来", "just in from the cold"},
+	string(policy.ReferenceLost):          {"参考源失效", "reference lost"},
+	string(policy.GroupUnknown):           {"人群数据不足", "too few people to compare with"},
+	string(policy.NoReading):              {"没有读数", "no reading"},
+
+	string(measure.ReferenceMissing):  {"看不到参考源", "no reference source"},
+	string(measure.ReferenceUnstable): {"参考源不稳定", "reference not stable"},
+	string(measure.ShutterClosed):     {"快门校准", "shutter"},
+	string(measure.WarmingUp):         {"相机预热", "camera warming up"},
+	string(measure.TooFar):            {"太远", "too far"},
+	string(measure.CutOff):            {"出画", "cut off"},
+	string(measure.TurnedAway):        {"没有正对", "turned away"},
+	string(measure.Moving):            {"在动", "moving"},
+	string(measure.Covered):           {"有遮挡", "covered"},
+	string(measure.OutOfRange):        {"超出量程", "out of range"},
+	string(measure.NotRadiometric):    {"相机不测温", "not radiometric"},
+
+	string(measure.InnerCanthus): {"内眼角", "inner canthus"},
+	string(measure.Forehead):     {"额头", "forehead"},
+	string(measure.WholeFace):    {"面部", "face"},
+
+	string(screening.CameraStarting): {"启动中", "starting"},
+	string(screening.CameraOK):       {"正常", "ok"},
+	string(screening.CameraStalled):  {"停顿", "stalled"},
+	string(screening.CameraLost):     {"未连接", "not connected"},
+
+	"measuring": {"测量中", "measuring"},
+}
+
+// label falls back to the word itself, so that a reason this page does not know yet is still shown.
+func label(word string) phrase {
+	if p, ok := labels[word]; ok {
+		return p
+	}
+	return phrase{word, word}
+}

@@ -1,0 +1,44 @@
+import { connect, language, Painter } from "./live.js";
+
+const element = (id) => document.getElementById(id);
+const second = language === "zh" ? "en" : "zh";
+const painter = new Painter(element("picture"));
+
+const LOST = {
+  tone: "fault", icon: "offline",
+  head: { zh: "连接中断，正在重连", en: "Connection lost, reconnecting" },
+  sub: { zh: "请稍候，或找工作人员", en: "Please wait or ask staff" },
+};
+const SKIN = { zh: "皮肤温度", en: "Skin temperature" };
+
+for (const [id, lang] of [["head", language], ["sub", language], ["second-head", second], ["second-sub", second]]) {
+  element(id).lang = lang === "zh" ? "zh-Hans" : "en";
+}
+
+function show(screen) {
+  document.body.dataset.tone = screen.tone;
+  element("icon").firstElementChild.setAttribute("href", `#${screen.icon}`);
+  element("head").textContent = screen.head[language];
+  element("sub").textContent = screen.sub[language];
+  element("second-head").textContent = screen.head[second];
+  element("second-sub").textContent = screen.sub[second];
+  element("reading").textContent = reading(screen);
+}
+
+function reading({ skin_celsius: skin, skin_uncertainty_celsius: uncertainty }) {
+  if (skin === undefined) return "";
+  const spread = uncertainty === undefined ? "" : ` ± ${uncertainty.toFixed(1)}`;
+  return `${SKIN[language]} ${skin.toFixed(1)}${spread} °C`;
+}
+
+connect({
+  open() {},
+  screen: show,
+  gate() {},
+  verdict() {},
+  lost() { show(LOST); },
+  picture(head, grey) {
+    element("stage").hidden = !head;
+    if (head) painter.paint(head, grey);
+  },
+});

@@ -1,0 +1,176 @@
+// The live link between a page and its gate: it reconnects by itself and never leaves an old picture standing.
+
+const SILENCE = 3500; // ms without a heartbeat that mean a broken link
+const RETRY = 1000;
+
+// connect calls the handlers for every message: open, screen, gate, verdict, picture(head, grey) or picture(null) when
+// there is no fresh one, and lost when the gate can't be reached. A hidden page rests.
+export function connect(handlers) {
+  let link = null;
+  const start = () => { if (!document.hidden && !link) link = new Link(handlers, retry); };
+  const stop = () => { link?.close(); link = null; };
+  const retry = () => { stop(); handlers.picture(null); handlers.lost(); setTimeout(start, RETRY); };
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) return start();
+    stop();
+    handlers.picture(null);
+  });
+  start();
+}
+
+class Link {
+  constructor(handlers, failed) {
+    this.handlers = handlers;
+    this.failed = () => { if (!this.closed) failed(); };
+    this.aborter = new AbortController();
+    this.source = new EventSource("stream");
+    this.source.onopen = () => { this.heard(); handlers.open(); this.pictures(); };
+    this.source.onerror = this.failed;
+    for (const name of ["screen", "gate", "verdict"]) {
+      this.source.addEventListener(name, (event) => {
+        this.heard();
+        const message = JSON.parse(event.data);
+        if (name === "gate") reloadIfNew(message.build);
+        handlers[name](message);
+      });
+    }
+    this.heard();
+  }
+
+  heard() {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(this.failed, SILENCE);
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.silence);
+    this.source.close();
+    this.aborter.abort();
+  }
+
+  // pictures fetches one picture after the other: a slow line gets fewer of them, never older ones.
+  async pictures() {
+    let number = 0;
+    while (!this.closed) {
+      try {
+        const signal = AbortSignal.any([this.aborter.signal, AbortSignal.timeout(SILENCE)]);
+        const answer = await fetch(`picture?after=${number}`, { signal });
+        if (answer.status !== 200) throw new Error(answer.status);
+        const body = new Uint8Array(await answer.arrayBuffer());
+        if (this.closed) return;
+        number = answer.headers.get("Picture-Number");
+        const end = body.indexOf(10);
+        this.handlers.picture(JSON.parse(new TextDecoder().decode(body.subarray(0, end))), body.subarray(end + 1));
+      } catch {
+        if (this.closed) return;
+        number = 0;
+        this.handlers.picture(null);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+    }
+  }
+}
+
+// A gate that was updated brings its own page along.
+function reloadIfNew(build) {
+  if (build !== document.documentElement.dataset.build) location.reload();
+}
+
+// Painter paints pictures and what was found in them on a canvas.
+export class Painter {
+  constructor(canvas, { labels = null } = {}) {
+    this.canvas = canvas;
+    this.labels = labels; // language of the words at the faces, null for none
+    this.small = document.createElement("canvas");
+    this.palette = palette();
+  }
+
+  paint(head, grey) {
+    if (this.small.width !== head.width || this.small.height !== head.height || !this.pixels) {
+      this.small.width = head.width;
+      this.small.height = head.height;
+      this.pixels = new ImageData(head.width, head.height);
+      this.words = new Uint32Array(this.pixels.data.buffer);
+      this.canvas.style.aspectRatio = `${head.width} / ${head.height}`;
+    }
+    for (let i = 0; i < grey.length; i++) this.words[i] = this.palette[grey[i]];
+    this.small.getContext("2d").putImageData(this.pixels, 0, 0);
+
+    const width = Math.min(Math.round(this.canvas.clientWidth * devicePixelRatio) || head.width, 1080);
+    const height = Math.round(width * head.height / head.width);
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    const pen = this.canvas.getContext("2d");
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(this.small, 0, 0, width, height);
+    if (head.reference) this.disc(pen, head.reference, width, height);
+    for (const face of head.faces) this.face(pen, face, width, height);
+  }
+
+  disc(pen, disc, width, height) {
+    pen.lineWidth = Math.max(2, width / 250);
+    pen.strokeStyle = disc.ok ? "#7fe7ff" : "#9aa4ad";
+    pen.setLineDash([pen.lineWidth * 3, pen.lineWidth * 2]);
+    pen.beginPath();
+    pen.arc(disc.x * width, disc.y * height, disc.radius * width * 1.5, 0, 2 * Math.PI);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  // face draws four corners, which hide less of a face than a box.
+  face(pen, face, width, height) {
+    const [x, y, w, h] = [face.x * width, face.y * height, face.w * width, face.h * height];
+    const arm = Math.min(w, h) / 4;
+    pen.lineJoin = pen.lineCap = "round";
+    const corners = () => {
+      pen.beginPath();
+      for (const [cx, cy, dx, dy] of [[x, y, 1, 1], [x + w, y, -1, 1], [x + w, y + h, -1, -1], [x, y + h, 1, -1]]) {
+        pen.moveTo(cx, cy + dy * arm);
+        pen.lineTo(cx, cy);
+        pen.lineTo(cx + dx * arm, cy);
+      }
+      pen.stroke();
+    };
+    pen.strokeStyle = "#000a";
+    pen.lineWidth = Math.max(5, width / 70);
+    corners();
+    pen.strokeStyle = tones[face.tone] ?? "#fff";
+    pen.lineWidth = Math.max(3, width / 110);
+    corners();
+    if (this.labels) this.label(pen, face.label[this.labels], x + w / 2, y + h, tones[face.tone], width, height);
+  }
+
+  label(pen, text, x, y, colour, width, height) {
+    const size = Math.max(12, width / 24);
+    pen.font = `600 ${size}px system-ui, sans-serif`;
+    const half = pen.measureText(text).width / 2 + size * 0.4;
+    x = Math.min(Math.max(x, half), width - half);
+    y = Math.min(y + size * 0.4, height - size * 1.5);
+    pen.fillStyle = "#000c";
+    pen.fillRect(x - half, y, half * 2, size * 1.4);
+    pen.fillStyle = colour;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.fillText(text, x, y + size * 0.72);
+  }
+}
+
+const tones = { pass: "#4be38a", alert: "#ffb066", inconclusive: "#cdb8ff", guide: "#ffd34d", measuring: "#ffffff" };
+
+// palette runs from black over violet and orange to white: brightness alone tells the order, also to the colour-blind.
+function palette() {
+  const stops = [[0, 4, 4, 16], [.22, 52, 16, 98], [.45, 138, 34, 106], [.65, 214, 72, 62], [.82, 250, 150, 30],
+    [.94, 252, 222, 112], [1, 255, 255, 240]];
+  const words = new Uint32Array(256);
+  const bytes = new Uint8Array(words.buffer);
+  for (let i = 0, s = 0; i < 256; i++) {
+    while (i / 255 > stops[s + 1][0]) s++;
+    const [from, to] = [stops[s], stops[s + 1]];
+    const part = (i / 255 - from[0]) / (to[0] - from[0]);
+    for (let c = 1; c <= 3; c++) bytes[i * 4 + c - 1] = from[c] + part * (to[c] - from[c]);
+    bytes[i * 4 + 3] = 255;
+  }
+  return words;
+}
+
+export const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";

@@ -1,0 +1,77 @@
+import { connect, language, Painter } from "./live.js";
+
+const element = (id) => document.getElementById(id);
+const painter = new Painter(element("picture"), { labels: language });
+const KEPT = 50;
+
+const words = {
+  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", seconds: "秒", true: "标称", read: "实测" },
+  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "a second", seconds: "s", true: "true", read: "read" },
+}[language];
+
+const headings = [...document.querySelectorAll("th")].map((th) => th.textContent.trim());
+const celsius = (v, digits = 2) => v === undefined ? words.none : `${v.toFixed(digits)} °C`;
+const signed = (v) => v === undefined ? words.none : `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(2)} °C`;
+
+function state(id, ok, text) {
+  const item = element(id);
+  item.dataset.ok = ok;
+  item.lastElementChild.textContent = text;
+}
+
+function showGate(gate) {
+  state("camera", gate.camera === "ok", gate.camera_label[language]);
+  state("broker", gate.broker, [gate.broker ? words.connected : words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
+  const r = gate.reference;
+  state("reference", r.ok, r.ok
+    ? `${words.true} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${signed(r.correction_celsius)}`
+    : r.label[language] || words.none);
+  state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none : `${gate.fps.toFixed(1)} ${words.fps}`);
+  state("faces", true, gate.faces);
+  element("version").textContent = `thermogate ${gate.version}`;
+}
+
+function addVerdict(v) {
+  const skin = v.skin_celsius === undefined ? words.none
+    : `${v.skin_celsius.toFixed(2)}${v.skin_uncertainty_celsius === undefined ? "" : ` ± ${v.skin_uncertainty_celsius.toFixed(2)}`} °C`;
+  const row = element("verdicts").insertRow(0);
+  row.dataset.tone = v.tone;
+  const time = new Date(v.time).toLocaleTimeString(language === "zh" ? "zh-CN" : "en-GB", { hour12: false });
+  const cells = [time, v.outcome[language], v.reason[language], skin, signed(v.correction_celsius), signed(v.offset_celsius),
+    celsius(v.threshold_celsius), v.seconds_to_verdict === undefined ? words.none : `${v.seconds_to_verdict.toFixed(2)} ${words.seconds}`];
+  cells.forEach((text, i) => {
+    const cell = row.insertCell();
+    cell.textContent = text;
+    cell.dataset.heading = headings[i];
+  });
+  if (v.site[language]) row.cells[3].title = v.site[language];
+  while (element("verdicts").rows.length > KEPT) element("verdicts").deleteRow(-1);
+  showTable(true);
+}
+
+function showTable(filled) {
+  element("table").hidden = !filled;
+  element("none").hidden = filled;
+}
+
+connect({
+  open() {
+    element("lost").hidden = true;
+    element("verdicts").replaceChildren(); // the gate sends them all again
+    showTable(false);
+  },
+  screen() {},
+  gate: showGate,
+  verdict: addVerdict,
+  lost() {
+    element("lost").hidden = false;
+    for (const item of document.querySelectorAll("#states li")) state(item.id, false, words.none);
+  },
+  picture(head, grey) {
+    element("picture").hidden = !head;
+    element("no-picture").hidden = Boolean(head);
+    element("low").textContent = head?.low_celsius === undefined ? "" : celsius(head.low_celsius, 1);
+    element("high").textContent = head?.high_celsius === undefined ? "" : celsius(head.high_celsius, 1);
+    if (head) painter.paint(head, grey);
+  },
+});
