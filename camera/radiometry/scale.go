@@ -84,25 +84,37 @@ const (
 )
 
 func spread(counts []uint16, celsius []float32) {
-	var histogram [1 << 16]uint32
-	for _, c := range counts {
-		histogram[c]++
-	}
-	low := quantile(&histogram, len(counts), lowPercentile)
-	high := quantile(&histogram, len(counts), highPercentile)
+	low, high := quantile(counts, lowPercentile), quantile(counts, highPercentile)
 	perCount := float32(skinCelsius-roomCelsius) / float32(max(high-low, 1))
 	for i, c := range counts {
 		celsius[i] = roomCelsius + perCount*float32(int(c)-low)
 	}
 }
 
-// quantile returns the smallest count that at least the fraction q of all n pixels does not exceed.
-func quantile(histogram *[1 << 16]uint32, n int, q float64) int {
-	rest := int(q * float64(n))
-	for count, pixels := range histogram {
-		if rest -= int(pixels); rest < 0 {
-			return count
+// quantile returns the count of which the fraction q of all counts lies below. It counts the high bytes first and then
+// the low bytes of those that matter: two small tables on the stack instead of a large one for every picture.
+func quantile(counts []uint16, q float64) int {
+	var highs, lows [256]int
+	for _, c := range counts {
+		highs[c>>8]++
+	}
+	high, rest := pick(&highs, int(q*float64(len(counts))))
+	for _, c := range counts {
+		if int(c>>8) == high {
+			lows[c&0xff]++
 		}
 	}
-	return len(histogram) - 1
+	low, _ := pick(&lows, rest)
+	return high<<8 | low
+}
+
+// pick returns the value that the element of a rank has, and its rank among the elements of this value.
+func pick(histogram *[256]int, rank int) (value, rest int) {
+	for value, n := range histogram {
+		if rank < n {
+			return value, rank
+		}
+		rank -= n
+	}
+	return len(histogram) - 1, 0
 }
