@@ -10,20 +10,31 @@ import (
 )
 
 // Distances on a face, in widths of its box. Adult means: 145 mm ear to ear, 63 mm between the pupils, 32 mm between
-// the inner canthi (Farkas, Anthropometry of the Head and Face, 1994).
+// the inner canthi (Farkas, Anthropometry of the Head and Face, 1994). The canthi are looked for in a window around
+// that, because the landmarks of a face 30 pixels wide are off by some pixels, mostly downwards: half the window gives
+// twice the scatter from frame to frame on the recordings.
 const (
-	canthusFromMiddle = 0.11
-	canthusReach      = 0.08 // how far from there the warm spot is looked for: what landmarks are off by
-	canthusPatch      = 0.09 // side of the warm spot
-	foreheadAboveEyes = 0.34
-	foreheadHalfWidth = 0.24
-	foreheadHalf      = 0.11 // half height
+	canthusPatch   = 0.11 // side of the square that is averaged
+	canthusStep    = 0.03
+	canthusColumns = 17 // across, up to eight steps on either side of the middle
+	canthusRows    = 13 // from seven steps above the eyes to five below
+	canthusAbove   = 7
+	canthusNear    = 2 // steps from a canthus to the middle between both, least and most
+	canthusFar     = 6
+	canthusAskew   = 2 // steps that this middle may be beside the middle of the eyes
+
+	foreheadTop       = 0.65 // above the eyes
+	foreheadBottom    = 0.10
+	foreheadHalfWidth = 0.28
 	lensHalf          = 0.08
 )
 
 const (
 	// lensBelowSkin is how much colder than the face an eye behind glasses looks; they are opaque at 8 to 14 µm.
-	lensBelowSkin = 1.2
+	lensBelowSkin = 1.0
+	// canthusBelowSkin is how much colder than the warm quarter of the face canthi in view may be; they are its warmest
+	// part at rest.
+	canthusBelowSkin = 0.5
 	// hairBelowSkin is how much colder than the face a forehead is that hair or a hat hides.
 	hairBelowSkin = 1.5
 	// hotAboveSkin is how much hotter than the warm quarter of the face something is that can't be skin.
@@ -40,6 +51,7 @@ const (
 	// Forehead minus canthi over 544 people: standard deviation 0.38 °C (Wang et al. 2023, PhysioNet, doi
 	// 10.13026/3bhc-9065). For the face as a whole 0.22 °C with the canthi in view, twice that without.
 	foreheadUncertainty = 0.38
+	canthusUncertainty  = 0.05
 	faceUncertainty     = 0.45
 )
 
@@ -47,6 +59,7 @@ const (
 type Meter struct {
 	config Config
 	pixels []float32
+	sums   sums
 }
 
 // NewMeter returns a Meter.
@@ -226,60 +239,93 @@ func (m *Meter) behindGlasses(img *radiometry.Image, g axes, level float64) bool
 	return cold == 2
 }
 
-// canthi reads both inner canthi and takes their mean, or the warmer where they differ by more than skin does.
+// canthi reads both inner canthi: the warmest tenth of all pairs of small squares that lie like canthi do. A pair
+// and a tenth, not the warmest square, because the warmest of many is noise.
 func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool) {
-	left, n := m.warmest(img, g, -1)
-	right, _ := m.warmest(img, g, 1)
-	s := spot{(left + right) / 2, 0.05, 2 * n, InnerCanthus}
-	if math.Abs(left-right) > 0.5 {
-		s.celsius, s.uncertainty, s.pixels = max(left, right), 0.15, n
-	}
-	return s, s.celsius > level-0.5 && s.celsius < level+hotAboveSkin
-}
-
-// warmest returns the mean of the warmest small patch near the inner canthus of one side.
-func (m *Meter) warmest(img *radiometry.Image, g axes, side float64) (celsius float64, pixels int) {
 	half := max(1, int(math.Round(canthusPatch*g.width-1)/2))
-	reach := max(1, canthusReach*g.width)
-	step := max(1, half/2)
-	cx, cy := g.at(side*canthusFromMiddle*g.width, 0)
-	warmest := math.Inf(-1)
-	for y := int(math.Round(cy - reach)); y <= int(cy+reach); y += step {
-		for x := int(math.Round(cx - reach)); x <= int(cx+reach); x += step {
-			if math.Hypot(float64(x)-cx, float64(y)-cy) > reach {
-				continue
-			}
-			if t := patch(img, x, y, half); t > warmest {
-				warmest = t
+	m.sums.build(img, g, half)
+	var squares [canthusRows][canthusColumns]float64
+	for row := range canthusRows {
+		for column := range canthusColumns {
+			x, y := g.at(float64(column-canthusColumns/2)*canthusStep*g.width, float64(row-canthusAbove)*canthusStep*g.width)
+			squares[row][column] = m.sums.square(x, y, half)
+		}
+	}
+	m.pixels = m.pixels[:0]
+	for row := range canthusRows {
+		for middle := canthusColumns/2 - canthusAskew; middle <= canthusColumns/2+canthusAskew; middle++ {
+			for apart := canthusNear; apart <= canthusFar; apart++ {
+				pair := (squares[row][middle-apart] + squares[row][middle+apart]) / 2
+				if !math.IsNaN(pair) {
+					m.pixels = append(m.pixels, float32(pair))
+				}
 			}
 		}
 	}
-	return warmest, (2*half + 1) * (2*half + 1)
-}
-
-// patch is the mean of the square around a pixel, -Inf where it leaves the picture.
-func patch(img *radiometry.Image, x, y, half int) float64 {
-	if x < half || y < half || x+half >= img.Width || y+half >= img.Height {
-		return math.Inf(-1)
-	}
-	var sum float64
-	for j := y - half; j <= y+half; j++ {
-		for _, t := range img.Celsius[j*img.Width+x-half : j*img.Width+x+half+1] {
-			sum += float64(t)
-		}
-	}
-	return sum / float64((2*half+1)*(2*half+1))
-}
-
-// forehead reads the warm part of the forehead, above brows and glasses and below the hair.
-func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bool) {
-	w := g.width
-	m.box(img, g, 0, -foreheadAboveEyes*w, foreheadHalfWidth*w, max(1.5, foreheadHalf*w))
-	n := len(m.pixels)
-	if n < 12 {
+	if len(m.pixels) < 20 {
 		return spot{}, false
 	}
-	s := spot{mean(m.pixels[n*6/10 : n*9/10]), foreheadUncertainty, n * 3 / 10, Forehead}
+	slices.Sort(m.pixels)
+	s := spot{mean(m.pixels[len(m.pixels)*9/10:]), canthusUncertainty, 2 * (2*half + 1) * (2*half + 1), InnerCanthus}
+	return s, s.celsius > level-canthusBelowSkin && s.celsius < level+hotAboveSkin
+}
+
+// sums is the summed-area table of the part of a picture around the eyes.
+type sums struct {
+	x0, y0, w, h int
+	table        []float64
+}
+
+func (s *sums) build(img *radiometry.Image, g axes, half int) {
+	reach := int(math.Ceil(canthusColumns/2*canthusStep*g.width)) + half + 2
+	cx, cy := int(g.x), int(g.y)
+	s.x0, s.y0 = max(0, cx-reach), max(0, cy-reach)
+	s.w, s.h = min(img.Width, cx+reach+1)-s.x0, min(img.Height, cy+reach+1)-s.y0
+	if s.w <= 0 || s.h <= 0 {
+		s.w, s.h = 0, 0
+	}
+	n := (s.w + 1) * (s.h + 1)
+	s.table = slices.Grow(s.table[:0], n)[:n]
+	clear(s.table[:s.w+1])
+	for y := range s.h {
+		var row float64
+		line := s.table[(y+1)*(s.w+1):]
+		above := s.table[y*(s.w+1):]
+		line[0] = 0
+		for x := range s.w {
+			row += float64(img.At(s.x0+x, s.y0+y))
+			line[x+1] = above[x+1] + row
+		}
+	}
+}
+
+// square is the mean of the square of side 2·half+1 around a point between pixels, NaN where it leaves the table.
+func (s *sums) square(x, y float64, half int) float64 {
+	fx, fy := math.Floor(x), math.Floor(y)
+	ix, iy := int(fx)-s.x0-half, int(fy)-s.y0-half
+	side := 2*half + 1
+	if ix < 0 || iy < 0 || ix+side+1 > s.w || iy+side+1 > s.h {
+		return math.NaN()
+	}
+	at := func(x, y int) float64 {
+		top, bottom := y*(s.w+1), (y+side)*(s.w+1)
+		return s.table[bottom+x+side] - s.table[bottom+x] - s.table[top+x+side] + s.table[top+x]
+	}
+	fx, fy = x-fx, y-fy
+	sum := (1-fy)*((1-fx)*at(ix, iy)+fx*at(ix+1, iy)) + fy*((1-fx)*at(ix, iy+1)+fx*at(ix+1, iy+1))
+	return sum / float64(side*side)
+}
+
+// forehead reads the warm part between brows and hair line. What hair, a hat or the rim of glasses hides there is
+// colder and stays out.
+func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bool) {
+	w := g.width
+	m.box(img, g, 0, -(foreheadTop+foreheadBottom)/2*w, foreheadHalfWidth*w, (foreheadTop-foreheadBottom)/2*w)
+	n := len(m.pixels)
+	if n < 20 {
+		return spot{}, false
+	}
+	s := spot{mean(m.pixels[n*3/4 : n*19/20]), foreheadUncertainty, n / 5, Forehead}
 	return s, s.celsius > level-hairBelowSkin && s.celsius < level+hotAboveSkin
 }
 
