@@ -17,8 +17,7 @@ import (
 )
 
 // BrokerConfig is the broker that a gate can bring along, for one gate or a few. It keeps what it holds in memory;
-// a site with more wants a broker of its own. Error messages name its keys as they stand under "broker" in the
-// configuration file.
+// a site with more wants a broker of its own. It is the section "broker" of the configuration file.
 type BrokerConfig struct {
 	// Listen is the address to listen at. Off this machine (anything but 127.0.0.1 or [::1]) it needs a password.
 	Listen string `yaml:"listen"`
@@ -45,20 +44,20 @@ const (
 	brokerExpiry    = 10 * 365 * 24 * 60 * 60 // seconds; the status of a gate that was switched off stays
 )
 
-// Validate names the first key that is wrong and what would be right. It opens no file.
+// Validate names the first key that is wrong and what would be right, without the "broker." before it. It opens no file.
 func (c BrokerConfig) Validate() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	switch {
 	case err != nil:
-		return fmt.Errorf("broker.listen: %q is not an address such as 127.0.0.1:1883 or 0.0.0.0:1883", c.Listen)
+		return fmt.Errorf("listen: %q is not an address such as 127.0.0.1:1883 or 0.0.0.0:1883", c.Listen)
 	case (c.User == "") != (c.PasswordFile == ""):
-		return errors.New("broker.user and broker.password_file: give both or none")
+		return errors.New("user and password_file: give both or none")
 	case (c.CertFile == "") != (c.KeyFile == ""):
-		return errors.New("broker.cert_file and broker.key_file: give both or none")
+		return errors.New("cert_file and key_file: give both or none")
 	case c.User == "" && !loopback(host):
-		return fmt.Errorf("broker.listen: %s can be reached from other machines, so set broker.user and broker.password_file", c.Listen)
+		return fmt.Errorf("listen: %s can be reached from other machines, so set user and password_file", c.Listen)
 	case c.MaxClients < 1 || c.MaxClients > 10_000:
-		return fmt.Errorf("broker.max_clients: %d is not between 1 and 10000", c.MaxClients)
+		return fmt.Errorf("max_clients: %d is not between 1 and 10000", c.MaxClients)
 	}
 	return nil
 }
@@ -78,7 +77,7 @@ type Broker struct {
 // StartBroker starts a broker; it runs until Close.
 func StartBroker(cfg BrokerConfig, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("broker.%w", err)
 	}
 	hook, err := cfg.admission()
 	if err != nil {

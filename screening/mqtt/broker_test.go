@@ -60,11 +60,11 @@ func TestBrokerPortInUse(t *testing.T) {
 
 func TestBrokerConfigThatIsRefused(t *testing.T) {
 	for want, change := range map[string]func(*BrokerConfig){
-		"broker.listen: ":        func(c *BrokerConfig) { c.Listen = "1883" },
-		"can be reached from":    func(c *BrokerConfig) { c.Listen = ":1883" },
-		"broker.user and broker": func(c *BrokerConfig) { c.User = "gates" },
-		"broker.cert_file":       func(c *BrokerConfig) { c.KeyFile = "key.pem" },
-		"broker.max_clients: 0":  func(c *BrokerConfig) { c.MaxClients = 0 },
+		"listen: ":            func(c *BrokerConfig) { c.Listen = "1883" },
+		"can be reached from": func(c *BrokerConfig) { c.Listen = ":1883" },
+		"user and password":   func(c *BrokerConfig) { c.User = "gates" },
+		"cert_file":           func(c *BrokerConfig) { c.KeyFile = "key.pem" },
+		"max_clients: 0":      func(c *BrokerConfig) { c.MaxClients = 0 },
 	} {
 		cfg := DefaultBrokerConfig()
 		change(&cfg)

@@ -75,7 +75,7 @@ type State struct {
 // time; without any, handle may be nil. Nothing happens before Run.
 func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Logger) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mqtt.%w", err)
 	}
 	if err := gate.Validate(); err != nil {
 		return nil, err

@@ -13,8 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// Config says which broker events go to and how. Error messages name its keys as they stand under "mqtt" in the
-// configuration file.
+// Config says which broker events go to and how. It is the section "mqtt" of the configuration file.
 type Config struct {
 	// Broker is its address: mqtt://host:1883, mqtts://host:8883 (TLS), ws://host/path or wss://host/path.
 	Broker string `yaml:"broker"`
@@ -55,7 +54,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the first key that is wrong and what would be right. It opens no file.
+// Validate names the first key that is wrong and what would be right, without the "mqtt." before it. It opens no file.
 func (c Config) Validate() error {
 	broker, err := c.address()
 	if err != nil {
@@ -63,25 +62,25 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case c.PasswordFile != "" && c.PasswordEnv != "":
-		return errors.New("mqtt.password_file and mqtt.password_env: give one of them")
+		return errors.New("password_file and password_env: give one of them")
 	case c.User == "" && (c.PasswordFile != "" || c.PasswordEnv != ""):
-		return errors.New("mqtt.user: a password needs a user")
+		return errors.New("user: a password needs a user")
 	case (c.CertFile == "") != (c.KeyFile == ""):
-		return errors.New("mqtt.cert_file and mqtt.key_file: give both or none")
+		return errors.New("cert_file and key_file: give both or none")
 	case !secure(broker) && (c.CAFile != "" || c.CertFile != ""):
-		return fmt.Errorf("mqtt.broker: %q is not encrypted, but certificates are given; use mqtts:// or wss://", c.Broker)
+		return fmt.Errorf("broker: %q is not encrypted, but certificates are given; use mqtts:// or wss://", c.Broker)
 	case len(c.ClientID) > 128 || !utf8.ValidString(c.ClientID):
-		return errors.New("mqtt.client_id: use at most 128 printable characters")
+		return errors.New("client_id: use at most 128 printable characters")
 	case c.KeepAlive < 2*time.Second || c.KeepAlive > 10*time.Minute:
-		return fmt.Errorf("mqtt.keep_alive: %v is not between 2s and 10m", c.KeepAlive)
+		return fmt.Errorf("keep_alive: %v is not between 2s and 10m", c.KeepAlive)
 	case c.BacklogPerSecond < 1 || c.BacklogPerSecond > 100_000:
-		return fmt.Errorf("mqtt.backlog_per_second: %d is not between 1 and 100000", c.BacklogPerSecond)
+		return fmt.Errorf("backlog_per_second: %d is not between 1 and 100000", c.BacklogPerSecond)
 	case c.HomeAssistant.Enabled && (c.HomeAssistant.Prefix == "" || strings.ContainsAny(c.HomeAssistant.Prefix, "+#")):
-		return fmt.Errorf("mqtt.home_assistant.prefix: %q is not a topic", c.HomeAssistant.Prefix)
+		return fmt.Errorf("home_assistant.prefix: %q is not a topic", c.HomeAssistant.Prefix)
 	}
 	for _, verb := range c.Commands {
 		if !verb.known() {
-			return fmt.Errorf("mqtt.commands: %q is not one of %v", verb, verbs)
+			return fmt.Errorf("commands: %q is not one of %v", verb, verbs)
 		}
 	}
 	return nil
@@ -95,10 +94,10 @@ var ports = map[string]string{
 func (c Config) address() (*url.URL, error) {
 	u, err := url.Parse(c.Broker)
 	if err != nil || ports[u.Scheme] == "" || u.Hostname() == "" {
-		return nil, fmt.Errorf("mqtt.broker: %q is not an address such as mqtt://broker.example:1883 or mqtts://broker.example:8883", redact(c.Broker))
+		return nil, fmt.Errorf("broker: %q is not an address such as mqtt://broker.example:1883 or mqtts://broker.example:8883", redact(c.Broker))
 	}
 	if u.User != nil {
-		return nil, errors.New("mqtt.broker: user and password do not belong in the address; use mqtt.user and mqtt.password_file")
+		return nil, errors.New("broker: user and password do not belong in the address; use user and password_file")
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), ports[u.Scheme])

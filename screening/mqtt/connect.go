@@ -39,7 +39,7 @@ type connection struct {
 func connect(ctx context.Context, cfg Config, clientID string, will *will, received paho.MessageHandler) (*connection, error) {
 	broker, err := cfg.address()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mqtt.%w", err)
 	}
 	password, err := cfg.password()
 	if err != nil {
@@ -94,7 +94,10 @@ func wait(ctx context.Context, token paho.Token, limit time.Duration) error {
 
 // Check connects to the broker once and returns what is wrong in one line that names the broker and the key to look at.
 func Check(ctx context.Context, cfg Config, gate Gate) error {
-	if err := errors.Join(cfg.Validate(), gate.Validate()); err != nil {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("mqtt.%w", err)
+	}
+	if err := gate.Validate(); err != nil {
 		return err
 	}
 	conn, err := connect(ctx, cfg, cfg.clientID(gate)+"-check", nil, nil)

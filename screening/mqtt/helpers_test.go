@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -71,7 +70,8 @@ type mosquitto struct {
 	process *exec.Cmd
 }
 
-func startMosquitto(t testing.TB, settings string) *mosquitto {
+// startMosquitto starts one that lets everyone in, or one with these settings.
+func startMosquitto(t testing.TB, settings ...string) *mosquitto {
 	t.Helper()
 	if _, err := exec.LookPath("/usr/sbin/mosquitto"); err != nil {
 		t.Skip("skipped, mosquitto is not installed")
@@ -79,11 +79,11 @@ func startMosquitto(t testing.TB, settings string) *mosquitto {
 	m := &mosquitto{t: t, port: freePort(t), dir: t.TempDir()}
 	os.Chmod(m.dir, 0o755)
 	m.conf = filepath.Join(m.dir, "mosquitto.conf")
-	if settings == "" {
-		settings = "allow_anonymous true\n"
+	if len(settings) == 0 {
+		settings = []string{"allow_anonymous true"}
 	}
-	conf := fmt.Sprintf("listener %d 127.0.0.1\nuser root\npersistence true\npersistence_location %s/\nautosave_interval 1\nautosave_on_changes true\nmax_queued_messages 0\n%s",
-		m.port, m.dir, settings)
+	conf := fmt.Sprintf("listener %d 127.0.0.1\nuser root\nmax_queued_messages 0\npersistence_location %s/\n%s\n",
+		m.port, m.dir, strings.Join(settings, "\n"))
 	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -228,8 +228,7 @@ func run(t testing.TB, cfg Config, j *journal.Journal, handle Handler) (*Client,
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.timing.settle = 300 * time.Millisecond
-	c.timing.retry, c.timing.retryMost = 20*time.Millisecond, 200*time.Millisecond
+	c.timing = quickTiming()
 	return c, start(t, c)
 }
 
@@ -242,13 +241,16 @@ func start(t testing.TB, c *Client) func() {
 	return end
 }
 
-// link is a TCP proxy that can be cut.
+// link is a TCP proxy that can be cut, slowed and frozen.
 type link struct {
 	listener net.Listener
 	target   string
-	mu       sync.Mutex
-	conns    map[net.Conn]bool
-	down     bool
+	delay    atomic.Int64 // of every chunk, in nanoseconds
+
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	down   bool
+	thawed chan struct{} // closed while data passes
 }
 
 func newLink(t testing.TB, target string) *link {
@@ -257,8 +259,9 @@ func newLink(t testing.TB, target string) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{listener: listener, target: target, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() { listener.Close(); l.cut() })
+	l := &link{listener: listener, target: target, conns: map[net.Conn]bool{}, thawed: make(chan struct{})}
+	close(l.thawed)
+	t.Cleanup(func() { listener.Close(); l.cut(); l.mend() })
 	go l.serve()
 	return l
 }
@@ -289,13 +292,29 @@ func (l *link) serve() {
 }
 
 func (l *link) copy(to, from net.Conn) {
-	io.Copy(to, from)
-	to.Close()
-	from.Close()
-	l.mu.Lock()
-	delete(l.conns, to)
-	delete(l.conns, from)
-	l.mu.Unlock()
+	defer func() {
+		to.Close()
+		from.Close()
+		l.mu.Lock()
+		delete(l.conns, to)
+		delete(l.conns, from)
+		l.mu.Unlock()
+	}()
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		time.Sleep(time.Duration(l.delay.Load()))
+		l.mu.Lock()
+		thawed := l.thawed
+		l.mu.Unlock()
+		<-thawed
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
 }
 
 // cut breaks every connection and lets no new one through until mend.
@@ -309,8 +328,21 @@ func (l *link) cut() {
 	}
 }
 
+// freeze lets nothing through until mend, and tells nobody.
+func (l *link) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.thawed = make(chan struct{})
+}
+
 func (l *link) mend() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.down = false
-	l.mu.Unlock()
+	l.delay.Store(0)
+	select {
+	case <-l.thawed:
+	default:
+		close(l.thawed)
+	}
 }

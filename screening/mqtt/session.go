@@ -30,6 +30,9 @@ const (
 // paceSteps is how often a second a share of the backlog is sent.
 const paceSteps = 50
 
+// statusEvery is how often the status is published at most, however often it changes.
+const statusEvery = time.Second
+
 // session is what the client knows about one connection.
 type session struct {
 	c        *Client
@@ -99,6 +102,8 @@ func (s *session) publishing(ctx context.Context) error {
 	pace := time.NewTicker(time.Second / paceSteps)
 	defer pace.Stop()
 	forgotten := false
+	status, statusPause := s.c.statusChanged, time.NewTimer(statusEvery)
+	defer statusPause.Stop()
 	for {
 		steps := pace.C
 		if s.backlogAt >= s.backlogEnd {
@@ -113,8 +118,12 @@ func (s *session) publishing(ctx context.Context) error {
 			return s.brokenOff(err)
 		case <-s.c.journal.Appended():
 		case <-s.progress:
-		case <-s.c.statusChanged:
+		case <-status:
 			s.publishStatus()
+			status = nil
+			statusPause.Reset(statusEvery)
+		case <-statusPause.C:
+			status = s.c.statusChanged
 		case <-s.forgot:
 			forgotten = true
 		case <-settled.C:
