@@ -39,7 +39,7 @@ func DefaultConfig() Config {
 		OffsetCelsius:         1.38,
 		ForeheadOffsetCelsius: 1.74,
 		FaceOffsetCelsius:     1.27,
-		MarginCelsius:         0.56,
+		MarginCelsius:         0.58,
 		PriorCelsius:          35.5,
 		Memory:                8 * time.Hour,
 		ColdBelowGroupCelsius: 2,

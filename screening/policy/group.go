@@ -15,12 +15,14 @@ const (
 	levelSpread  = 0.2
 	daySpread    = 0.2
 	personSpread = 0.4
+	// levelMemory is the time after which half of what the level is above or below the prior is forgotten.
+	levelMemory = 180 * 24 * time.Hour
 	// A person counts at most maxPull above or below the baseline, so that no single reading moves it much. However many
 	// come, the day never strays more than maxDay from the level, nor the level more than maxLevel from the prior: a
 	// queue of warm people can't raise the alarm level unseen.
 	maxPull  = 0.3
-	maxDay   = 0.3
-	maxLevel = 0.5
+	maxDay   = 0.2
+	maxLevel = 0.3
 	// firstPeople are needed for a level at a gate without a reference source, where no prior can be stated.
 	firstPeople = 10
 )
@@ -62,16 +64,19 @@ func (g *group) start(prior float64) {
 
 func (g *group) known() bool { return g.PriorCelsius != 0 }
 
-// at lets the day fade towards nothing, as it does while nobody comes.
+// at lets day and level fade towards what they were at the start, as they do while nobody comes.
 func (g group) at(t time.Time) group {
 	age := t.Sub(g.Updated)
 	if g.Updated.IsZero() || age <= 0 {
 		return g
 	}
-	keep := math.Exp2(-age.Hours() / g.memory.Hours())
-	g.DayCelsius *= keep
-	g.DayVariance = g.DayVariance*keep*keep + daySpread*daySpread*(1-keep*keep)
-	g.Covariance *= keep
+	day := math.Exp2(-age.Hours() / g.memory.Hours())
+	level := math.Exp2(-age.Hours() / levelMemory.Hours())
+	g.DayCelsius *= day
+	g.LevelCelsius = g.PriorCelsius + level*(g.LevelCelsius-g.PriorCelsius)
+	g.DayVariance = day*day*g.DayVariance + (1-day*day)*daySpread*daySpread
+	g.LevelVariance = level*level*g.LevelVariance + (1-level*level)*levelSpread*levelSpread
+	g.Covariance *= day * level
 	g.Updated = t
 	return g
 }

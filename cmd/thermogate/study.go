@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"thermogate/screening/policy"
+)
+
+func newStudyCommand() *cobra.Command {
+	var configPath, plotPath string
+	var asJSON bool
+	var columns policy.Columns
+	var options policy.StudyOptions
+	command := &cobra.Command{
+		Use:   "study PAIRS.csv",
+		Short: "Offset, sensitivity and specificity from pairs of skin and oral temperature",
+		Long: `Study reads pairs of skin and oral temperature, as guards get them who take a second reading with a clinical
+thermometer, and says which settings suit this gate and how good they are.
+
+PAIRS.csv names its columns in its first line: skin and oral (°C), and if there are any site (inner-canthus, forehead,
+face), ambient, camera and time. The clinical files of PhysioNet's facial and oral temperature data are read as they are.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := loadConfig(configPath)
+			if err != nil {
+				return err
+			}
+			options.Config = config.Policy
+			// The pairs are of temperatures, not of looks: whether this gate has a reference source is no matter here.
+			options.Config.Referenced = true
+			study, err := studyFile(args[0], columns, options)
+			if err != nil {
+				return fmt.Errorf("studying %s: %w", args[0], err)
+			}
+			if plotPath != "" {
+				if err := savePlot(study, plotPath); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(study)
+			}
+			return printStudy(cmd.OutOrStdout(), study, options)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVarP(&configPath, "config", "c", "", "judge by the policy of this configuration `file`, not by the defaults")
+	flags.IntVar(&columns.Round, "round", 1, "round of pictures in a clinical file, 1 to 4")
+	flags.StringVar(&columns.Site, "site", "", "only this `site`: inner-canthus (or canthi), forehead or face; a clinical file is read for inner-canthus")
+	flags.StringVar(&columns.Skin, "column", "", "`name` of the skin temperature column, where it is another one")
+	flags.Float64Var(&options.FebrileCelsius, "febrile", 37.5, "oral temperature from which on somebody is febrile, `°C`")
+	flags.Float64Var(&options.PeoplePerDay, "people-per-day", 1000, "people through the gate in a day")
+	flags.Float64Var(&options.Prevalence, "prevalence", 0.01, "`share` of them with a fever")
+	flags.BoolVar(&asJSON, "json", false, "print the study as one JSON object")
+	flags.StringVar(&plotPath, "plot", "", "draw the ROC and the Bland–Altman plot, `FILE.png`")
+	return command
+}
+
+func studyFile(path string, columns policy.Columns, options policy.StudyOptions) (policy.Study, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return policy.Study{}, err
+	}
+	defer file.Close()
+	pairs, leftOut, err := policy.ReadPairs(file, columns)
+	if err != nil {
+		return policy.Study{}, err
+	}
+	return policy.Evaluate(pairs, leftOut, options)
+}
+
+func savePlot(study policy.Study, path string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("saving the plot: %w", err)
+	}
+	if err := study.WritePlot(file); err != nil {
+		file.Close()
+		return fmt.Errorf("saving the plot to %s: %w", path, err)
+	}
+	return file.Close()
+}
+
+func printStudy(w io.Writer, s policy.Study, o policy.StudyOptions) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(out, "%d pairs, %d febrile (oral ≥ %g °C)\n", s.Pairs, s.Febrile, s.FebrileCelsius)
+	for _, l := range s.LeftOut {
+		fmt.Fprintf(out, "Left out %d: %s (line %s)\n", len(l.Lines), l.Reason, firstLines(l.Lines))
+	}
+	fmt.Fprintln(out, "\nOral − skin, and body by the offset in use against oral (°C, 95 % intervals)")
+	fmt.Fprintln(out, "camera\tsite\tpairs\toffset\tSD\tbias\tlimits of agreement")
+	for _, f := range s.Offsets {
+		fmt.Fprintf(out, "%s\t%s\t%d\t%s\t%.2f\t%s\t%s and %s\n", orDash(f.Camera), f.Site, f.Pairs, interval(f.OffsetCelsius, 2),
+			f.SpreadCelsius, interval(f.BiasCelsius, 2), interval(f.LowerLimit, 2), interval(f.UpperLimit, 2))
+	}
+	if s.AmbientSlope != nil {
+		fmt.Fprintf(out, "\nThe offset changes by %s °C for each °C of ambient temperature.\n", interval(*s.AmbientSlope, 3))
+	}
+	if s.AUC == nil {
+		fmt.Fprintln(out, "\nNo ROC: that needs febrile people and others.")
+	} else {
+		fmt.Fprintf(out, "\nArea under the ROC: %s\n", interval(*s.AUC, 3))
+	}
+	printPolicies(out, "The policies with the settings in use", s.Policies, o)
+	printPolicies(out, "With the settings below, which were found on these very pairs: expect a little less", s.Suggested, o)
+	fmt.Fprintf(out, "\nConfiguration:\n\n%s", s.Config)
+	return out.Flush()
+}
+
+func printPolicies(out io.Writer, title string, policies []policy.PolicyStudy, o policy.StudyOptions) {
+	fmt.Fprintf(out, "\n%s; a day of %g people, %g %% of them febrile\n", title, o.PeoplePerDay, 100*o.Prevalence)
+	fmt.Fprintln(out, "policy\tsensitivity\tspecificity\talerts a day\tof them false\tmissed")
+	for _, p := range policies {
+		fmt.Fprintf(out, "%s\t%s\t%s\t", p.Policy, rate(p.Sensitivity), rate(p.Specificity))
+		if p.PerDay == nil {
+			fmt.Fprintln(out, "–\t–\t–")
+			continue
+		}
+		fmt.Fprintf(out, "%.1f\t%.1f\t%.1f\n", p.PerDay.Alerts, p.PerDay.FalseAlerts, p.PerDay.Missed)
+	}
+}
+
+func interval(i policy.Interval, digits int) string {
+	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, i.Value, digits, i.Low, digits, i.High)
+}
+
+func rate(r *policy.Rate) string {
+	if r == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%s, %d of %d", interval(r.Interval, 2), r.Count, r.Of)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+// firstLines lists line numbers, the first few of many.
+func firstLines(lines []int) string {
+	const most = 10
+	var text []string
+	for _, line := range lines[:min(most, len(lines))] {
+		text = append(text, strconv.Itoa(line))
+	}
+	if len(lines) > most {
+		text = append(text, "…")
+	}
+	return strings.Join(text, ", ")
+}

@@ -1,0 +1,291 @@
+package policy
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Pair is one person's skin temperature at the gate and oral temperature by a clinical thermometer soon after.
+type Pair struct {
+	Line           int // in the file, from 1
+	Camera, Site   string
+	SkinCelsius    float64
+	OralCelsius    float64
+	AmbientCelsius float64   // NaN where unknown
+	At             time.Time // zero where unknown
+}
+
+// LeftOut is a reason for which rows of a file are not used, and their lines.
+type LeftOut struct {
+	Reason string `json:"reason"`
+	Lines  []int  `json:"lines"`
+}
+
+// Columns chooses what is read of a file.
+type Columns struct {
+	Round int    // of a clinical file, 1 to 4
+	Site  string // inner-canthus (or canthi), forehead or face; empty means all that a plain file has
+	Skin  string // a skin column by its own name, instead of Round and Site's
+}
+
+// The clinical layout is that of "Facial and oral temperature data from a large set of human subject volunteers" (Wang
+// et al. 2023, PhysioNet, doi 10.13026/3bhc-9065): two lines of titles, then the names, then a line a person, with one
+// skin column a site and round.
+const clinicalOral = "aveOralM"
+
+func clinicalSkin(site string, round int) string {
+	column := map[string]string{forehead: "T_FH_Max", wholeFace: "T_Max"}[site]
+	if column == "" {
+		column = "canthiMax"
+	}
+	return column + strconv.Itoa(round)
+}
+
+// The names a plain file may give its columns, in lower case.
+var (
+	skinNames    = []string{"skin_celsius", "skin"}
+	oralNames    = []string{"oral_celsius", "oral"}
+	siteNames    = []string{"skin_site", "site"}
+	ambientNames = []string{"ambient_celsius", "ambient"}
+	cameraNames  = []string{"camera"}
+	timeNames    = []string{"time"}
+)
+
+// Limits of what is a temperature of a living person rather than a slip of the pen, in °C.
+const (
+	leastSkin, mostSkin = 25, 45
+	leastOral, mostOral = 33, 43
+)
+
+// ReadPairs reads a CSV file: either the clinical layout, or a plain one whose first line names its columns skin, oral
+// and perhaps site, ambient, camera and time. Rows without both temperatures are left out, with the reason. An error
+// says which line or column it is about.
+func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
+	if choose.Site == "canthi" {
+		choose.Site = innerCanthus
+	}
+	if choose.Site != "" && !isSite(choose.Site) {
+		return nil, nil, fmt.Errorf("site %q is none of %s, %s and %s", choose.Site, innerCanthus, forehead, wholeFace)
+	}
+	t, err := readTable(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	layout, err := t.layout(choose)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.clinical && (choose.Round < 1 || choose.Round > 4) && choose.Skin == "" {
+		return nil, nil, fmt.Errorf("round %d: a clinical file has 1 to 4", choose.Round)
+	}
+	var pairs []Pair
+	var leftOut []LeftOut
+	for _, row := range t.rows {
+		pair, reason := layout.pair(row)
+		if reason == "" && choose.Site != "" && pair.Site != choose.Site {
+			reason = "site is not " + choose.Site
+		}
+		if reason == "" {
+			pairs = append(pairs, pair)
+			continue
+		}
+		i := slices.IndexFunc(leftOut, func(l LeftOut) bool { return l.Reason == reason })
+		if i < 0 {
+			i = len(leftOut)
+			leftOut = append(leftOut, LeftOut{Reason: reason})
+		}
+		leftOut[i].Lines = append(leftOut[i].Lines, row.line)
+	}
+	return pairs, leftOut, nil
+}
+
+type row struct {
+	line  int
+	cells []string
+}
+
+func (r row) cell(column int) string {
+	if column < 0 || column >= len(r.cells) {
+		return ""
+	}
+	return strings.TrimSpace(r.cells[column])
+}
+
+// table is a CSV file split into the line that names the columns and those after it.
+type table struct {
+	names    row
+	clinical bool
+	rows     []row
+}
+
+func readTable(r io.Reader) (table, error) {
+	var t table
+	buffered := bufio.NewReader(r)
+	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		buffered.Discard(3)
+	}
+	reader := csv.NewReader(buffered)
+	reader.FieldsPerRecord = -1
+	reader.Comma = separator(buffered)
+	for {
+		cells, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return t, fmt.Errorf("reading CSV: %w", err)
+		}
+		line, _ := reader.FieldPos(0)
+		t.rows = append(t.rows, row{line, cells})
+	}
+	if len(t.rows) == 0 {
+		return t, errors.New("the file is empty")
+	}
+	names := 0
+	for i, row := range t.rows[:min(3, len(t.rows))] {
+		if slices.Contains(row.cells, clinicalOral) {
+			names, t.clinical = i, true
+		}
+	}
+	t.names, t.rows = t.rows[names], t.rows[names+1:]
+	return t, nil
+}
+
+// separator is the first line's most frequent one of those that spreadsheets write.
+func separator(r *bufio.Reader) rune {
+	start, _ := r.Peek(4096)
+	first, _, _ := bytes.Cut(start, []byte("\n"))
+	best, most := ',', bytes.Count(first, []byte{','})
+	for _, c := range []byte{';', '\t'} {
+		if n := bytes.Count(first, []byte{c}); n > most {
+			best, most = rune(c), n
+		}
+	}
+	return best
+}
+
+// layout is where in a row things are; -1 is nowhere.
+type layout struct {
+	skin, oral, site, ambient, camera, date, time int
+	siteName                                      string
+}
+
+func (t table) layout(choose Columns) (layout, error) {
+	l := layout{skin: -1, oral: -1, site: -1, ambient: -1, camera: -1, date: -1, time: -1, siteName: choose.Site}
+	if l.siteName == "" {
+		l.siteName = innerCanthus
+	}
+	var skin []string
+	if t.clinical {
+		skin = []string{clinicalSkin(l.siteName, choose.Round)}
+		l.oral, l.ambient = t.column(clinicalOral), t.column("T_atm")
+		l.date, l.time = t.column("Date"), t.column("Time")
+	} else {
+		skin = skinNames
+		l.oral, l.ambient = t.column(oralNames...), t.column(ambientNames...)
+		l.site, l.camera, l.time = t.column(siteNames...), t.column(cameraNames...), t.column(timeNames...)
+	}
+	if choose.Skin != "" {
+		skin = []string{choose.Skin}
+	}
+	l.skin = t.column(skin...)
+	for _, needed := range []struct {
+		column int
+		names  []string
+	}{{l.skin, skin}, {l.oral, oralNames}} {
+		if needed.column < 0 {
+			return l, fmt.Errorf("line %d names no column %s; it names %s", t.names.line,
+				strings.Join(needed.names, " or "), abridged(t.names.cells))
+		}
+	}
+	return l, nil
+}
+
+// column is the first of the names that the file has.
+func (t table) column(names ...string) int {
+	for _, name := range names {
+		for i := range t.names.cells {
+			if strings.EqualFold(t.names.cell(i), name) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func isSite(s string) bool { return s == innerCanthus || s == forehead || s == wholeFace }
+
+func abridged(cells []string) string {
+	named := slices.DeleteFunc(slices.Clone(cells), func(c string) bool { return strings.TrimSpace(c) == "" })
+	if len(named) > 12 {
+		return strings.Join(named[:12], ", ") + ", …"
+	}
+	return strings.Join(named, ", ")
+}
+
+func (l layout) pair(r row) (Pair, string) {
+	p := Pair{Line: r.line, Camera: r.cell(l.camera), Site: l.siteName, AmbientCelsius: math.NaN()}
+	if s := r.cell(l.site); s != "" {
+		p.Site = s
+	}
+	var reason string
+	if p.SkinCelsius, reason = temperature("skin", r.cell(l.skin), leastSkin, mostSkin); reason != "" {
+		return p, reason
+	}
+	if p.OralCelsius, reason = temperature("oral", r.cell(l.oral), leastOral, mostOral); reason != "" {
+		return p, reason
+	}
+	if !isSite(p.Site) {
+		return p, fmt.Sprintf("site is none of %s, %s and %s", innerCanthus, forehead, wholeFace)
+	}
+	if ambient, err := strconv.ParseFloat(r.cell(l.ambient), 64); err == nil {
+		p.AmbientCelsius = ambient
+	}
+	if text := strings.TrimSpace(r.cell(l.date) + " " + r.cell(l.time)); text != "" {
+		var err error
+		if p.At, err = parseTime(text); err != nil {
+			return p, "time can't be read; write it like 2026-03-01T08:15:00"
+		}
+	}
+	return p, ""
+}
+
+// temperature reads a cell, or says why it is none.
+func temperature(of, cell string, least, most float64) (float64, string) {
+	if cell == "" || strings.EqualFold(cell, "nan") {
+		return 0, "no " + of + " temperature"
+	}
+	celsius, err := strconv.ParseFloat(cell, 64)
+	if err != nil {
+		return 0, of + " temperature is not a number"
+	}
+	if !(celsius >= least && celsius <= most) {
+		return 0, fmt.Sprintf("%s temperature is outside %g to %g °C", of, least, most)
+	}
+	return celsius, ""
+}
+
+func parseTime(text string) (time.Time, error) {
+	var firstErr error
+	for _, form := range []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/1/2 15:04:05",
+		"2006/1/2 15:04", "06-01-02 15:04:05", "06-01-02 15:04", "2006-01-02", "06-01-02",
+	} {
+		at, err := time.Parse(form, text)
+		if err == nil {
+			return at, nil
+		}
+		if firstErr == nil {
+			firstErr = err
+		}
+	}
+	return time.Time{}, firstErr
+}

@@ -1,0 +1,366 @@
+package policy
+
+import (
+	"cmp"
+
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// StudyOptions says what pairs are judged by.
+type StudyOptions struct {
+	Config         Config  // the policies in use
+	FebrileCelsius float64 // oral temperature from which on a person counts as febrile
+	PeoplePerDay   float64
+	Prevalence     float64 // of fever among them, 0 to 1
+}
+
+// Study is what pairs of skin and oral temperature say about a gate. Intervals hold with 95 % confidence.
+type Study struct {
+	Pairs          int           `json:"pairs"`
+	Febrile        int           `json:"febrile"`
+	FebrileCelsius float64       `json:"febrile_celsius"`
+	LeftOut        []LeftOut     `json:"left_out"`
+	Offsets        []OffsetStudy `json:"offsets"`
+	AmbientSlope   *Interval     `json:"ambient_slope,omitempty"` // of oral minus skin, °C per °C; nil without ambient temperatures
+	AUC            *Interval     `json:"auc,omitempty"`           // nil unless there are febrile and other people
+	ROC            []ROCPoint    `json:"roc,omitempty"`
+	Policies       []PolicyStudy `json:"policies"`  // with the settings in use
+	Suggested      []PolicyStudy `json:"suggested"` // with Config's, which were found on these very pairs: a little too good
+	Config         string        `json:"config"`    // lines for the configuration file
+	differences    []agreement
+}
+
+// Interval is a value and its 95 % confidence interval.
+type Interval struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// OffsetStudy is oral minus skin temperature at one site as one camera sees it, and how body temperature by the offset in
+// use agrees with oral (Bland and Altman 1986): its bias and the limits within which 95 % of the differences lie.
+type OffsetStudy struct {
+	Camera        string   `json:"camera,omitempty"`
+	Site          string   `json:"site"`
+	Pairs         int      `json:"pairs"`
+	OffsetCelsius Interval `json:"offset_celsius"`
+	SpreadCelsius float64  `json:"spread_celsius"` // standard deviation
+	BiasCelsius   Interval `json:"bias_celsius"`
+	LowerLimit    Interval `json:"lower_limit_of_agreement_celsius"`
+	UpperLimit    Interval `json:"upper_limit_of_agreement_celsius"`
+}
+
+// ROCPoint is what an alarm at and above a body temperature would do.
+type ROCPoint struct {
+	BodyCelsius       float64 `json:"body_celsius"`
+	Sensitivity       float64 `json:"sensitivity"`
+	FalsePositiveRate float64 `json:"falseAlertspositive_rate"`
+}
+
+// Rate is a share of people and its Wilson interval.
+type Rate struct {
+	Count int `json:"count"`
+	Of    int `json:"of"`
+	Interval
+}
+
+// PolicyStudy is what a policy does with the pairs, and would do in a day.
+type PolicyStudy struct {
+	Policy      Kind  `json:"policy"`
+	Sensitivity *Rate `json:"sensitivity,omitempty"`
+	Specificity *Rate `json:"specificity,omitempty"`
+	PerDay      *Day  `json:"per_day,omitempty"`
+}
+
+// Day is what to expect of one day at the gate.
+type Day struct {
+	Alerts      float64 `json:"alerts"`
+	FalseAlerts float64 `json:"falseAlertsalerts"`
+	Missed      float64 `json:"missed"`
+}
+
+// agreement is a point of the Bland–Altman plot.
+type agreement struct{ mean, difference float64 }
+
+// Evaluate works out a study. The group policy meets the people camera by camera in order of time; those without a time
+// keep their place in the file. Cold arrivals are not sorted out: people in a study have been indoors.
+func Evaluate(pairs []Pair, leftOut []LeftOut, o StudyOptions) (Study, error) {
+	if err := o.validate(); err != nil {
+		return Study{}, err
+	}
+	if len(pairs) < 3 {
+		return Study{}, fmt.Errorf("only %d rows hold a skin and an oral temperature; a study needs at least 3, and is worth little below 100", len(pairs))
+	}
+	pairs = inOrder(pairs)
+	s := Study{Pairs: len(pairs), FebrileCelsius: o.FebrileCelsius, LeftOut: leftOut}
+	for _, p := range pairs {
+		if o.febrile(p) {
+			s.Febrile++
+		}
+		body := p.SkinCelsius + o.Config.offset(p.Site)
+		s.differences = append(s.differences, agreement{(body + p.OralCelsius) / 2, body - p.OralCelsius})
+	}
+	s.Offsets = offsets(pairs, o.Config)
+	s.AmbientSlope = ambientSlope(pairs)
+	s.ROC, s.AUC = o.roc(pairs)
+	suggested := o
+	suggested.Config, s.Config = suggest(pairs, o)
+	var err error
+	if s.Policies, err = o.policies(pairs); err != nil {
+		return s, err
+	}
+	s.Suggested, err = suggested.policies(pairs)
+	return s, err
+}
+
+func (o StudyOptions) validate() error {
+	if !(o.FebrileCelsius >= 36 && o.FebrileCelsius <= 40) {
+		return fmt.Errorf("febrile from %g °C on: it is outside 36 to 40", o.FebrileCelsius)
+	}
+	if !(o.Prevalence >= 0 && o.Prevalence <= 1) {
+		return fmt.Errorf("prevalence %g: it is a share from 0 to 1, such as 0.01", o.Prevalence)
+	}
+	if !(o.PeoplePerDay >= 0) {
+		return fmt.Errorf("people per day %g: it can't be negative", o.PeoplePerDay)
+	}
+	return o.Config.Validate()
+}
+
+func (o StudyOptions) febrile(p Pair) bool { return p.OralCelsius >= o.FebrileCelsius }
+
+// inOrder sorts by time. A row without one comes with the row before it; a file without any is spread over a minute each.
+func inOrder(pairs []Pair) []Pair {
+	pairs = slices.Clone(pairs)
+	timed := slices.ContainsFunc(pairs, func(p Pair) bool { return !p.At.IsZero() })
+	for i := range pairs {
+		switch {
+		case !timed:
+			pairs[i].At = time.Unix(0, 0).Add(time.Duration(i) * time.Minute)
+		case pairs[i].At.IsZero() && i > 0:
+			pairs[i].At = pairs[i-1].At
+		}
+	}
+	slices.SortStableFunc(pairs, func(a, b Pair) int { return a.At.Compare(b.At) })
+	return pairs
+}
+
+func offsets(pairs []Pair, c Config) []OffsetStudy {
+	type key struct{ camera, site string }
+	byKey := map[key][]float64{}
+	for _, p := range pairs {
+		k := key{p.Camera, p.Site}
+		byKey[k] = append(byKey[k], p.OralCelsius-p.SkinCelsius)
+	}
+	var all []OffsetStudy
+	for k, differences := range byKey {
+		n := float64(len(differences))
+		mean, spread := stat.MeanStdDev(differences, nil)
+		if n < 2 {
+			spread = 0
+		}
+		t := 0.0
+		if n > 1 {
+			t = distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
+		}
+		half := t * spread / math.Sqrt(n)
+		bias := c.offset(k.site) - mean
+		// The standard error of a limit of agreement is about √(3/n) standard deviations.
+		limitHalf := t * spread * math.Sqrt(3/n)
+		all = append(all, OffsetStudy{
+			Camera: k.camera, Site: k.site, Pairs: len(differences),
+			OffsetCelsius: around(mean, half),
+			SpreadCelsius: spread,
+			BiasCelsius:   around(bias, half),
+			LowerLimit:    around(bias-1.96*spread, limitHalf),
+			UpperLimit:    around(bias+1.96*spread, limitHalf),
+		})
+	}
+	slices.SortFunc(all, func(a, b OffsetStudy) int {
+		return cmp.Or(cmp.Compare(a.Camera, b.Camera), cmp.Compare(b.Pairs, a.Pairs), cmp.Compare(a.Site, b.Site))
+	})
+	return all
+}
+
+func around(value, half float64) Interval { return Interval{value, value - half, value + half} }
+
+// ambientSlope is how much more of an offset each degree of ambient temperature makes, by least squares.
+func ambientSlope(pairs []Pair) *Interval {
+	var x, y []float64
+	for _, p := range pairs {
+		if !math.IsNaN(p.AmbientCelsius) {
+			x, y = append(x, p.AmbientCelsius), append(y, p.OralCelsius-p.SkinCelsius)
+		}
+	}
+	if len(x) < 3 || slices.Max(x) == slices.Min(x) {
+		return nil
+	}
+	intercept, slope := stat.LinearRegression(x, y, nil, false)
+	n, rest := float64(len(x)), 0.0
+	for i := range x {
+		r := y[i] - intercept - slope*x[i]
+		rest += r * r
+	}
+	_, spread := stat.MeanStdDev(x, nil)
+	se := math.Sqrt(rest/(n-2)) / (spread * math.Sqrt(n-1))
+	slopeInterval := around(slope, se*distuv.StudentsT{Sigma: 1, Nu: n - 2}.Quantile(0.975))
+	return &slopeInterval
+}
+
+// roc is the curve of body temperature by the offsets in use, and the area under it with the interval of DeLong et al.
+// (1988).
+func (o StudyOptions) roc(pairs []Pair) ([]ROCPoint, *Interval) {
+	var ill, well []float64
+	for _, p := range pairs {
+		body := hundredths(p.SkinCelsius + o.Config.offset(p.Site))
+		if o.febrile(p) {
+			ill = append(ill, body)
+		} else {
+			well = append(well, body)
+		}
+	}
+	if len(ill) == 0 || len(well) == 0 {
+		return nil, nil
+	}
+	slices.Sort(ill)
+	slices.Sort(well)
+	levels := slices.Compact(slices.Sorted(slices.Values(slices.Concat(ill, well))))
+	var points []ROCPoint
+	for _, level := range levels {
+		points = append(points, ROCPoint{level, 1 - shareBelow(ill, level), 1 - shareBelow(well, level)})
+	}
+	// The placements: of each person, how large a share of the other kind is on the right side.
+	illPlaces, wellPlaces := make([]float64, len(ill)), make([]float64, len(well))
+	for i, x := range ill {
+		illPlaces[i] = (shareBelow(well, x) + shareBelow(well, math.Nextafter(x, math.Inf(1)))) / 2
+	}
+	for i, x := range well {
+		wellPlaces[i] = 1 - (shareBelow(ill, x)+shareBelow(ill, math.Nextafter(x, math.Inf(1))))/2
+	}
+	area := stat.Mean(illPlaces, nil)
+	se := math.Sqrt(meanVariance(illPlaces) + meanVariance(wellPlaces))
+	return points, &Interval{area, max(0, area-1.96*se), min(1, area+1.96*se)}
+}
+
+// shareBelow is how much of a sorted list is less than x.
+func shareBelow(sorted []float64, x float64) float64 {
+	n, _ := slices.BinarySearch(sorted, x)
+	return float64(n) / float64(len(sorted))
+}
+
+// meanVariance is the variance of a mean.
+func meanVariance(values []float64) float64 {
+	if len(values) < 2 {
+		return 0
+	}
+	return stat.Variance(values, nil) / float64(len(values))
+}
+
+// policies judges every pair by every policy.
+func (o StudyOptions) policies(pairs []Pair) ([]PolicyStudy, error) {
+	var all []PolicyStudy
+	for _, kind := range []Kind{Offset, Group, Both} {
+		config := o.Config
+		config.Kind = kind
+		gates := map[string]*Policy{}
+		var found, febrile, passed, well int
+		for _, p := range pairs {
+			gate := gates[p.Camera]
+			if gate == nil {
+				var err error
+				if gate, err = New(config); err != nil {
+					return nil, err
+				}
+				gates[p.Camera] = gate
+			}
+			v, _ := gate.compare(Estimate{SkinCelsius: p.SkinCelsius, Site: p.Site, At: p.At})
+			gate.Learn(v, p.At)
+			if o.febrile(p) {
+				febrile++
+				found += count(v.Outcome == Alert)
+			} else {
+				well++
+				passed += count(v.Outcome == Pass)
+			}
+		}
+		s := PolicyStudy{Policy: kind, Sensitivity: wilson(found, febrile), Specificity: wilson(passed, well)}
+		s.PerDay = o.day(s)
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// wilson is the score interval of a share (Wilson 1927), nil of nobody.
+func wilson(k, n int) *Rate {
+	if n == 0 {
+		return nil
+	}
+	const z = 1.96
+	p, m := float64(k)/float64(n), float64(n)
+	centre := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return &Rate{Count: k, Of: n, Interval: Interval{p, max(0, centre-half), min(1, centre+half)}}
+}
+
+func (o StudyOptions) day(s PolicyStudy) *Day {
+	if s.Sensitivity == nil || s.Specificity == nil {
+		return nil
+	}
+	ill := o.PeoplePerDay * o.Prevalence
+	caught := ill * s.Sensitivity.Value
+	falseAlerts := (o.PeoplePerDay - ill) * (1 - s.Specificity.Value)
+	return &Day{Alerts: caught + falseAlerts, FalseAlerts: falseAlerts, Missed: ill - caught}
+}
+
+// suggest takes offsets and prior from the pairs, and gives them as a configuration and as lines for its file.
+func suggest(pairs []Pair, o StudyOptions) (Config, string) {
+	c := o.Config
+	cameras := map[string]bool{}
+	bySite := map[string][]float64{}
+	for _, p := range pairs {
+		cameras[p.Camera] = true
+		bySite[p.Site] = append(bySite[p.Site], p.OralCelsius-p.SkinCelsius)
+	}
+	var b strings.Builder
+	if len(cameras) > 1 {
+		b.WriteString("# of all cameras together; where their offsets differ, study each by itself\n")
+	}
+	fmt.Fprintf(&b, "policy:\n  threshold_celsius: %g\n", c.ThresholdCelsius)
+	for _, site := range []struct {
+		name, key string
+		offset    *float64
+	}{
+		{innerCanthus, "offset_celsius", &c.OffsetCelsius},
+		{forehead, "forehead_offset_celsius", &c.ForeheadOffsetCelsius},
+		{wholeFace, "face_offset_celsius", &c.FaceOffsetCelsius},
+	} {
+		if differences := bySite[site.name]; differences != nil {
+			*site.offset = hundredths(stat.Mean(differences, nil))
+			fmt.Fprintf(&b, "  %s: %.2f\n", site.key, *site.offset)
+		}
+	}
+	var usual []float64
+	for _, p := range pairs {
+		if !o.febrile(p) {
+			usual = append(usual, p.SkinCelsius+c.offset(p.Site)-c.OffsetCelsius)
+		}
+	}
+	if usual != nil {
+		c.PriorCelsius = hundredths(median(usual))
+	}
+	fmt.Fprintf(&b, "  prior_celsius: %.2f\n  margin_celsius: %g\n", c.PriorCelsius, c.MarginCelsius)
+	return c, b.String()
+}
