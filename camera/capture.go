@@ -237,8 +237,8 @@ func startPipeline(ctx context.Context, uri, pipeline string, options Options, p
 	if err := c.start(ctx, options.Units, patience); err != nil {
 		c.Close()
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("opening camera %s: no picture came within %v; is the sender running, and does the pipeline "+
-				"end in video/x-raw,format=GRAY16_LE?", uri, patience)
+			err = fmt.Errorf("opening camera %s: no picture came within %v; is the sender running, does the pipeline end in "+
+				"video/x-raw,format=GRAY16_LE, and does gst-launch-1.0 run it with ! fakesink at its end?", uri, patience)
 		}
 		return nil, err
 	}

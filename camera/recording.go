@@ -100,10 +100,7 @@ func (r *recording) describe() {
 	if r.options.Orientation != "" {
 		r.decoder.turn = r.options.Orientation
 	}
-	r.start = time.Unix(0, 0).UTC()
-	if s.Start != nil {
-		r.start = s.Start.UTC()
-	}
+	r.start = s.start
 }
 
 func (r *recording) Info() Info { return r.info }

@@ -22,9 +22,11 @@ type sidecar struct {
 	ReferenceKnown   bool        `json:"reference_known"`
 	Camera           string      `json:"camera"`
 	Device           string      `json:"device"`
-	Start            *time.Time  `json:"start"`
+	Start            string      `json:"start"` // RFC 3339
 	TimeMS           []float64   `json:"time_ms"`
 	MSSinceFFC       []*float64  `json:"ms_since_ffc"` // null where unknown
+
+	start time.Time // Start, or the Unix epoch
 }
 
 const (
@@ -37,7 +39,7 @@ const (
 func readSidecar(path string) (sidecar, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return sidecar{}, nil
+		return sidecar{start: time.Unix(0, 0).UTC()}, nil
 	}
 	if err == nil && info.Size() > maxSidecarBytes {
 		err = fmt.Errorf("it has %d bytes, more than any sidecar needs", info.Size())
@@ -93,6 +95,14 @@ func (s *sidecar) check() error {
 }
 
 func (s *sidecar) checkTimes() error {
+	s.start = time.Unix(0, 0).UTC()
+	if s.Start != "" {
+		start, err := time.Parse(time.RFC3339, s.Start)
+		if err != nil {
+			return fmt.Errorf("start is %q, it has to look like 2021-03-22T11:28:50+13:00", s.Start)
+		}
+		s.start = start.UTC()
+	}
 	for i, ms := range s.TimeMS {
 		if math.Abs(ms) > maxMS {
 			return fmt.Errorf("time_ms[%d] is %v, beyond any recording", i, ms)
