@@ -2,7 +2,10 @@
 package screening
 
 import (
+	"fmt"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/measure"
 	"thermogate/screening/policy"
@@ -57,4 +60,50 @@ type Box struct {
 	Y float64 `json:"y"`
 	W float64 `json:"w"`
 	H float64 `json:"h"`
+}
+
+// newEvent tells what the verdict of a look rests on.
+func (g *Gate) newEvent(v *visit, verdict policy.Verdict, at time.Time) Event {
+	data := Data{
+		Outcome:                verdict.Outcome,
+		Reason:                 string(verdict.Reason),
+		SkinCelsius:            verdict.SkinCelsius,
+		SkinUncertaintyCelsius: verdict.UncertaintyCelsius,
+		BodyCelsius:            verdict.BodyCelsius,
+		OffsetCelsius:          verdict.OffsetCelsius,
+		Policy:                 string(verdict.Policy),
+		ThresholdCelsius:       verdict.ThresholdCelsius,
+		BaselineCelsius:        verdict.BaselineCelsius,
+		Reference:              newReference(g.scene.Reference),
+		Face:                   new(Box(boxOf(v.face))),
+		FirstSeen:              v.firstSeen,
+		Camera:                 g.camera,
+		Version:                g.config.Version,
+	}
+	if estimate := v.look.Estimate(); estimate.Frames > 0 {
+		since, seconds := v.measurableSince, at.Sub(v.measurableSince).Seconds()
+		data.SkinSite, data.FramesUsed = estimate.Site, estimate.Frames
+		data.MeasurableSince, data.SecondsToVerdict = &since, &seconds
+	}
+	return Event{
+		SpecVersion:     "1.0",
+		ID:              ulid.MustNew(ulid.Timestamp(at), g.entropy).String(),
+		Source:          fmt.Sprintf("/%s/%s", g.config.Site, g.config.Name),
+		Type:            fmt.Sprintf("thermogate.screening.%s.v1", verdict.Outcome),
+		Time:            at,
+		DataContentType: "application/json",
+		Data:            data,
+	}
+}
+
+func newReference(r measure.Reference) Reference {
+	if !r.Found {
+		return Reference{}
+	}
+	return Reference{
+		Found:             true,
+		NominalCelsius:    &r.NominalCelsius,
+		MeasuredCelsius:   &r.MeasuredCelsius,
+		CorrectionCelsius: &r.CorrectionCelsius,
+	}
 }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"thermogate/camera"
+	"thermogate/camera/simulator"
+	"thermogate/screening"
+	"thermogate/screening/face"
+)
+
+// benchFrames is how many frames of the simulator are timed where no recording is given: a minute of a Lepton.
+const benchFrames = 526
+
+func newBenchCommand() *cobra.Command {
+	var source sourceFlags
+	command := &cobra.Command{
+		Use:   "bench [RECORDING...]",
+		Short: "Time of each stage on this machine",
+		RunE: func(cmd *cobra.Command, recordings []string) error {
+			options, err := source.options()
+			if err != nil {
+				return err
+			}
+			detector, err := face.New()
+			if err != nil {
+				return err
+			}
+			defer detector.Close()
+			if len(recordings) == 0 {
+				recordings = []string{simulatorURI}
+			}
+			var times stageTimes
+			for _, recording := range recordings {
+				if err := times.take(cmd.Context(), recording, options, detector); err != nil {
+					return fmt.Errorf("timing %s: %w", recording, err)
+				}
+			}
+			return times.print(cmd.OutOrStdout())
+		},
+	}
+	source.bind(command.Flags())
+	return command
+}
+
+// stageTimes holds what every stage took, frame by frame.
+type stageTimes struct {
+	stages []screening.StageTimes
+	read   []time.Duration
+	total  []time.Duration
+}
+
+func (t *stageTimes) take(ctx context.Context, uri string, options camera.Options, detector *face.Detector) error {
+	source, err := openSource(ctx, uri, options)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	c := defaultConfig()
+	gate, err := screening.NewGate(c.gate(), source.Info(), detector, seededBy(uri))
+	if err != nil {
+		return err
+	}
+	_, endless := source.(*simulator.Simulator)
+	started := time.Now()
+	enough := errors.New("enough frames")
+	err = walk(ctx, source, gate, func(_ *camera.Frame, scene *screening.Scene, _ []screening.Event) error {
+		total := time.Since(started)
+		s := scene.Stages
+		t.stages = append(t.stages, s)
+		t.total = append(t.total, total)
+		t.read = append(t.read, total-s.Radiometry-s.Reference-s.Face-s.Track-s.Measure-s.Policy)
+		if endless && len(t.total) >= benchFrames {
+			return enough
+		}
+		started = time.Now()
+		return nil
+	})
+	if errors.Is(err, enough) {
+		return nil
+	}
+	return err
+}
+
+func (t *stageTimes) print(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "stage\tmedian\tp99\tworst\t")
+	row := func(name string, times []time.Duration) {
+		slices.Sort(times)
+		n := len(times)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t\n", name, round(times[n/2]), round(times[n*99/100]), round(times[n-1]))
+	}
+	stage := func(name string, of func(screening.StageTimes) time.Duration) {
+		times := make([]time.Duration, len(t.stages))
+		for i, s := range t.stages {
+			times[i] = of(s)
+		}
+		row(name, times)
+	}
+	var sum time.Duration
+	for _, d := range t.total {
+		sum += d
+	}
+	row("read", t.read)
+	stage("radiometry", func(s screening.StageTimes) time.Duration { return s.Radiometry })
+	stage("face", func(s screening.StageTimes) time.Duration { return s.Face })
+	stage("reference", func(s screening.StageTimes) time.Duration { return s.Reference })
+	stage("track", func(s screening.StageTimes) time.Duration { return s.Track })
+	stage("measure", func(s screening.StageTimes) time.Duration { return s.Measure })
+	stage("policy", func(s screening.StageTimes) time.Duration { return s.Policy })
+	row("all", t.total)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d frames, %.0f frames a second\n", len(t.total), float64(len(t.total))/sum.Seconds())
+	return err
+}
+
+func round(d time.Duration) time.Duration { return d.Round(time.Microsecond) }

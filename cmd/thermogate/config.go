@@ -1,0 +1,243 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"thermogate/camera"
+	"thermogate/screening"
+	"thermogate/screening/journal"
+	"thermogate/screening/measure"
+	"thermogate/screening/mqtt"
+	"thermogate/screening/policy"
+	"thermogate/screening/track"
+)
+
+// config is the one file of a gate. deploy/thermogate.yaml explains every key.
+type config struct {
+	Site    string                `yaml:"site"`
+	Gate    string                `yaml:"gate"`
+	Camera  cameraConfig          `yaml:"camera"`
+	Measure measure.Config        `yaml:"measure"`
+	Policy  policy.Config         `yaml:"policy"`
+	Track   track.Config          `yaml:"track"`
+	Visit   screening.VisitConfig `yaml:"visit"`
+	// DataDir holds the journal and what the group policy learnt.
+	DataDir string            `yaml:"data_dir"`
+	Journal journal.Config    `yaml:"journal"`
+	MQTT    mqtt.Config       `yaml:"mqtt"`
+	Broker  mqtt.BrokerConfig `yaml:"broker"`
+	HTTP    httpConfig        `yaml:"http"`
+}
+
+type cameraConfig struct {
+	URI         string        `yaml:"uri"`
+	Orientation string        `yaml:"orientation"`
+	FPS         float64       `yaml:"fps"`
+	Units       string        `yaml:"units"`
+	Stall       time.Duration `yaml:"stall"`
+}
+
+func defaultConfig() config {
+	return config{
+		Site:    "site",
+		Gate:    "gate",
+		Camera:  cameraConfig{Stall: 2 * time.Second},
+		Measure: measure.DefaultConfig(),
+		Policy:  policy.DefaultConfig(),
+		Track:   track.DefaultConfig(),
+		Visit:   screening.DefaultVisitConfig(),
+		DataDir: "thermogate-data",
+		Journal: journal.DefaultConfig(),
+		MQTT:    mqtt.DefaultConfig(),
+		Broker:  mqtt.DefaultBrokerConfig(),
+		HTTP:    defaultHTTPConfig(),
+	}
+}
+
+// loadConfig reads the file over the defaults; an empty path leaves these. Its errors name the file, the line and what
+// would be right.
+func loadConfig(path string) (config, error) {
+	c := defaultConfig()
+	if path == "" {
+		return c, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, usageError{fmt.Errorf("reading config: %w", err)}
+	}
+	if err := c.parse(data); err != nil {
+		return c, usageError{fmt.Errorf("config %s%w", path, err)}
+	}
+	return c, nil
+}
+
+// parse reads YAML over c. Its errors begin with ":LINE: ".
+func (c *config) parse(data []byte) error {
+	err := yaml.UnmarshalWithOptions(data, c, yaml.DisallowUnknownField())
+	if err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
+		return located(err)
+	}
+	if err := c.validate(); err != nil {
+		return fmt.Errorf(":%d: %w", lineOf(data, err), err)
+	}
+	return nil
+}
+
+// validate reports the first value that can't be meant, by its key.
+func (c *config) validate() error {
+	for _, name := range []struct{ key, value string }{{"site", c.Site}, {"gate", c.Gate}} {
+		if !plainName.MatchString(name.value) {
+			return fmt.Errorf("%s is %q; a name is made of letters, digits, - and _, for it stands in topics and addresses", name.key, name.value)
+		}
+	}
+	if _, err := camera.ParseOrientation(c.Camera.Orientation); err != nil {
+		return fmt.Errorf("camera.orientation: %w", err)
+	}
+	if c.Camera.Stall < 100*time.Millisecond {
+		return fmt.Errorf("camera.stall is %s; it must be 100ms or more", c.Camera.Stall)
+	}
+	for _, section := range []struct {
+		name     string
+		validate func() error
+	}{
+		{"measure", c.Measure.Validate},
+		{"policy", c.Policy.Validate},
+		{"journal", c.Journal.Validate},
+		{"mqtt", c.MQTT.Validate},
+		{"http", c.HTTP.Validate},
+	} {
+		if err := section.validate(); err != nil {
+			return fmt.Errorf("%s.%w", section.name, err)
+		}
+	}
+	return nil
+}
+
+var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
+
+// located puts a YAML error in one line that begins with where it is.
+func located(err error) error {
+	var unknown *yaml.UnknownFieldError
+	var at yaml.Error
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf(":%d: unknown key %q%s", unknown.Token.Position.Line, unknown.Token.Value, suggestion(unknown.Token.Value))
+	case errors.As(err, &at) && at.GetToken() != nil:
+		message := strings.ReplaceAll(at.GetMessage(), "\n", " ")
+		return fmt.Errorf(":%d: %s", at.GetToken().Position.Line, message)
+	default:
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return fmt.Errorf(": %s", first)
+	}
+}
+
+// suggestion names the known key that is most like a misspelt one, if any is alike.
+func suggestion(key string) string {
+	best, distance := "", 1+len(key)/3
+	for _, known := range keysOf(reflect.TypeFor[config]()) {
+		if d := editDistance(key, known); d <= distance {
+			best, distance = known, d-1
+		}
+	}
+	if best == "" {
+		return "; deploy/thermogate.yaml lists the keys there are"
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+func keysOf(t reflect.Type) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var keys []string
+	for field := range t.Fields() {
+		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if key != "" && key != "-" {
+			keys = append(append(keys, key), keysOf(field.Type)...)
+		}
+	}
+	return keys
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range b {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+var namedKey = regexp.MustCompile(`[a-z_]+(\.[a-z_]+)+|^[a-z_]+`)
+
+// lineOf finds the line of the key that a validation error names; 1 where the file leaves it at its default.
+func lineOf(data []byte, err error) int {
+	path, pathErr := yaml.PathString("$." + namedKey.FindString(err.Error()))
+	if pathErr != nil {
+		return 1
+	}
+	node, readErr := path.ReadNode(strings.NewReader(string(data)))
+	if readErr != nil {
+		return 1
+	}
+	return node.GetToken().Position.Line
+}
+
+// options are what the config says of the camera, less what a flag says otherwise.
+func (c cameraConfig) options(flags camera.Options) camera.Options {
+	options := flags
+	if options.Orientation == "" {
+		options.Orientation = camera.Orientation(c.Orientation)
+	}
+	if options.FPS == 0 {
+		options.FPS = c.FPS
+	}
+	if options.Units == "" {
+		options.Units = c.Units
+	}
+	return options
+}
+
+// info is what is known of the camera once the config had its say.
+func (c config) info(info camera.Info) camera.Info {
+	if c.Measure.ReferenceCelsius != nil {
+		info.ReferenceCelsius, info.ReferenceKnown = c.Measure.ReferenceCelsius, true
+	}
+	return info
+}
+
+func (c config) gate() screening.Config {
+	return screening.Config{
+		Site:    c.Site,
+		Name:    c.Gate,
+		Version: version(),
+		Track:   c.Track,
+		Measure: c.Measure,
+		Policy:  c.Policy,
+		Visit:   c.Visit,
+	}
+}

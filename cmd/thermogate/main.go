@@ -1,0 +1,79 @@
+// Command thermogate screens people for fever with a thermal camera at a gate.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError marks what the caller can mend: a wrong command, flag or config. It ends the program with 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRootCommand().ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "thermogate:", err)
+	if errors.As(err, &usageError{}) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "thermogate",
+		Short:         "Screens people for fever with a thermal camera at a gate",
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{errors.New("say what to do: thermogate demo shows all of it, thermogate --help lists the commands")}
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see thermogate %s --help)", err, cmd.Name())}
+	})
+	root.AddCommand(
+		newReplayCommand(),
+		newDetectCommand(),
+		newRunCommand(),
+		newDemoCommand(),
+		newBenchCommand(),
+	)
+	for _, command := range append(root.Commands(), root) {
+		command.Args = asUsageError(command.Args)
+	}
+	return root
+}
+
+// asUsageError makes a wrong number of arguments end the program with 2.
+func asUsageError(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// version is what the Go toolchain recorded of the source: a tag, or a commit and its time.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}

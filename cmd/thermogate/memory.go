@@ -1,0 +1,49 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"thermogate/screening/policy"
+)
+
+// memory is the file in which what the group policy learnt survives a restart.
+type memory struct{ path string }
+
+// load returns an empty State where there is no file yet.
+func (m memory) load() (policy.State, error) {
+	var state policy.State
+	data, err := os.ReadFile(m.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return state, nil
+	}
+	if err != nil {
+		return state, err
+	}
+	if err := json.Unmarshal(data, &state); err != nil {
+		return policy.State{}, fmt.Errorf("%s is damaged: %w", m.path, err)
+	}
+	return state, nil
+}
+
+// save replaces the file whole, so that a power cut leaves the old one or the new one.
+func (m memory) save(state policy.State) error {
+	data, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(m.path), ".memory-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(data)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), m.path)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"thermogate/camera"
+)
+
+func newRunCommand() *cobra.Command {
+	var configPath string
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "The gate daemon",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(configPath)
+			if err != nil {
+				return err
+			}
+			if c.Camera.URI == "" {
+				return usageError{errors.New("no camera: set camera.uri in the config (thermogate demo needs none)")}
+			}
+			log := newLogger(cmd.ErrOrStderr())
+			s, err := openStation(cmd.Context(), c, func(ctx context.Context) (camera.Source, error) {
+				return openLive(ctx, []string{c.Camera.URI}, c.Camera.options(camera.Options{}))
+			}, log)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", "http://"+c.HTTP.Listen, "camera", c.Camera.URI)
+			return s.run(cmd.Context())
+		},
+	}
+	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the gate")
+	return command
+}
+
+func newDemoCommand() *cobra.Command {
+	var source sourceFlags
+	command := &cobra.Command{
+		Use:   "demo [RECORDING...]",
+		Short: "All of it on this machine, without hardware or config",
+		Long: `Demo runs a whole gate on this machine: a simulated camera or the given recordings, over and over,
+an MQTT broker, and the pages. It keeps what it records in a folder of its own under the system's folder for
+temporary files and removes it at the end.`,
+		RunE: func(cmd *cobra.Command, recordings []string) error {
+			options, err := source.options()
+			if err != nil {
+				return err
+			}
+			return demo(cmd.Context(), recordings, options, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	source.bind(command.Flags())
+	return command
+}
+
+func demo(ctx context.Context, recordings []string, options camera.Options, out, errors io.Writer) error {
+	folder, err := os.MkdirTemp("", "thermogate-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	c := defaultConfig()
+	c.Site, c.Gate, c.DataDir = "demo", "gate-1", folder
+	c.Camera.URI = simulatorURI
+	c.Broker.Listen = "127.0.0.1:1883"
+	if len(recordings) == 0 {
+		recordings = []string{simulatorURI}
+	}
+	options.Loop = true
+	first, err := openLive(ctx, recordings, options) // a missing file is told now, not retried
+	if err != nil {
+		return err
+	}
+	first.Close()
+	s, err := openStation(ctx, c, func(ctx context.Context) (camera.Source, error) {
+		return openLive(ctx, recordings, options)
+	}, newLogger(errors))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	fmt.Fprintf(out, `thermogate demo, gate %s of %s
+  worker's page      http://%[3]s/
+  engineers' page    http://%[3]s/status
+  metrics            http://%[3]s/metrics
+  events over MQTT   mosquitto_sub -h 127.0.0.1 -p 1883 -v -t 'thermogate/#'
+Ctrl-C ends it.
+`, c.Gate, c.Site, c.HTTP.Listen)
+	return s.run(ctx)
+}
+
+// openLive opens a source whose frames come at their own pace. Recordings play one after the other.
+func openLive(ctx context.Context, uris []string, options camera.Options) (camera.Source, error) {
+	source, err := openSource(ctx, uris[0], options)
+	if err != nil {
+		return nil, err
+	}
+	if source.Info().Live {
+		return source, nil
+	}
+	return camera.Paced(source), nil
+}
+
+func newLogger(out io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(out, nil))
+}

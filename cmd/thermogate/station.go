@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"thermogate/camera"
+	"thermogate/screening"
+	"thermogate/screening/face"
+	"thermogate/screening/journal"
+	"thermogate/screening/kiosk"
+	"thermogate/screening/measure"
+	"thermogate/screening/metrics"
+	"thermogate/screening/mqtt"
+	"thermogate/screening/policy"
+)
+
+// station is a gate at work with all that belongs to it: camera, journal, broker, pages.
+type station struct {
+	config   config
+	log      *slog.Logger
+	detector *face.Detector
+	camera   *camera.Live
+	journal  *journal.Journal
+	broker   *mqtt.Client
+	metrics  *metrics.Metrics
+	health   *metrics.Health
+	kiosk    *kiosk.Kiosk
+	web      net.Listener
+	pages    http.Handler
+	memory   memory
+	verdicts chan verdict
+	orders   chan order
+	closers  []func() error
+}
+
+// verdict is an event on its way to the disk, with what the policy had learnt by then.
+type verdict struct {
+	event  screening.Event
+	learnt policy.State
+}
+
+// verdictQueue is how many verdicts may wait for the disk. At a gate that is minutes.
+const verdictQueue = 256
+
+// openStation takes hold of everything a gate needs and can fail to get. The camera is not part of that: it may come
+// and go. After an error nothing is left open.
+func openStation(ctx context.Context, c config, open func(context.Context) (camera.Source, error), log *slog.Logger) (*station, error) {
+	s := &station{
+		config:   c,
+		log:      log,
+		health:   metrics.NewHealth(metrics.DefaultHealthConfig()),
+		memory:   memory{path: filepath.Join(c.DataDir, "memory.json")},
+		verdicts: make(chan verdict, verdictQueue),
+		orders:   make(chan order),
+	}
+	if err := s.acquire(ctx, open); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *station) acquire(ctx context.Context, open func(context.Context) (camera.Source, error)) error {
+	c := s.config
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data_dir %s: %w", c.DataDir, err)
+	}
+	var err error
+	if s.web, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
+		return fmt.Errorf("http.listen: %w; if another program has the port, choose another one", err)
+	}
+	s.closers = append(s.closers, s.web.Close)
+	if s.detector, err = face.New(); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.detector.Close)
+	if s.journal, err = journal.Open(ctx, filepath.Join(c.DataDir, "journal.db"), c.Journal, s.log); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.journal.Close)
+	if c.Broker.Listen != "" {
+		broker, err := mqtt.StartBroker(c.Broker, s.log)
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, broker.Close)
+	}
+	if s.broker, err = mqtt.New(c.MQTT, mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
+		return err
+	}
+	s.metrics = metrics.New(version(), c.Camera.URI)
+	pages := kiosk.DefaultConfig()
+	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
+	s.kiosk = kiosk.New(pages)
+	if s.pages, err = s.routes(); err != nil {
+		return err
+	}
+	live := camera.DefaultLiveConfig()
+	live.StallAfter, live.OnState = c.Camera.Stall, s.cameraChanged
+	s.camera = camera.NewLive(open, live)
+	s.closers = append(s.closers, s.camera.Close)
+	return nil
+}
+
+// close lets go of everything, last things first.
+func (s *station) close() {
+	for _, closer := range slices.Backward(s.closers) {
+		if err := closer(); err != nil {
+			s.log.Debug("closing", "error", err)
+		}
+	}
+}
+
+func (s *station) routes() (http.Handler, error) {
+	private := http.NewServeMux()
+	private.Handle("/metrics", s.metrics.Handler())
+	private.Handle("/", s.kiosk)
+	guarded, err := s.config.HTTP.guard(private)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	s.health.Register(mux)
+	mux.Handle("/", guarded)
+	return mux, nil
+}
+
+// run screens people until ctx is done.
+func (s *station) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.screen(ctx) })
+	group.Go(func() error { return s.record(ctx) })
+	group.Go(func() error { s.broker.Run(ctx); return nil })
+	group.Go(func() error { return s.watch(ctx) })
+	group.Go(func() error { return serveHTTP(ctx, s.web, s.pages, s.log) })
+	group.Go(func() error { <-ctx.Done(); s.kiosk.Close(); return nil })
+	return group.Wait()
+}
+
+// cameraChanged tells everybody of a camera that came or went.
+func (s *station) cameraChanged(status camera.Status) {
+	state := screening.CameraState(status.State)
+	if status.Err != nil {
+		s.log.Warn("camera "+string(status.State), "error", status.Err)
+	} else {
+		s.log.Info("camera " + string(status.State))
+	}
+	s.metrics.SetCamera(state)
+	s.health.SetCamera(state)
+	s.kiosk.SetCamera(state)
+	s.tellStatus(state, "")
+}
+
+func (s *station) tellStatus(camera screening.CameraState, reference measure.Problem) {
+	s.broker.SetStatus(mqtt.Status{Version: version(), Camera: string(camera), Reference: string(reference)})
+}
+
+// watch passes on what nobody tells of by himself: counters, the broker, the systemd watchdog.
+func (s *station) watch(ctx context.Context) error {
+	notify(daemon.SdNotifyReady)
+	defer notify(daemon.SdNotifyStopping)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var before camera.Status
+	for {
+		status, broker := s.camera.Status(), s.broker.State()
+		s.metrics.AddCaptured(int(status.Frames - before.Frames))
+		s.metrics.AddDropped(int(status.Dropped - before.Dropped))
+		for range status.Reopened - before.Reopened {
+			s.metrics.AddReopened()
+		}
+		if status.State != camera.OK {
+			s.health.SetCamera(screening.CameraState(status.State)) // a sign of life while there are no frames
+		}
+		before = status
+		s.metrics.SetBroker(broker.Connected)
+		s.metrics.SetBacklog(broker.Backlog)
+		s.health.SetBroker(broker.Connected)
+		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
+		if len(s.health.Alive()) == 0 {
+			notify(daemon.SdNotifyWatchdog)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// notify tells systemd, where it started us.
+func notify(state string) { daemon.SdNotify(false, state) }
+
+// screen walks the newest frames through the gate.
+func (s *station) screen(ctx context.Context) error {
+	defer close(s.verdicts)
+	var gate *screening.Gate
+	var info camera.Info
+	var frame camera.Frame
+	for {
+		if err := s.camera.Read(ctx, &frame); err != nil {
+			return endOf(ctx, err)
+		}
+		if now := s.camera.Info(); gate == nil || now.Name != info.Name || now.Units != info.Units {
+			var err error
+			if gate, err = s.newGate(now, gate); err != nil {
+				return err
+			}
+			info = now
+		}
+		s.carryOut(gate)
+		scene, events, err := gate.Process(&frame)
+		if err != nil {
+			return err
+		}
+		s.metrics.ObserveScene(scene)
+		s.health.ObserveScene(scene)
+		s.kiosk.Show(scene)
+		s.tellStatus(screening.CameraOK, scene.Reference.Problem)
+		for _, event := range events {
+			s.verdicts <- verdict{event, gate.Policy().State()}
+		}
+	}
+}
+
+// newGate sets the gate up for a camera, with what was learnt of the people here before.
+func (s *station) newGate(info camera.Info, before *screening.Gate) (*screening.Gate, error) {
+	gate, err := screening.NewGate(s.config.gate(), s.config.info(info), s.detector, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		gate.Policy().Restore(before.Policy().State(), time.Now())
+		return gate, nil
+	}
+	state, err := s.memory.load()
+	if err != nil {
+		s.log.Warn("starting with the policy's prior", "error", err)
+		return gate, nil
+	}
+	gate.Policy().Restore(state, time.Now())
+	return gate, nil
+}
+
+// record keeps every verdict on disk, and only then shows it.
+func (s *station) record(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx) // what was decided is kept and shown, also while the station shuts down
+	for v := range s.verdicts {
+		err := s.journal.Append(ctx, v.event)
+		if err != nil {
+			s.log.Error("event not kept", "id", v.event.ID, "error", err)
+			s.metrics.AddLost()
+		}
+		s.health.SetJournal(err)
+		s.kiosk.Verdict(v.event)
+		s.metrics.ObserveEvent(v.event)
+		if err := s.memory.save(v.learnt); err != nil {
+			s.log.Error("what the group policy learnt is not kept", "error", err)
+		}
+	}
+	return nil
+}
+
+// endOf is nil for an error that only says that ctx is done.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// order is a command on its way to the gate, which only the loop that owns it may touch.
+type order struct {
+	command mqtt.Command
+	done    chan error
+}
+
+// obey passes a command to the gate and waits until it is carried out.
+func (s *station) obey(ctx context.Context, command mqtt.Command) error {
+	o := order{command, make(chan error, 1)}
+	select {
+	case s.orders <- o:
+	case <-ctx.Done():
+		return errors.New("no frames come from the camera")
+	}
+	return <-o.done
+}
+
+// carryOut carries out the command that waits, if one does.
+func (s *station) carryOut(gate *screening.Gate) {
+	select {
+	case o := <-s.orders:
+		s.log.Info("command", "verb", o.command.Verb)
+		o.done <- carryOut(gate, o.command)
+	default:
+	}
+}
+
+func carryOut(gate *screening.Gate, command mqtt.Command) error {
+	switch command.Verb {
+	case mqtt.GroupReset:
+		gate.Policy().Reset()
+	case mqtt.Recalibrate:
+		gate.FindReferenceAnew()
+	case mqtt.Rescreen:
+		gate.Rescreen()
+	default:
+		return fmt.Errorf("%s is not offered by this gate", command.Verb)
+	}
+	return nil
+}

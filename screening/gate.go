@@ -1,0 +1,139 @@
+package screening
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"thermogate/camera"
+	"thermogate/camera/radiometry"
+	"thermogate/screening/face"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+	"thermogate/screening/track"
+)
+
+// Config of a Gate.
+type Config struct {
+	// Site and Name make the source of the events: /<site>/<name>.
+	Site, Name string
+	Version    string
+	Track      track.Config
+	Measure    measure.Config
+	Policy     policy.Config
+	Visit      VisitConfig
+}
+
+// Gate walks frames through the stages. It is used by one goroutine.
+type Gate struct {
+	config    Config
+	camera    string
+	scale     radiometry.Scale
+	detector  *face.Detector
+	tracker   *track.Tracker
+	finder    *measure.ReferenceFinder
+	meter     *measure.Meter
+	policy    *policy.Policy
+	entropy   io.Reader
+	reference *float64 // nominal °C of the reference source, nil at a gate without one
+
+	image         radiometry.Image
+	boxes         []track.Box
+	visits        map[int]*visit
+	acquaintances []acquaintance
+	scene         Scene
+	events        []Event
+}
+
+// NewGate returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
+// the caller's to close.
+func NewGate(config Config, info camera.Info, detector *face.Detector, entropy io.Reader) (*Gate, error) {
+	scale, err := radiometry.ScaleOf(info.Units)
+	if err != nil {
+		return nil, fmt.Errorf("units of %s: %w", info.Name, err)
+	}
+	config.Policy.Referenced = info.ReferenceCelsius != nil
+	judge, err := policy.New(config.Policy)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{
+		config:    config,
+		camera:    info.Name,
+		scale:     scale,
+		detector:  detector,
+		tracker:   track.New(config.Track),
+		meter:     measure.NewMeter(config.Measure),
+		policy:    judge,
+		entropy:   ulid.Monotonic(entropy, 0),
+		visits:    map[int]*visit{},
+		reference: info.ReferenceCelsius,
+	}
+	g.FindReferenceAnew()
+	return g, nil
+}
+
+// Policy is the judge of this gate, whose state outlives a restart.
+func (g *Gate) Policy() *policy.Policy { return g.policy }
+
+// Process takes the next frame and returns what is in view and the verdicts it led to. Both are valid until the next
+// call; an Event may be kept.
+func (g *Gate) Process(frame *camera.Frame) (*Scene, []Event, error) {
+	clock := stopwatch(time.Now())
+	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
+	g.scene = Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
+	g.scene.Stages.Radiometry = clock.lap()
+
+	faces, err := g.detector.Detect(&g.image)
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding faces in frame %d: %w", frame.Index, err)
+	}
+	g.scene.Stages.Face = clock.lap()
+
+	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces)
+	g.scene.Stages.Reference = clock.lap()
+
+	subjects := g.tracker.Update(g.boxesOf(faces), frame.Captured)
+	g.forget(subjects, frame.Captured)
+	g.scene.Stages.Track = clock.lap()
+
+	g.events = g.events[:0]
+	for _, subject := range subjects {
+		g.attend(subject, faces, frame.Captured, &clock)
+	}
+	return &g.scene, g.events, nil
+}
+
+func (g *Gate) boxesOf(faces []face.Face) []track.Box {
+	g.boxes = g.boxes[:0]
+	for _, f := range faces {
+		g.boxes = append(g.boxes, boxOf(f))
+	}
+	return g.boxes
+}
+
+// stopwatch is when the current lap began.
+type stopwatch time.Time
+
+// lap returns the time since the last lap and begins the next.
+func (s *stopwatch) lap() time.Duration {
+	now := time.Now()
+	elapsed := now.Sub(time.Time(*s))
+	*s = stopwatch(now)
+	return elapsed
+}
+
+// FindReferenceAnew forgets where the reference source was.
+func (g *Gate) FindReferenceAnew() {
+	g.finder = measure.NewReferenceFinder(g.config.Measure, g.reference)
+}
+
+// Rescreen gives everybody in view a fresh look and a fresh event.
+func (g *Gate) Rescreen() {
+	for _, v := range g.visits {
+		v.lookAgain()
+		v.repeat = v.person.event != nil
+	}
+}

@@ -1,0 +1,159 @@
+package screening
+
+import (
+	"slices"
+	"time"
+
+	"thermogate/screening/face"
+	"thermogate/screening/measure"
+	"thermogate/screening/policy"
+	"thermogate/screening/track"
+)
+
+// VisitConfig says how long the gate waits for a person. A visit lasts from a face coming into view to its loss.
+type VisitConfig struct {
+	// Patience is how long somebody may stand before the camera unmeasurable until the visit is called inconclusive.
+	Patience time.Duration `yaml:"patience"`
+	// Retry is how long after an inconclusive verdict the same person gets a fresh look without stepping back.
+	Retry time.Duration `yaml:"retry"`
+	// Return is how long somebody who passed may be out of view and still be on the same visit.
+	Return time.Duration `yaml:"return"`
+	// Rescreen is how long after an alert or an inconclusive verdict the next look at the same person refers to it.
+	Rescreen time.Duration `yaml:"rescreen"`
+}
+
+// DefaultVisitConfig gives people the time to take off a hat after being asked to.
+func DefaultVisitConfig() VisitConfig {
+	return VisitConfig{Patience: 2 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
+}
+
+// visit is one person before the camera.
+type visit struct {
+	person          acquaintance
+	firstSeen       time.Time
+	measurableSince time.Time // of the look under way; zero before its first measured frame
+	hinderedSince   time.Time // zero while nothing is in the way that the person or the gate could mend
+	problem         measure.Problem
+	look            measure.Look
+	face            face.Face // as last seen
+	sighted         bool      // in the frame before
+	decided         bool      // the look under way has its verdict
+	decidedAt       time.Time
+	repeat          bool // somebody asked for the look under way
+}
+
+// attend takes one subject's part of a frame: measures it, and decides once it can.
+func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, clock *stopwatch) {
+	v := g.visits[subject.ID]
+	if v == nil {
+		v = &visit{firstSeen: subject.FirstSeen}
+		g.visits[subject.ID] = v
+	}
+	if v.decided && v.person.event.Data.Outcome == policy.Inconclusive && at.Sub(v.decidedAt) >= g.config.Visit.Retry {
+		v.lookAgain()
+	}
+	seen := subject.Detection >= 0
+	v.sighted = v.sighted && seen
+	if seen {
+		g.sight(v, faces[subject.Detection], at)
+	}
+	g.scene.Stages.Measure += clock.lap()
+	if !v.decided {
+		if verdict, ok := g.decide(v, at); ok {
+			g.conclude(v, verdict, at)
+		}
+	}
+	g.scene.Stages.Policy += clock.lap()
+	if seen {
+		g.scene.People = append(g.scene.People, Person{ID: subject.ID, Face: Box(subject.Box), Hint: v.problem, Event: v.person.event})
+	}
+}
+
+// sight measures a face and adds it to the look.
+func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
+	var previous *face.Face
+	if v.sighted {
+		previous = &v.face
+	}
+	reading := g.meter.Measure(&g.image, f, previous, at.Sub(v.person.lastSeen), g.scene.Reference)
+	v.face, v.sighted, v.problem = f, true, reading.Problem
+	v.person.lastSeen = at
+	switch {
+	case reading.Problem == measure.NoProblem:
+		v.look.Add(reading, at)
+		v.person.draw(track.NewPortrait(g.image.Celsius, g.image.Width, g.image.Height, boxOf(f)), at)
+		v.hinderedSince = time.Time{}
+		if v.measurableSince.IsZero() {
+			v.measurableSince = at
+		}
+	case !steppedUp(reading.Problem):
+		v.hinderedSince = time.Time{}
+	case v.hinderedSince.IsZero():
+		v.hinderedSince = at
+	}
+}
+
+// steppedUp tells a person who is before the camera and can't be measured from one who passes by or works behind.
+func steppedUp(p measure.Problem) bool { return p != measure.TooFar && p != measure.TurnedAway }
+
+// decide asks the policy once something was measured, and gives up when nothing was for too long.
+func (g *Gate) decide(v *visit, at time.Time) (policy.Verdict, bool) {
+	if e := v.look.Estimate(); e.Frames > 0 {
+		return g.policy.Decide(policy.Estimate{
+			SkinCelsius:       e.SkinCelsius,
+			NoiseCelsius:      e.NoiseCelsius,
+			SystematicCelsius: e.SystematicCelsius,
+			Site:              string(e.Site),
+			NoseCelsius:       e.NoseCelsius,
+			Frames:            e.Frames,
+			Elapsed:           at.Sub(v.measurableSince),
+			At:                at,
+			ReferenceOK:       g.scene.Reference.Problem == measure.NoProblem,
+		})
+	}
+	if v.hinderedSince.IsZero() || at.Sub(v.hinderedSince) < g.config.Visit.Patience {
+		return policy.Verdict{}, false
+	}
+	return policy.Verdict{Outcome: policy.Inconclusive, Reason: policy.Reason(v.problem), Policy: g.config.Policy.Kind}, true
+}
+
+// conclude gives the look its verdict. Somebody who passed and looks again is not screened twice.
+func (g *Gate) conclude(v *visit, verdict policy.Verdict, at time.Time) {
+	defer func() { v.decided, v.decidedAt, v.repeat = true, at, false }()
+	before := v.person.event
+	if before == nil {
+		before = g.recognise(v)
+	}
+	if before != nil && !v.repeat && sameVisit(verdict, before.Data) {
+		v.person.event = before
+		return
+	}
+	event := g.newEvent(v, verdict, at)
+	if before != nil && (v.repeat || before.Data.Outcome != policy.Pass) {
+		event.Data.RescreenOf = before.ID
+	}
+	v.person.event = &event
+	g.policy.Learn(verdict, at)
+	g.events = append(g.events, event)
+}
+
+// lookAgain starts a fresh look at the same person.
+func (v *visit) lookAgain() {
+	v.look.Reset()
+	v.decided, v.measurableSince, v.hinderedSince = false, time.Time{}, time.Time{}
+}
+
+// forget parts with the people who left.
+func (g *Gate) forget(subjects []track.Subject, at time.Time) {
+	for id, v := range g.visits {
+		if !slices.ContainsFunc(subjects, func(s track.Subject) bool { return s.ID == id }) {
+			g.part(v)
+			delete(g.visits, id)
+		}
+	}
+	g.fade(at)
+}
+
+func boxOf(f face.Face) track.Box {
+	return track.Box{X: float64(f.X), Y: float64(f.Y), W: float64(f.W), H: float64(f.H)}
+}
