@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +37,9 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 			options.Config = config.Policy
 			// The pairs are of temperatures, not of looks: whether this gate has a reference source is no matter here.
 			options.Config.Referenced = true
+			if err := errors.Join(columns.Validate(), options.Validate()); err != nil {
+				return usageError{err}
+			}
 			study, err := studyFile(args[0], columns, options)
 			if err != nil {
 				return fmt.Errorf("studying %s: %w", args[0], err)
@@ -67,7 +71,7 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 func studyFile(path string, columns policy.Columns, options policy.StudyOptions) (policy.Study, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return policy.Study{}, err
+		return policy.Study{}, errors.Unwrap(err)
 	}
 	defer file.Close()
 	pairs, leftOut, err := policy.ReadPairs(file, columns)
@@ -93,7 +97,7 @@ func printStudy(w io.Writer, s policy.Study, o policy.StudyOptions) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "%d pairs, %d febrile (oral ≥ %g °C)\n", s.Pairs, s.Febrile, s.FebrileCelsius)
 	for _, l := range s.LeftOut {
-		fmt.Fprintf(out, "Left out %d: %s (line %s)\n", len(l.Lines), l.Reason, firstLines(l.Lines))
+		fmt.Fprintf(out, "Left out %d: %s (lines %s)\n", len(l.Lines), l.Reason, firstLines(l.Lines))
 	}
 	fmt.Fprintln(out, "\nOral − skin, and body by the offset in use against oral (°C, 95 % intervals)")
 	fmt.Fprintln(out, "camera\tsite\tpairs\toffset\tSD\tbias\tlimits of agreement")

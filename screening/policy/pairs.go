@@ -37,6 +37,17 @@ type Columns struct {
 	Skin  string // a skin column by its own name, instead of Round and Site's
 }
 
+// Validate reports a choice that no file has.
+func (c Columns) Validate() error {
+	if c.Site != "" && c.Site != "canthi" && !isSite(c.Site) {
+		return fmt.Errorf("site %q is none of %s, %s and %s", c.Site, innerCanthus, forehead, wholeFace)
+	}
+	if c.Skin == "" && (c.Round < 1 || c.Round > 4) {
+		return fmt.Errorf("round %d: a clinical file has rounds 1 to 4", c.Round)
+	}
+	return nil
+}
+
 // The clinical layout is that of "Facial and oral temperature data from a large set of human subject volunteers" (Wang
 // et al. 2023, PhysioNet, doi 10.13026/3bhc-9065): two lines of titles, then the names, then a line a person, with one
 // skin column a site and round.
@@ -70,11 +81,11 @@ const (
 // and perhaps site, ambient, camera and time. Rows without both temperatures are left out, with the reason. An error
 // says which line or column it is about.
 func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
+	if err := choose.Validate(); err != nil {
+		return nil, nil, err
+	}
 	if choose.Site == "canthi" {
 		choose.Site = innerCanthus
-	}
-	if choose.Site != "" && !isSite(choose.Site) {
-		return nil, nil, fmt.Errorf("site %q is none of %s, %s and %s", choose.Site, innerCanthus, forehead, wholeFace)
 	}
 	t, err := readTable(r)
 	if err != nil {
@@ -83,9 +94,6 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 	layout, err := t.layout(choose)
 	if err != nil {
 		return nil, nil, err
-	}
-	if t.clinical && (choose.Round < 1 || choose.Round > 4) && choose.Skin == "" {
-		return nil, nil, fmt.Errorf("round %d: a clinical file has 1 to 4", choose.Round)
 	}
 	var pairs []Pair
 	var leftOut []LeftOut
@@ -273,19 +281,14 @@ func temperature(of, cell string, least, most float64) (float64, string) {
 	return celsius, ""
 }
 
-func parseTime(text string) (time.Time, error) {
-	var firstErr error
+func parseTime(text string) (at time.Time, err error) {
 	for _, form := range []string{
-		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/1/2 15:04:05",
-		"2006/1/2 15:04", "06-01-02 15:04:05", "06-01-02 15:04", "2006-01-02", "06-01-02",
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02",
+		"2006/1/2 15:04:05", "2006/1/2 15:04", "06-01-02 15:04:05", "06-01-02 15:04", "06-01-02",
 	} {
-		at, err := time.Parse(form, text)
-		if err == nil {
+		if at, err = time.Parse(form, text); err == nil {
 			return at, nil
 		}
-		if firstErr == nil {
-			firstErr = err
-		}
 	}
-	return time.Time{}, firstErr
+	return at, err
 }

@@ -92,11 +92,12 @@ type agreement struct{ mean, difference float64 }
 // Evaluate works out a study. The group policy meets the people camera by camera in order of time; those without a time
 // keep their place in the file. Cold arrivals are not sorted out: people in a study have been indoors.
 func Evaluate(pairs []Pair, leftOut []LeftOut, o StudyOptions) (Study, error) {
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return Study{}, err
 	}
-	if len(pairs) < 3 {
-		return Study{}, fmt.Errorf("only %d rows hold a skin and an oral temperature; a study needs at least 3, and is worth little below 100", len(pairs))
+	pairs, leftOut = withoutRare(pairs, leftOut)
+	if len(pairs) < leastPairs {
+		return Study{}, tooFew(len(pairs), leftOut)
 	}
 	pairs = inOrder(pairs)
 	s := Study{Pairs: len(pairs), FebrileCelsius: o.FebrileCelsius, LeftOut: leftOut}
@@ -110,6 +111,7 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o StudyOptions) (Study, error) {
 	s.Offsets = offsets(pairs, o.Config)
 	s.AmbientSlope = ambientSlope(pairs)
 	s.ROC, s.AUC = o.roc(pairs)
+
 	suggested := o
 	suggested.Config, s.Config = suggest(pairs, o)
 	var err error
@@ -120,7 +122,46 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o StudyOptions) (Study, error) {
 	return s, err
 }
 
-func (o StudyOptions) validate() error {
+// leastPairs of a camera and site are needed for an interval that means anything at all.
+const leastPairs = 3
+
+// withoutRare leaves out cameras and sites with too few pairs.
+func withoutRare(pairs []Pair, leftOut []LeftOut) ([]Pair, []LeftOut) {
+	counts := map[source]int{}
+	for _, p := range pairs {
+		counts[p.source()]++
+	}
+	rare := LeftOut{Reason: fmt.Sprintf("fewer than %d pairs of this camera and site", leastPairs)}
+	kept := make([]Pair, 0, len(pairs))
+	for _, p := range pairs {
+		if counts[p.source()] < leastPairs {
+			rare.Lines = append(rare.Lines, p.Line)
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	leftOut = append([]LeftOut{}, leftOut...)
+	if rare.Lines != nil {
+		leftOut = append(leftOut, rare)
+	}
+	return kept, leftOut
+}
+
+// source is what has an offset of its own.
+type source struct{ camera, site string }
+
+func (p Pair) source() source { return source{p.Camera, p.Site} }
+
+func tooFew(pairs int, leftOut []LeftOut) error {
+	var reasons strings.Builder
+	for _, l := range leftOut {
+		fmt.Fprintf(&reasons, "; left out %d from line %d on: %s", len(l.Lines), l.Lines[0], l.Reason)
+	}
+	return fmt.Errorf("pairs that can be used: %d; a study needs at least %d, and is worth little below 100%s", pairs, leastPairs, &reasons)
+}
+
+// Validate reports the first option that can't be meant.
+func (o StudyOptions) Validate() error {
 	if !(o.FebrileCelsius >= 36 && o.FebrileCelsius <= 40) {
 		return fmt.Errorf("febrile from %g °C on: it is outside 36 to 40", o.FebrileCelsius)
 	}
@@ -152,23 +193,15 @@ func inOrder(pairs []Pair) []Pair {
 }
 
 func offsets(pairs []Pair, c Config) []OffsetStudy {
-	type key struct{ camera, site string }
-	byKey := map[key][]float64{}
+	bySource := map[source][]float64{}
 	for _, p := range pairs {
-		k := key{p.Camera, p.Site}
-		byKey[k] = append(byKey[k], p.OralCelsius-p.SkinCelsius)
+		bySource[p.source()] = append(bySource[p.source()], p.OralCelsius-p.SkinCelsius)
 	}
 	var all []OffsetStudy
-	for k, differences := range byKey {
+	for k, differences := range bySource {
 		n := float64(len(differences))
 		mean, spread := stat.MeanStdDev(differences, nil)
-		if n < 2 {
-			spread = 0
-		}
-		t := 0.0
-		if n > 1 {
-			t = distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
-		}
+		t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
 		half := t * spread / math.Sqrt(n)
 		bias := c.offset(k.site) - mean
 		// The standard error of a limit of agreement is about √(3/n) standard deviations.
@@ -244,6 +277,10 @@ func (o StudyOptions) roc(pairs []Pair) ([]ROCPoint, *Interval) {
 		wellPlaces[i] = 1 - (shareBelow(ill, x)+shareBelow(ill, math.Nextafter(x, math.Inf(1))))/2
 	}
 	area := stat.Mean(illPlaces, nil)
+	if area == 1 {
+		// Nothing overlaps, so there is no variance to estimate; the fewer people, the less that says.
+		return points, &Interval{1, wilson(min(len(ill), len(well)), min(len(ill), len(well))).Low, 1}
+	}
 	se := math.Sqrt(meanVariance(illPlaces) + meanVariance(wellPlaces))
 	return points, &Interval{area, max(0, area-1.96*se), min(1, area+1.96*se)}
 }
