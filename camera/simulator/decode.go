@@ -29,7 +29,7 @@ func Parse(name string, data []byte) (Scenario, error) {
 		return Scenario{}, syntaxError(name, err)
 	}
 	if len(file.Docs) > 1 {
-		return Scenario{}, fmt.Errorf("%s:%d: a second document begins here; a scenario file holds one", name, lineOf(file.Docs[1]))
+		return Scenario{}, fmt.Errorf("%s: there are %d documents; a scenario file holds one, without \"---\" in it", name, len(file.Docs))
 	}
 	d := decoder{name: name, lines: map[string]int{}}
 	if len(file.Docs) == 1 && file.Docs[0].Body != nil {

@@ -114,6 +114,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(example)
 	f.Add(demo)
+	f.Add([]byte("seed: 1\n---"))
 	f.Add([]byte("people: [{at: 1s}, &a {core_celsius: 1e400}, *a, !!str x, <<: {}]\n---\n? [a]\n: |\n  b"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Parse("fuzz.yaml", data)
