@@ -97,9 +97,12 @@ func (c *Client) SetStatus(status Status) {
 	changed := status != c.status
 	c.status = status
 	c.mu.Unlock()
-	if !changed {
-		return
+	if changed {
+		c.wakeStatus()
 	}
+}
+
+func (c *Client) wakeStatus() {
 	select {
 	case c.statusChanged <- struct{}{}:
 	default:

@@ -152,8 +152,11 @@ func (c Config) advice(err error) string {
 		return "its host name is not known, check mqtt.broker and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there, start the broker or check mqtt.broker"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return "it hangs up at once, perhaps it wants TLS (mqtts://) or a client certificate (mqtt.cert_file)"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		if broker, err := c.address(); err == nil && secure(broker) {
+			return "it hangs up at once, so the port may not be for TLS, or it wants another client certificate (mqtt.cert_file)"
+		}
+		return "it hangs up at once, perhaps it wants TLS (mqtts://)"
 	default:
 		return "no connection"
 	}

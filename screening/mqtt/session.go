@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,8 @@ type session struct {
 	forgot   chan struct{} // the broker has lost what it had retained
 
 	freshInFlight, backlogInFlight atomic.Int32
-	statusSeen                     atomic.Bool
+	remembered                     atomic.Bool // the broker had a status of this gate
+	warned                         sync.Once
 
 	freshAt               int64 // everything up to this Seq is sent or belongs to the backlog
 	backlogAt, backlogEnd int64 // the backlog lies after the one and up to the other
@@ -327,11 +329,9 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 	topic := m.Topic()
 	switch {
 	case topic == s.c.gate.StatusTopic():
-		s.seeStatus(m.Retained())
+		s.seeStatus(m)
 	case s.c.cfg.HomeAssistant.Enabled && topic == s.c.cfg.HomeAssistant.Prefix+"/status":
-		if string(m.Payload()) == "online" {
-			go s.publishDiscovery()
-		}
+		s.seeHomeAssistant(string(m.Payload()))
 	case strings.HasPrefix(topic, s.c.gate.topic("command/")):
 		s.receiveCommand(Verb(strings.TrimPrefix(topic, s.c.gate.topic("command/"))), m)
 	default:
@@ -339,13 +339,36 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 	}
 }
 
-// seeStatus learns from the first message on the gate's own status topic whether the broker remembers the gate: then
-// that message is the retained one, else it is the one the gate has just sent. A broker that knew the gate and does not
-// any more has lost everything else, too, also the sessions of its subscribers.
-func (s *session) seeStatus(retained bool) {
-	if s.statusSeen.Swap(true) || retained || !s.again {
+// seeHomeAssistant describes the gate again to one that has just started.
+func (s *session) seeHomeAssistant(state string) {
+	switch state {
+	case "online":
+		go s.publishDiscovery()
+	case "offline":
+	default:
+		s.c.refused.Add(1)
+	}
+}
+
+// seeStatus learns from the gate's own status topic whether the broker remembers the gate: then the retained status
+// comes before the one the gate has just sent. A broker that knew the gate and does not any more has lost everything
+// else, too, also the sessions of its subscribers. What somebody else publishes there is set right.
+func (s *session) seeStatus(m paho.Message) {
+	if m.Retained() {
+		s.remembered.Store(true)
 		return
 	}
-	s.c.log.Warn("the broker has lost its memory; recent events are sent again", "broker", s.c.cfg.Broker)
-	s.forgot <- struct{}{}
+	var got StatusMessage
+	if json.Unmarshal(m.Payload(), &got) == nil && got.Since.Equal(s.since()) {
+		if !s.remembered.Swap(true) && s.again {
+			s.c.log.Warn("the broker has lost its memory; recent events are sent again", "broker", s.c.cfg.Broker)
+			s.forgot <- struct{}{}
+		}
+		return
+	}
+	s.c.refused.Add(1)
+	s.warned.Do(func() {
+		s.c.log.Warn("somebody else publishes the status of this gate; is there another gate of this name?", "topic", m.Topic())
+	})
+	s.c.wakeStatus()
 }

@@ -9,7 +9,7 @@ import (
 type Status struct {
 	Version   string `json:"version,omitempty"`
 	Camera    string `json:"camera,omitempty"`    // starting, ok, stalled or lost
-	Reference string `json:"reference,omitempty"` // ok, or what is wrong with the reference source
+	Reference string `json:"reference,omitempty"` // what is wrong with the reference source; empty while nothing is
 	Paused    bool   `json:"paused,omitempty"`
 }
 
@@ -26,7 +26,7 @@ func (s *session) will() *will {
 
 func (s *session) statusPayload(state string) []byte {
 	s.c.mu.Lock()
-	message := StatusMessage{State: state, Since: s.started.UTC().Truncate(time.Millisecond), Status: s.c.status}
+	message := StatusMessage{State: state, Since: s.since(), Status: s.c.status}
 	s.c.mu.Unlock()
 	if state == "offline" {
 		message.Status = Status{Version: message.Version}
@@ -37,6 +37,9 @@ func (s *session) statusPayload(state string) []byte {
 	}
 	return payload
 }
+
+// since tells this connection from every other in the statuses of the gate.
+func (s *session) since() time.Time { return s.started.UTC().Truncate(time.Millisecond) }
 
 // publishStatus does not wait: where it fails, the connection has broken off, and the next one begins with it.
 func (s *session) publishStatus() {

@@ -1,0 +1,121 @@
+package mqtt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
+	broker := startMosquitto(t)
+	cfg := testConfig(broker.address())
+	cfg.Commands = []Verb{Pause, GroupReset}
+	obeyed := make(chan Command, 10)
+	c, _ := run(t, cfg, openJournal(t), func(_ context.Context, command Command) error {
+		obeyed <- command
+		if command.Pause > time.Hour {
+			return errors.New("that is too long for this gate")
+		}
+		return nil
+	})
+	waitConnected(t, c)
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/acknowledgement/#")
+	eventually(t, func() bool { return c.State().Connected })
+	for _, step := range []struct {
+		verb    Verb
+		payload string
+		topic   string
+		want    Acknowledgement
+	}{
+		{Pause, `{"id":"a","seconds":60}`, "acknowledgement/pause", Acknowledgement{ID: "a", Accepted: true}},
+		{Pause, `{"id":"b","seconds":7200}`, "acknowledgement/pause", Acknowledgement{ID: "b", Error: "that is too long for this gate"}},
+		{GroupReset, ``, "acknowledgement/group/reset", Acknowledgement{Accepted: true}},
+		{Recalibrate, `{"id":"c"}`, "acknowledgement/recalibrate", Acknowledgement{ID: "c", Error: "recalibrate is not allowed at this gate (mqtt.commands)"}},
+		{Pause, `{"seconds":-1}`, "acknowledgement/pause", Acknowledgement{Error: "seconds are between 0 and 86400"}},
+	} {
+		before := len(sub.all())
+		sub.client.Publish(testGate.CommandTopic(step.verb), 1, false, step.payload).Wait()
+		m := sub.waitFor(t, 5*time.Second, atLeast(before+1))[before]
+		var got Acknowledgement
+		if err := json.Unmarshal(m.payload, &got); err != nil {
+			t.Fatal(err)
+		}
+		if m.topic != testGate.topic(step.topic) || got != step.want {
+			t.Errorf("%s %s: %+v on %s, want %+v", step.verb, step.payload, got, m.topic, step.want)
+		}
+	}
+	if got := c.State(); got.Commands != 2 || got.Refused != 3 {
+		t.Errorf("%d obeyed and %d refused are counted", got.Commands, got.Refused)
+	}
+	if got := <-obeyed; got != (Command{Verb: Pause, ID: "a", Pause: time.Minute}) {
+		t.Errorf("obeyed %+v", got)
+	}
+}
+
+// TestHostileMessagesChangeNothing publishes to every topic that a gate subscribes.
+func TestHostileMessagesChangeNothing(t *testing.T) {
+	broker := startMosquitto(t)
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
+	// Kept by the broker from before the gate connects:
+	sub.client.Publish(testGate.CommandTopic(Pause), 1, true, `{"seconds":3600}`).Wait()
+	cfg := testConfig(broker.address())
+	cfg.Commands = verbs
+	cfg.HomeAssistant.Enabled = true
+	j := openJournal(t)
+	c, _ := run(t, cfg, j, func(context.Context, Command) error { t.Error("obeyed"); return nil })
+	waitConnected(t, c)
+	messages := []struct{ topic, payload string }{
+		{"command/pause", `{"seconds":"60"}`},
+		{"command/pause", `{"seconds":1e300}`},
+		{"command/pause", `{"seconds":60}{"seconds":60}`},
+		{"command/pause", `{"seconds":60,"also":1}`},
+		{"command/pause", strings.Repeat(" ", 2000)},
+		{"command/rescreen", "\x00\xff"},
+		{"command/rescreen", `{"event":"` + strings.Repeat("x", 100) + `"}`},
+		{"command/recalibrate", strings.Repeat("[", 1000)},
+		{"command/group/reset", `null null`},
+		{"command/format", `{}`},
+		{"command/", ``},
+		{"command", ``},
+		{"command/pause/acknowledgement", `{}`},
+		{"status", `{"state":"offline"}`},
+		{"status", strings.Repeat("x", 100_000)},
+	}
+	for _, m := range messages {
+		retained := m.topic == "status"
+		sub.client.Publish(testGate.topic(m.topic), 1, retained, m.payload).Wait()
+	}
+	sub.client.Publish("homeassistant/status", 1, false, "\x00").Wait()
+	eventually(t, func() bool { return c.State().Refused >= 17 })
+	appendEvents(t, j, 1, 1)
+	sub.waitFor(t, 5*time.Second, atLeast(1))
+	status := subscribe(t, broker.address(), testGate.StatusTopic())
+	status.waitFor(t, 5*time.Second, func(messages []message) bool {
+		var got StatusMessage
+		return len(messages) > 0 && json.Unmarshal(messages[len(messages)-1].payload, &got) == nil && got.State == "online"
+	})
+	if got := c.State(); !got.Connected || got.Commands != 0 {
+		t.Errorf("state %+v", got)
+	}
+}
+
+func FuzzParseCommand(f *testing.F) {
+	f.Add("pause", []byte(`{"seconds":60}`))
+	f.Add("rescreen", []byte(`{"id":"1","event":"01J"}`))
+	f.Add("group/reset", []byte(``))
+	f.Fuzz(func(t *testing.T, verb string, payload []byte) {
+		command, err := ParseCommand(Verb(verb), payload)
+		if err != nil {
+			return
+		}
+		if !command.Verb.known() || len(command.ID) > maxCommandID || len(command.Event) > maxCommandID || command.Pause < 0 || command.Pause > maxPause {
+			t.Errorf("%q %q gave %+v", verb, payload, command)
+		}
+		if (command.Pause != 0 && command.Verb != Pause) || (command.Event != "" && command.Verb != Rescreen) {
+			t.Errorf("%q %q gave %+v", verb, payload, command)
+		}
+	})
+}

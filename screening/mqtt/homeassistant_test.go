@@ -1,0 +1,40 @@
+package mqtt
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
+	broker := startMosquitto(t)
+	cfg := testConfig(broker.address())
+	cfg.HomeAssistant.Enabled = true
+	cfg.Commands = []Verb{Recalibrate}
+	c, _ := run(t, cfg, openJournal(t), func(context.Context, Command) error { return nil })
+	c.SetStatus(Status{Version: "1.2.3"})
+	waitConnected(t, c)
+	sub := subscribe(t, broker.address(), "homeassistant/device/#")
+	first := sub.waitFor(t, 5*time.Second, atLeast(1))[0]
+	if first.topic != "homeassistant/device/"+testGate.discoveryID()+"/config" || !first.retained {
+		t.Errorf("described on %s, retained %v", first.topic, first.retained)
+	}
+	var got discovery
+	if err := json.Unmarshal(first.payload, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(discoveryMessage(cfg, testGate, "1.2.3"), got); diff != "" {
+		t.Error(diff)
+	}
+	if _, ok := got.Components["command_rescreen"]; ok {
+		t.Error("there is a button for a command that is not allowed")
+	}
+	if button := got.Components["command_recalibrate"]; button.CommandTopic != "thermogate/plant/north/command/recalibrate" {
+		t.Errorf("the button of an allowed command publishes to %q", button.CommandTopic)
+	}
+	sub.client.Publish("homeassistant/status", 1, false, "online").Wait()
+	sub.waitFor(t, 5*time.Second, atLeast(2))
+}
