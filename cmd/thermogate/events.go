@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"thermogate/screening/journal"
+	"thermogate/screening/policy"
+)
+
+func newEventsCommand() *cobra.Command {
+	var configPath, journalPath, since, until, outcome, format string
+	var filter journal.Filter
+	command := &cobra.Command{
+		Use:   "events",
+		Short: "List and export the events that a gate has on disk",
+		Long: `Events lists what is in the journal of a gate, oldest first, also while the gate runs.
+
+A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) or how long ago (90m, 24h).`,
+		Example: `  thermogate events -c /etc/thermogate/thermogate.yaml --since 24h --outcome alert
+  thermogate events --journal journal.db --format csv > events.csv`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, err := journalOf(configPath, journalPath)
+			if err != nil {
+				return err
+			}
+			now := time.Now()
+			if filter.Since, err = parseWhen("--since", since, now); err != nil {
+				return err
+			}
+			if filter.Until, err = parseWhen("--until", until, now); err != nil {
+				return err
+			}
+			if filter.Outcome, err = parseOutcome(outcome); err != nil {
+				return err
+			}
+			if filter.Limit < 0 {
+				return usageError{fmt.Errorf("--limit %d: it must be above 0", filter.Limit)}
+			}
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			write, err := eventWriter(format, out)
+			if err != nil {
+				return err
+			}
+			return errors.Join(journal.List(cmd.Context(), path, filter, write), out.Flush())
+		},
+	}
+	flags := command.Flags()
+	flags.StringVarP(&configPath, "config", "c", "", "config file of the gate")
+	flags.StringVar(&journalPath, "journal", "", "journal to read, instead of the one of the config")
+	flags.StringVar(&since, "since", "", "only events at or after this time")
+	flags.StringVar(&until, "until", "", "only events before this time")
+	flags.StringVar(&outcome, "outcome", "", "only pass, alert or inconclusive")
+	flags.BoolVar(&filter.Pending, "pending", false, "only events that the broker has not confirmed")
+	flags.IntVar(&filter.Limit, "limit", 0, "only the newest so many")
+	flags.StringVar(&format, "format", "json", "json (one CloudEvent a line) or csv (one table)")
+	return command
+}
+
+// journalName is the journal's file in the data folder.
+const journalName = "journal.db"
+
+func journalOf(configPath, journalPath string) (string, error) {
+	if journalPath != "" {
+		return journalPath, nil
+	}
+	c, err := loadConfig(configPath)
+	return filepath.Join(c.DataDir, journalName), err
+}
+
+// parseWhen reads a date (of this machine's zone), a time, or a duration before now. Empty is the zero time.
+func parseWhen(flag, value string, now time.Time) (time.Time, error) {
+	if value == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(value); err == nil && ago > 0 {
+		return now.Add(-ago), nil
+	}
+	if t, err := time.Parse(time.RFC3339, value); err == nil {
+		return t, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, value, now.Location()); err == nil {
+		return t, nil
+	}
+	return time.Time{}, usageError{fmt.Errorf("%s %q: write a date (2026-03-01), a time (2026-03-01T06:00:00+08:00) or how long ago (24h)", flag, value)}
+}
+
+func parseOutcome(value string) (policy.Outcome, error) {
+	switch outcome := policy.Outcome(value); outcome {
+	case "", policy.Pass, policy.Alert, policy.Inconclusive:
+		return outcome, nil
+	}
+	return "", usageError{fmt.Errorf("--outcome %q: it is %s, %s or %s", value, policy.Pass, policy.Alert, policy.Inconclusive)}
+}
+
+// eventWriter returns what writes one entry after the other in the given format.
+func eventWriter(format string, out io.Writer) (func(journal.Entry) error, error) {
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		return func(e journal.Entry) error { return encoder.Encode(e.Event) }, nil
+	case "csv":
+		table := csv.NewWriter(out)
+		if err := table.Write(csvHeader); err != nil {
+			return nil, err
+		}
+		return func(e journal.Entry) error {
+			err := table.Write(csvRecord(e))
+			table.Flush() // into out, which has a buffer of its own
+			return errors.Join(err, table.Error())
+		}, nil
+	}
+	return nil, usageError{fmt.Errorf("--format %q: it is json or csv", format)}
+}
+
+var csvHeader = []string{
+	"time", "id", "source", "outcome", "reason", "skin_celsius", "skin_uncertainty_celsius", "skin_site", "body_celsius",
+	"offset_celsius", "policy", "threshold_celsius", "baseline_celsius", "reference_found", "reference_correction_celsius",
+	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed",
+}
+
+// csvRecord leaves a cell empty where nothing was measured.
+func csvRecord(e journal.Entry) []string {
+	d := e.Event.Data
+	return []string{
+		e.Event.Time.Format(time.RFC3339Nano), e.Event.ID, e.Event.Source, string(d.Outcome), d.Reason,
+		number(d.SkinCelsius), number(d.SkinUncertaintyCelsius), string(d.SkinSite), number(d.BodyCelsius),
+		number(d.OffsetCelsius), d.Policy, number(d.ThresholdCelsius), number(d.BaselineCelsius),
+		strconv.FormatBool(d.Reference.Found), number(d.Reference.CorrectionCelsius),
+		number(d.SecondsToVerdict), d.RescreenOf, d.Camera, d.Version, strconv.FormatBool(e.Confirmed),
+	}
+}
+
+func number(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'f', -1, 64)
+}
