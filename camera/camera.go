@@ -25,8 +25,10 @@ type Frame struct {
 
 // Info describes a source: what a sidecar, a device profile or the scenario says of it.
 type Info struct {
-	// Name is the camera model or, for a recording, its file name.
+	// Name is the address a camera was opened by or, for a recording, its file name.
 	Name string
+	// Model is the camera model, such as "lepton3.5"; empty where nobody said.
+	Model string
 	// Device is the name its owner gave the camera; empty where nobody said.
 	Device string
 	// FPS is the nominal rate in frames a second.
@@ -77,6 +79,11 @@ type Options struct {
 func Open(ctx context.Context, uri string, options Options) (Source, error) {
 	if _, err := ParseOrientation(string(options.Orientation)); err != nil {
 		return nil, fmt.Errorf("opening camera %s: %w", uri, err)
+	}
+	if options.FPS != 0 {
+		if err := checkFPS(options.FPS); err != nil {
+			return nil, fmt.Errorf("opening camera %s: %w", uri, err)
+		}
 	}
 	if path, ok := devicePath(uri); ok {
 		return source(openV4L2(ctx, path, options))

@@ -129,6 +129,7 @@ func openV4L2(ctx context.Context, path string, options Options) (*capture, erro
 		device.Set(gocv.VideoCaptureFPS, options.FPS)
 	}
 	c := newCapture(path, device, options)
+	c.info.Model = queryDevice(path).Name
 	if err := c.start(ctx, options.Units, firstFrame); err != nil {
 		format := device.CodecString()
 		c.Close()

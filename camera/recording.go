@@ -78,6 +78,7 @@ func (r *recording) describe() {
 	s := &r.sidecar
 	r.info = Info{
 		Name:             filepath.Base(r.path),
+		Model:            s.Camera,
 		Device:           s.Device,
 		FPS:              defaultFPS,
 		Units:            unitsCounts,

@@ -75,7 +75,7 @@ func TestSidecarDescribesTheRecording(t *testing.T) {
 	}})
 	source := mustOpen(t, path, Options{})
 	info := source.Info()
-	if info.Name != "gate.tiff" || info.Device != "north gate" || info.FPS != 8.77 || info.Units != "centikelvin" || info.Live ||
+	if info.Name != "gate.tiff" || info.Model != "lepton3.5" || info.Device != "north gate" || info.FPS != 8.77 || info.Units != "centikelvin" || info.Live ||
 		info.ReferenceCelsius == nil || *info.ReferenceCelsius != 36.6 || !info.ReferenceKnown {
 		t.Errorf("info is %+v", info)
 	}

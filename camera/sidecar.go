@@ -31,7 +31,7 @@ type sidecar struct {
 
 const (
 	maxSidecarBytes = 64 << 20
-	maxFPS          = 1000
+	minFPS, maxFPS  = 0.01, 1000
 	maxMS           = 1e12 // 31 years: keeps times far from overflow
 )
 
@@ -82,8 +82,10 @@ func (s *sidecar) check() error {
 			return fmt.Errorf("%s is %d, it has to be positive", size.field, *size.value)
 		}
 	}
-	if s.FPS != nil && !(*s.FPS > 0 && *s.FPS <= maxFPS) {
-		return fmt.Errorf("fps is %v, it has to be above 0 and at most %d", *s.FPS, maxFPS)
+	if s.FPS != nil {
+		if err := checkFPS(*s.FPS); err != nil {
+			return err
+		}
 	}
 	if _, err := ParseOrientation(string(s.Orientation)); err != nil {
 		return fmt.Errorf("orientation: %w", err)
@@ -92,6 +94,13 @@ func (s *sidecar) check() error {
 		return fmt.Errorf("reference_celsius is %v, no temperature of a reference source", *r)
 	}
 	return s.checkTimes()
+}
+
+func checkFPS(fps float64) error {
+	if !(fps >= minFPS && fps <= maxFPS) {
+		return fmt.Errorf("fps is %v, it has to be %v to %v", fps, minFPS, maxFPS)
+	}
+	return nil
 }
 
 func (s *sidecar) checkTimes() error {

@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 	tagStripByteCounts = 279
 	tagPlanarConfig    = 284
 	tagPredictor       = 317
+	tagColorMap        = 320
 	tagTileWidth       = 322
 	tagTileLength      = 323
 	tagTileOffsets     = 324
@@ -156,8 +158,8 @@ func (s *tiffStack) readTag(entry []byte) error {
 	id := s.order.Uint16(entry)
 	switch id {
 	case tagImageWidth, tagImageLength, tagBitsPerSample, tagCompression, tagPhotometric, tagFillOrder, tagStripOffsets,
-		tagSamplesPerPixel, tagRowsPerStrip, tagStripByteCounts, tagPlanarConfig, tagPredictor, tagTileWidth,
-		tagTileLength, tagTileOffsets, tagTileByteCounts, tagSampleFormat:
+		tagSamplesPerPixel, tagRowsPerStrip, tagStripByteCounts, tagPlanarConfig, tagPredictor, tagColorMap,
+		tagTileWidth, tagTileLength, tagTileOffsets, tagTileByteCounts, tagSampleFormat:
 	default:
 		return nil
 	}
@@ -215,8 +217,8 @@ func (s *tiffStack) check() error {
 	}
 	bits := s.value(tagBitsPerSample, 1)
 	if format := s.value(tagSampleFormat, 1); format != 1 || bits > 16 {
-		return fmt.Errorf("its pixels are %d-bit %s; save them as unsigned 16-bit counts", bits,
-			map[uint32]string{1: "integers", 2: "signed integers", 3: "floating point"}[format])
+		kinds := map[uint32]string{1: "integers", 2: "signed integers", 3: "floating-point numbers"}
+		return fmt.Errorf("its pixels are %d-bit %s; save them as unsigned 16-bit counts", bits, cmp.Or(kinds[format], "data"))
 	}
 	return nil
 }
