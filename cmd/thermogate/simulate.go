@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"thermogate/screening"
+	"thermogate/screening/journal"
+	"thermogate/screening/mqtt"
+	"thermogate/screening/policy"
+)
+
+func newSimulateCommand() *cobra.Command {
+	fleet := fleet{config: mqtt.DefaultConfig()}
+	command := &cobra.Command{
+		Use:   "simulate",
+		Short: "Load a broker with many gates, to see what it carries",
+		Long: `Simulate runs many gates without cameras in one process. Each has a journal and a connection of its own and sends
+made-up events of the site "simulated". A subscriber receives them all, and at the end Simulate prints how many came and
+how late. An event is late by the time from its verdict, before it is on disk, to the subscriber.`,
+		Example: "  thermogate simulate --gates 200 --rate 1 --duration 60s --broker mqtt://127.0.0.1:1883",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fleet.validate(); err != nil {
+				return usageError{err}
+			}
+			if err := fleet.run(cmd.Context()); err != nil {
+				return err
+			}
+			report := fleet.receiver.report()
+			fmt.Fprint(cmd.OutOrStdout(), report)
+			if report.missing > 0 {
+				return fmt.Errorf("%d of %d events did not arrive", report.missing, report.sent)
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&fleet.config.Broker, "broker", fleet.config.Broker, "broker to load")
+	flags.StringVar(&fleet.config.User, "user", "", "user at the broker")
+	flags.StringVar(&fleet.config.PasswordFile, "password-file", "", "file that holds the user's password")
+	flags.StringVar(&fleet.config.CAFile, "ca-file", "", "certificate authority of the broker")
+	flags.IntVar(&fleet.gates, "gates", 200, "how many gates")
+	flags.Float64Var(&fleet.rate, "rate", 1, "events a second of each gate")
+	flags.DurationVar(&fleet.duration, "duration", time.Minute, "how long")
+	return command
+}
+
+// fleet is many gates in one process.
+type fleet struct {
+	config   mqtt.Config
+	gates    int
+	rate     float64 // events a second of each gate
+	duration time.Duration
+	receiver receiver
+}
+
+func (f *fleet) validate() error {
+	switch {
+	case f.gates < 1 || f.gates > 2000:
+		return fmt.Errorf("--gates %d: it is between 1 and 2000", f.gates)
+	case f.rate <= 0 || f.rate > 100:
+		return fmt.Errorf("--rate %g: it is above 0 and at most 100", f.rate)
+	case f.duration < time.Second || f.duration > time.Hour:
+		return fmt.Errorf("--duration %v: it is between 1s and 1h", f.duration)
+	}
+	if err := f.config.Validate(); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
+	return nil
+}
+
+// stragglers is how long events may take after the last was sent.
+const stragglers = 10 * time.Second
+
+// run lets the gates work and gives the receiver time for what is still on its way.
+func (f *fleet) run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "thermogate-simulate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	group, ctx := errgroup.WithContext(ctx)
+	over, stop := context.WithCancel(ctx)
+	defer stop()
+	ready := make(chan struct{})
+	group.Go(func() error {
+		filters := []string{"thermogate/" + simulatedSite + "/+/screening/+"}
+		return mqtt.Receive(over, f.config, "thermogate-simulate", filters, func() { close(ready) }, f.receiver.receive)
+	})
+	group.Go(func() error {
+		defer stop()
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return nil
+		}
+		return f.work(ctx, dir)
+	})
+	return group.Wait()
+}
+
+// work lets every gate send for the duration and leave once the broker has confirmed its events.
+func (f *fleet) work(ctx context.Context, dir string) error {
+	group, working := errgroup.WithContext(ctx)
+	gates := make([]mqtt.Gate, f.gates)
+	for i := range gates {
+		gates[i] = mqtt.Gate{Site: simulatedSite, Name: fmt.Sprintf("gate-%04d", i+1)}
+		group.Go(func() error { return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name+".db")) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	deadline, cancel := context.WithTimeout(ctx, stragglers)
+	defer cancel()
+	for f.receiver.report().missing > 0 && sleep(deadline, 20*time.Millisecond) {
+	}
+	return mqtt.Forget(context.WithoutCancel(ctx), f.config, gates)
+}
+
+// gate is one gate from its first event to the confirmation of the last.
+func (f *fleet) gate(ctx context.Context, gate mqtt.Gate, path string) error {
+	log := slog.New(slog.DiscardHandler)
+	j, err := journal.Open(ctx, path, journal.DefaultConfig(), log)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	client, err := mqtt.New(f.config, gate, j, nil, log)
+	if err != nil {
+		return err
+	}
+	client.SetStatus(mqtt.Status{Version: version(), Camera: string(screening.CameraOK)})
+	connection, leave := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { client.Run(connection) })
+	defer running.Wait()
+	defer leave()
+
+	awake := true
+	for awake && !client.State().Connected { // how long a fleet takes to connect is not what is measured
+		awake = sleep(ctx, 20*time.Millisecond)
+	}
+	interval := time.Duration(float64(time.Second) / f.rate)
+	end := time.Now().Add(f.duration)
+	awake = awake && sleep(ctx, mathrand.N(interval)) // gates do not see people in step
+	for ; awake && time.Now().Before(end); awake = sleep(ctx, interval) {
+		event := madeUpEvent(gate, time.Now())
+		f.receiver.expect(event.ID)
+		if err := j.Append(context.WithoutCancel(ctx), event); err != nil {
+			return err
+		}
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stragglers)
+	defer cancel()
+	for client.State().Backlog > 0 && sleep(deadline, 20*time.Millisecond) {
+	}
+	return nil
+}
+
+// simulatedSite keeps made-up events apart from those of people.
+const simulatedSite = "simulated"
+
+func madeUpEvent(gate mqtt.Gate, now time.Time) screening.Event {
+	skin := 35 + mathrand.NormFloat64()*0.4
+	outcome, reason := policy.Pass, "below-threshold"
+	if mathrand.IntN(50) == 0 {
+		outcome, reason, skin = policy.Alert, "above-threshold", skin+2
+	}
+	return screening.Event{
+		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/" + gate.Site + "/" + gate.Name,
+		Type: "thermogate.screening." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
+		Data: screening.Data{
+			Outcome: outcome, Reason: reason, SkinCelsius: &skin, SkinSite: "inner-canthus", Policy: "simulated",
+			FirstSeen: now.UTC(), Camera: "none, simulated", Version: version(),
+		},
+	}
+}
+
+// sleep is false where ctx ends before d is over.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// receiver notes what comes and how late.
+type receiver struct {
+	mu       sync.Mutex
+	expected map[string]bool // by id: whether it has come
+	late     []time.Duration
+	repeated int
+}
+
+func (r *receiver) expect(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.expected == nil {
+		r.expected = map[string]bool{}
+	}
+	r.expected[id] = false
+}
+
+func (r *receiver) receive(m mqtt.Message) {
+	now := time.Now()
+	var event screening.Event
+	if err := json.Unmarshal(m.Payload, &event); err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch come, known := r.expected[event.ID]; {
+	case !known: // of another simulation
+	case come:
+		r.repeated++
+	default:
+		r.expected[event.ID] = true
+		r.late = append(r.late, now.Sub(event.Time))
+	}
+}
+
+// loadReport is how a broker did.
+type loadReport struct {
+	sent, missing, repeated, overOneSecond int
+	median, p99, most                      time.Duration
+}
+
+func (r *receiver) report() loadReport {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	report := loadReport{sent: len(r.expected), missing: len(r.expected) - len(r.late), repeated: r.repeated}
+	if len(r.late) == 0 {
+		return report
+	}
+	late := slices.Sorted(slices.Values(r.late))
+	report.median, report.p99, report.most = late[len(late)/2], late[len(late)*99/100], late[len(late)-1]
+	onTime, _ := slices.BinarySearch(late, time.Second+1)
+	report.overOneSecond = len(late) - onTime
+	return report
+}
+
+func (r loadReport) String() string {
+	return fmt.Sprintf(`events sent       %d
+events missing    %d
+events repeated   %d
+median latency    %v
+99 of 100 within  %v
+longest latency   %v
+over one second   %d
+`, r.sent, r.missing, r.repeated, r.median.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond), r.most.Round(10*time.Microsecond), r.overOneSecond)
+}

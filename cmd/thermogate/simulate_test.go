@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"thermogate/screening/mqtt"
+)
+
+func TestSimulateLoadsABroker(t *testing.T) {
+	broker, err := mqtt.StartBroker(mqtt.BrokerConfig{Listen: "127.0.0.1:0", MaxClients: 50}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	command := newSimulateCommand()
+	var out bytes.Buffer
+	command.SetOut(&out)
+	command.SetArgs([]string{"--broker", "mqtt://" + broker.Address, "--gates", "10", "--rate", "10", "--duration", "1s"})
+	if err := command.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "events missing    0\n") || strings.Contains(out.String(), "events sent       0\n") {
+		t.Errorf("report\n%s", out.String())
+	}
+	left := make(chan mqtt.Message, 100)
+	cfg := mqtt.DefaultConfig()
+	cfg.Broker = "mqtt://" + broker.Address
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := mqtt.Receive(ctx, cfg, "test", []string{"thermogate/#"}, func() {}, func(m mqtt.Message) { left <- m }); err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("the broker still retains %s", (<-left).Topic)
+	}
+}
+
+func TestSimulateRefuses(t *testing.T) {
+	for args, want := range map[string]string{
+		"--gates 0":                   "--gates",
+		"--rate -1":                   "--rate",
+		"--duration 1ms":              "--duration",
+		"--broker nowhere":            "--broker",
+		"--broker mqtt://127.0.0.1:1": "nothing listens there",
+	} {
+		command := newSimulateCommand()
+		command.SilenceErrors, command.SilenceUsage = true, true
+		command.SetArgs(strings.Fields(args))
+		if err := command.Execute(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", args, err)
+		}
+	}
+}
