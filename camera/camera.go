@@ -56,7 +56,7 @@ type Source interface {
 type Options struct {
 	// Orientation makes the picture upright; by default it is left as it comes.
 	Orientation Orientation
-	// FPS is the rate in frames a second of a recording without capture times (8.77 by default), or the rate asked of
+	// FPS is the rate in frames a second; 8.77 by default. It replaces the capture times of a recording, and is asked of
 	// a V4L2 camera.
 	FPS float64
 	// Units names the scale of the counts, see Info.Units. The default is what the camera is known for, or "counts".

@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,10 +39,7 @@ type capture struct {
 func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture {
 	c := &capture{uri: uri, device: device, mat: gocv.NewMat()}
 	c.decoder = decoder{turn: options.Orientation, allowEightBit: options.EightBit}
-	c.info = Info{Name: uri, FPS: defaultFPS, Live: true}
-	if fps := device.Get(gocv.VideoCaptureFPS); fps > 0 && fps <= maxFPS {
-		c.info.FPS = fps
-	}
+	c.info = Info{Name: uri, FPS: cmp.Or(options.FPS, defaultFPS), Live: true}
 	return c
 }
 
@@ -130,6 +128,9 @@ func openV4L2(ctx context.Context, path string, options Options) (*capture, erro
 	}
 	c := newCapture(path, device, options)
 	c.info.Model = queryDevice(path).Name
+	if fps := device.Get(gocv.VideoCaptureFPS); checkFPS(fps) == nil {
+		c.info.FPS = fps
+	}
 	if err := c.start(ctx, options.Units, firstFrame); err != nil {
 		format := device.CodecString()
 		c.Close()

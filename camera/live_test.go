@@ -355,3 +355,9 @@ func TestTwoPlanePipelineGivesTheLowerPlane(t *testing.T) {
 		}
 	}
 }
+
+func TestDeviceThatIsNoCamera(t *testing.T) {
+	if device := queryDevice("/dev/null"); device.Err == nil || device.Y16() {
+		t.Errorf("/dev/null is %+v", device)
+	}
+}
