@@ -11,7 +11,7 @@ demo: build
 
 build:
 	deploy/install-packages build
-	go build -trimpath -o bin/thermogate ./cmd/thermogate
+	go build -trimpath -buildvcs=auto -o bin/thermogate ./cmd/thermogate
 
 test: build
 	deploy/install-packages test

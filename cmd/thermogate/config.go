@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"os"
 	"reflect"
 	"regexp"
@@ -57,7 +57,7 @@ func defaultConfig() config {
 		Visit:   screening.DefaultVisitConfig(),
 		DataDir: "thermogate-data",
 		Journal: journal.DefaultConfig(),
-		MQTT:    mqtt.DefaultConfig(),
+		MQTT:    ownBroker(mqtt.DefaultConfig()),
 		Broker:  mqtt.DefaultBrokerConfig(),
 		HTTP:    defaultHTTPConfig(),
 	}
@@ -82,9 +82,12 @@ func loadConfig(path string) (config, error) {
 
 // parse reads YAML over c. Its errors begin with ":LINE: ".
 func (c *config) parse(data []byte) error {
-	err := yaml.UnmarshalWithOptions(data, c, yaml.DisallowUnknownField())
-	if err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
-		return located(err)
+	defaults := *c
+	if err := yaml.UnmarshalWithOptions(data, c, yaml.DisallowUnknownField()); err != nil {
+		return located(err, data)
+	}
+	if reflect.ValueOf(*c).IsZero() { // what the decoder makes of a file of nothing but comments
+		*c = defaults
 	}
 	if err := c.validate(); err != nil {
 		return fmt.Errorf(":%d: %w", lineOf(data, err), err)
@@ -112,7 +115,8 @@ func (c *config) validate() error {
 		{"measure", c.Measure.Validate},
 		{"policy", c.Policy.Validate},
 		{"journal", c.Journal.Validate},
-		{"mqtt", c.MQTT.Validate},
+		{"broker", c.Broker.Validate},
+		{"mqtt", c.mqtt().Validate},
 		{"http", c.HTTP.Validate},
 	} {
 		if err := section.validate(); err != nil {
@@ -125,25 +129,52 @@ func (c *config) validate() error {
 var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
 
 // located puts a YAML error in one line that begins with where it is.
-func located(err error) error {
+func located(err error, data []byte) error {
 	var unknown *yaml.UnknownFieldError
+	var mistyped *yaml.TypeError
 	var at yaml.Error
 	switch {
 	case errors.As(err, &unknown):
 		return fmt.Errorf(":%d: unknown key %q%s", unknown.Token.Position.Line, unknown.Token.Value, suggestion(unknown.Token.Value))
+	case errors.As(err, &mistyped) && mistyped.Token != nil:
+		return fmt.Errorf(":%d: %q is not %s", mistyped.Token.Position.Line, mistyped.Token.Value, wanted(mistyped.DstType))
 	case errors.As(err, &at) && at.GetToken() != nil:
 		message := strings.ReplaceAll(at.GetMessage(), "\n", " ")
 		return fmt.Errorf(":%d: %s", at.GetToken().Position.Line, message)
 	default:
+		// Only durations fail without a place; their message ends with the value.
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return fmt.Errorf(": %s", first)
+		value := strings.Trim(first[strings.LastIndex(first, ` "`)+1:], `"`)
+		before, _, _ := strings.Cut(string(data), value)
+		return fmt.Errorf(":%d: %q is not %s", 1+strings.Count(before, "\n"), value, wanted(reflect.TypeFor[time.Duration]()))
+	}
+}
+
+// wanted says in words what a key of this type takes.
+func wanted(t reflect.Type) string {
+	if t == reflect.TypeFor[time.Duration]() {
+		return "a duration, such as 2s or 500ms"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct:
+		return "a group of keys"
+	default:
+		return "a number"
 	}
 }
 
 // suggestion names the known key that is most like a misspelt one, if any is alike.
 func suggestion(key string) string {
 	best, distance := "", 1+len(key)/3
-	for _, known := range keysOf(reflect.TypeFor[config]()) {
+	for _, known := range configKeys() {
 		if d := editDistance(key, known); d <= distance {
 			best, distance = known, d-1
 		}
@@ -153,6 +184,8 @@ func suggestion(key string) string {
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
 }
+
+func configKeys() []string { return keysOf(reflect.TypeFor[config]()) }
 
 func keysOf(t reflect.Type) []string {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
@@ -240,4 +273,36 @@ func (c config) gate() screening.Config {
 		Policy:  c.Policy,
 		Visit:   c.Visit,
 	}
+}
+
+// ownBroker names no broker, which is the gate's own.
+func ownBroker(c mqtt.Config) mqtt.Config {
+	c.Broker = ""
+	return c
+}
+
+// mqtt is how to reach the broker that the config names, or the gate's own.
+func (c config) mqtt() mqtt.Config {
+	m := c.MQTT
+	if m.Broker != "" {
+		return m
+	}
+	m.Broker = "mqtt://" + reachable(c.Broker.Listen)
+	m.User, m.PasswordFile = c.Broker.User, c.Broker.PasswordFile
+	if c.Broker.CertFile != "" {
+		m.Broker, m.CAFile = "mqtts://"+reachable(c.Broker.Listen), c.Broker.CertFile
+	}
+	return m
+}
+
+// reachable is the address at which this machine reaches what listens at another.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }

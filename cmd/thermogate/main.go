@@ -51,11 +51,14 @@ func newRootCommand() *cobra.Command {
 		newReplayCommand(),
 		newDetectCommand(),
 		newRunCommand(),
+		newCheckCommand(),
 		newDemoCommand(),
 		newBenchCommand(),
 	)
 	for _, command := range append(root.Commands(), root) {
-		command.Args = asUsageError(command.Args)
+		if command.Args != nil {
+			command.Args = asUsageError(command.Args)
+		}
 	}
 	return root
 }

@@ -29,7 +29,7 @@ func newRunCommand() *cobra.Command {
 			}
 			log := newLogger(cmd.ErrOrStderr())
 			s, err := openStation(cmd.Context(), c, func(ctx context.Context) (camera.Source, error) {
-				return openLive(ctx, []string{c.Camera.URI}, c.Camera.options(camera.Options{}))
+				return openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
 			}, log)
 			if err != nil {
 				return err
@@ -63,7 +63,7 @@ temporary files and removes it at the end.`,
 	return command
 }
 
-func demo(ctx context.Context, recordings []string, options camera.Options, out, errors io.Writer) error {
+func demo(ctx context.Context, recordings []string, options camera.Options, out, logs io.Writer) error {
 	folder, err := os.MkdirTemp("", "thermogate-demo-")
 	if err != nil {
 		return err
@@ -72,19 +72,19 @@ func demo(ctx context.Context, recordings []string, options camera.Options, out,
 	c := defaultConfig()
 	c.Site, c.Gate, c.DataDir = "demo", "gate-1", folder
 	c.Camera.URI = simulatorURI
-	c.Broker.Listen = "127.0.0.1:1883"
 	if len(recordings) == 0 {
 		recordings = []string{simulatorURI}
 	}
-	options.Loop = true
-	first, err := openLive(ctx, recordings, options) // a missing file is told now, not retried
-	if err != nil {
-		return err
+	for _, recording := range recordings { // a missing file is told now, not retried
+		source, err := openSource(ctx, recording, options)
+		if err != nil {
+			return err
+		}
+		source.Close()
 	}
-	first.Close()
 	s, err := openStation(ctx, c, func(ctx context.Context) (camera.Source, error) {
-		return openLive(ctx, recordings, options)
-	}, newLogger(errors))
+		return openPlaylist(ctx, recordings, options)
+	}, newLogger(logs))
 	if err != nil {
 		return err
 	}
@@ -99,16 +99,43 @@ Ctrl-C ends it.
 	return s.run(ctx)
 }
 
-// openLive opens a source whose frames come at their own pace. Recordings play one after the other.
-func openLive(ctx context.Context, uris []string, options camera.Options) (camera.Source, error) {
-	source, err := openSource(ctx, uris[0], options)
+// openLive opens a source whose frames come at their own pace.
+func openLive(ctx context.Context, uri string, options camera.Options) (camera.Source, error) {
+	source, err := openSource(ctx, uri, options)
+	if err != nil || source.Info().Live {
+		return source, err
+	}
+	return camera.Paced(source), nil
+}
+
+// playlist plays recordings one after the other, over and over.
+type playlist struct {
+	camera.Source // the one that plays
+	uris          []string
+	options       camera.Options
+}
+
+func openPlaylist(ctx context.Context, uris []string, options camera.Options) (camera.Source, error) {
+	first, err := openLive(ctx, uris[0], options)
 	if err != nil {
 		return nil, err
 	}
-	if source.Info().Live {
-		return source, nil
+	return &playlist{first, uris, options}, nil
+}
+
+func (p *playlist) Read(ctx context.Context, frame *camera.Frame) error {
+	err := p.Source.Read(ctx, frame)
+	if !errors.Is(err, io.EOF) {
+		return err
 	}
-	return camera.Paced(source), nil
+	p.uris = append(p.uris[1:], p.uris[0])
+	next, err := openLive(ctx, p.uris[0], p.options)
+	if err != nil {
+		return err
+	}
+	p.Source.Close()
+	p.Source = next
+	return p.Source.Read(ctx, frame)
 }
 
 func newLogger(out io.Writer) *slog.Logger {

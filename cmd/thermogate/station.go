@@ -91,14 +91,14 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	s.closers = append(s.closers, s.journal.Close)
-	if c.Broker.Listen != "" {
+	if c.MQTT.Broker == "" {
 		broker, err := mqtt.StartBroker(c.Broker, s.log)
 		if err != nil {
 			return err
 		}
 		s.closers = append(s.closers, broker.Close)
 	}
-	if s.broker, err = mqtt.New(c.MQTT, mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
+	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
 	s.metrics = metrics.New(version(), c.Camera.URI)

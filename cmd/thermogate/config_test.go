@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
+	tests := []struct {
+		name, yaml, want string
+	}{
+		{"misspelt key", "site: a\npolicy:\n  treshold_celsius: 37.5\n", `:3: unknown key "treshold_celsius"; did you mean "threshold_celsius"?`},
+		{"unknown key", "colour: red\n", `:1: unknown key "colour"; deploy/thermogate.yaml lists the keys there are`},
+		{"key of another section", "camera:\n  threshold_celsius: 37.5\n", `:2: unknown key "threshold_celsius"`},
+		{"tab", "camera:\n\turi: /dev/video0\n", `:2: found character '	' that cannot start any token`},
+		{"unit in a number", "policy:\n  threshold_celsius: 37.5 °C\n", `:2: "37.5 °C" is not a number`},
+		{"number without a unit", "camera:\n  stall: 2 parsecs\n", `:2: `},
+		{"text for a section", "camera: /dev/video0\n", `:1: `},
+		{"list for a number", "camera:\n  fps: [9]\n", `:2: "[" is not a number`},
+		{"the same key twice", "site: a\nsite: b\n", `:2: mapping key "site" already defined`},
+		{"Fahrenheit", "site: a\npolicy:\n  threshold_celsius: 99.5\n", `:3: policy.threshold_celsius`},
+		{"name that can't stand in a topic", "gate: north/1\n", `:1: gate is "north/1"`},
+		{"unknown orientation", "camera:\n  uri: x\n  orientation: sideways\n", `:3: camera.orientation`},
+		{"pages open to everybody", "http:\n  listen: 0.0.0.0:8080\n", `:2: http.listen is "0.0.0.0:8080", which others can reach`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := defaultConfig()
+			err := c.parse([]byte(test.yaml))
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Fatalf("got  %v\nwant %s…", err, test.want)
+			}
+			if strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "Go struct") {
+				t.Errorf("not one plain line: %q", err)
+			}
+		})
+	}
+}
+
+func TestEmptyConfigIsTheDefaults(t *testing.T) {
+	for _, data := range []string{"", "# nothing yet\n", "camera:\npolicy:\n"} {
+		c := defaultConfig()
+		if err := c.parse([]byte(data)); err != nil {
+			t.Fatalf("%q: %v", data, err)
+		}
+		if diff := cmp.Diff(defaultConfig(), c); diff != "" {
+			t.Errorf("%q changed the defaults:\n%s", data, diff)
+		}
+	}
+}
+
+// TestExampleConfig proves that the commented example loads, names every key there is and shows its default.
+func TestExampleConfig(t *testing.T) {
+	data, err := os.ReadFile("../../deploy/thermogate.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := defaultConfig()
+	if err := c.parse(data); err != nil {
+		t.Fatalf("deploy/thermogate.yaml%v", err)
+	}
+	for _, key := range configKeys() {
+		if !strings.Contains(string(data), key+":") {
+			t.Errorf("deploy/thermogate.yaml does not explain %s", key)
+		}
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte("site: a\ncamera:\n  stall: 2s\n"))
+	f.Add([]byte("policy: {threshold_celsius: 37.5}\n"))
+	f.Add([]byte("camera: &c {uri: x}\nmeasure: *c\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := defaultConfig()
+		if err := c.parse(data); err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("more than a line: %q", err)
+		}
+	})
+}
