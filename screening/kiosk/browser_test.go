@@ -115,7 +115,7 @@ func ask[T any](t *testing.T, tab context.Context, action chromedp.Action[T]) T 
 }
 
 func says(first, second string) string {
-	return `document.getElementById("head").innerText === "` + first + `" && document.getElementById("second-head").innerText === "` + second + `"`
+	return `document.getElementById("head").textContent === "` + first + `" && document.getElementById("second-head").textContent === "` + second + `"`
 }
 
 const pictureShown = `!document.getElementById("stage").hidden && document.getElementById("picture").getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255`
@@ -161,6 +161,7 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 				t.Errorf("%s %s: the temperature reads %q", lang, test.name, reading)
 			}
 		}
+		g.stop()
 	}
 }
 
@@ -171,12 +172,12 @@ func TestNoPictureWithoutAFreshOne(t *testing.T) {
 	waitFor(t, tab, "camera works", pictureShown)
 
 	g.SetCamera(screening.CameraStalled)
-	waitFor(t, tab, "camera stalled", pictureGone+` && document.getElementById("head").innerText === "Picture lost, recovering"`)
+	waitFor(t, tab, "camera stalled", pictureGone+` && document.getElementById("head").textContent === "Picture lost, recovering"`)
 	g.SetCamera(screening.CameraOK)
 	waitFor(t, tab, "camera is back", pictureShown)
 
 	g.scenes <- nil // the loop hangs and nobody says so
-	waitFor(t, tab, "loop hangs", pictureGone+` && document.getElementById("head").innerText === "Picture lost, recovering"`)
+	waitFor(t, tab, "loop hangs", pictureGone+` && document.getElementById("head").textContent === "Picture lost, recovering"`)
 	g.scenes <- sceneAt(0)
 	waitFor(t, tab, "loop moves again", pictureShown)
 }
@@ -187,9 +188,9 @@ func TestPagesComeBackAfterTheGateRestarts(t *testing.T) {
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
 	waitFor(t, tab, "first start", pictureShown)
 	g.stop()
-	waitFor(t, tab, "gate is down", pictureGone+` && document.getElementById("head").innerText === "Connection lost, reconnecting"`)
+	waitFor(t, tab, "gate is down", pictureGone+` && document.getElementById("head").textContent === "Connection lost, reconnecting"`)
 	startGate(t, g.address)
-	waitFor(t, tab, "gate is back", pictureShown+` && document.getElementById("head").innerText === "Step up and look at the camera"`)
+	waitFor(t, tab, "gate is back", pictureShown+` && document.getElementById("head").textContent === "Step up and look at the camera"`)
 }
 
 func TestStatusShowsVerdicts(t *testing.T) {

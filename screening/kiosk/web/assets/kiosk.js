@@ -18,11 +18,21 @@ for (const [id, lang] of [["head", language], ["sub", language], ["second-head",
 function show(screen) {
   document.body.dataset.tone = screen.tone;
   element("icon").firstElementChild.setAttribute("href", `#${screen.icon}`);
-  element("head").textContent = screen.head[language];
-  element("sub").textContent = screen.sub[language];
-  element("second-head").textContent = screen.head[second];
-  element("second-sub").textContent = screen.sub[second];
+  say("head", screen.head[language]);
+  say("sub", screen.sub[language]);
+  say("second-head", screen.head[second]);
+  say("second-sub", screen.sub[second]);
   element("reading").textContent = reading(screen);
+}
+
+// say keeps each clause together on its line where that fits.
+function say(id, text) {
+  element(id).replaceChildren(...text.split(/(?<=，)|(?<=,)( )/).filter(Boolean).map((clause) => {
+    if (clause === " ") return clause;
+    const span = document.createElement("span");
+    span.textContent = clause;
+    return span;
+  }));
 }
 
 function reading({ skin_celsius: skin, skin_uncertainty_celsius: uncertainty }) {

@@ -92,7 +92,7 @@ export class Painter {
       this.small.height = head.height;
       this.pixels = new ImageData(head.width, head.height);
       this.words = new Uint32Array(this.pixels.data.buffer);
-      this.canvas.style.aspectRatio = `${head.width} / ${head.height}`;
+      document.documentElement.style.setProperty("--ratio", head.width / head.height);
     }
     for (let i = 0; i < grey.length; i++) this.words[i] = this.palette[grey[i]];
     this.small.getContext("2d").putImageData(this.pixels, 0, 0);

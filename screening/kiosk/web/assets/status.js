@@ -5,8 +5,8 @@ const painter = new Painter(element("picture"), { labels: language });
 const KEPT = 50;
 
 const words = {
-  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", seconds: "秒", true: "标称", read: "实测" },
-  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "a second", seconds: "s", true: "true", read: "read" },
+  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", nominal: "标称", read: "实测", correction: "修正" },
+  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", nominal: "nominal", read: "read", correction: "correction" },
 }[language];
 
 const headings = [...document.querySelectorAll("th")].map((th) => th.textContent.trim());
@@ -24,10 +24,10 @@ function showGate(gate) {
   state("broker", gate.broker, [gate.broker ? words.connected : words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
   const r = gate.reference;
   state("reference", r.ok, r.ok
-    ? `${words.true} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${signed(r.correction_celsius)}`
+    ? `${words.nominal} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)}`
     : r.label[language] || words.none);
-  state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none : `${gate.fps.toFixed(1)} ${words.fps}`);
-  state("faces", true, gate.faces);
+  state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none
+    : `${gate.fps.toFixed(1)} ${words.fps} · ${words.faces(gate.faces)}`);
   element("version").textContent = `thermogate ${gate.version}`;
 }
 

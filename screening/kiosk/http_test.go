@@ -1,0 +1,187 @@
+package kiosk
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"thermogate/screening"
+	"thermogate/screening/measure"
+)
+
+func serve(t *testing.T, config Config) (*Kiosk, *httptest.Server) {
+	t.Helper()
+	k := New(config)
+	server := httptest.NewServer(k)
+	t.Cleanup(func() { k.Close(); server.Close() })
+	k.SetCamera(screening.CameraOK)
+	return k, server
+}
+
+func get(t *testing.T, url string, header http.Header) *http.Response {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = header
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { response.Body.Close() })
+	return response
+}
+
+func TestLanguage(t *testing.T) {
+	tests := []struct{ configured, query, accept, want string }{
+		{"", "", "", "zh-Hans"},
+		{"", "", "zh-TW,zh;q=0.9,en;q=0.8", "zh-Hans"},
+		{"", "", "en-GB,en;q=0.9,zh;q=0.2", "en"},
+		{"", "", "fr", "zh-Hans"},
+		{"zh", "", "en", "zh-Hans"},
+		{"zh", "?lang=en", "zh", "en"},
+		{"en", "?lang=klingon", "zh", "en"},
+	}
+	for _, test := range tests {
+		config := DefaultConfig()
+		config.Language = test.configured
+		_, server := serve(t, config)
+		for _, path := range []string{"/", "/status"} {
+			response := get(t, server.URL+path+test.query, http.Header{"Accept-Language": {test.accept}})
+			body, _ := io.ReadAll(response.Body)
+			if !strings.Contains(string(body), `<html lang="`+test.want+`"`) {
+				t.Errorf("configured %q, %s%s, browser %q: not in %s", test.configured, path, test.query, test.accept, test.want)
+			}
+		}
+	}
+}
+
+func TestNameOfGateIsText(t *testing.T) {
+	config := DefaultConfig()
+	config.Gate = `<b>North & "South"</b>`
+	_, server := serve(t, config)
+	body, _ := io.ReadAll(get(t, server.URL+"/status", nil).Body)
+	if strings.Contains(string(body), "<b>North") || !strings.Contains(string(body), "&lt;b&gt;North &amp;") {
+		t.Errorf("the name is not escaped:\n%s", body)
+	}
+}
+
+func TestPageTooManyIsToldSo(t *testing.T) {
+	config := DefaultConfig()
+	config.MaxListeners = 1
+	k, server := serve(t, config)
+	first := get(t, server.URL+"/stream", nil)
+	second := get(t, server.URL+"/stream", nil)
+	body, _ := io.ReadAll(second.Body)
+	if second.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "all 1 places") {
+		t.Errorf("second page: %d %s", second.StatusCode, body)
+	}
+	first.Body.Close()
+	select { // its place becomes free
+	case k.streams <- struct{}{}:
+	case <-time.After(10 * time.Second):
+		t.Error("the place of a page that left stays taken")
+	}
+}
+
+func TestCloseEndsStreams(t *testing.T) {
+	k, server := serve(t, DefaultConfig())
+	stream := get(t, server.URL+"/stream", nil)
+	k.Close()
+	if _, err := io.Copy(io.Discard, stream.Body); err != nil {
+		t.Errorf("stream ends with %v", err)
+	}
+}
+
+// A page that stops reading fills its connection; the gate must not notice.
+func TestSlowPageDoesNotDelayTheGate(t *testing.T) {
+	k, server := serve(t, DefaultConfig())
+	address := strings.TrimPrefix(server.URL, "http://")
+	for _, path := range []string{"/stream", "/picture", "/picture", "/picture"} {
+		connection, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		_ = connection.(*net.TCPConn).SetReadBuffer(1)
+		if _, err := io.WriteString(connection, "GET "+path+" HTTP/1.1\r\nHost: gate\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := bufio.NewReader(get(t, server.URL+"/stream", nil).Body)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		scene := sceneAt(0, near(measure.TooFar))
+		for range 2000 {
+			scene.Captured = scene.Captured.Add(time.Second)
+			k.Show(scene)
+			k.Verdict(*passed("P"))
+		}
+		k.Verdict(*alerted("last"))
+	}()
+	select {
+	case <-finished:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the gate waits for a page")
+	}
+	for { // a page that reads gets the newest verdict although it missed most
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line, `"id":"last"`) {
+			return
+		}
+	}
+}
+
+func TestNoPictureIsServedStale(t *testing.T) {
+	config := DefaultConfig()
+	config.StallLimit = 50 * time.Millisecond
+	k, server := serve(t, config)
+	show := func(seconds float64) { k.Show(sceneAt(seconds)) }
+	fresh := func() int { return get(t, server.URL+"/picture", nil).StatusCode }
+
+	fresh() // from now on pictures are painted
+	show(0)
+	k.SetCamera(screening.CameraStalled)
+	show(1) // a frame that was under way
+	if code := fresh(); code != http.StatusNoContent {
+		t.Errorf("camera stalled: status %d", code)
+	}
+	k.SetCamera(screening.CameraOK)
+	show(2)
+	if response := get(t, server.URL+"/picture?after=2", nil); response.StatusCode != http.StatusNoContent {
+		t.Errorf("nothing newer: status %d, picture %s", response.StatusCode, response.Header.Get("Picture-Number"))
+	}
+	if code := fresh(); code != http.StatusNoContent { // the wait above took longer than the limit
+		t.Errorf("picture past the limit: status %d", code)
+	}
+}
+
+func BenchmarkShow(b *testing.B) {
+	scene := sceneAt(0, near(""))
+	for _, watched := range []bool{false, true} {
+		b.Run(map[bool]string{false: "nobody watches", true: "watched"}[watched], func(b *testing.B) {
+			k := New(DefaultConfig())
+			k.SetCamera(screening.CameraOK)
+			for b.Loop() {
+				scene.Captured = scene.Captured.Add(110 * time.Millisecond)
+				if watched {
+					k.asked = time.Now()
+				}
+				k.Show(scene)
+			}
+		})
+	}
+}
