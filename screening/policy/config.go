@@ -42,8 +42,8 @@ func DefaultConfig() Config {
 		MarginCelsius:         0.58,
 		PriorCelsius:          35.5,
 		Memory:                8 * time.Hour,
-		ColdBelowGroupCelsius: 2,
-		ColdNoseCelsius:       6,
+		ColdBelowGroupCelsius: 2.5,
+		ColdNoseCelsius:       5,
 		TimeLimit:             900 * time.Millisecond,
 	}
 }
@@ -60,4 +60,7 @@ const (
 	// sharedSystematic is the systematic standard uncertainty that thresholds are found with: the laboratory accuracy of
 	// ±0.5 °C which IEC 80601-2-59 allows a screening thermograph, taken as a rectangular distribution.
 	sharedSystematic = 0.3
+	// siteSpread is how far forehead minus canthi differs from person to person (544 people, standard deviation). It is
+	// part of what a forehead reading is uncertain by, and of the sensitivity and specificity of the forehead's offset.
+	siteSpread = 0.38
 )

@@ -18,11 +18,13 @@ const (
 	// levelMemory is the time after which half of what the level is above or below the prior is forgotten.
 	levelMemory = 180 * 24 * time.Hour
 	// A person counts at most maxPull above or below the baseline, so that no single reading moves it much. However many
-	// come, the day never strays more than maxDay from the level, nor the level more than maxLevel from the prior: a
-	// queue of warm people can't raise the alarm level unseen.
-	maxPull  = 0.3
-	maxDay   = 0.2
-	maxLevel = 0.3
+	// come, the day strays no more than maxDay from the level, nor the level more than maxRise above the prior: a queue of
+	// warm people can't raise the alarm level unseen. A gate whose people read low for good is followed further, for that
+	// makes it alarm sooner.
+	maxPull = 0.3
+	maxDay  = 0.2
+	maxRise = 0.3
+	maxFall = 1.0
 	// firstPeople are needed for a level at a gate without a reference source, where no prior can be stated.
 	firstPeople = 10
 )
@@ -94,13 +96,13 @@ func (g *group) learn(celsius float64, t time.Time) {
 		}
 		return
 	}
-	pull := clamp(celsius-g.baseline(), maxPull)
+	pull := clamp(celsius-g.baseline(), -maxPull, maxPull)
 	level := g.LevelVariance + g.Covariance
 	day := g.DayVariance + g.Covariance
 	total := level + day + personSpread*personSpread
 	g.LevelCelsius += pull * level / total
-	g.DayCelsius = clamp(g.DayCelsius+pull*day/total, maxDay)
-	g.LevelCelsius = g.PriorCelsius + clamp(g.LevelCelsius-g.PriorCelsius, maxLevel)
+	g.DayCelsius = clamp(g.DayCelsius+pull*day/total, -maxDay, maxDay)
+	g.LevelCelsius = clamp(g.LevelCelsius, g.PriorCelsius-maxFall, g.PriorCelsius+maxRise)
 	g.LevelVariance -= level * level / total
 	g.DayVariance -= day * day / total
 	g.Covariance -= level * day / total
@@ -126,6 +128,7 @@ func (p *Policy) Restore(s State, now time.Time) error {
 	}
 	if s.Referenced {
 		s.PriorCelsius = p.config.PriorCelsius
+		s.LevelCelsius = clamp(s.LevelCelsius, s.PriorCelsius-maxFall, s.PriorCelsius+maxRise)
 	}
 	s.First = slices.Clone(s.First)
 	p.group.State = s
@@ -136,13 +139,14 @@ func (s State) plausible() bool {
 	if s.PriorCelsius == 0 {
 		return !s.Referenced && len(s.First) < firstPeople
 	}
-	return s.LevelCelsius > 0 && s.LevelCelsius < 60 && math.Abs(s.DayCelsius) <= maxDay &&
-		s.LevelVariance > 0 && s.LevelVariance <= levelSpread*levelSpread &&
-		s.DayVariance > 0 && s.DayVariance <= daySpread*daySpread &&
+	const rounding = 1e-6
+	return math.Abs(s.LevelCelsius-s.PriorCelsius) <= maxFall+rounding && math.Abs(s.DayCelsius) <= maxDay+rounding &&
+		s.LevelVariance > 0 && s.LevelVariance <= levelSpread*levelSpread+rounding &&
+		s.DayVariance > 0 && s.DayVariance <= daySpread*daySpread+rounding &&
 		s.Covariance*s.Covariance <= s.LevelVariance*s.DayVariance
 }
 
-func clamp(x, most float64) float64 { return max(-most, min(most, x)) }
+func clamp(x, least, most float64) float64 { return max(least, min(most, x)) }
 
 func median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))

@@ -48,7 +48,7 @@ const (
 	ColdArrival            Reason = "cold-arrival"   // skin still cooled from outside: wait inside, then look again
 	ReferenceLost          Reason = "reference-lost" // a reference is configured, but was not valid in this look
 	GroupUnknown           Reason = "group-unknown"  // no reference, and too few people seen yet to compare with
-	NoReading              Reason = "no-reading"     // the time is over and nothing was measured
+	NoReading              Reason = "no-reading"     // the time is over and less than two frames were measured
 )
 
 // The sites a reading may come from. They are spelled as package measure spells them.
@@ -109,28 +109,33 @@ func New(config Config) (*Policy, error) {
 
 // Decide returns the verdict of a look, or false while more frames are wanted and there is time for them.
 //
-// The look ends early when the reading is earlySigma standard errors clear of the alarm level, and when the time limit
-// is reached in any case: then finalSigma are enough, and less is Inconclusive (see README.md for the error rates).
+// A pass or an alert comes as soon as the reading is earlySigma standard errors clear of the alarm level, or finalSigma
+// when the time is over (README.md has the error rates). Inconclusive comes only then: another frame may help.
 func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	timeUp := e.Elapsed >= p.config.TimeLimit
-	if e.Frames == 0 || (p.config.Referenced && !e.ReferenceOK) {
-		return p.unmeasured(e), timeUp
+	if e.Frames == 0 || math.IsNaN(e.SkinCelsius) {
+		return p.unmeasured(NoReading), timeUp
+	}
+	if p.config.Referenced && !e.ReferenceOK {
+		return p.unmeasured(ReferenceLost), timeUp
 	}
 	v, level := p.compare(e)
-	if v.Reason == GroupUnknown {
+	if v.Outcome == Inconclusive {
 		return v, timeUp
 	}
 	z := earlySigma
 	if timeUp {
 		z = finalSigma
 	}
-	sure := math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)
-	if !sure {
+	switch {
+	case e.Frames < minFrames:
+		v.Outcome, v.Reason = Inconclusive, NoReading
+	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)):
 		v.Outcome, v.Reason = Inconclusive, TooClose
-	} else if v.Outcome == Pass && p.cold(e, v) {
+	case v.Outcome == Pass && p.cold(e, v):
 		v.Outcome, v.Reason = Inconclusive, ColdArrival
 	}
-	return v, timeUp || (sure && e.Frames >= minFrames)
+	return v, timeUp || v.Outcome != Inconclusive
 }
 
 // compare gives the verdict as if the reading were exact, and the alarm level on the scale of the skin.
@@ -192,16 +197,20 @@ func rule(kind Kind, overBody, overGroup bool) (Outcome, Reason) {
 	return Pass, BelowThresholdAndGroup
 }
 
-// doubt is the standard uncertainty that counts against a decision. Systematic uncertainty up to sharedSystematic does
-// not, because the threshold was found with instruments that have it; and none of it does in the group policy, whose
-// baseline was read through the same camera and reference.
+// doubt is the standard uncertainty that counts against a decision. Systematic uncertainty does not so far as the
+// threshold was found with it; and none of it does in the group policy, whose baseline was read through the same camera
+// and reference.
 func (p *Policy) doubt(e Estimate, kind Kind) float64 {
-	noise := math.Max(e.NoiseCelsius, frameNoise/math.Sqrt(float64(e.Frames)))
+	doubt := math.Max(e.NoiseCelsius, frameNoise/math.Sqrt(float64(e.Frames)))
 	if kind == Group {
-		return noise
+		return doubt
 	}
-	excess := e.SystematicCelsius*e.SystematicCelsius - sharedSystematic*sharedSystematic
-	return math.Sqrt(noise*noise + math.Max(0, excess))
+	shared := sharedSystematic
+	if e.Site != innerCanthus {
+		shared = math.Hypot(shared, siteSpread)
+	}
+	excess := math.Max(0, e.SystematicCelsius*e.SystematicCelsius-shared*shared)
+	return math.Sqrt(doubt*doubt + excess)
 }
 
 // cold tells a face that has not warmed up since it came in.
@@ -213,12 +222,8 @@ func (p *Policy) cold(e Estimate, v Verdict) bool {
 	return noseKnown && e.NoseCelsius < v.canthusCelsius-p.config.ColdNoseCelsius
 }
 
-func (p *Policy) unmeasured(e Estimate) Verdict {
-	v := Verdict{Outcome: Inconclusive, Reason: NoReading, Policy: p.config.inEffect()}
-	if e.Frames > 0 {
-		v.Reason = ReferenceLost
-	}
-	return v
+func (p *Policy) unmeasured(why Reason) Verdict {
+	return Verdict{Outcome: Inconclusive, Reason: why, Policy: p.config.inEffect()}
 }
 
 // Learn lets the group baseline follow a verdict given at a time. Only people who passed count, and those at a gate

@@ -1,0 +1,253 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"thermogate/testdata"
+)
+
+func options() StudyOptions {
+	return StudyOptions{Config: DefaultConfig(), FebrileCelsius: 37.5, PeoplePerDay: 1000, Prevalence: 0.01}
+}
+
+// TestClinicalFigures is what the default settings reach on 544 people, in every round and by either way of reading the
+// canthi. One person of the 44 febrile is 0.023 of sensitivity.
+func TestClinicalFigures(t *testing.T) {
+	file := testdata.Shared(t, "clinical", "FLIR_group1.csv")
+	for round := 1; round <= 4; round++ {
+		for _, column := range []string{"canthiMax", "canthi4Max"} {
+			column = fmt.Sprint(column, round)
+			f, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pairs, leftOut, err := ReadPairs(f, Columns{Skin: column})
+			f.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Evaluate(pairs, leftOut, options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			group := s.Policies[1]
+			sum := group.Sensitivity.Value + group.Specificity.Value
+			t.Logf("%s: %d pairs, AUC %.4f, group %.3f + %.3f = %.3f", column, s.Pairs, s.AUC.Value,
+				group.Sensitivity.Value, group.Specificity.Value, sum)
+			if s.AUC.Value < 0.948 || group.Sensitivity.Value < 0.85 || sum < 1.77 {
+				t.Errorf("%s: AUC %.4f, group %.3f + %.3f = %.3f", column, s.AUC.Value,
+					group.Sensitivity.Value, group.Specificity.Value, sum)
+			}
+			if lines := len(leftOut[0].Lines); s.Pairs+lines != 544 {
+				t.Errorf("%s: %d pairs and %d left out of 544", column, s.Pairs, lines)
+			}
+		}
+	}
+}
+
+func TestReadPairs(t *testing.T) {
+	clinical := "\ufeff,,Round 1:\n,,T_CE\nSubjectID,canthiMax1,T_FH_Max1,aveOralM,T_atm,Time,Date\n" +
+		"a,35.4,34.9,36.8,24,9:05:00,16-11-17\nb,,34.0,36.9,24,9:10:00,16-11-17\n"
+	tests := []struct {
+		name, file string
+		choose     Columns
+		want       string // the pairs, the lines left out, or the error
+	}{
+		{"plain", "skin,oral\n35.4,36.8\n", Columns{}, "2 inner-canthus 35.4 36.8"},
+		{"all columns, in another order", "Time,Camera,Oral_Celsius,Ambient,Site,Skin_Celsius\n2026-03-01 08:15,north,36.8,21,forehead,35\n",
+			Columns{}, "2 north forehead 35 36.8 21 2026-03-01T08:15"},
+		{"semicolons", "skin;oral\n35.4;36.8\n", Columns{}, "2 inner-canthus 35.4 36.8"},
+		{"blank lines count", "skin,oral\n\n35.4,36.8\n", Columns{}, "3 inner-canthus 35.4 36.8"},
+		{"clinical", clinical, Columns{}, "4 inner-canthus 35.4 36.8 24 2016-11-17T09:05 | no skin temperature [5]"},
+		{"another site of it", clinical, Columns{Site: forehead},
+			"4 forehead 34.9 36.8 24 2016-11-17T09:05 | 5 forehead 34 36.9 24 2016-11-17T09:10"},
+		{"one site of many", "skin,oral,site\n35,36.8,forehead\n35.4,36.8,\n", Columns{Site: "canthi"},
+			"3 inner-canthus 35.4 36.8 | site is not inner-canthus [2]"},
+		{"rows that hold no pair", "skin,oral,site,time\n35,,,\nx,37,,\n35,98.6,,\n350,37,,\nNaN,37,,\n35,37,ear,\n35,37,,noon\n35\n", Columns{},
+			"no oral temperature [2 9] | skin temperature is not a number [3] | oral temperature is outside 33 to 43 °C [4] | " +
+				"skin temperature is outside 25 to 45 °C [5] | no skin temperature [6] | " +
+				"site is none of inner-canthus, forehead and face [7] | time can't be read; write it like 2026-03-01T08:15:00 [8]"},
+		{"no names", "35.4,36.8\n", Columns{}, "line 1 names no column skin_celsius or skin; it names 35.4, 36.8"},
+		{"no oral", "skin,mouth\n35.4,36.8\n", Columns{}, "line 1 names no column oral_celsius or oral; it names skin, mouth"},
+		{"empty", "", Columns{}, "the file is empty"},
+		{"a stray quote", "skin,oral\n35.4,\"36.8\n", Columns{}, "reading CSV: parse error on line 2, column 12: extraneous or missing \" in quoted-field"},
+		{"no such site", clinical, Columns{Site: "ear"}, `site "ear" is none of inner-canthus, forehead and face`},
+		{"no such round", clinical, Columns{Round: 5}, "round 5: a clinical file has rounds 1 to 4"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if test.choose.Round == 0 {
+				test.choose.Round = 1
+			}
+			pairs, leftOut, err := ReadPairs(strings.NewReader(test.file), test.choose)
+			var got []string
+			for _, p := range pairs {
+				got = append(got, describe(p))
+			}
+			for _, l := range leftOut {
+				got = append(got, fmt.Sprint(l.Reason, " ", l.Lines))
+			}
+			if err != nil {
+				got = append(got, err.Error())
+			}
+			if text := strings.Join(got, " | "); text != test.want {
+				t.Errorf("got  %s\nwant %s", text, test.want)
+			}
+		})
+	}
+}
+
+func describe(p Pair) string {
+	text := fmt.Sprint(p.Line, " ")
+	if p.Camera != "" {
+		text += p.Camera + " "
+	}
+	text += fmt.Sprint(p.Site, " ", p.SkinCelsius, " ", p.OralCelsius)
+	if !math.IsNaN(p.AmbientCelsius) {
+		text += fmt.Sprint(" ", p.AmbientCelsius)
+	}
+	if !p.At.IsZero() {
+		text += p.At.Format(" 2006-01-02T15:04")
+	}
+	return text
+}
+
+func FuzzReadPairs(f *testing.F) {
+	f.Add("skin,oral,site,ambient,camera,time\n35.4,36.8,forehead,21,a,2026-03-01\n")
+	f.Add("\ufeff,\n,,\nSubjectID,canthiMax1,aveOralM,Date,Time\na,35,37,16-11-17,9:00:00\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		pairs, leftOut, err := ReadPairs(strings.NewReader(file), Columns{Round: 1})
+		if err != nil {
+			return
+		}
+		for _, p := range pairs {
+			if !(p.SkinCelsius >= leastSkin && p.SkinCelsius <= mostSkin && p.OralCelsius >= leastOral && p.OralCelsius <= mostOral) {
+				t.Fatalf("took %+v for a pair", p)
+			}
+		}
+		if s, err := Evaluate(pairs, leftOut, options()); err == nil {
+			if err := s.WritePlot(new(bytes.Buffer)); err != nil {
+				t.Fatalf("plot: %v", err)
+			}
+		}
+	})
+}
+
+// fewPairs are six people whose figures can be worked out by hand. Body by offset is 36.78, 37.18, 37.58, 36.98, 37.58
+// and 38.38 °C; the last two are febrile.
+func fewPairs() []Pair {
+	var pairs []Pair
+	for i, c := range [][2]float64{{35.4, 36.9}, {35.8, 36.9}, {36.2, 37.3}, {35.6, 37.1}, {36.2, 37.6}, {37.0, 38.6}} {
+		pairs = append(pairs, Pair{Line: i + 2, Site: innerCanthus, SkinCelsius: c[0], OralCelsius: c[1], AmbientCelsius: float64(20 + i%2)})
+	}
+	return pairs
+}
+
+func TestEvaluate(t *testing.T) {
+	s, err := Evaluate(fewPairs(), nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near := func(what string, got, want float64) {
+		t.Helper()
+		if math.Abs(got-want) > 5e-4 {
+			t.Errorf("%s is %.4f, want %.4f", what, got, want)
+		}
+	}
+	// Oral − skin is 1.5, 1.1, 1.1, 1.5, 1.4, 1.6: mean 1.3667, standard deviation 0.2160, t of 5 degrees 2.5706.
+	o := s.Offsets[0]
+	near("offset", o.OffsetCelsius.Value, 1.3667)
+	near("its lower end", o.OffsetCelsius.Low, 1.3667-2.5706*0.21602/math.Sqrt(6))
+	near("spread", o.SpreadCelsius, 0.2160)
+	near("bias", o.BiasCelsius.Value, 0.0133)
+	near("upper limit of agreement", o.UpperLimit.Value, 0.0133+1.96*0.2160)
+	// Of 2 × 4 couples 7 are in order and one is a tie.
+	near("AUC", s.AUC.Value, 7.5/8)
+	near("AUC's lower end", s.AUC.Low, 7.5/8-1.96*math.Sqrt(0.0078125/2+0.015625/4))
+	// The offsets at 20 °C are 1.5, 1.1, 1.4 and at 21 °C 1.1, 1.5, 1.6.
+	near("ambient slope", s.AmbientSlope.Value, 0.0667)
+	offset := s.Policies[0]
+	if offset.Policy != Offset || offset.Sensitivity.Count != 2 || offset.Specificity.Count != 3 || offset.Specificity.Of != 4 {
+		t.Errorf("offset policy: %+v %+v", offset.Sensitivity, offset.Specificity)
+	}
+	near("alerts a day", offset.PerDay.Alerts, 10+990*0.25)
+	near("false alerts", offset.PerDay.FalseAlerts, 990*0.25)
+	want := "policy:\n  threshold_celsius: 37.5\n  offset_celsius: 1.37\n  prior_celsius: 35.70\n  margin_celsius: 0.58\n"
+	if s.Config != want {
+		t.Errorf("config lines:\n%s\nwant\n%s", s.Config, want)
+	}
+}
+
+// TestWilson has the intervals of Newcombe (1998), table I.
+func TestWilson(t *testing.T) {
+	for _, test := range []struct {
+		k, n      int
+		low, high float64
+	}{{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0, 0.1611}, {29, 29, 0.8830, 1}} {
+		r := wilson(test.k, test.n)
+		if math.Abs(r.Low-test.low) > 1e-4 || math.Abs(r.High-test.high) > 1e-4 {
+			t.Errorf("%d of %d: %.4f to %.4f, want %.4f to %.4f", test.k, test.n, r.Low, r.High, test.low, test.high)
+		}
+	}
+}
+
+// TestOrderOfTime: the same people in another order of rows give the same study, and cameras don't learn from each other.
+func TestOrderOfTime(t *testing.T) {
+	var pairs []Pair
+	for i := range 60 {
+		at := start.Add(time.Duration(i) * time.Minute)
+		own := 0.3 * math.Sin(float64(i)*2.4)
+		pairs = append(pairs,
+			Pair{Camera: "warm", Site: innerCanthus, SkinCelsius: 35.5 + own, OralCelsius: 36.9, At: at, AmbientCelsius: math.NaN()},
+			Pair{Camera: "cold", Site: innerCanthus, SkinCelsius: 34.7 + own, OralCelsius: 36.9, At: at, AmbientCelsius: math.NaN()})
+	}
+	backwards := make([]Pair, len(pairs))
+	for i, p := range pairs {
+		backwards[len(pairs)-1-i] = p
+	}
+	for _, order := range [][]Pair{pairs, backwards} {
+		s, err := Evaluate(order, nil, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if passed := s.Policies[1].Specificity; passed.Count != 120 {
+			t.Errorf("the group policy passed %d of %d", passed.Count, passed.Of)
+		}
+		if s.AUC != nil || s.Policies[1].Sensitivity != nil || s.Policies[1].PerDay != nil {
+			t.Error("nobody is febrile, and yet there is a sensitivity")
+		}
+		if len(s.Offsets) != 2 || s.Offsets[0].Camera != "cold" {
+			t.Errorf("offsets of %+v", s.Offsets)
+		}
+	}
+}
+
+func TestTooFewPairs(t *testing.T) {
+	_, err := Evaluate(fewPairs()[:2], []LeftOut{{"no skin temperature", []int{4, 5}}}, options())
+	want := "pairs that can be used: 0; a study needs at least 3, and is worth little below 100; " +
+		"left out 2 from line 4 on: no skin temperature; left out 2 from line 2 on: fewer than 3 pairs of this camera and site"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestWritePlot(t *testing.T) {
+	s, err := Evaluate(fewPairs(), nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := s.WritePlot(&b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := png.Decode(&b); err != nil {
+		t.Errorf("not a PNG: %v", err)
+	}
+}
