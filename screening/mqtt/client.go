@@ -45,6 +45,7 @@ type Client struct {
 // timing is how long the client waits for what.
 type timing struct {
 	settle    time.Duration // subscribers get to come back after a broker restart, before the backlog is sent to them
+	proof     time.Duration // for the gate's own status to come back
 	again     time.Duration // likewise for those that take longer, after the broker has lost its memory
 	acks      time.Duration // for a PUBACK, before the connection counts as dead
 	farewell  time.Duration // for what is in flight, at the end
@@ -55,7 +56,7 @@ type timing struct {
 
 func defaultTiming() timing {
 	return timing{
-		settle: 2 * time.Second, again: time.Minute, acks: 20 * time.Second, farewell: 2 * time.Second,
+		settle: 2 * time.Second, proof: 10 * time.Second, again: time.Minute, acks: 20 * time.Second, farewell: 2 * time.Second,
 		retry: 250 * time.Millisecond, retryMost: 10 * time.Second, stable: 10 * time.Second,
 	}
 }
@@ -64,7 +65,7 @@ func defaultTiming() timing {
 type State struct {
 	Connected bool
 	Since     time.Time // of the connection, or of its loss
-	LastError string    // why the last connection ended or could not be made; empty while all is well
+	LastError string    // what is wrong, or why the last connection ended; empty while all is well
 	Backlog   int       // events that wait for the broker's confirmation
 	Confirmed uint64    // events that the broker has confirmed since the start
 	Commands  uint64    // commands obeyed

@@ -184,3 +184,78 @@ func TestNamesThatCantStandInATopic(t *testing.T) {
 		}
 	}
 }
+
+// deployedMosquitto runs what is in deploy/mosquitto, with other paths and another port.
+func deployedMosquitto(t *testing.T, ca *authority, users ...string) string {
+	t.Helper()
+	conf, err := os.ReadFile("../../deploy/mosquitto/mosquitto.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	acl, err := os.ReadFile("../../deploy/mosquitto/acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ca.path("acl"), acl, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, user := range users {
+		args := []string{"-b", ca.path("passwords"), user, "secret"}
+		if i == 0 {
+			args = append([]string{"-c"}, args...)
+		}
+		if out, err := exec.Command("mosquitto_passwd", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	os.Chmod(ca.path("passwords"), 0o600)
+	port := freePort(t)
+	settings := strings.NewReplacer(
+		"listener 8883", fmt.Sprintf("listener %d 127.0.0.1", port),
+		"/etc/mosquitto/certs/", ca.dir+"/", "/etc/mosquitto/", ca.dir+"/",
+	).Replace(string(conf))
+	debian := "user root\npersistence true\npersistence_location " + ca.dir + "/\n"
+	startMosquittoWith(t, port, debian+settings)
+	return fmt.Sprintf("127.0.0.1:%d", port)
+}
+
+func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
+	ca := newAuthority(t)
+	ca.issue("broker", net.IPv4(127, 0, 0, 1))
+	address := deployedMosquitto(t, ca, "north", "south", "console")
+	config := func(user string) Config {
+		cfg := testConfig(address)
+		cfg.Broker, cfg.CAFile = "mqtts://"+address, ca.path("ca.pem")
+		cfg.User, cfg.PasswordFile = user, passwordFile(t, "secret")
+		return cfg
+	}
+	messages := make(chan Message, 100)
+	subscribed := make(chan struct{})
+	go Receive(t.Context(), config("console"), "console", []string{"thermogate/plant/+/screening/+"}, func() { close(subscribed) }, func(m Message) { messages <- m })
+	<-subscribed
+
+	south, err := New(config("south"), testGate, openJournal(t), nil, quietLog) // calls itself north
+	if err != nil {
+		t.Fatal(err)
+	}
+	south.timing.proof = 300 * time.Millisecond
+	start(t, south)
+	appendEvents(t, south.journal, 1, 1)
+	eventually(t, func() bool {
+		return strings.Contains(south.State().LastError, `allow user "south" to write thermogate/plant/north/#`)
+	})
+	if got := south.State(); got.Confirmed != 0 || got.Backlog != 1 {
+		t.Errorf("an event that the broker threw away counts as delivered: %+v", got)
+	}
+
+	j := openJournal(t)
+	cfg := config("north")
+	cfg.ClientID = "north"
+	north, _ := run(t, cfg, j, nil)
+	waitConnected(t, north)
+	appendEvents(t, j, 2, 2)
+	eventually(t, func() bool { return north.State().Confirmed == 1 })
+	if m := <-messages; m.Topic != testGate.ScreeningTopic("pass") || !strings.Contains(string(m.Payload), event(2).ID) {
+		t.Errorf("the console got %s on %s", m.Payload, m.Topic)
+	}
+}

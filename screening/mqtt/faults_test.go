@@ -114,7 +114,9 @@ func TestNothingIsLost(t *testing.T) {
 	t.Logf("%d rounds, seed %d", rounds, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
-	broker := startMosquitto(t, "allow_anonymous true", "persistence true", "autosave_interval 20", "autosave_on_changes true")
+	state := t.TempDir()
+	broker := startMosquitto(t, "allow_anonymous true", "persistence true", "persistence_location "+state+"/", "autosave_interval 20", "autosave_on_changes true")
+	forget := func() { os.Remove(filepath.Join(state, "mosquitto.db")) }
 	link := newLink(t, broker.address())
 	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
 	gate := &gateProcess{t: t, journal: filepath.Join(t.TempDir(), "journal.db"), broker: link.address()}
@@ -127,7 +129,7 @@ func TestNothingIsLost(t *testing.T) {
 		do   func()
 	}{
 		{"broker killed, state kept", func() { broker.kill(); outage(); broker.start() }},
-		{"broker killed, state lost", func() { broker.kill(); broker.forget(); outage(); broker.start() }},
+		{"broker killed, state lost", func() { broker.kill(); forget(); outage(); broker.start() }},
 		{"link cut", func() { link.cut(); outage(); link.mend() }},
 		{"link slow", func() { link.delay.Store(int64(50 * time.Millisecond)); outage(); outage(); link.mend() }},
 		{"link frozen", func() { link.freeze(); outage(); link.cut(); link.mend() }},
@@ -135,7 +137,7 @@ func TestNothingIsLost(t *testing.T) {
 		{"gate and broker killed, state lost", func() {
 			gate.kill()
 			broker.kill()
-			broker.forget()
+			forget()
 			outage()
 			broker.start()
 			gate.start()

@@ -65,7 +65,6 @@ func appendEvents(t testing.TB, j *journal.Journal, from, to int) {
 type mosquitto struct {
 	t       testing.TB
 	port    int
-	dir     string
 	conf    string
 	process *exec.Cmd
 }
@@ -73,17 +72,21 @@ type mosquitto struct {
 // startMosquitto starts one that lets everyone in, or one with these settings.
 func startMosquitto(t testing.TB, settings ...string) *mosquitto {
 	t.Helper()
-	if _, err := exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-		t.Skip("skipped, mosquitto is not installed")
-	}
-	m := &mosquitto{t: t, port: freePort(t), dir: t.TempDir()}
-	os.Chmod(m.dir, 0o755)
-	m.conf = filepath.Join(m.dir, "mosquitto.conf")
 	if len(settings) == 0 {
 		settings = []string{"allow_anonymous true"}
 	}
-	conf := fmt.Sprintf("listener %d 127.0.0.1\nuser root\nmax_queued_messages 0\npersistence_location %s/\n%s\n",
-		m.port, m.dir, strings.Join(settings, "\n"))
+	port := freePort(t)
+	conf := fmt.Sprintf("listener %d 127.0.0.1\nuser root\nmax_queued_messages 0\n%s\n",
+		port, strings.Join(settings, "\n"))
+	return startMosquittoWith(t, port, conf)
+}
+
+func startMosquittoWith(t testing.TB, port int, conf string) *mosquitto {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/mosquitto"); err != nil {
+		t.Skip("skipped, mosquitto is not installed")
+	}
+	m := &mosquitto{t: t, port: port, conf: filepath.Join(t.TempDir(), "mosquitto.conf")}
 	if err := os.WriteFile(m.conf, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +131,6 @@ func (m *mosquitto) kill() {
 	m.process.Wait()
 	m.process = nil
 }
-
-func (m *mosquitto) forget() { os.Remove(filepath.Join(m.dir, "mosquitto.db")) }
 
 // subscriber is a receiver that stays subscribed through everything.
 type subscriber struct {

@@ -50,6 +50,10 @@ type session struct {
 	remembered                     atomic.Bool // the broker had a status of this gate
 	warned                         sync.Once
 
+	provenMu sync.Mutex
+	proven   bool    // the broker hands on what the gate publishes
+	unproven []int64 // acknowledged while it had not proven that
+
 	freshAt               int64 // everything up to this Seq is sent or belongs to the backlog
 	backlogAt, backlogEnd int64 // the backlog lies after the one and up to the other
 	share                 int   // how much of the backlog may still be sent in this pace step
@@ -103,6 +107,8 @@ func (s *session) publishing(ctx context.Context) error {
 	defer again.Stop()
 	pace := time.NewTicker(time.Second / paceSteps)
 	defer pace.Stop()
+	proof := time.NewTimer(s.c.timing.proof)
+	defer proof.Stop()
 	forgotten := false
 	status, statusPause := s.c.statusChanged, time.NewTimer(statusEvery)
 	defer statusPause.Stop()
@@ -126,6 +132,8 @@ func (s *session) publishing(ctx context.Context) error {
 			statusPause.Reset(statusEvery)
 		case <-statusPause.C:
 			status = s.c.statusChanged
+		case <-proof.C:
+			s.doubt()
 		case <-s.forgot:
 			forgotten = true
 		case <-settled.C:
@@ -254,14 +262,54 @@ func (s *session) collectAcks(ctx context.Context) {
 			s.failed <- err
 			return
 		}
-		s.c.journal.Confirm(f.seq)
-		s.c.confirmed.Add(1)
+		s.confirm(f.seq)
 		s.inFlight(f.backlog).Add(-1)
 		select {
 		case s.progress <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// confirm believes an acknowledgement only from a broker that has handed the gate's own status back to it: one whose
+// access rules forbid a topic acknowledges what it throws away.
+func (s *session) confirm(seq int64) {
+	s.provenMu.Lock()
+	defer s.provenMu.Unlock()
+	if !s.proven {
+		s.unproven = append(s.unproven, seq)
+		return
+	}
+	s.c.journal.Confirm(seq)
+	s.c.confirmed.Add(1)
+}
+
+func (s *session) prove() {
+	s.provenMu.Lock()
+	defer s.provenMu.Unlock()
+	if s.proven {
+		return
+	}
+	s.proven = true
+	s.c.journal.Confirm(s.unproven...)
+	s.c.confirmed.Add(uint64(len(s.unproven)))
+	s.unproven = nil
+}
+
+// doubt tells, of a broker that has had its time, that it has not proven itself.
+func (s *session) doubt() {
+	s.provenMu.Lock()
+	proven := s.proven
+	s.provenMu.Unlock()
+	if proven {
+		return
+	}
+	err := fmt.Errorf("mqtt.broker %s: it does not hand on what this gate publishes, so events stay in the journal; allow user %q to write %s and to read and write %s",
+		s.c.cfg.Broker, s.c.cfg.User, s.c.gate.topic("#"), s.c.gate.StatusTopic())
+	s.c.mu.Lock()
+	s.c.state.LastError = err.Error()
+	s.c.mu.Unlock()
+	s.c.log.Error("events are sent but not confirmed", "error", err)
 }
 
 // brokenOff makes of the reason why a connection ended an error for people.
@@ -360,6 +408,7 @@ func (s *session) seeStatus(m paho.Message) {
 	}
 	var got StatusMessage
 	if json.Unmarshal(m.Payload(), &got) == nil && got.Since.Equal(s.since()) {
+		s.prove()
 		if !s.remembered.Swap(true) && s.again {
 			s.c.log.Warn("the broker has lost its memory; recent events are sent again", "broker", s.c.cfg.Broker)
 			s.forgot <- struct{}{}
