@@ -97,7 +97,7 @@ func printStudy(w io.Writer, s policy.Study, o policy.StudyOptions) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "%d pairs, %d febrile (oral ≥ %g °C)\n", s.Pairs, s.Febrile, s.FebrileCelsius)
 	for _, l := range s.LeftOut {
-		fmt.Fprintf(out, "Left out %d: %s (lines %s)\n", len(l.Lines), l.Reason, firstLines(l.Lines))
+		fmt.Fprintf(out, "Left out %d: %s (%s)\n", len(l.Lines), l.Reason, someLines(l.Lines))
 	}
 	fmt.Fprintln(out, "\nOral − skin, and body by the offset in use against oral (°C, 95 % intervals)")
 	fmt.Fprintln(out, "camera\tsite\tpairs\toffset\tSD\tbias\tlimits of agreement")
@@ -150,8 +150,11 @@ func orDash(s string) string {
 	return s
 }
 
-// firstLines lists line numbers, the first few of many.
-func firstLines(lines []int) string {
+// someLines lists line numbers, the first few of many.
+func someLines(lines []int) string {
+	if len(lines) == 1 {
+		return fmt.Sprint("line ", lines[0])
+	}
 	const most = 10
 	var text []string
 	for _, line := range lines[:min(most, len(lines))] {
@@ -160,5 +163,5 @@ func firstLines(lines []int) string {
 	if len(lines) > most {
 		text = append(text, "…")
 	}
-	return strings.Join(text, ", ")
+	return "lines " + strings.Join(text, ", ")
 }
