@@ -229,22 +229,23 @@ func openPipeline(ctx context.Context, pipeline string, options Options) (*captu
 }
 
 func startPipeline(ctx context.Context, uri, pipeline string, options Options, patience time.Duration) (*capture, error) {
+	silent := fmt.Errorf("opening camera %s: no picture came; is the sender running, does the pipeline end in "+
+		"video/x-raw,format=GRAY16_LE, and does gst-launch-1.0 run it with ! fakesink at its end?", uri)
 	device, err := gocv.VideoCaptureFileWithAPI(pipeline, gocv.VideoCaptureGstreamer)
 	if err != nil {
 		device.Close()
-		return nil, fmt.Errorf("opening camera %s: the pipeline does not start; is the camera on, and does "+
-			"gst-launch-1.0 run the pipeline with ! fakesink at its end?", uri)
+		return nil, silent
 	}
 	c := newCapture(uri, device, options)
-	if err := c.start(ctx, options.Units, patience); err != nil {
-		c.Close()
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("opening camera %s: no picture came within %v; is the sender running, does the pipeline end in "+
-				"video/x-raw,format=GRAY16_LE, and does gst-launch-1.0 run it with ! fakesink at its end?", uri, patience)
-		}
+	err = c.start(ctx, options.Units, patience)
+	if err == nil {
+		return c, nil
+	}
+	c.Close()
+	if ctx.Err() != nil || errors.Is(err, errEightBit) {
 		return nil, err
 	}
-	return c, nil
+	return nil, silent
 }
 
 // devicePath returns the path of a V4L2 device that uri names.
