@@ -3,12 +3,14 @@ package screening
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/measure"
 	"thermogate/screening/policy"
+	"thermogate/screening/track"
 )
 
 // Event is a CloudEvents 1.0 envelope in its structured JSON form.
@@ -75,7 +77,7 @@ func (g *Gate) newEvent(v *visit, verdict policy.Verdict, at time.Time) Event {
 		ThresholdCelsius:       verdict.ThresholdCelsius,
 		BaselineCelsius:        verdict.BaselineCelsius,
 		Reference:              newReference(g.scene.Reference),
-		Face:                   new(Box(boxOf(v.face))),
+		Face:                   rounded(boxOf(v.face)),
 		FirstSeen:              v.firstSeen,
 		Camera:                 g.camera,
 		Version:                g.config.Version,
@@ -102,8 +104,16 @@ func newReference(r measure.Reference) Reference {
 	}
 	return Reference{
 		Found:             true,
-		NominalCelsius:    &r.NominalCelsius,
-		MeasuredCelsius:   &r.MeasuredCelsius,
-		CorrectionCelsius: &r.CorrectionCelsius,
+		NominalCelsius:    hundredths(r.NominalCelsius),
+		MeasuredCelsius:   hundredths(r.MeasuredCelsius),
+		CorrectionCelsius: hundredths(r.CorrectionCelsius),
 	}
+}
+
+func hundredths(celsius float64) *float64 { return new(math.Round(celsius*100) / 100) }
+
+// rounded gives a box to the tenth of a pixel.
+func rounded(b track.Box) *Box {
+	tenths := func(v float64) float64 { return math.Round(v*10) / 10 }
+	return &Box{X: tenths(b.X), Y: tenths(b.Y), W: tenths(b.W), H: tenths(b.H)}
 }
