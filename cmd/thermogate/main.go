@@ -48,12 +48,15 @@ func newRootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w (see thermogate %s --help)", err, cmd.Name())}
 	})
 	root.AddCommand(
+		newRunCommand(),
+		newDemoCommand(),
 		newReplayCommand(),
 		newDetectCommand(),
-		newRunCommand(),
-		newCheckCommand(),
-		newDemoCommand(),
 		newBenchCommand(),
+		newStudyCommand(),
+		newCheckCommand(),
+		newEventsCommand(),
+		newSimulateCommand(),
 	)
 	for _, command := range append(root.Commands(), root) {
 		if command.Args != nil {
