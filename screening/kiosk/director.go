@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"slices"
 	"time"
 
 	"thermogate/screening"
@@ -19,6 +20,7 @@ type director struct {
 	hold   time.Duration
 	now    time.Time
 	held   []heldVerdict
+	known  []string // ids of the latest verdicts announced, newest last
 	shown  cue
 	change time.Time // when shown was first shown
 }
@@ -33,11 +35,17 @@ const (
 	readTime = time.Second
 	// Guidance stays this long before other guidance replaces it: words that flicker are not read.
 	guideTime = 500 * time.Millisecond
+	// More verdicts than people can have who are still in view.
+	knownLength = 256
 )
 
 // announce shows a verdict from now on.
 func (d *director) announce(event *screening.Event) cue {
 	d.held = append(d.held, heldVerdict{event, d.now})
+	if len(d.known) == knownLength {
+		d.known = slices.Delete(d.known, 0, 1)
+	}
+	d.known = append(d.known, event.ID)
 	return d.show(d.verdictCue())
 }
 
@@ -50,7 +58,7 @@ func (d *director) next(scene *screening.Scene) cue {
 	d.now = scene.Captured
 	d.expire()
 
-	waiting, done := foremost(scene.People)
+	waiting, done := d.foremost(scene.People)
 	if len(d.held) > 0 {
 		current := d.verdictCue()
 		age := d.now.Sub(d.current().since)
@@ -119,12 +127,26 @@ func (d *director) show(c cue) cue {
 	return c
 }
 
-// foremost returns the nearest person who still waits for a verdict and the nearest who has one; nil where there is none.
-func foremost(people []screening.Person) (waiting, done *screening.Person) {
+// standing returns the verdict that holds for a person, nil for one who waits for it: the event is not announced yet, or
+// the look failed for a reason the person can mend and the gate looks again.
+func (d *director) standing(person *screening.Person) *screening.Event {
+	event := person.Event
+	if event == nil || !slices.Contains(d.known, event.ID) {
+		return nil
+	}
+	held := slices.ContainsFunc(d.held, func(v heldVerdict) bool { return v.event.ID == event.ID })
+	if !held && verdictOf(&event.Data).icon == againIcon {
+		return nil
+	}
+	return event
+}
+
+// foremost returns the nearest person who waits for a verdict and the nearest who has one; nil where there is none.
+func (d *director) foremost(people []screening.Person) (waiting, done *screening.Person) {
 	for i := range people {
 		person := &people[i]
 		nearest := &waiting
-		if person.Event != nil {
+		if d.standing(person) != nil {
 			nearest = &done
 		}
 		if *nearest == nil || area(person.Face) > area((*nearest).Face) {
@@ -137,10 +159,5 @@ func foremost(people []screening.Person) (waiting, done *screening.Person) {
 func area(b screening.Box) float64 { return b.W * b.H }
 
 func inView(people []screening.Person, eventID string) bool {
-	for i := range people {
-		if people[i].Event != nil && people[i].Event.ID == eventID {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(people, func(p screening.Person) bool { return p.Event != nil && p.Event.ID == eventID })
 }

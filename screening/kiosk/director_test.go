@@ -20,6 +20,7 @@ type step struct {
 func TestWhatThePersonReads(t *testing.T) {
 	alice, bob := passed("A"), alerted("B")
 	missed := verdict("C", policy.Inconclusive, string(measure.Covered))
+	cold := verdict("D", policy.Inconclusive, string(policy.ColdArrival))
 	people := func(p ...screening.Person) []screening.Person { return p }
 	tests := []struct {
 		name  string
@@ -57,9 +58,19 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: 0, people: people(near("")), verdict: bob, want: alertMessage},
 			{at: 9, people: people(done(near(""), bob)), want: alertMessage},
 		}},
-		{"who stays after a failed look is told how to get another", []step{
+		{"who stays after a failed look is helped with the next one", []step{
 			{at: 0, people: people(near("")), verdict: missed, want: inconclusiveOf(string(measure.Covered))},
-			{at: 3, people: people(done(near(""), missed)), want: againMessage},
+			{at: 2, people: people(done(near(measure.Covered), missed)), want: inconclusiveOf(string(measure.Covered))},
+			{at: 3, people: people(done(near(measure.Covered), missed)), want: guideOf(measure.Covered)},
+		}},
+		{"who came in from the cold reads so for as long as they stay", []step{
+			{at: 0, people: people(near("")), verdict: cold, want: inconclusiveOf(string(policy.ColdArrival))},
+			{at: 9, people: people(done(near(""), cold)), want: inconclusiveOf(string(policy.ColdArrival))},
+		}},
+		{"a verdict is not shown before it is announced", []step{
+			{at: 0, people: people(near("")), want: measuringMessage},
+			{at: .6, people: people(done(near(""), alice)), want: measuringMessage},
+			{at: .7, people: people(done(near(""), alice)), verdict: alice, want: passMessage},
 		}},
 		{"guidance does not flicker", []step{
 			{at: 0, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},

@@ -127,6 +127,7 @@ func (k *Kiosk) stream(w http.ResponseWriter, r *http.Request) {
 	defer func() { <-k.streams }()
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{}) // a limit for requests must not end a stream
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	var sent progress

@@ -102,6 +102,23 @@ func TestCloseEndsStreams(t *testing.T) {
 	}
 }
 
+func TestStreamOutlivesTheLimitsForRequests(t *testing.T) {
+	k := New(DefaultConfig())
+	server := httptest.NewUnstartedServer(k)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	server.Start()
+	t.Cleanup(func() { k.Close(); server.Close() })
+	lines := bufio.NewScanner(get(t, server.URL+"/stream", nil).Body)
+	for heartbeats := 0; heartbeats < 3; {
+		if !lines.Scan() {
+			t.Fatalf("the stream ended after %d heartbeats: %v", heartbeats, lines.Err())
+		}
+		if lines.Text() == "event: gate" {
+			heartbeats++
+		}
+	}
+}
+
 // A page that stops reading fills its connection; the gate must not notice.
 func TestSlowPageDoesNotDelayTheGate(t *testing.T) {
 	k, server := serve(t, DefaultConfig())

@@ -42,7 +42,8 @@ type Kiosk struct {
 	streams, polls chan struct{}
 
 	mu        sync.Mutex
-	changed   chan struct{} // closed at every change and replaced
+	camera    screening.CameraState // as it was last told; the pages may know better
+	changed   chan struct{}         // closed at every change and replaced
 	director  director
 	cue       cue
 	screen    document // cue, encoded
@@ -85,7 +86,7 @@ func New(config Config) *Kiosk {
 		director: director{hold: config.VerdictHold},
 		gate:     gateState{Name: config.Gate, Version: config.Version},
 	}
-	k.setCamera(screening.CameraStarting)
+	k.enter(screening.CameraStarting)
 	k.mux = k.routes()
 	return k
 }
@@ -97,14 +98,14 @@ func (k *Kiosk) Close() { k.close.Do(func() { close(k.closed) }) }
 func (k *Kiosk) Show(scene *screening.Scene) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.shown = time.Now()
-	k.rate.frame(scene.Captured)
-	k.gate.observe(scene)
-	next := k.director.next(scene)
-	if k.gate.Camera != screening.CameraOK {
+	if k.camera != screening.CameraOK {
 		return // a frame that was still under way when the camera failed
 	}
-	k.setScreen(next)
+	k.shown = time.Now()
+	k.enter(screening.CameraOK)
+	k.rate.frame(scene.Captured)
+	k.gate.observe(scene)
+	k.setScreen(k.director.next(scene))
 	k.paint(scene)
 	k.wake()
 }
@@ -116,7 +117,7 @@ func (k *Kiosk) paint(scene *screening.Scene) {
 		return
 	}
 	k.pictures++
-	k.picture = k.painter.paint(k.pictures, scene)
+	k.picture = k.painter.paint(k.pictures, scene, k.director.standing)
 	k.painted, k.paintedAt = scene.Captured, time.Now()
 }
 
@@ -140,23 +141,25 @@ func (k *Kiosk) Verdict(event screening.Event) {
 func (k *Kiosk) SetCamera(state screening.CameraState) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if state != k.gate.Camera {
-		k.setCamera(state)
-		k.wake()
-	}
+	k.camera, k.shown = state, time.Now()
+	k.enter(state)
+	k.wake()
 }
 
-func (k *Kiosk) setCamera(state screening.CameraState) {
+// enter shows a state of the camera.
+func (k *Kiosk) enter(state screening.CameraState) {
+	if state == k.gate.Camera {
+		return
+	}
 	k.gate.Camera, k.gate.CameraLabel = state, label(string(state))
 	if state == screening.CameraOK {
-		k.shown = time.Now()
 		k.setScreen(cue{message: cameraMessage(screening.CameraStarting)}) // until its first frame
-	} else {
-		k.picture = nil
-		k.rate = rateMeter{}
-		k.gate.forgetScene()
-		k.setScreen(cue{message: cameraMessage(state)})
+		return
 	}
+	k.picture = nil
+	k.rate = rateMeter{}
+	k.gate.forgetScene()
+	k.setScreen(cue{message: cameraMessage(state)})
 }
 
 // SetBroker tells the engineers' page whether the MQTT broker is connected and how many events wait for it.
@@ -183,10 +186,8 @@ func (k *Kiosk) setScreen(c cue) {
 
 // checkStall notices a gate that has stopped showing frames without saying so.
 func (k *Kiosk) checkStall() {
-	if k.gate.Camera == screening.CameraOK && time.Since(k.shown) > k.config.StallLimit {
-		k.picture = nil
-		k.gate.forgetScene()
-		k.setScreen(cue{message: cameraMessage(screening.CameraStalled)})
+	if k.camera == screening.CameraOK && time.Since(k.shown) > k.config.StallLimit {
+		k.enter(screening.CameraStalled)
 	}
 }
 

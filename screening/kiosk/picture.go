@@ -5,6 +5,7 @@ import (
 
 	"thermogate/camera/radiometry"
 	"thermogate/screening"
+	"thermogate/screening/measure"
 )
 
 // maxPixels keeps a picture below 50 kB. A larger one is made smaller by a whole factor.
@@ -51,17 +52,18 @@ type painter struct {
 	started   bool
 }
 
-func (p *painter) paint(number uint64, scene *screening.Scene) *picture {
+// paint makes a picture in which a face bears the verdict that standing gives for it.
+func (p *painter) paint(number uint64, scene *screening.Scene, standing func(*screening.Person) *screening.Event) *picture {
 	factor := 1
 	for (scene.Image.Width/factor)*(scene.Image.Height/factor) > maxPixels {
 		factor++
 	}
 	p.follow(scene.Image)
-	head := headOf(scene)
+	head := headOf(scene, standing)
 	head.Width, head.Height = scene.Image.Width/factor, scene.Image.Height/factor
 	if !scene.Image.Relative {
 		low, high := p.low, p.high
-		if scene.Reference.Found && scene.Reference.Problem == "" {
+		if scene.Reference.Found && scene.Reference.Problem == measure.NoProblem {
 			low += scene.Reference.CorrectionCelsius
 			high += scene.Reference.CorrectionCelsius
 		}
@@ -73,26 +75,26 @@ func (p *painter) paint(number uint64, scene *screening.Scene) *picture {
 	return &picture{number, p.appendGrey(body, scene.Image, factor)}
 }
 
-func headOf(scene *screening.Scene) pictureHead {
+func headOf(scene *screening.Scene, standing func(*screening.Person) *screening.Event) pictureHead {
 	w, h := float64(scene.Image.Width), float64(scene.Image.Height)
 	head := pictureHead{Faces: make([]faceMark, 0, len(scene.People))}
 	for i := range scene.People {
 		person := &scene.People[i]
 		mark := faceMark{X: person.Face.X / w, Y: person.Face.Y / h, W: person.Face.W / w, H: person.Face.H / h}
-		mark.Tone, mark.Label = markOf(person)
+		mark.Tone, mark.Label = markOf(person, standing(person))
 		head.Faces = append(head.Faces, mark)
 	}
 	if r := scene.Reference; r.Found {
-		head.Reference = &discMark{r.X / w, r.Y / h, r.Radius / w, r.Problem == ""}
+		head.Reference = &discMark{r.X / w, r.Y / h, r.Radius / w, r.Problem == measure.NoProblem}
 	}
 	return head
 }
 
-func markOf(person *screening.Person) (tone, phrase) {
+func markOf(person *screening.Person, verdict *screening.Event) (tone, phrase) {
 	switch {
-	case person.Event != nil:
-		return verdictOf(&person.Event.Data).tone, label(string(person.Event.Data.Outcome))
-	case person.Hint != "":
+	case verdict != nil:
+		return verdictOf(&verdict.Data).tone, label(string(verdict.Data.Outcome))
+	case person.Hint != measure.NoProblem:
 		return toneGuide, label(string(person.Hint))
 	default:
 		return toneMeasuring, label("measuring")

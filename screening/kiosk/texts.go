@@ -44,10 +44,12 @@ var (
 	alertMessage = message{toneAlert, "aside", phrase{"请到旁边稍候", "Please step aside"},
 		phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
 
-	// Shown to those who stay after their verdict.
+	// For those who stay after a pass.
 	passedMessage = message{toneIdle, "check", phrase{"已测完，请进", "All done, please go in"}, phrase{}}
-	againMessage  = message{toneInconclusive, "again", phrase{"请退后，再走近重测", "Step back, then come up again"}, phrase{}}
 )
+
+// againIcon marks the inconclusive verdicts after which the person can do better in the next look.
+const againIcon = "again"
 
 // inconclusiveHead goes with every inconclusive verdict the person can do something about.
 var inconclusiveHead = phrase{"没有测准，请再试一次", "That didn't work, please try again"}
@@ -100,13 +102,13 @@ func inconclusiveOf(reason string) message {
 		return message{toneInconclusive, "staff", phrase{"这次没有测成", "No reading this time"},
 			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}}
 	case string(policy.TooClose):
-		return message{toneInconclusive, "again", inconclusiveHead, phrase{"请正对镜头，站稳", "Face the camera and hold still"}}
+		return message{toneInconclusive, againIcon, inconclusiveHead, phrase{"请正对镜头，站稳", "Face the camera and hold still"}}
 	}
 	guide := guideOf(measure.Problem(reason))
 	if guide.tone == toneGuide {
-		return message{toneInconclusive, "again", inconclusiveHead, guide.head}
+		return message{toneInconclusive, againIcon, inconclusiveHead, guide.head}
 	}
-	return message{toneInconclusive, "again", inconclusiveHead, phrase{}}
+	return message{toneInconclusive, againIcon, inconclusiveHead, phrase{}}
 }
 
 // verdictOf is what a person reads after the screening.
@@ -123,16 +125,10 @@ func verdictOf(data *screening.Data) message {
 
 // lingering is what a person reads who stays in view after that.
 func lingering(data *screening.Data) message {
-	switch data.Outcome {
-	case policy.Pass:
+	if data.Outcome == policy.Pass {
 		return passedMessage
-	case policy.Alert:
-		return alertMessage
 	}
-	if m := inconclusiveOf(data.Reason); m.icon != "again" {
-		return m
-	}
-	return againMessage
+	return verdictOf(data)
 }
 
 func cameraMessage(state screening.CameraState) message {

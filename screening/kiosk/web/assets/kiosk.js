@@ -27,11 +27,11 @@ function show(screen) {
 
 // say keeps each clause together on its line where that fits.
 function say(id, text) {
-  element(id).replaceChildren(...text.split(/(?<=，)|(?<=,)( )/).filter(Boolean).map((clause) => {
-    if (clause === " ") return clause;
+  const clauses = text.match(/[^，,]+[，,]?/g) ?? [];
+  element(id).replaceChildren(...clauses.flatMap((clause) => {
     const span = document.createElement("span");
-    span.textContent = clause;
-    return span;
+    span.textContent = clause.trim();
+    return clause.startsWith(" ") ? [" ", span] : [span];
   }));
 }
 

@@ -22,7 +22,6 @@ class Link {
   constructor(handlers, failed) {
     this.handlers = handlers;
     this.failed = () => { if (!this.closed) failed(); };
-    this.aborter = new AbortController();
     this.source = new EventSource("stream");
     this.source.onopen = () => { this.heard(); handlers.open(); this.pictures(); };
     this.source.onerror = this.failed;
@@ -46,16 +45,17 @@ class Link {
     this.closed = true;
     clearTimeout(this.silence);
     this.source.close();
-    this.aborter.abort();
+    this.fetching?.abort();
   }
 
   // pictures fetches one picture after the other: a slow line gets fewer of them, never older ones.
   async pictures() {
     let number = 0;
     while (!this.closed) {
+      this.fetching = new AbortController();
+      const patience = setTimeout(() => this.fetching.abort(), SILENCE);
       try {
-        const signal = AbortSignal.any([this.aborter.signal, AbortSignal.timeout(SILENCE)]);
-        const answer = await fetch(`picture?after=${number}`, { signal });
+        const answer = await fetch(`picture?after=${number}`, { signal: this.fetching.signal });
         if (answer.status !== 200) throw new Error(answer.status);
         const body = new Uint8Array(await answer.arrayBuffer());
         if (this.closed) return;
@@ -67,6 +67,8 @@ class Link {
         number = 0;
         this.handlers.picture(null);
         await new Promise((resolve) => setTimeout(resolve, 300));
+      } finally {
+        clearTimeout(patience);
       }
     }
   }

@@ -44,7 +44,10 @@ function addVerdict(v) {
     cell.textContent = text;
     cell.dataset.heading = headings[i];
   });
-  if (v.site[language]) row.cells[3].title = v.site[language];
+  if (v.skin_celsius !== undefined) {
+    row.cells[3].append(document.createElement("small"));
+    row.cells[3].lastChild.textContent = v.site[language];
+  }
   while (element("verdicts").rows.length > KEPT) element("verdicts").deleteRow(-1);
   showTable(true);
 }
