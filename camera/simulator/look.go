@@ -63,12 +63,12 @@ func drawLook(r *rand.Rand, v *Visit) *look {
 		jaw:       2.5 + 0.3*normal(r),
 		build:     1 + 0.06*normal(r),
 		hairCover: 0.42 + 0.08*normal(r),
-		forehead:  min(max(1.2+0.35*normal(r), 0.4), 2.2),
-		nose:      min(max(2.6+1*normal(r), 0.7), 5),
-		cheek:     min(max(1.7+0.4*normal(r), 0.8), 3),
-		mouth:     min(max(0.7+0.4*normal(r), 0), 2),
+		forehead:  min(max(1.4+0.5*normal(r), 0.5), 2.6),
+		nose:      min(max(2.9+1.1*normal(r), 0.9), 5.5),
+		cheek:     min(max(1.9+0.55*normal(r), 0.9), 3.5),
+		mouth:     min(max(1.1+0.5*normal(r), 0), 2.4),
 		ear:       min(max(2.5+0.8*normal(r), 1), 4.5),
-		socket:    min(max(0.75+0.2*normal(r), 0.3), 1.3),
+		socket:    min(max(0.6+0.2*normal(r), 0.25), 1.1),
 		neck:      min(max(0.8+0.3*normal(r), 0.2), 1.6),
 		neckline:  max(0, 0.05+0.05*normal(r)),
 		clothes:   [2]float64{0.45 + 0.08*normal(r), 0.3 + 0.06*normal(r)},
@@ -96,6 +96,7 @@ func drawLook(r *rand.Rand, v *Visit) *look {
 	if stubble := r.Float64(); v.Beard {
 		l.beard = 0.6 + 0.4*stubble
 	}
+	l.nose = max(l.nose, l.forehead+1) // it stands out, and is seen against the face in nearly every recording
 	// Cold air takes most from what sticks out.
 	l.nose += 3 * v.ChillCelsius
 	l.cheek += 2 * v.ChillCelsius

@@ -38,8 +38,9 @@ const (
 func (l *look) headTop() float64    { return l.crown() - 0.04 }
 func (l *look) headBottom() float64 { return l.chin() + 0.005 }
 
-// gain is how strongly skin temperatures differ: a warm room levels them.
-func (l *look) gain() float64 { return min(max((l.skin-l.air)/11.5, 0.3), 2) }
+// gain is how strongly skin temperatures differ over the face: a warm room levels them. It does not depend on the
+// person's temperature, so a fever moves the whole face and the slope against truth is 1.
+func (l *look) gain() float64 { return math.Sqrt(min(max((34.5-l.air)/11.5, 0.2), 4)) }
 
 // through is the temperature of what lies over the skin and lets this share of its warmth through.
 func (l *look) through(share, skin float64) float64 { return l.air + share*(skin-l.air) }
@@ -73,7 +74,7 @@ func (l *look) paintHead() {
 // belowCanthus is how much colder than the inner canthi the bare skin is at a point, in °C at 23 °C ambient.
 func (l *look) belowCanthus(x, y float64, front bool, noise mottling) float64 {
 	d := mix(l.forehead, 0.45*l.cheek+0.4*l.forehead+0.2, smooth((y+0.01)/0.05))
-	d += 0.22*noise.at(x*60, y*60) + 0.15*noise.at(x*160+31, y*160)
+	d += 0.3*noise.at(x*40, y*40) + 0.2*noise.at(x*110+31, y*110)
 	if !front {
 		return d
 	}
@@ -85,13 +86,15 @@ func (l *look) belowCanthus(x, y float64, front bool, noise mottling) float64 {
 		d -= 0.45 * bump(x-vein-0.15*(y+0.05)*noise.at(float64(i), 9), y+0.055, 0.004, 0.022)
 	}
 	toward(l.cheek, 0.85*bump(side-0.04, y-0.045, 0.017, 0.02))
-	toward(l.socket, 0.9*bump(side-0.027, y, 0.016, 0.010))
+	toward(l.socket, 0.9*bump(side-0.027, y+0.001, 0.018, 0.012))
 	d += 0.55 * bump(side-0.034, y+0.021, 0.019, 0.004) // brow
-	d += 0.45 * bump(side-eyeX, y-0.001, 0.008, 0.0045) // cornea
+	d += 0.6 * bump(side-eyeX, y-0.001, 0.009, 0.005)   // cornea
+	d += 0.8 * bump(x, y, 0.006, 0.012)                 // bridge of the nose
 	toward(l.nose*0.6, 0.75*bump(side-0.012, y-l.noseTip()+0.004, 0.012, 0.012))
 	toward(l.mouth, 0.9*bump(x, y-l.lips(), 0.024, 0.010))
 	d += 0.3 * bump(x, y-l.lips()+0.016, 0.016, 0.006) // upper lip, in the stream of breath
 	d += 0.35 * bump(x, y-l.lips(), 0.018, 0.0025)
+	d += 0.7 * smooth((y-l.chin()+0.025)/0.025) // turned down, away from the camera
 	return d * (1 - canthus(side-canthusX, y-canthusY))
 }
 
@@ -104,7 +107,7 @@ func canthus(x, y float64) float64 {
 
 // dressed covers the skin of temperature t with beard, hair, mask and hat.
 func (l *look) dressed(t, x, y, longitude float64, noise mottling) float64 {
-	strand := 1 + 0.35*noise.at(longitude*14, y*45+11)
+	strand := 1 + 0.35*noise.at(longitude*9, y*35+11)
 	hair := func(share float64) float64 { return l.through(min(share*strand, 0.95), t) }
 	front := math.Cos(longitude)
 	if l.beard > 0 && front > 0 {
@@ -112,7 +115,8 @@ func (l *look) dressed(t, x, y, longitude float64, noise mottling) float64 {
 		w *= smooth((0.085 - math.Abs(x)) / 0.01)
 		t = mix(t, hair(0.5), l.beard*max(0, w)*0.9)
 	}
-	t = mix(t, hair(l.hairCover), l.haired(longitude, y, noise))
+	thin := 1 - 0.45*smooth((l.hairline()-y)/0.06) // farther from the skin
+	t = mix(t, hair(l.hairCover*thin), l.haired(longitude, y, noise))
 	if l.mask && front > 0.1 {
 		edge := 0.018 + 0.25*math.Abs(x)
 		w := smooth((y-edge)/0.004) * smooth((front-0.15)/0.1)
@@ -129,18 +133,18 @@ func (l *look) dressed(t, x, y, longitude float64, noise mottling) float64 {
 // haired is how much of a point of the head is under hair: the hairline across the forehead, sideburns, the back.
 func (l *look) haired(longitude, y float64, noise mottling) float64 {
 	around := math.Abs(longitude) / math.Pi * 180
-	edge := l.hairline() + 0.006*noise.at(longitude*6, 3)
+	edge := l.hairline() + 0.008*noise.at(longitude*2.5, 3)
 	cover := 1.0
 	switch l.hair {
 	case bald:
 		cover = 0.35 // what is shaved
 	case fringe:
-		edge += (0.035 + 0.012*noise.at(longitude*5, 7)) * smooth((70-around)/25)
+		edge += (0.035 + 0.025*noise.at(longitude*2.5, 7)) * smooth((70-around)/25)
 	}
 	edge = mix(edge, 0.025, smooth((around-52)/18))
 	edge = mix(edge, 0.09, smooth((around-85)/20))
 	if l.hair == long {
-		edge = mix(edge, 0.2, smooth((around-54)/8))
+		edge = mix(edge, 0.05+0.02*noise.at(longitude*3, 5), smooth((around-56)/10))
 	}
 	return cover * smooth((edge-y)/0.012+0.5)
 }

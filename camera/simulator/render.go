@@ -15,7 +15,7 @@ type renderer struct {
 	cols, rows int // of the fine raster
 	background []float64
 	scene      []float64
-	half       []float64 // scene after the sideways pass
+	half       []float64 // scene after the pass down the columns
 	kernel     []float64
 	optical    []float64 // what falls on the pixels
 	box        refBox
@@ -31,7 +31,7 @@ func newRenderer(s *Scenario) *renderer {
 	r.cols, r.rows = c.Width*r.fine, c.Height*r.fine
 	r.background = make([]float64, r.cols*r.rows)
 	r.scene = make([]float64, r.cols*r.rows)
-	r.half = make([]float64, c.Width*r.rows)
+	r.half = make([]float64, r.cols*c.Height)
 	r.optical = make([]float64, c.Width*c.Height)
 	r.kernel = pointSpread(c.BlurPixels, r.fine)
 	r.paintBackground()
@@ -42,7 +42,7 @@ func newRenderer(s *Scenario) *renderer {
 // pointSpread is a Gaussian lens over a square pixel that is sensitive all over, sampled about a pixel's centre.
 func pointSpread(sigmaPixels float64, fine int) []float64 {
 	sigma := max(sigmaPixels, 1e-3) * math.Sqrt2
-	reach := int(math.Ceil((0.5 + 3*sigmaPixels) * float64(fine)))
+	reach := int(math.Ceil((0.5 + 2.5*sigmaPixels) * float64(fine)))
 	n := 2*reach + fine%2
 	kernel := make([]float64, n)
 	sum := 0.0
@@ -214,7 +214,7 @@ func (f *figure) headAt(px, py float64) (celsius float64, hit bool) {
 // beyond 60°.
 func grazing(cosine float64) float64 {
 	k := 1 - cosine
-	return 0.35 * k * k * k
+	return 0.45 * k * k * k
 }
 
 func (r *renderer) drawEar(f *figure, side float64, near bool) {
@@ -248,7 +248,7 @@ func (r *renderer) drawNose(f *figure) {
 			if v < 0 || v > 1.25 {
 				continue
 			}
-			wide := 0.005 + 0.010*v*v
+			wide := 0.006 + 0.011*v*v
 			if v > 1 {
 				wide *= math.Sqrt(max(0, 1-square((v-1)/0.25)))
 			}
@@ -331,17 +331,17 @@ func (r *renderer) drawLongHair(f *figure) {
 	reach := 0.13 * f.scale
 	r.span(f.x-reach, f.y+top*f.scale, f.x+reach, f.y+bottom*f.scale, func(row []float64, px, py float64) {
 		y := (py - f.y) / f.scale
-		half := 0.078 + 0.020*smooth((y-top)/0.12) + 0.01*smooth(y/0.1)
-		halves := [2]float64{half + 0.006*noise.at(y*20, 3), half + 0.006*noise.at(y*20, 8)}
+		half := 0.078 + 0.012*smooth((y-top)/0.12)
+		halves := [2]float64{half + 0.012*noise.at(y*12, 3), half + 0.012*noise.at(y*12, 8)}
 		warmth := l.hairCover * 0.6 * (1 + 0.2*noise.at(y*30, 1))
-		tip := smooth((bottom - y) / 0.05)
+		tip := smooth((bottom - y) / 0.08)
 		for i := range row {
 			x := (px + float64(i) - f.x) / f.scale
 			side := 0
 			if x > 0 {
 				side = 1
 			}
-			edge := smooth((halves[side]-math.Abs(x))/0.012) * tip
+			edge := smooth((halves[side]-math.Abs(x))/0.025) * tip
 			if edge > 0 {
 				row[i] = mix(row[i], l.through(warmth, l.skin-1), edge)
 			}
@@ -367,7 +367,7 @@ func (r *renderer) paintBackground() {
 	door := w * (0.05 + 0.25*g.Float64())
 	doorWide := w * (0.4 + 0.2*g.Float64())
 	doorTop := h * (0.1 + 0.1*g.Float64())
-	inside := -1.2 - g.Float64()
+	inside := -0.4 - 1.2*g.Float64()
 	panel := h * (0.5 + 0.2*g.Float64())
 	slope := 0.8 * normal(g)
 	for j := range r.rows {
@@ -416,7 +416,7 @@ func newRefBox(r *renderer) refBox {
 			}
 			d := math.Hypot(x-b.x, py-b.y) / b.radius
 			glow := 0.06 * math.Exp(-square(d/1.8))
-			disc := smooth((1-d)/0.1 + 0.5)
+			disc := smooth((1-d)/0.3 + 0.5)
 			b.base = append(b.base, mix(t-glow*air, 0, disc))
 			b.share = append(b.share, mix(glow, 1, disc))
 		}
@@ -441,12 +441,22 @@ func (r *renderer) drawReference(celsius float64) {
 // image throws the scene through the lens onto the pixels.
 func (r *renderer) image() {
 	n := len(r.kernel)
-	left := (n - r.fine) / 2
-	for j := range r.rows {
-		row := r.scene[j*r.cols : (j+1)*r.cols]
-		out := r.half[j*r.width : (j+1)*r.width]
+	before := (n - r.fine) / 2
+	for j := range r.height {
+		out := r.half[j*r.cols : (j+1)*r.cols]
+		clear(out)
+		for k, w := range r.kernel {
+			row := min(max(j*r.fine-before+k, 0), r.rows-1)
+			for i, v := range r.scene[row*r.cols : (row+1)*r.cols] {
+				out[i] += w * v
+			}
+		}
+	}
+	for j := range r.height {
+		row := r.half[j*r.cols : (j+1)*r.cols]
+		out := r.optical[j*r.width : (j+1)*r.width]
 		for i := range out {
-			first := i*r.fine - left
+			first := i*r.fine - before
 			sum := 0.0
 			if first >= 0 && first+n <= r.cols {
 				for k, v := range row[first : first+n] {
@@ -458,16 +468,6 @@ func (r *renderer) image() {
 				}
 			}
 			out[i] = sum
-		}
-	}
-	for j := range r.height {
-		out := r.optical[j*r.width : (j+1)*r.width]
-		clear(out)
-		for k, w := range r.kernel {
-			row := min(max(j*r.fine-left+k, 0), r.rows-1)
-			for i, v := range r.half[row*r.width : (row+1)*r.width] {
-				out[i] += w * v
-			}
 		}
 	}
 }

@@ -117,7 +117,7 @@ func DefaultScenario() Scenario {
 		Seed:           1,
 		AmbientCelsius: 24,
 		Camera: Camera{
-			Width: 120, Height: 160, FPS: 8.77, FieldOfViewDegrees: 57, HeightMetres: 1.5, BlurPixels: 0.6,
+			Width: 120, Height: 160, FPS: 8.77, FieldOfViewDegrees: 57, HeightMetres: 1.5, BlurPixels: 0.9,
 			NETDMillikelvin: 50, PatternMillikelvin: 40, ColumnMillikelvin: 20, VignettingCelsius: 0.2,
 			OffsetCelsius: -2, DriftCelsiusPerMinute: 0.5, SelfHeating: 3 * time.Minute,
 		},

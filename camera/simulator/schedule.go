@@ -195,6 +195,10 @@ func (g *guest) plan(r *rand.Rand, view func(float64) float64) {
 		to = -1
 	}
 	v := &g.visit
+	if math.Abs(v.SideMetres) > 0.12 { // out of the way of whoever stands beside
+		to = math.Copysign(1, v.SideMetres)
+		from = to
+	}
 	g.start = v.At.Seconds()
 	if v.WalksPast {
 		g.fromDistance, g.toDistance = v.DistanceMetres, v.DistanceMetres

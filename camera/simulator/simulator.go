@@ -10,6 +10,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -142,15 +143,7 @@ func (m *Simulator) draw() {
 		m.figures = append(m.figures, m.render.place(g.look, g.pose(t), g.visit.CupCelsius))
 	}
 	m.tell(t)
-	slices.SortStableFunc(m.figures, func(a, b figure) int {
-		switch {
-		case a.pose.distance > b.pose.distance:
-			return -1
-		case a.pose.distance < b.pose.distance:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(m.figures, func(a, b figure) int { return cmp.Compare(b.pose.distance, a.pose.distance) })
 	m.render.render(m.figures, m.truth.Reference.Celsius)
 	m.sensor.read(m.render.optical, m.counts)
 }

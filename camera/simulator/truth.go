@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -25,11 +26,11 @@ type Person struct {
 	// YawDegrees is how far the head is turned to the right of the picture.
 	YawDegrees           float64
 	Glasses, Mask, Hat   bool
-	Standing             bool // at the place before the camera
-	WholeInView          bool // the box is inside the picture
-	Facing               bool // turned less than 20° from the camera
-	FirstSeen, LeavesAt  time.Duration
-	StandsFrom, StandsTo time.Duration
+	Standing             bool          // at the place before the camera
+	WholeInView          bool          // the box is inside the picture
+	Facing               bool          // turned less than 20° from the camera
+	Hidden               bool          // face partly behind somebody nearer or the reference's box
+	StandsFrom, StandsTo time.Duration // of the scenario
 }
 
 // TrueReference is where its disc is and how warm it truly is.
@@ -80,15 +81,20 @@ func (m *Simulator) tell(t float64) {
 		p.WholeInView = p.X >= 0 && p.Y >= 0 && p.X+p.W <= w && p.Y+p.H <= h
 		m.truth.People = append(m.truth.People, p)
 	}
-	slices.SortStableFunc(m.truth.People, func(a, b Person) int {
-		switch {
-		case a.DistanceMetres < b.DistanceMetres:
-			return -1
-		case a.DistanceMetres > b.DistanceMetres:
-			return 1
+	slices.SortStableFunc(m.truth.People, func(a, b Person) int { return cmp.Compare(a.DistanceMetres, b.DistanceMetres) })
+	people := m.truth.People
+	b := m.render.box
+	for i := range people {
+		p := &people[i]
+		p.Hidden = s.Reference.Present && p.overlaps(b.left/fine, b.top/fine, b.right/fine, b.bottom/fine)
+		for _, q := range people[:i] {
+			p.Hidden = p.Hidden || p.overlaps(q.X-0.1*q.W, q.Y-0.3*q.H, q.X+1.1*q.W, math.Inf(1))
 		}
-		return 0
-	})
+	}
+}
+
+func (p *Person) overlaps(left, top, right, bottom float64) bool {
+	return p.X < right && p.X+p.W > left && p.Y < bottom && p.Y+p.H > top
 }
 
 func (f *figure) person(g *guest, fine float64) Person {
@@ -105,8 +111,7 @@ func (f *figure) person(g *guest, fine float64) Person {
 		SkinCelsius:    g.skin,
 		YawDegrees:     f.pose.yaw * 180 / math.Pi,
 		Glasses:        l.glasses, Mask: l.mask, Hat: l.hat,
-		Standing:  f.pose.standing,
-		FirstSeen: seconds(g.start), LeavesAt: seconds(g.end),
+		Standing:   f.pose.standing,
 		StandsFrom: seconds(g.stand), StandsTo: seconds(g.leave),
 	}
 	p.Facing = math.Abs(p.YawDegrees) < 20
