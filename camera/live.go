@@ -24,8 +24,8 @@ type Status struct {
 	State State
 	Since time.Time // when State began
 	Err   error     // what went wrong, nil in the states Starting and OK
-	// Frames, Dropped and Reopened count since the start: pictures that arrived, those replaced by a newer one before
-	// anybody read them, and times the camera was opened again.
+	// Frames, Dropped and Reopened count since the start: pictures that arrived, those that were replaced by a newer one
+	// or grew too old before anybody read them, and attempts to open the camera again.
 	Frames, Dropped, Reopened uint64
 }
 

@@ -45,14 +45,20 @@ func plain(err error) error {
 	return err
 }
 
-// sidecarPath returns where the sidecar of a recording lies: beside the file or beside the folder of the pictures.
+// sidecarPath returns where the sidecar of a recording lies: beside the file, or beside the folder of the pictures.
 func sidecarPath(path string) string {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return filepath.Clean(path) + ".json"
-	} else if err != nil {
-		return filepath.Dir(path) + ".json"
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		return strings.TrimSuffix(path, filepath.Ext(path)) + ".json"
 	}
-	return strings.TrimSuffix(path, filepath.Ext(path)) + ".json"
+	folder := path
+	if err != nil { // a pattern
+		folder = filepath.Dir(path)
+	}
+	if absolute, err := filepath.Abs(folder); err == nil { // "." has no name to go by
+		folder = absolute
+	}
+	return folder + ".json"
 }
 
 // openFile opens a stack or a single picture, by its contents.
@@ -209,7 +215,7 @@ func openFolder(folder string) (pictures, error) {
 	}
 	switch {
 	case len(pngs) == 0 && tiffs > 0:
-		return nil, errors.New("the folder holds TIFF files; name the recording itself, or FOLDER/*.tiff")
+		return nil, errors.New("the folder holds TIFF files; name the recordings themselves, FOLDER/NAME.tiff")
 	case len(pngs) == 0:
 		return nil, errors.New("the folder holds no PNG files")
 	case tiffs > 0:

@@ -1,10 +1,12 @@
 package camera
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -53,11 +55,11 @@ func openRecording(path string, options Options) (*recording, error) {
 
 func (r *recording) open() error {
 	var err error
-	if r.sidecar, err = readSidecar(sidecarPath(r.path)); err != nil {
-		return err
-	}
 	if r.pictures, err = openPictures(r.path); err != nil {
 		return fmt.Errorf("opening recording %s: %w", r.path, err)
+	}
+	if r.sidecar, err = readSidecar(sidecarPath(r.path)); err != nil {
+		return err
 	}
 	r.describe()
 	// The first picture tells whether this recording is of any use; better now than after the gate was set up.
@@ -75,32 +77,21 @@ func (r *recording) open() error {
 
 // describe merges options, sidecar and defaults.
 func (r *recording) describe() {
-	s := &r.sidecar
+	o, s := &r.options, &r.sidecar
+	var fps float64
+	if s.FPS != nil {
+		fps = *s.FPS
+	}
 	r.info = Info{
 		Name:             filepath.Base(r.path),
 		Model:            s.Camera,
 		Device:           s.Device,
-		FPS:              defaultFPS,
-		Units:            unitsCounts,
+		FPS:              cmp.Or(o.FPS, fps, defaultFPS),
+		Units:            cmp.Or(o.Units, s.Units, unitsCounts),
 		ReferenceCelsius: s.ReferenceCelsius,
 		ReferenceKnown:   s.ReferenceKnown && s.ReferenceCelsius != nil,
 	}
-	if s.FPS != nil {
-		r.info.FPS = *s.FPS
-	}
-	if r.options.FPS > 0 {
-		r.info.FPS = r.options.FPS
-	}
-	if s.Units != "" {
-		r.info.Units = s.Units
-	}
-	if r.options.Units != "" {
-		r.info.Units = r.options.Units
-	}
-	r.decoder = decoder{turn: s.Orientation, allowEightBit: r.options.EightBit}
-	if r.options.Orientation != "" {
-		r.decoder.turn = r.options.Orientation
-	}
+	r.decoder = decoder{turn: cmp.Or(o.Orientation, s.Orientation), allowEightBit: o.EightBit}
 	r.start = s.start
 }
 
@@ -133,11 +124,9 @@ func (r *recording) Read(ctx context.Context, frame *Frame) error {
 
 func (r *recording) startOver() {
 	r.pictures.rewind()
-	r.start = r.start.Add(r.last + r.period())
+	r.start = r.start.Add(r.last + seconds(1/r.info.FPS))
 	r.index = 0
 }
-
-func (r *recording) period() time.Duration { return seconds(1 / r.info.FPS) }
 
 // decode decodes one picture and writes it, upright, to frame.
 func (r *recording) decode(data []byte, frame *Frame) error {
@@ -177,7 +166,7 @@ func (r *recording) checkSize(width, height int) error {
 // stamp writes what the sidecar knows of the frame.
 func (r *recording) stamp(frame *Frame) error {
 	i, s := r.index, &r.sidecar
-	at := time.Duration(float64(i) * float64(time.Second) / r.info.FPS)
+	at := seconds(float64(i) / r.info.FPS)
 	// A rate that was asked for explicitly wins over the recorded times.
 	if len(s.TimeMS) > 0 && r.options.FPS == 0 {
 		if i >= len(s.TimeMS) {
@@ -197,6 +186,8 @@ func (r *recording) stamp(frame *Frame) error {
 	return nil
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
-func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+func milliseconds(ms float64) time.Duration {
+	return time.Duration(math.Round(ms * float64(time.Millisecond)))
+}

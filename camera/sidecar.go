@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ func readSidecar(path string) (sidecar, error) {
 
 func parseSidecar(text []byte) (sidecar, error) {
 	var s sidecar
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte-order mark some editors write
 	if len(text) == 0 {
 		return s, errors.New("the file is empty; write it again, or delete it and say --fps, --units and --orientation")
 	}

@@ -48,6 +48,7 @@ type tiffStack struct {
 	file  *os.File
 	size  int64
 	order binary.ByteOrder
+	magic [4]byte // byte order and version
 
 	first, next uint32 // offsets of directories; 0 ends the list
 	page        int    // 0-based page that next points at
@@ -79,6 +80,7 @@ func openTIFFStack(file *os.File) (*tiffStack, error) {
 	if header[0] == 'M' {
 		s.order = binary.BigEndian
 	}
+	copy(s.magic[:], header[:])
 	if version := s.order.Uint16(header[2:]); version != 42 {
 		return nil, fmt.Errorf("TIFF version %d (BigTIFF is 43) is not read; save it as classic TIFF", version)
 	}
@@ -128,6 +130,9 @@ func (s *tiffStack) read(buffer []byte, offset uint32) error {
 		return errCutOff
 	}
 	_, err := s.file.ReadAt(buffer, int64(offset))
+	if err == io.EOF { // it became shorter meanwhile
+		return errCutOff
+	}
 	return err
 }
 
@@ -163,9 +168,12 @@ func (s *tiffStack) readTag(entry []byte) error {
 	default:
 		return nil
 	}
-	size := map[uint16]int{typeShort: 2, typeLong: 4}[s.order.Uint16(entry[2:])]
-	count := s.order.Uint32(entry[4:])
-	if size == 0 || count == 0 || count > maxValues {
+	size := 2
+	kind, count := s.order.Uint16(entry[2:]), s.order.Uint32(entry[4:])
+	if kind == typeLong {
+		size = 4
+	}
+	if kind != typeShort && kind != typeLong || count == 0 || count > maxValues || s.values(id) != nil {
 		return fmt.Errorf("TIFF tag %d is damaged", id)
 	}
 	raw := entry[8:12]
@@ -177,7 +185,7 @@ func (s *tiffStack) readTag(entry []byte) error {
 	}
 	values := make([]uint32, count)
 	for i := range values {
-		if size == 2 {
+		if kind == typeShort {
 			values[i] = uint32(s.order.Uint16(raw[2*i:]))
 		} else {
 			values[i] = s.order.Uint32(raw[4*i:])
@@ -273,9 +281,7 @@ func (s *tiffStack) writePage() error {
 
 // writeDirectory writes header and directory, every value a LONG, and lists of values from extra on.
 func (s *tiffStack) writeDirectory(extra int) {
-	mark := map[binary.ByteOrder]string{binary.LittleEndian: "II", binary.BigEndian: "MM"}[s.order]
-	copy(s.out, mark)
-	s.order.PutUint16(s.out[2:], 42)
+	copy(s.out, s.magic[:])
 	s.order.PutUint32(s.out[4:], 8)
 	s.order.PutUint16(s.out[8:], uint16(len(s.tags)))
 	for i, t := range s.tags {
