@@ -99,6 +99,9 @@ func printStudy(w io.Writer, s policy.Study, o policy.StudyOptions) error {
 	for _, l := range s.LeftOut {
 		fmt.Fprintf(out, "Left out %d: %s (%s)\n", len(l.Lines), l.Reason, someLines(l.Lines))
 	}
+	if s.Untimed > 0 {
+		fmt.Fprintf(out, "Without a time that can be read, and so taken in the order of the file: %d\n", s.Untimed)
+	}
 	fmt.Fprintln(out, "\nOral − skin, and body by the offset in use against oral (°C, 95 % intervals)")
 	fmt.Fprintln(out, "camera\tsite\tpairs\toffset\tSD\tbias\tlimits of agreement")
 	for _, f := range s.Offsets {

@@ -65,10 +65,26 @@ func TestStudy(t *testing.T) {
 			Camera string
 			Offset struct{ Value, Low, High float64 } `json:"offset_celsius"`
 		}
-		Policies []struct{ Policy string }
+		ROC []struct {
+			FalsePositiveRate *float64 `json:"false_positive_rate"`
+		}
+		Policies []struct {
+			Policy      string
+			Specificity struct {
+				Of    int
+				Value float64
+			}
+			PerDay struct {
+				FalseAlerts *float64 `json:"false_alerts"`
+			} `json:"per_day"`
+		}
 	}
 	if err := json.Unmarshal([]byte(text), &result); err != nil {
 		t.Fatalf("%v in %s", err, text)
+	}
+	offset := result.Policies[0]
+	if result.ROC[0].FalsePositiveRate == nil || offset.PerDay.FalseAlerts == nil || offset.Specificity.Of != 3 {
+		t.Errorf("a figure is missing from %s", text)
 	}
 	if result.Pairs != 5 || len(result.Policies) != 3 || result.Offsets[0].Camera != "north" || result.Offsets[0].Offset.High == 0 {
 		t.Errorf("got %+v", result)

@@ -21,7 +21,7 @@ type Pair struct {
 	SkinCelsius    float64
 	OralCelsius    float64
 	AmbientCelsius float64   // NaN where unknown
-	At             time.Time // zero where unknown
+	At             time.Time // zero where unknown or not readable
 }
 
 // LeftOut is a reason for which rows of a file are not used, and their lines.
@@ -257,12 +257,7 @@ func (l layout) pair(r row) (Pair, string) {
 	if ambient, err := strconv.ParseFloat(r.cell(l.ambient), 64); err == nil {
 		p.AmbientCelsius = ambient
 	}
-	if text := strings.TrimSpace(r.cell(l.date) + " " + r.cell(l.time)); text != "" {
-		var err error
-		if p.At, err = parseTime(text); err != nil {
-			return p, "time can't be read; write it like 2026-03-01T08:15:00"
-		}
-	}
+	p.At = parseTime(strings.TrimSpace(r.cell(l.date) + " " + r.cell(l.time)))
 	return p, ""
 }
 
@@ -281,14 +276,15 @@ func temperature(of, cell string, least, most float64) (float64, string) {
 	return celsius, ""
 }
 
-func parseTime(text string) (at time.Time, err error) {
+// parseTime reads the ways in which spreadsheets and the clinical files write a time; the zero time is none of them.
+func parseTime(text string) time.Time {
 	for _, form := range []string{
 		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02",
-		"2006/1/2 15:04:05", "2006/1/2 15:04", "06-01-02 15:04:05", "06-01-02 15:04", "06-01-02",
+		"2006/1/2 15:04:05", "2006/1/2 15:04", "2006/1/2", "06-01-02 15:04:05", "06-01-02 15:04", "06-01-02",
 	} {
-		if at, err = time.Parse(form, text); err == nil {
-			return at, nil
+		if at, err := time.Parse(form, text); err == nil {
+			return at
 		}
 	}
-	return at, err
+	return time.Time{}
 }

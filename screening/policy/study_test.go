@@ -71,9 +71,9 @@ func TestReadPairs(t *testing.T) {
 		{"one site of many", "skin,oral,site\n35,36.8,forehead\n35.4,36.8,\n", Columns{Site: "canthi"},
 			"3 inner-canthus 35.4 36.8 | site is not inner-canthus [2]"},
 		{"rows that hold no pair", "skin,oral,site,time\n35,,,\nx,37,,\n35,98.6,,\n350,37,,\nNaN,37,,\n35,37,ear,\n35,37,,noon\n35\n", Columns{},
-			"no oral temperature [2 9] | skin temperature is not a number [3] | oral temperature is outside 33 to 43 °C [4] | " +
+			"8 inner-canthus 35 37 | no oral temperature [2 9] | skin temperature is not a number [3] | oral temperature is outside 33 to 43 °C [4] | " +
 				"skin temperature is outside 25 to 45 °C [5] | no skin temperature [6] | " +
-				"site is none of inner-canthus, forehead and face [7] | time can't be read; write it like 2026-03-01T08:15:00 [8]"},
+				"site is none of inner-canthus, forehead and face [7]"},
 		{"no names", "35.4,36.8\n", Columns{}, "line 1 names no column skin_celsius or skin; it names 35.4, 36.8"},
 		{"no oral", "skin,mouth\n35.4,36.8\n", Columns{}, "line 1 names no column oral_celsius or oral; it names skin, mouth"},
 		{"empty", "", Columns{}, "the file is empty"},
