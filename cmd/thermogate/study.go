@@ -61,7 +61,7 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 	flags.StringVar(&columns.Site, "site", "", "only this `site`: inner-canthus (or canthi), forehead or face; a clinical file is read for inner-canthus")
 	flags.StringVar(&columns.Skin, "column", "", "`name` of the skin temperature column, where it is another one")
 	flags.Float64Var(&options.FebrileCelsius, "febrile", 37.5, "oral temperature from which on somebody is febrile, `°C`")
-	flags.Float64Var(&options.PeoplePerDay, "people-per-day", 1000, "people through the gate in a day")
+	flags.Float64Var(&options.PeoplePerDay, "people-per-day", 1000, "`number` of people through the gate in a day")
 	flags.Float64Var(&options.Prevalence, "prevalence", 0.01, "`share` of them with a fever")
 	flags.BoolVar(&asJSON, "json", false, "print the study as one JSON object")
 	flags.StringVar(&plotPath, "plot", "", "draw the ROC and the Bland–Altman plot, `FILE.png`")
