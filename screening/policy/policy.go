@@ -81,7 +81,7 @@ type Verdict struct {
 	Policy             Kind
 	SkinCelsius        *float64
 	UncertaintyCelsius *float64 // half width of the 95 % interval of SkinCelsius
-	// BodyCelsius is SkinCelsius + OffsetCelsius, exactly, to the hundredth of a degree.
+	// BodyCelsius is SkinCelsius + OffsetCelsius, to the hundredth of a degree that all of these are rounded to.
 	BodyCelsius, OffsetCelsius *float64
 	// ThresholdCelsius is the alarm level that was applied, a reading at it being an alert: on the scale of BodyCelsius
 	// where that is given, otherwise on the scale of SkinCelsius.
@@ -113,7 +113,8 @@ func New(config Config) (*Policy, error) {
 // when the time is over (README.md has the error rates). Inconclusive comes only then: another frame may help.
 func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	timeUp := e.Elapsed >= p.config.TimeLimit
-	if e.Frames == 0 || math.IsNaN(e.SkinCelsius) {
+	numbers := e.SkinCelsius + e.NoiseCelsius + e.SystematicCelsius
+	if e.Frames == 0 || math.IsNaN(numbers) || math.IsInf(numbers, 0) {
 		return p.unmeasured(NoReading), timeUp
 	}
 	if p.config.Referenced && !e.ReferenceOK {
@@ -142,7 +143,7 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 func (p *Policy) compare(e Estimate) (v Verdict, level float64) {
 	c := p.config
 	offset := c.offset(e.Site)
-	toCanthus := offset - c.OffsetCelsius
+	toCanthus := offset - c.offset(innerCanthus)
 	skin := hundredths(e.SkinCelsius)
 	half := hundredths(1.96 * math.Hypot(e.NoiseCelsius, e.SystematicCelsius))
 	v = Verdict{
@@ -245,11 +246,11 @@ func hundredths(celsius float64) float64 { return math.Round(celsius*100) / 100 
 func (c Config) offset(site string) float64 {
 	switch site {
 	case forehead:
-		return c.ForeheadOffsetCelsius
+		return hundredths(c.ForeheadOffsetCelsius)
 	case wholeFace:
-		return c.FaceOffsetCelsius
+		return hundredths(c.FaceOffsetCelsius)
 	}
-	return c.OffsetCelsius
+	return hundredths(c.OffsetCelsius)
 }
 
 // inEffect is the rule that can be applied: without a reference skin temperatures mean something only beside each other.

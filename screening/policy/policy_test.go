@@ -56,7 +56,8 @@ func TestDecide(t *testing.T) {
 		{"nothing measured", nil, func(e *Estimate) { *e = Estimate{Elapsed: time.Second} }, Inconclusive, NoReading},
 		{"one frame is too little", nil, func(e *Estimate) { e.Frames = 1 }, Inconclusive, NoReading},
 		{"not a number", nil, func(e *Estimate) { e.SkinCelsius = math.NaN() }, Inconclusive, NoReading},
-		{"noise unknown", nil, func(e *Estimate) { e.NoiseCelsius = math.NaN() }, Inconclusive, TooClose},
+		{"noise unknown", nil, func(e *Estimate) { e.NoiseCelsius = math.NaN() }, Inconclusive, NoReading},
+		{"endless uncertainty", nil, func(e *Estimate) { e.SystematicCelsius = math.Inf(1) }, Inconclusive, NoReading},
 		{"noise reaches the alarm level", nil, func(e *Estimate) { e.SkinCelsius = 36.0; e.NoiseCelsius = 0.1 }, Inconclusive, TooClose},
 		{"usual systematic uncertainty is in the threshold", nil,
 			func(e *Estimate) { e.SkinCelsius = 35.98; e.SystematicCelsius = 0.3 }, Pass, BelowThresholdAndGroup},
@@ -101,7 +102,7 @@ func TestBoundary(t *testing.T) {
 // TestNoSqueezing holds every number of the verdict against the reading over the range in which skin can be.
 func TestNoSqueezing(t *testing.T) {
 	for _, kind := range []Kind{Offset, Group, Both} {
-		p := newPolicy(t, func(c *Config) { c.Kind = kind })
+		p := newPolicy(t, func(c *Config) { c.Kind, c.OffsetCelsius = kind, 1.3849 })
 		for i := 2800; i <= 4300; i++ {
 			skin := float64(i) / 100
 			v, _ := p.Decide(look(skin))

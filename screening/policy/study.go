@@ -257,7 +257,7 @@ func suggest(pairs []Pair, o StudyOptions) (Config, string) {
 	var usual []float64
 	for _, p := range pairs {
 		if !o.febrile(p) {
-			usual = append(usual, p.SkinCelsius+c.offset(p.Site)-c.OffsetCelsius)
+			usual = append(usual, p.SkinCelsius+c.offset(p.Site)-c.offset(innerCanthus))
 		}
 	}
 	if usual != nil {
