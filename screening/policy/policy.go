@@ -115,10 +115,10 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	timeUp := e.Elapsed >= p.config.TimeLimit
 	numbers := e.SkinCelsius + e.NoiseCelsius + e.SystematicCelsius
 	if e.Frames == 0 || math.IsNaN(numbers) || math.IsInf(numbers, 0) {
-		return p.unmeasured(NoReading), timeUp
+		return p.Unmeasured(NoReading), timeUp
 	}
 	if p.config.Referenced && !e.ReferenceOK {
-		return p.unmeasured(ReferenceLost), timeUp
+		return p.Unmeasured(ReferenceLost), timeUp
 	}
 	v, level := p.compare(e)
 	if v.Outcome == Inconclusive {
@@ -223,7 +223,8 @@ func (p *Policy) cold(e Estimate, v Verdict) bool {
 	return noseKnown && e.NoseCelsius < v.canthusCelsius-p.config.ColdNoseCelsius
 }
 
-func (p *Policy) unmeasured(why Reason) Verdict {
+// Unmeasured is the verdict of a look that gave no reading.
+func (p *Policy) Unmeasured(why Reason) Verdict {
 	return Verdict{Outcome: Inconclusive, Reason: why, Policy: p.config.inEffect()}
 }
 
