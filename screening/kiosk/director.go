@@ -20,7 +20,8 @@ type director struct {
 	hold   time.Duration
 	now    time.Time
 	held   []heldVerdict
-	known  []string // ids of the latest verdicts announced, newest last
+	known  []string  // ids of the latest verdicts announced, newest last
+	sound  time.Time // when the reference source was last usable
 	shown  cue
 	change time.Time // when shown was first shown
 }
@@ -35,6 +36,8 @@ const (
 	readTime = time.Second
 	// Guidance stays this long before other guidance replaces it: words that flicker are not read.
 	guideTime = 500 * time.Millisecond
+	// Somebody who walks past the reference source is no reason to call for staff.
+	passingTime = 3 * time.Second
 	// More verdicts than people can have who are still in view.
 	knownLength = 256
 )
@@ -53,10 +56,13 @@ func (d *director) announce(event *screening.Event) cue {
 func (d *director) next(scene *screening.Scene) cue {
 	if scene.Captured.Before(d.now) { // a recording that starts over
 		d.held = d.held[:0]
-		d.change = time.Time{}
+		d.change, d.sound = time.Time{}, time.Time{}
 	}
 	d.now = scene.Captured
 	d.expire()
+	if d.sound.IsZero() || scene.Reference.Problem == measure.NoProblem {
+		d.sound = d.now
+	}
 
 	waiting, done := d.foremost(scene.People)
 	if len(d.held) > 0 {
@@ -68,22 +74,29 @@ func (d *director) next(scene *screening.Scene) cue {
 	}
 	switch {
 	case waiting != nil:
-		return d.guide(cue{message: guideOf(waiting.Hint)})
+		return d.guide(cue{message: d.help(waiting.Hint)})
 	case done != nil:
 		return d.show(cue{message: lingering(&done.Event.Data)})
 	default:
-		return d.guide(cue{message: emptyGate(scene.Reference)})
+		return d.guide(cue{message: d.emptyGate(scene.Reference.Problem)})
 	}
 }
 
-// emptyGate invites people, unless nobody can be measured.
-func emptyGate(reference measure.Reference) message {
-	switch reference.Problem {
-	case measure.NoProblem, measure.ShutterClosed: // over before anyone has stepped up
-		return idleMessage
-	default:
-		return guideOf(reference.Problem)
+// help tells a person what is in the way.
+func (d *director) help(problem measure.Problem) message {
+	m := guideOf(problem)
+	if m.tone == toneFault && d.now.Sub(d.sound) < passingTime {
+		return momentMessage
 	}
+	return m
+}
+
+// emptyGate invites people, unless nobody can be measured.
+func (d *director) emptyGate(problem measure.Problem) message {
+	if problem == measure.NoProblem || d.now.Sub(d.sound) < passingTime {
+		return idleMessage
+	}
+	return guideOf(problem)
 }
 
 func (d *director) expire() {

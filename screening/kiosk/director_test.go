@@ -72,6 +72,10 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: .6, people: people(done(near(""), alice)), want: measuringMessage},
 			{at: .7, people: people(done(near(""), alice)), verdict: alice, want: passMessage},
 		}},
+		{"staff are not called for a shadow on the reference", []step{
+			{at: 0, want: idleMessage},
+			{at: 2, people: people(near(measure.ReferenceMissing)), want: momentMessage},
+		}},
 		{"guidance does not flicker", []step{
 			{at: 0, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
 			{at: .1, people: people(near(measure.TurnedAway)), want: guideOf(measure.Moving)},
@@ -102,17 +106,23 @@ func TestWhatThePersonReads(t *testing.T) {
 func TestNobodyIsInvitedWhileNobodyCanBeMeasured(t *testing.T) {
 	for problem, want := range map[measure.Problem]tone{
 		measure.NoProblem:         toneIdle,
-		measure.ShutterClosed:     toneIdle,
 		measure.WarmingUp:         toneWait,
 		measure.ReferenceUnstable: toneWait,
 		measure.ReferenceMissing:  toneFault,
 		measure.NotRadiometric:    toneFault,
 	} {
-		scene := sceneAt(0)
-		scene.Reference = measure.Reference{Problem: problem}
 		d := director{}
-		if got := d.next(scene).message.tone; got != want {
-			t.Errorf("empty gate with %q: tone %s, want %s", problem, got, want)
+		show := func(seconds float64) tone {
+			scene := sceneAt(seconds)
+			scene.Reference.Problem = problem
+			return d.next(scene).message.tone
+		}
+		d.next(sceneAt(0))
+		if got := show(2); got != toneIdle {
+			t.Errorf("two seconds of %q at an empty gate: tone %s", problem, got)
+		}
+		if got := show(4); got != want {
+			t.Errorf("four seconds of %q at an empty gate: tone %s, want %s", problem, got, want)
 		}
 	}
 }

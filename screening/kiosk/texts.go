@@ -39,6 +39,8 @@ var (
 
 	measuringMessage = message{toneMeasuring, "face", phrase{"正在测温，请别动", "Measuring, hold still"}, phrase{}}
 
+	momentMessage = message{toneWait, "wait", phrase{"请稍候", "One moment, please"}, phrase{}}
+
 	passMessage = message{tonePass, "check", phrase{"体温正常，请进", "Temperature normal, please go in"}, phrase{}}
 
 	alertMessage = message{toneAlert, "aside", phrase{"请到旁边稍候", "Please step aside"},
@@ -88,7 +90,7 @@ func guideOf(problem measure.Problem) message {
 		return message{toneFault, "staff", phrase{"这台相机不能测温", "This camera can't measure"},
 			phrase{"请找工作人员", "Please ask staff"}}
 	}
-	return message{toneWait, "wait", phrase{"请稍候", "Please wait"}, phrase{}}
+	return momentMessage
 }
 
 // inconclusiveOf says why nothing could be decided and what would help.

@@ -67,8 +67,8 @@ type stageHistograms struct {
 	radiometry, reference, face, track, measure, policy prometheus.Observer
 }
 
-// New returns metrics in a registry of their own. Version and camera describe the build and the device.
-func New(version, camera string) *Metrics {
+// New returns metrics in a registry of their own.
+func New(version string) *Metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	f := factory{registry}
@@ -112,8 +112,8 @@ func New(version, camera string) *Metrics {
 		measure:    stage.WithLabelValues("measure"),
 		policy:     stage.WithLabelValues("policy"),
 	}
-	f.gaugeVec("build_info", "Always 1; the labels name the build and the camera.", "version", "goversion", "camera").
-		WithLabelValues(version, runtime.Version(), camera).Set(1)
+	f.gaugeVec("build_info", "Always 1; the labels name the build.", "version", "goversion").
+		WithLabelValues(version, runtime.Version()).Set(1)
 	m.startAtZero()
 	return m
 }

@@ -57,7 +57,7 @@ func values(text string) map[string]string {
 var referenceFound = measure.Reference{Found: true, NominalCelsius: 37, MeasuredCelsius: 35.5, CorrectionCelsius: 1.5, UncertaintyCelsius: .1}
 
 func TestValues(t *testing.T) {
-	m := metrics.New("v1.2.3", "Lepton 3.5")
+	m := metrics.New("v1.2.3")
 	m.SetCamera(screening.CameraOK)
 	m.AddCaptured(5)
 	m.AddDropped(2)
@@ -106,7 +106,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestUnmeasuredReferenceIsAbsent(t *testing.T) {
-	m := metrics.New("v1", "camera")
+	m := metrics.New("v1")
 	check := func(when string, want bool) {
 		t.Helper()
 		_, got := values(scrape(t, m))["thermogate_reference_correction_celsius"]
@@ -129,7 +129,7 @@ func TestPromtoolFindsNothing(t *testing.T) {
 	if err != nil {
 		t.Skip("skipped, promtool is not installed (Debian package prometheus)")
 	}
-	m := metrics.New("v1", "camera")
+	m := metrics.New("v1")
 	m.ObserveScene(scene(1, referenceFound))
 	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
 	cmd := exec.Command(promtool, "check", "metrics")
