@@ -335,11 +335,22 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
+// reserveBytes are kept free in a file of their own, so that a gate which starts on a full disk can still open its
+// journal: SQLite wants 32 KiB for its index of the WAL.
+const reserveBytes = 256 << 10
+
 // openStore opens the file, or sets it aside and starts a new one if it is damaged. The caller is Open.
 func (j *Journal) openStore(ctx context.Context) error {
+	reserve := j.path + ".reserve"
 	s, err := openStore(ctx, j.path, j.stats.Unclean)
+	if errors.Is(explain(err), ErrDiskFull) && os.Remove(reserve) == nil {
+		s, err = openStore(ctx, j.path, j.stats.Unclean)
+	}
 	if err == nil {
 		err = j.adopt(ctx, s)
+	}
+	if err := os.WriteFile(reserve, make([]byte, reserveBytes), 0o600); err != nil {
+		os.Remove(reserve) // what was written of it is better left free
 	}
 	if isDamage(err) {
 		return j.renew(ctx, err)

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"syscall"
+	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
@@ -41,6 +43,7 @@ func DefaultBrokerConfig() BrokerConfig {
 const (
 	brokerMaxPacket = 256 << 10
 	brokerQueue     = 32 << 10
+	brokerHello     = 10 * time.Second
 	brokerExpiry    = 10 * 365 * 24 * 60 * 60 // seconds; the status of a gate that was switched off stays
 )
 
@@ -92,36 +95,81 @@ func StartBroker(cfg BrokerConfig, log *slog.Logger) (*Broker, error) {
 	if err := server.AddHook(hook, nil); err != nil {
 		return nil, fmt.Errorf("starting the broker: %w", err)
 	}
-	listener, err := cfg.listener()
+	listener, err := cfg.listen()
 	if err != nil {
 		return nil, err
 	}
-	if err := server.AddListener(listener); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("broker.listen: %s is in use, perhaps by another broker: stop that, or choose another port", cfg.Listen)
-		}
-		return nil, fmt.Errorf("broker.listen: %w", err)
+	if err := server.AddListener(listeners.NewNet("mqtt", listener)); err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("starting the broker: %w", err)
 	}
 	if err := server.Serve(); err != nil {
 		server.Close()
 		return nil, fmt.Errorf("starting the broker: %w", err)
 	}
-	return &Broker{server: server, Address: listener.Address()}, nil
+	return &Broker{server: server, Address: listener.Addr().String()}, nil
 }
 
 // Close disconnects every client and stops.
 func (b *Broker) Close() error { return b.server.Close() }
 
-func (c BrokerConfig) listener() (*listeners.TCP, error) {
-	config := listeners.Config{Type: listeners.TypeTCP, ID: "mqtt", Address: c.Listen}
+func (c BrokerConfig) listen() (net.Listener, error) {
+	var config *tls.Config
 	if c.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("broker.cert_file and broker.key_file: %w", err)
 		}
-		config.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+		config = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	}
-	return listeners.NewTCP(config), nil
+	listener, err := net.Listen("tcp", c.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("broker.listen: %s is in use, perhaps by another broker: stop that, or choose another port", c.Listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker.listen: %w", err)
+	}
+	// Twice as many as clients: one that reconnects may come before its old connection is given up.
+	listener = &boundedListener{Listener: listener, room: make(chan struct{}, 2*c.MaxClients)}
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
+	return listener, nil
+}
+
+// boundedListener hangs up on connections beyond its room, and gives each only brokerHello to make itself known: the
+// broker itself counts and times clients only from their CONNECT on, which sets a deadline of its own.
+type boundedListener struct {
+	net.Listener
+	room chan struct{}
+}
+
+// Accept returns the next connection for which there is room.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.room <- struct{}{}:
+			conn.SetDeadline(time.Now().Add(brokerHello))
+			return &boundedConn{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
+		default:
+			conn.Close()
+		}
+	}
+}
+
+type boundedConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close makes room for another connection.
+func (c *boundedConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
 }
 
 func (c BrokerConfig) admission() (broker.Hook, error) {

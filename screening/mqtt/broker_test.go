@@ -1,6 +1,9 @@
 package mqtt
 
 import (
+	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +59,26 @@ func TestBrokerPortInUse(t *testing.T) {
 	if _, err := StartBroker(cfg, quietLog); err == nil || !strings.Contains(err.Error(), "broker.listen: "+cfg.Listen+" is in use") {
 		t.Errorf("error %v", err)
 	}
+}
+
+func TestEmbeddedBrokerHasRoomForSoMany(t *testing.T) {
+	b := startBroker(t, BrokerConfig{Listen: "127.0.0.1:0", MaxClients: 1})
+	var silent []net.Conn
+	for range 3 {
+		conn, err := net.Dial("tcp", b.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		silent = append(silent, conn)
+	}
+	if _, err := silent[2].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the third connection to a broker with room for two: %v", err)
+	}
+	silent[0].Close()
+	silent[1].Close()
+	eventually(t, func() bool { return Check(t.Context(), testConfig(b.Address), testGate) == nil })
 }
 
 func TestBrokerConfigThatIsRefused(t *testing.T) {
