@@ -114,7 +114,7 @@ func (g *Gate) decide(v *visit, at time.Time) (policy.Verdict, bool) {
 	if v.hinderedSince.IsZero() || at.Sub(v.hinderedSince) < g.config.Visit.Patience {
 		return policy.Verdict{}, false
 	}
-	return policy.Verdict{Outcome: policy.Inconclusive, Reason: policy.Reason(v.problem), Policy: g.config.Policy.Kind}, true
+	return g.policy.Unmeasured(policy.Reason(v.problem)), true
 }
 
 // conclude gives the look its verdict. Somebody who passed and looks again is not screened twice.

@@ -41,7 +41,7 @@ func newBenchCommand() *cobra.Command {
 			var times stageTimes
 			for _, recording := range recordings {
 				if err := times.take(cmd.Context(), recording, options, detector); err != nil {
-					return fmt.Errorf("timing %s: %w", recording, err)
+					return err
 				}
 			}
 			return times.print(cmd.OutOrStdout())

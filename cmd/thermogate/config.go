@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
 	"thermogate/screening"
 	"thermogate/screening/journal"
 	"thermogate/screening/measure"
@@ -104,6 +105,11 @@ func (c *config) validate() error {
 	}
 	if _, err := camera.ParseOrientation(c.Camera.Orientation); err != nil {
 		return fmt.Errorf("camera.orientation: %w", err)
+	}
+	if c.Camera.Units != "" {
+		if _, err := radiometry.ScaleOf(c.Camera.Units); err != nil {
+			return fmt.Errorf("camera.units: %w", err)
+		}
 	}
 	if c.Camera.Stall < 100*time.Millisecond {
 		return fmt.Errorf("camera.stall is %s; it must be 100ms or more", c.Camera.Stall)

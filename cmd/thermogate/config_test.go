@@ -52,7 +52,7 @@ func TestEmptyConfigIsTheDefaults(t *testing.T) {
 	}
 }
 
-// TestExampleConfig proves that the commented example loads, names every key there is and shows its default.
+// TestExampleConfig proves that the commented example loads, explains every key there is and shows its default.
 func TestExampleConfig(t *testing.T) {
 	data, err := os.ReadFile("../../deploy/thermogate.yaml")
 	if err != nil {
@@ -61,6 +61,11 @@ func TestExampleConfig(t *testing.T) {
 	c := defaultConfig()
 	if err := c.parse(data); err != nil {
 		t.Fatalf("deploy/thermogate.yaml%v", err)
+	}
+	want := defaultConfig()
+	want.Camera.URI, want.Camera.Orientation, want.MQTT.Commands = c.Camera.URI, c.Camera.Orientation, c.MQTT.Commands
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Errorf("deploy/thermogate.yaml does not show the defaults:\n%s", diff)
 	}
 	for _, key := range configKeys() {
 		if !strings.Contains(string(data), key+":") {

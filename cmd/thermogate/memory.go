@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"thermogate/screening/policy"
 )
@@ -14,20 +15,23 @@ import (
 // memory is the file in which what the group policy learnt survives a restart.
 type memory struct{ path string }
 
-// load returns an empty State where there is no file yet.
-func (m memory) load() (policy.State, error) {
-	var state policy.State
+// recall gives a policy what an earlier run learnt, if there was one.
+func (m memory) recall(p *policy.Policy, now time.Time) error {
 	data, err := os.ReadFile(m.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return state, nil
+		return nil
 	}
 	if err != nil {
-		return state, err
+		return err
 	}
+	var state policy.State
 	if err := json.Unmarshal(data, &state); err != nil {
-		return policy.State{}, fmt.Errorf("%s is damaged: %w", m.path, err)
+		return fmt.Errorf("%s is damaged: %w", m.path, err)
 	}
-	return state, nil
+	if err := p.Restore(state, now); err != nil {
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
+	return nil
 }
 
 // save replaces the file whole, so that a power cut leaves the old one or the new one.

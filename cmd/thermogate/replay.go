@@ -43,7 +43,7 @@ Time is the recording's, so the verdicts are the same on any machine.`,
 			defer r.close()
 			for _, recording := range recordings {
 				if err := r.replay(cmd.Context(), recording); err != nil {
-					return fmt.Errorf("replaying %s: %w", recording, err)
+					return err
 				}
 			}
 			return nil
@@ -122,7 +122,7 @@ func walk(ctx context.Context, source camera.Source, gate *screening.Gate,
 		}
 		scene, events, err := gate.Process(&frame)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", source.Info().Name, err)
 		}
 		if err := show(&frame, scene, events); err != nil {
 			return err

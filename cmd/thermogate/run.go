@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,7 @@ func demo(ctx context.Context, recordings []string, options camera.Options, out,
 	c := defaultConfig()
 	c.Site, c.Gate, c.DataDir = "demo", "gate-1", folder
 	c.Camera.URI = simulatorURI
+	c.HTTP.Listen, c.Broker.Listen = freeAddress(c.HTTP.Listen), freeAddress(c.Broker.Listen)
 	if len(recordings) == 0 {
 		recordings = []string{simulatorURI}
 	}
@@ -91,12 +93,25 @@ func demo(ctx context.Context, recordings []string, options camera.Options, out,
 	defer s.close()
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
-  engineers' page    http://%[3]s/status
+  guards' page       http://%[3]s/status
   metrics            http://%[3]s/metrics
-  events over MQTT   mosquitto_sub -h 127.0.0.1 -p 1883 -v -t 'thermogate/#'
+  events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
-`, c.Gate, c.Site, c.HTTP.Listen)
+`, c.Gate, c.Site, c.HTTP.Listen, c.Broker.Listen)
 	return s.run(ctx)
+}
+
+// freeAddress is the wished address, or one with another port where that is taken.
+func freeAddress(wished string) string {
+	listener, err := net.Listen("tcp", wished)
+	if err != nil {
+		host, _, _ := net.SplitHostPort(wished)
+		if listener, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+			return wished
+		}
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // openLive opens a source whose frames come at their own pace.

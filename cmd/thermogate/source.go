@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
 	"thermogate/camera/simulator"
 )
 
@@ -33,6 +34,11 @@ func (f *sourceFlags) options() (camera.Options, error) {
 	options := camera.Options{FPS: f.fps, Units: f.units}
 	if f.fps < 0 {
 		return options, usageError{fmt.Errorf("--fps %g: a rate is above 0", f.fps)}
+	}
+	if f.units != "" {
+		if _, err := radiometry.ScaleOf(f.units); err != nil {
+			return options, usageError{fmt.Errorf("--units: %w", err)}
+		}
 	}
 	if f.orientation != "" {
 		orientation, err := camera.ParseOrientation(f.orientation)

@@ -243,15 +243,13 @@ func (s *station) newGate(info camera.Info, before *screening.Gate) (*screening.
 		return nil, err
 	}
 	if before != nil {
-		gate.Policy().Restore(before.Policy().State(), time.Now())
-		return gate, nil
+		err = gate.Policy().Restore(before.Policy().State(), time.Now())
+	} else {
+		err = s.memory.recall(gate.Policy(), time.Now())
 	}
-	state, err := s.memory.load()
 	if err != nil {
-		s.log.Warn("starting with the policy's prior", "error", err)
-		return gate, nil
+		s.log.Warn("the group policy starts with its prior", "error", err)
 	}
-	gate.Policy().Restore(state, time.Now())
 	return gate, nil
 }
 
@@ -259,6 +257,9 @@ func (s *station) newGate(info camera.Info, before *screening.Gate) (*screening.
 func (s *station) record(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // what was decided is kept and shown, also while the station shuts down
 	for v := range s.verdicts {
+		if since := v.event.Data.MeasurableSince; since != nil {
+			v.event.Data.SecondsToVerdict = new(time.Since(*since).Seconds())
+		}
 		err := s.journal.Append(ctx, v.event)
 		if err != nil {
 			s.log.Error("event not kept", "id", v.event.ID, "error", err)

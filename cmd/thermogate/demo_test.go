@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/camera"
+	"thermogate/screening"
+)
+
+// TestDemo runs the whole gate and looks at it from outside: an event over MQTT, the pages, the metrics, the end.
+func TestDemo(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	printed, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- demo(ctx, nil, camera.Options{}, out, io.Discard) }()
+	pages, broker := addresses(t, printed)
+
+	event := firstEvent(t, ctx, broker)
+	if event.Source != "/demo/gate-1" || event.Data.Camera == "" || event.Data.SecondsToVerdict == nil || *event.Data.SecondsToVerdict > 1 {
+		t.Errorf("event %+v", event)
+	}
+	if ready := get(t, pages+"readyz"); !strings.Contains(ready, `"ok"`) {
+		t.Errorf("not ready while events come: %s", ready)
+	}
+	metrics := get(t, pages+"metrics")
+	if !regexp.MustCompile(`thermogate_screenings_total\{.*\} [1-9]`).MatchString(metrics) {
+		t.Error("the metrics count no screening")
+	}
+	lint(t, metrics)
+	if page := get(t, pages); !strings.Contains(page, "<html") {
+		t.Errorf("the worker's page is %.80s", page)
+	}
+
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("does not end")
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+		t.Errorf("left behind %v, %v", left, err)
+	}
+}
+
+// addresses reads what the demo prints until it has said everything.
+func addresses(t *testing.T, printed io.Reader) (pages, broker string) {
+	t.Helper()
+	lines := bufio.NewScanner(printed)
+	for lines.Scan() {
+		if m := regexp.MustCompile(`worker's page +(http://\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			pages = m[1]
+		}
+		if m := regexp.MustCompile(`-L mqtt://([^/]+)/`).FindStringSubmatch(lines.Text()); m != nil {
+			broker = m[1]
+		}
+		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
+			break
+		}
+	}
+	if pages == "" || broker == "" {
+		t.Fatal("the demo printed no addresses")
+	}
+	return pages, broker
+}
+
+// firstEvent subscribes as an integrator would and waits for a verdict.
+func firstEvent(t *testing.T, ctx context.Context, broker string) screening.Event {
+	t.Helper()
+	payloads := make(chan []byte, 1)
+	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("test"))
+	if token := client.Connect(); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	defer client.Disconnect(0)
+	token := client.Subscribe("thermogate/demo/gate-1/screening/+", 1, func(_ paho.Client, m paho.Message) {
+		select {
+		case payloads <- m.Payload():
+		default:
+		}
+	})
+	if token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	var event screening.Event
+	select {
+	case payload := <-payloads:
+		if err := json.Unmarshal(payload, &event); err != nil {
+			t.Fatalf("%v in %s", err, payload)
+		}
+	case <-ctx.Done():
+		t.Fatal("no event came")
+	}
+	return event
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// lint has Prometheus' own tool look at the metrics.
+func lint(t *testing.T, metrics string) {
+	t.Helper()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed (Debian package prometheus)")
+	}
+	command := exec.Command(promtool, "check", "metrics")
+	command.Stdin = strings.NewReader(metrics)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("promtool: %v\n%s", err, output)
+	}
+}

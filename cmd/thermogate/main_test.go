@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gocv.io/x/gocv"
+)
+
+// TestBadInputIsToldInOneLine gives the commands what people give them by mistake.
+func TestBadInputIsToldInOneLine(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	grey := gocv.NewMatWithSize(120, 160, gocv.MatTypeCV8U)
+	defer grey.Close()
+	eightBit := filepath.Join(dir, "grey.tiff")
+	if !gocv.IMWrite(eightBit, grey) {
+		t.Fatal("can't write a picture")
+	}
+	empty := file("empty.tiff", nil)
+	text := file("notes.tiff", []byte("not a picture"))
+	config := file("gate.yaml", []byte("site: a\npolcy: {}\n"))
+	noCamera := file("nocamera.yaml", []byte("camera: {uri: /dev/video99}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"))
+	tests := []struct {
+		name string
+		args []string
+		says []string
+		code int
+	}{
+		{"no command", nil, []string{"demo"}, 2},
+		{"unknown command", []string{"reply"}, []string{"reply"}, 2},
+		{"unknown flag", []string{"replay", "--jsno", "x"}, []string{"--jsno"}, 2},
+		{"no recording", []string{"replay"}, []string{"replay"}, 2},
+		{"missing recording", []string{"replay", "nowhere.tiff"}, []string{"nowhere.tiff"}, 1},
+		{"empty recording", []string{"replay", empty}, []string{"empty.tiff"}, 1},
+		{"no picture", []string{"replay", text}, []string{"notes.tiff"}, 1},
+		{"folder without pictures", []string{"replay", t.TempDir()}, []string{"PNG"}, 1},
+		{"8-bit recording", []string{"replay", eightBit}, []string{"grey.tiff", "8-bit"}, 1},
+		{"unknown orientation", []string{"replay", "--orientation", "sideways", empty}, []string{"sideways", "transpose"}, 2},
+		{"unknown units", []string{"replay", "--units", "kelvins", eightBit}, []string{"kelvins", "centikelvin"}, 2},
+		{"misspelt key", []string{"replay", "-c", config, empty}, []string{"gate.yaml:2", "polcy", "policy"}, 2},
+		{"missing config", []string{"run", "-c", "nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
+		{"run without a camera", []string{"run"}, []string{"camera.uri"}, 2},
+		{"check of a missing device", []string{"check", "-c", noCamera}, []string{"attention"}, 1},
+		{"missing scenario", []string{"bench", "simulator:nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			root := newRootCommand()
+			var out bytes.Buffer
+			root.SetOut(&out)
+			root.SetErr(&out)
+			root.SetArgs(test.args)
+			err := root.ExecuteContext(t.Context())
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+			for _, part := range test.says {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			code := 1
+			if errors.As(err, &usageError{}) {
+				code = 2
+			}
+			if code != test.code {
+				t.Errorf("%q ends with %d, want %d", err, code, test.code)
+			}
+		})
+	}
+}
