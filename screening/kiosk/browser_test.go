@@ -206,7 +206,7 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	waitFor(t, tab, "newest first", `document.querySelector("#verdicts tr").innerText.includes("Inconclusive")`)
 	waitFor(t, tab, "broker", `document.getElementById("broker").innerText.includes("connected · 3 waiting")`)
 	row := ask(t, tab, chromedp.Text("#verdicts tr:last-child"))
-	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "+1.50 °C", "+1.40 °C", "37.50 °C", "0.55 s"} {
+	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "inner canthus", "+1.50", "+1.40", "37.50", "0.55 s"} {
 		if !strings.Contains(row, want) {
 			t.Errorf("row %q lacks %q", row, want)
 		}

@@ -11,7 +11,7 @@ const words = {
 
 const headings = [...document.querySelectorAll("th")].map((th) => th.textContent.trim());
 const celsius = (v, digits = 2) => v === undefined ? words.none : `${v.toFixed(digits)} °C`;
-const signed = (v) => v === undefined ? words.none : `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(2)} °C`;
+const signed = (v) => v === undefined ? words.none : `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(2)}`;
 
 function state(id, ok, text) {
   const item = element(id);
@@ -24,7 +24,7 @@ function showGate(gate) {
   state("broker", gate.broker, [gate.broker ? words.connected : words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
   const r = gate.reference;
   state("reference", r.ok, r.ok
-    ? `${words.nominal} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)}`
+    ? `${words.nominal} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
     : r.label[language] || words.none);
   state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none
     : `${gate.fps.toFixed(1)} ${words.fps} · ${words.faces(gate.faces)}`);
@@ -38,7 +38,7 @@ function addVerdict(v) {
   row.dataset.tone = v.tone;
   const time = new Date(v.time).toLocaleTimeString(language === "zh" ? "zh-CN" : "en-GB", { hour12: false });
   const cells = [time, v.outcome[language], v.reason[language], skin, signed(v.correction_celsius), signed(v.offset_celsius),
-    celsius(v.threshold_celsius), v.seconds_to_verdict === undefined ? words.none : `${v.seconds_to_verdict.toFixed(2)} ${words.seconds}`];
+    v.threshold_celsius?.toFixed(2) ?? words.none, v.seconds_to_verdict === undefined ? words.none : `${v.seconds_to_verdict.toFixed(2)} ${words.seconds}`];
   cells.forEach((text, i) => {
     const cell = row.insertCell();
     cell.textContent = text;
