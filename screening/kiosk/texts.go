@@ -24,14 +24,14 @@ type message struct {
 type tone string
 
 const (
-	toneIdle         tone = "idle"         // nobody there
-	toneMeasuring    tone = "measuring"    // stay as you are
-	toneGuide        tone = "guide"        // do something so that it works
-	toneWait         tone = "wait"         // the gate needs a moment
-	tonePass         tone = "pass"         //
-	toneAlert        tone = "alert"        //
-	toneInconclusive tone = "inconclusive" //
-	toneFault        tone = "fault"        // staff are needed
+	toneIdle         tone = "idle"      // nobody there
+	toneMeasuring    tone = "measuring" // stay as you are
+	toneGuide        tone = "guide"     // do something so that it works
+	toneWait         tone = "wait"      // the gate needs a moment
+	tonePass         tone = "pass"
+	toneAlert        tone = "alert"
+	toneInconclusive tone = "inconclusive"
+	toneFault        tone = "fault" // staff are needed
 )
 
 var (
@@ -56,7 +56,7 @@ const againIcon = "again"
 // inconclusiveHead goes with every inconclusive verdict the person can do something about.
 var inconclusiveHead = phrase{"没有测准，请再试一次", "That didn't work, please try again"}
 
-// guides tell a person what to do about what is in the way of the measurement.
+// guideOf tells a person what to do about what is in the way of the measurement.
 func guideOf(problem measure.Problem) message {
 	switch problem {
 	case measure.NoProblem:
