@@ -50,8 +50,8 @@ func DefaultConfig() Config {
 		ReferenceMaxRadius:          0.12,
 		MaxCorrectionCelsius:        10,
 		FFCDeadTime:                 time.Second,
-		MinFacePixels:               18,
-		MaxSpeed:                    2,
+		MinFacePixels:               14,
+		MaxSpeed:                    3,
 		// Lepton datasheet (500-0659-00-09): ±5 °C in high gain, taken as a rectangular distribution.
 		CameraUncertaintyCelsius: 2.9,
 	}

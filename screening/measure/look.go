@@ -19,7 +19,7 @@ type looked struct {
 
 // Estimate is what a look has come to.
 type Estimate struct {
-	// SkinCelsius is the robust mean over the frames of one site.
+	// SkinCelsius is the weighted mean over the frames of one site, without outliers.
 	SkinCelsius float64
 	// NoiseCelsius is the standard uncertainty of that mean from what changes from frame to frame; SystematicCelsius of
 	// what all frames share.
@@ -46,6 +46,10 @@ const (
 	correlation = 0.6
 	// canthusShare is the part of a look's frames that must show the canthi for them to be its site.
 	canthusShare = 0.4
+	// outlier is how many stated standard uncertainties from the median a reading may be.
+	outlier = 4
+	// priorWander, °C, is how far readings of one person wander in a look.
+	priorWander = 0.1
 )
 
 // Add takes the next reading of this person. A reading with a problem is left out.
@@ -62,65 +66,78 @@ func (l *Look) Add(r Reading, at time.Time) {
 // Reset empties the look for another person.
 func (l *Look) Reset() { l.readings = l.readings[:0] }
 
-// Estimate returns what the readings come to; with no Frames where there are none.
+// Estimate returns what the readings come to; with no Frames where there are none. Readings count by the inverse square
+// of their noise, so a face that has come to a stand outweighs its own approach.
 func (l *Look) Estimate() Estimate {
-	site, n := l.site()
-	if n == 0 {
-		return Estimate{}
-	}
-	e := Estimate{Site: site, Frames: n}
-	l.scratch = l.scratch[:0]
-	var noise, systematic float64
+	site := l.site()
+	median := l.median(site)
+	e := Estimate{Site: site}
+	var weights, scatter, systematic float64
 	for _, r := range l.readings {
-		if r.Site != site {
+		if r.Site != site || math.Abs(r.SkinCelsius-median) > outlier*math.Hypot(r.NoiseCelsius, priorWander) {
 			continue
 		}
-		l.scratch = append(l.scratch, r.SkinCelsius)
-		noise += sq(r.NoiseCelsius)
-		systematic += sq(r.SystematicCelsius)
-		e.NoseCelsius += r.NoseCelsius / float64(n)
-		if e.From.IsZero() {
+		if e.Frames == 0 {
 			e.From = r.at
 		}
 		e.To = r.at
+		e.Frames++
+		// The weighted mean and scatter, reading by reading (West 1979).
+		weight := 1 / sq(r.NoiseCelsius)
+		weights += weight
+		step := r.SkinCelsius - e.SkinCelsius
+		e.SkinCelsius += step * weight / weights
+		scatter += weight * step * (r.SkinCelsius - e.SkinCelsius)
+		systematic += weight * sq(r.SystematicCelsius)
+		e.NoseCelsius += (r.NoseCelsius - e.NoseCelsius) * weight / weights
 	}
-	slices.Sort(l.scratch)
-	e.SkinCelsius = trimmedMean(l.scratch)
-	var scatter float64
-	for _, t := range l.scratch {
-		scatter += sq(t - e.SkinCelsius)
+	if e.Frames == 0 {
+		return Estimate{}
 	}
-	variance := (priorFrames*noise/float64(n) + scatter) / (priorFrames + float64(n) - 1)
-	independent := max(1, float64(n)*(1-correlation)/(1+correlation))
-	e.NoiseCelsius = math.Sqrt(variance / independent)
-	e.SystematicCelsius = math.Sqrt(systematic / float64(n))
+	n := float64(e.Frames)
+	// The stated noise, corrected by the scatter that was seen (Birge ratio).
+	ratio := (priorFrames + scatter) / (priorFrames + n - 1)
+	fewer := min(n, (1+correlation)/(1-correlation))
+	e.NoiseCelsius = math.Sqrt(ratio * fewer / weights)
+	e.SystematicCelsius = math.Sqrt(systematic / weights)
 	return e
 }
 
-// site is the best site that enough frames show, and how many do.
-func (l *Look) site() (Site, int) {
-	count := map[Site]int{}
+// median of the readings of one site.
+func (l *Look) median(site Site) float64 {
+	l.scratch = l.scratch[:0]
 	for _, r := range l.readings {
-		count[r.Site]++
+		if r.Site == site {
+			l.scratch = append(l.scratch, r.SkinCelsius)
+		}
 	}
-	if n := count[InnerCanthus]; n > 0 && float64(n) >= canthusShare*float64(len(l.readings)) {
-		return InnerCanthus, n
+	if len(l.scratch) == 0 {
+		return 0
 	}
-	if count[Forehead] >= count[WholeFace] && count[Forehead] > 0 {
-		return Forehead, count[Forehead]
-	}
-	if count[WholeFace] > 0 {
-		return WholeFace, count[WholeFace]
-	}
-	return InnerCanthus, count[InnerCanthus]
+	slices.Sort(l.scratch)
+	return l.scratch[len(l.scratch)/2]
 }
 
-// trimmedMean leaves out a fifth of the sorted values at either end.
-func trimmedMean(sorted []float64) float64 {
-	cut := len(sorted) / 5
-	var sum float64
-	for _, v := range sorted[cut : len(sorted)-cut] {
-		sum += v
+// site is the best site that enough frames show.
+func (l *Look) site() Site {
+	canthi, foreheads, faces := 0, 0, 0
+	for _, r := range l.readings {
+		switch r.Site {
+		case InnerCanthus:
+			canthi++
+		case Forehead:
+			foreheads++
+		case WholeFace:
+			faces++
+		}
 	}
-	return sum / float64(len(sorted)-2*cut)
+	switch {
+	case canthi > 0 && float64(canthi) >= canthusShare*float64(len(l.readings)):
+		return InnerCanthus
+	case foreheads > 0 && foreheads >= faces:
+		return Forehead
+	case faces > 0:
+		return WholeFace
+	}
+	return InnerCanthus
 }

@@ -37,29 +37,41 @@ const (
 	canthusBelowSkin = 0.5
 	// hairBelowSkin is how much colder than the face a forehead is that hair or a hat hides.
 	hairBelowSkin = 1.5
+	// coverBelowSkin is how much colder than the face what is around the canthi may be to be skin, and no hair, rim of
+	// glasses or cold nose.
+	coverBelowSkin = 1.5
 	// hotAboveSkin is how much hotter than the warm quarter of the face something is that can't be skin.
 	hotAboveSkin = 2.5
 	// Skin outside these bounds is not a reading.
 	minSkinCelsius, maxSkinCelsius = 28, 43
 	// netd is the noise equivalent temperature difference of one pixel (Lepton 3.5 datasheet: below 50 mK).
 	netd = 0.05
-	// landmarkNoise is what a frame's landmarks, off by a pixel, do to the reading.
-	landmarkNoise = 0.04
+	// landmarkNoise is what landmarks that are off by a pixel do to a face that stands; it grows with sourceLoss.
+	landmarkNoise = 0.03
+	// canthusMotion and foreheadMotion are the noise that a speed of one face width a second adds: the scatter around
+	// the person's median on the recordings is 0.09 °C standing, 0.20 °C at 1.25 and 0.28 °C at 1.75 widths a second at
+	// the canthi, 0.10 and 0.12 °C at the forehead.
+	canthusMotion  = 0.15
+	foreheadMotion = 0.05
+	// unknownSpeed is what a face seen for the first time is taken to move at.
+	unknownSpeed = 1.0
+	// A face below smallFace pixels is measured only while it stands, below smallFaceSpeed: people who walk up are.
+	smallFace, smallFaceSpeed = 18, 0.5
 	// unevenness is how much more the camera's error changes between the disc and the face than at the disc: in the two
 	// recorded shutter events by up to 0.3 °C; taken as a rectangular distribution.
 	unevenness = 0.09
 	// Forehead minus canthi over 544 people: standard deviation 0.38 °C (Wang et al. 2023, PhysioNet, doi
 	// 10.13026/3bhc-9065). For the face as a whole 0.22 °C with the canthi in view, twice that without.
 	foreheadUncertainty = 0.38
-	canthusUncertainty  = 0.06
+	canthusUncertainty  = 0.1
 
 	// Size-of-source effect, see sourceLoss.
 	faceMillimetres = 150
 	lensBlur        = 0.6 // pixels, standard deviation; rims of glasses on nine Lepton recordings: 0.5 to 0.7
-	lossAlways      = 0.27
+	lossAlways      = 0.32
 	lossPerSquare   = 0.026 // 1/mm²
-	lossUncertainty = 0.25   // of the correction
-	faceUncertainty     = 0.45
+	lossUncertainty = 0.25  // of the correction
+	faceUncertainty = 0.45
 )
 
 // Meter reads skin temperatures. It is used by one goroutine.
@@ -75,7 +87,11 @@ func NewMeter(config Config) *Meter { return &Meter{config: config} }
 // Measure reads the skin temperature of one face of the picture. prev is the same person's face in the frame before,
 // the given time earlier, or nil; ref is the reference in this frame. A Reading with a Problem has no temperatures.
 func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, elapsed time.Duration, ref Reference) Reading {
-	if problem := m.obstacle(img, f, prev, elapsed, ref); problem != NoProblem {
+	pace := unknownSpeed
+	if prev != nil {
+		pace = speed(f, *prev, elapsed)
+	}
+	if problem := m.obstacle(img, f, pace, ref); problem != NoProblem {
 		return Reading{Problem: problem}
 	}
 	g := frame(f)
@@ -93,7 +109,7 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 	}
 	return Reading{
 		SkinCelsius:       skin,
-		NoiseCelsius:      math.Hypot(spot.noise, landmarkNoise),
+		NoiseCelsius:      math.Hypot(spot.noise, spot.motion*pace),
 		SystematicCelsius: math.Sqrt(sq(ref.UncertaintyCelsius) + sq(unevenness) + sq(spot.uncertainty)),
 		Site:              spot.site,
 		NoseCelsius:       m.nose(img, f, g) + ref.CorrectionCelsius,
@@ -101,19 +117,20 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 }
 
 // obstacle returns what keeps the face from being measured, the gate's own obstacles first.
-func (m *Meter) obstacle(img *radiometry.Image, f face.Face, prev *face.Face, elapsed time.Duration, ref Reference) Problem {
+func (m *Meter) obstacle(img *radiometry.Image, f face.Face, pace float64, ref Reference) Problem {
+	width := float64(f.W)
 	switch {
 	case img.Relative:
 		return NotRadiometric
 	case ref.Problem != NoProblem:
 		return ref.Problem
-	case float64(f.W) < m.config.MinFacePixels:
+	case width < m.config.MinFacePixels, width < smallFace && pace > smallFaceSpeed:
 		return TooFar
 	case cutOff(img, f):
 		return CutOff
 	case turned(f):
 		return TurnedAway
-	case prev != nil && speed(f, *prev, elapsed) > m.config.MaxSpeed:
+	case pace > m.config.MaxSpeed:
 		return Moving
 	}
 	return NoProblem
@@ -142,10 +159,10 @@ func turned(f face.Face) bool {
 	return apart < 0.2 || math.Abs(nose) > 0.6*g.eyesApart
 }
 
-// speed in face widths a second.
+// speed in face widths a second, sideways, up or towards the camera.
 func speed(f, prev face.Face, elapsed time.Duration) float64 {
 	a, b := frame(f), frame(prev)
-	return math.Hypot(a.x-b.x, a.y-b.y) / a.width / max(elapsed.Seconds(), 0.01)
+	return max(math.Hypot(a.x-b.x, a.y-b.y), math.Abs(a.width-b.width)) / a.width / max(elapsed.Seconds(), 0.01)
 }
 
 // axes of a face: the middle between the eyes, and the unit vector along them, to the right of the picture.
@@ -212,25 +229,26 @@ func (m *Meter) box(img *radiometry.Image, g axes, along, below, halfAlong, half
 }
 
 type spot struct {
-	celsius, uncertainty, noise float64
-	site                        Site
+	celsius, uncertainty float64
+	noise, motion        float64 // standing, and for a speed of one width a second
+	site                 Site
 }
 
 // spot returns the best site that can be seen.
 func (m *Meter) spot(img *radiometry.Image, f face.Face, g axes, level float64) (spot, bool) {
-	if !f.Glasses && !m.behindGlasses(img, g, level) {
+	if !m.behindGlasses(img, g, level) {
 		if s, ok := m.canthi(img, g, level); ok {
 			return s, true
 		}
 	}
-	if !f.ForeheadCovered {
+	{
 		if s, ok := m.forehead(img, g, level); ok {
 			return s, true
 		}
 	}
 	m.ellipse(img, f)
 	n := len(m.pixels)
-	s := spot{mean(m.pixels[n*3/4 : n*19/20]), faceUncertainty, netd / math.Sqrt(float64(n)/5), WholeFace}
+	s := spot{mean(m.pixels[n*3/4 : n*19/20]), faceUncertainty, math.Hypot(netd/math.Sqrt(float64(n)/5), landmarkNoise), foreheadMotion, WholeFace}
 	return s, s.celsius < level+hotAboveSkin
 }
 
@@ -262,11 +280,12 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 			}
 		}
 	}
-	if len(m.pixels) < canthusRows*canthusColumns/2 {
+	if len(m.pixels) < canthusRows*canthusColumns/2 || float64(slices.Max(m.pixels)) < level-canthusBelowSkin {
 		return spot{}, false
 	}
 	slices.Sort(m.pixels)
-	around := float64(m.pixels[len(m.pixels)/2])
+	bare, _ := slices.BinarySearch(m.pixels, float32(level-coverBelowSkin))
+	around := float64(m.pixels[(bare+len(m.pixels))/2])
 
 	m.pixels = m.pixels[:0]
 	for row := range canthusRows {
@@ -291,7 +310,8 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 	return spot{
 		celsius:     seen + lost,
 		uncertainty: math.Hypot(canthusUncertainty, lossUncertainty*lost),
-		noise:       netd * (1 + sourceLoss(g.width)) / math.Sqrt(4*max(1, side*side)),
+		noise:       (1 + sourceLoss(g.width)) * math.Hypot(netd/math.Sqrt(4*side*side), landmarkNoise),
+		motion:      canthusMotion,
 		site:        InnerCanthus,
 	}, true
 }
@@ -359,7 +379,7 @@ func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bo
 	if n < 20 {
 		return spot{}, false
 	}
-	s := spot{mean(m.pixels[n*3/4 : n*19/20]), foreheadUncertainty, netd / math.Sqrt(float64(n)/5), Forehead}
+	s := spot{mean(m.pixels[n*3/4 : n*19/20]), foreheadUncertainty, math.Hypot(netd/math.Sqrt(float64(n)/5), landmarkNoise), foreheadMotion, Forehead}
 	return s, s.celsius > level-hairBelowSkin && s.celsius < level+hotAboveSkin
 }
 

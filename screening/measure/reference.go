@@ -23,9 +23,17 @@ const (
 	jumpSigma = 4
 	// leastJump keeps small steps of a settling source from counting as jumps.
 	leastJump = 0.15
-	// unevenness is the standard uncertainty of the sharpest difference between the disc's mean and its true temperature
-	// as the camera blurs it, over its contrast.
+	// discBlur is what the blur of the camera takes from the inside of the disc, over its contrast, as a standard
+	// uncertainty. Of 5 to 10 °C, two pixels inside a sharp edge, 1 % is lost (Pušnik and Geršak, Sensors 2021, 21, 607,
+	// ask for 10×10 pixels on the source and average the inner 3×3).
 	discBlur = 0.01
+	// A source whose temperature against the background changes by more than warmSlack and warmRate together, over at
+	// most warmWindow, is not warm yet. Background and disc of the recordings part by 0.1 °C in 10 s after a shutter
+	// event, by less at other times.
+	warmSlack  = 0.1   // °C
+	warmRate   = 0.004 // °C/s
+	warmWindow = time.Minute
+	warmStep   = 5 * time.Second
 )
 
 // ReferenceFinder finds the reference source, follows it and filters the correction that it gives. It is used by one
@@ -49,8 +57,9 @@ type ReferenceFinder struct {
 	since      time.Time // when pending was first seen
 
 	correction, variance float64
-	started              bool // the filter holds a value
-	odd                  time.Time
+	started              bool      // the filter holds a value
+	odd                  time.Time // since when the disc disagrees with the filter; zero while it agrees
+	history              []moment  // oldest first, one every warmStep
 }
 
 // NewReferenceFinder returns a finder for a source of the nominal temperature, or, where that is nil, of the
@@ -98,12 +107,13 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 		return ref
 	}
 	steady := r.filter(d, elapsed, at, change)
+	warm := r.warm(d, at, sinceFFC >= 0 && sinceFFC < elapsed || change.jumped)
 	ref.Found = true
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
 	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast))
-	if !steady && ref.Problem == NoProblem {
+	if !(steady && warm) && ref.Problem == NoProblem {
 		ref.Problem = ReferenceUnstable
 	}
 	return ref
@@ -149,7 +159,7 @@ func (r *ReferenceFinder) acquire(img *radiometry.Image, at time.Time, faces []f
 		return disc{}, false
 	}
 	r.anchor, r.anchored, r.proven, r.seen, r.strays = d, true, proven, at, 0
-	r.started = false
+	r.started, r.history = false, r.history[:0]
 	return d, true
 }
 
@@ -208,12 +218,49 @@ func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, ch
 	return true
 }
 
+// moment is the disc and the picture around it at one time.
+type moment struct {
+	at      time.Time
+	celsius float64
+	grid    []float32
+}
+
+// warm reports whether the disc keeps its distance to the background. A shutter event starts the comparison anew,
+// because it moves the parts of a picture by different amounts.
+func (r *ReferenceFinder) warm(d disc, at time.Time, shutter bool) bool {
+	if !r.proven || shutter {
+		r.history = r.history[:0]
+		return true
+	}
+	warm := true
+	if n := len(r.history); n > 0 {
+		oldest := &r.history[0]
+		parted := d.celsius - oldest.celsius - r.scene.since(oldest.grid)
+		warm = math.Abs(parted) <= warmSlack+warmRate*at.Sub(oldest.at).Seconds()
+		if at.Sub(r.history[n-1].at) < warmStep {
+			return warm
+		}
+	}
+	r.remember(d.celsius, at)
+	return warm
+}
+
+func (r *ReferenceFinder) remember(celsius float64, at time.Time) {
+	var grid []float32 // of the moment that is forgotten
+	if n := len(r.history); n > 0 && at.Sub(r.history[0].at) > warmWindow {
+		grid = r.history[0].grid
+		r.history = slices.Delete(r.history, 0, 1)
+	}
+	r.history = append(r.history, moment{at, celsius, append(grid[:0], r.scene.now...)})
+}
+
 func sq(v float64) float64 { return v * v }
 
 // sceneChange compares a coarse grid of pixels from frame to frame.
 type sceneChange struct {
 	before, now []float32
 	width       int
+	scratch     []float32
 }
 
 // change is what happened to the whole picture since the frame before.
@@ -247,6 +294,20 @@ func (s *sceneChange) next(img *radiometry.Image) change {
 	c.steps = s.before
 	c.jumped = c.share(jumpLeast) > 0.85 || c.share(-jumpLeast) > 0.85
 	return c
+}
+
+// since returns by how much the picture as a whole changed since the given grid: the median, which people who come and
+// go don't move.
+func (s *sceneChange) since(grid []float32) float64 {
+	if len(grid) != len(s.now) {
+		return 0
+	}
+	s.scratch = s.scratch[:0]
+	for i, t := range s.now {
+		s.scratch = append(s.scratch, t-grid[i])
+	}
+	slices.Sort(s.scratch)
+	return float64(s.scratch[len(s.scratch)/2])
 }
 
 // share returns the part of the picture that moved at least this far, up or down by its sign.
