@@ -26,6 +26,7 @@ type capture struct {
 	uri     string
 	device  *gocv.VideoCapture
 	mat     gocv.Mat
+	waker   *waker // nil where the camera has a time limit of its own
 	decoder decoder
 	held    pixels
 	info    Info
@@ -68,16 +69,20 @@ func (c *capture) Info() Info { return c.info }
 
 func (c *capture) Close() error {
 	c.mat.Close()
-	return c.device.Close()
+	err := c.device.Close()
+	c.waker.close()
+	return err
 }
 
-// Read waits for the next picture. It notices that ctx is done at the next picture or heartbeat.
+// Read waits for the next picture. A pipeline notices at once that ctx is done, a V4L2 device at its next picture or when
+// OpenCV gives it up after 10 s.
 func (c *capture) Read(ctx context.Context, frame *Frame) error {
 	if c.hasFirst {
 		*frame, c.first = c.first, Frame{}
 		c.hasFirst = false
 		return nil
 	}
+	c.waker.watch(ctx)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -85,7 +90,7 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 		if !c.device.Read(&c.mat) || c.mat.Empty() {
 			return fmt.Errorf("camera %s delivers no more pictures", c.uri)
 		}
-		if !isHeartbeat(&c.mat) {
+		if !isWake(&c.mat) {
 			break
 		}
 	}
@@ -175,28 +180,29 @@ func checkDevice(path string) error {
 	return file.Close()
 }
 
-// A GStreamer pipeline in OpenCV 4.6 waits for its next buffer without end and can't be told to stop. So a second,
-// tiny source feeds the same sink a few times a second: the wait ends, and a silent camera is noticed and left. The
-// formats are those OpenCV hands on as they are, so that an 8-bit stream is seen for what it is.
+// A GStreamer pipeline in OpenCV 4.6 waits for its next buffer without end and can't be told to stop. So a pipe leads
+// into the same sink: a tiny picture written to it ends the wait. The formats are those OpenCV hands on as they are, so
+// that an 8-bit stream is seen for what it is.
 const (
-	heartbeatWidth, heartbeatHeight = 2, 1
+	wakeWidth, wakeHeight = 2, 1
 
 	formats16 = "GRAY16_LE,YUY2,UYVY,NV12,NV21,YV12,I420,BGRA,RGBA,BGRx,RGBx"
 	formats8  = "GRAY8,BGR"
 )
 
-// tail ends a pipeline: the heartbeat has the first of the formats.
-func tail(formats string) string {
-	first, _, _ := strings.Cut(formats, ",")
+// pipelineTail ends a pipeline. The pictures that end a wait come from the file descriptor fd.
+func pipelineTail(formats string, fd uintptr) string {
+	format, size := "GRAY16_LE", 2*wakeWidth*wakeHeight
+	if formats == formats8 {
+		format, size = "GRAY8", wakeWidth*wakeHeight
+	}
 	return fmt.Sprintf(" ! funnel name=thermogate ! video/x-raw,format=(string){%s}"+
 		" ! appsink sync=false drop=true max-buffers=2"+
-		" videotestsrc is-live=true pattern=black ! video/x-raw,format=%s,width=%d,height=%d,framerate=4/1 ! thermogate.",
-		formats, first, heartbeatWidth, heartbeatHeight)
+		" fdsrc fd=%d blocksize=%d ! video/x-raw,format=%s,width=%d,height=%d,framerate=0/1 ! thermogate.",
+		formats, fd, size, format, wakeWidth, wakeHeight)
 }
 
-func isHeartbeat(mat *gocv.Mat) bool {
-	return mat.Cols() == heartbeatWidth && mat.Rows() == heartbeatHeight
-}
+func isWake(mat *gocv.Mat) bool { return mat.Cols() == wakeWidth && mat.Rows() == wakeHeight }
 
 // ownSink matches the appsink at the end of a pipeline.
 var ownSink = regexp.MustCompile(`!\s*appsink\b[^!]*$`)
@@ -213,7 +219,7 @@ func openPipeline(ctx context.Context, pipeline string, options Options) (*captu
 	}
 	measuring := options
 	measuring.EightBit = false
-	c, err := startPipeline(ctx, uri, pipeline+tail(formats16), measuring, firstFrame)
+	c, err := startPipeline(ctx, uri, pipeline, formats16, measuring, firstFrame)
 	if err == nil || ctx.Err() != nil || errors.Is(err, errEightBit) && !options.EightBit {
 		return c, err
 	}
@@ -221,22 +227,29 @@ func openPipeline(ctx context.Context, pipeline string, options Options) (*captu
 	if options.EightBit {
 		pipeline += " ! videoconvert"
 	}
-	rendered, renderedErr := startPipeline(ctx, uri, pipeline+tail(formats8), options, renderedFrame)
+	rendered, renderedErr := startPipeline(ctx, uri, pipeline, formats8, options, renderedFrame)
 	if renderedErr == nil || errors.Is(renderedErr, errEightBit) {
 		return rendered, renderedErr
 	}
 	return nil, err
 }
 
-func startPipeline(ctx context.Context, uri, pipeline string, options Options, patience time.Duration) (*capture, error) {
+func startPipeline(ctx context.Context, uri, pipeline, formats string, options Options, patience time.Duration) (*capture, error) {
 	silent := fmt.Errorf("opening camera %s: no picture came; is the sender running, does the pipeline end in "+
 		"video/x-raw,format=GRAY16_LE, and does gst-launch-1.0 run it with ! fakesink at its end?", uri)
-	device, err := gocv.VideoCaptureFileWithAPI(pipeline, gocv.VideoCaptureGstreamer)
+	pipe, err := newWaker()
+	if err != nil {
+		return nil, fmt.Errorf("opening camera %s: %w", uri, err)
+	}
+	pipe.wake() // opening waits for a picture, too
+	device, err := gocv.VideoCaptureFileWithAPI(pipeline+pipelineTail(formats, pipe.out.Fd()), gocv.VideoCaptureGstreamer)
 	if err != nil {
 		device.Close()
+		pipe.close()
 		return nil, silent
 	}
 	c := newCapture(uri, device, options)
+	c.waker = pipe
 	err = c.start(ctx, options.Units, patience)
 	if err == nil {
 		return c, nil
@@ -246,6 +259,45 @@ func startPipeline(ctx context.Context, uri, pipeline string, options Options, p
 		return nil, err
 	}
 	return nil, silent
+}
+
+// waker ends the wait for a picture when a context is done.
+type waker struct {
+	in, out *os.File
+	done    <-chan struct{} // of the context that is watched
+	stop    func() bool     // stops watching
+}
+
+func newWaker() (*waker, error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	return &waker{in: in, out: out, stop: func() bool { return true }}, nil
+}
+
+// watch wakes the camera when ctx is done. Watching the same context again costs nothing.
+func (w *waker) watch(ctx context.Context) {
+	if w == nil || w.done == ctx.Done() {
+		return
+	}
+	w.stop()
+	w.done = ctx.Done()
+	w.stop = context.AfterFunc(ctx, w.wake)
+}
+
+// wake writes one picture, more than one of the smaller formats.
+func (w *waker) wake() {
+	w.in.Write(make([]byte, 2*wakeWidth*wakeHeight))
+}
+
+func (w *waker) close() {
+	if w == nil {
+		return
+	}
+	w.stop()
+	w.in.Close()
+	w.out.Close()
 }
 
 // devicePath returns the path of a V4L2 device that uri names.
