@@ -170,6 +170,12 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	return err
 }
 
+func (c *Client) setLastError(message string) {
+	c.mu.Lock()
+	c.state.LastError = message
+	c.mu.Unlock()
+}
+
 func (c *Client) disconnected(err error) {
 	c.mu.Lock()
 	was, before := c.state.Connected, c.state.LastError

@@ -86,12 +86,46 @@ func TestFreshEventsPassTheBacklog(t *testing.T) {
 	eventually(t, func() bool { return c.State().Backlog == 0 })
 }
 
-func TestStatusTellsOfferedAndLastWill(t *testing.T) {
+func TestSubscriberThatComesBackLateToABrokerWithoutMemory(t *testing.T) {
+	broker := startMosquitto(t)
+	j := openJournal(t)
+	c := newClient(t, testConfig(broker.address()), j, nil)
+	c.timing.again = 3 * time.Second
+	start(t, c)
+	waitConnected(t, c)
+	appendEvents(t, j, 1, 5)
+	eventually(t, func() bool { return c.State().Confirmed == 5 })
+	broker.kill() // it keeps nothing on disk
+	broker.start()
+	eventually(t, func() bool { return c.State().Confirmed == 10 }) // sent again, and nobody there yet
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
+	sub.waitFor(t, 10*time.Second, func(messages []message) bool {
+		_, backlog := screenings(messages)
+		return len(backlog) == 5
+	})
+}
+
+func TestLastEventBeforeTheEndIsConfirmed(t *testing.T) {
 	broker := startMosquitto(t)
 	link := newLink(t, broker.address())
 	j := openJournal(t)
 	c, end := run(t, testConfig(link.address()), j, nil)
+	waitConnected(t, c)
+	appendEvents(t, j, 1, 1)
+	eventually(t, func() bool { return c.State().Confirmed == 1 })
+	link.delay.Store(int64(20 * time.Millisecond))
+	appendEvents(t, j, 2, 20)
+	end()
+	eventually(t, func() bool { return j.Stats().Pending == 0 }) // the journal notes it in its own time
+}
+
+func TestStatusAndLastWill(t *testing.T) {
+	broker := startMosquitto(t)
+	link := newLink(t, broker.address())
+	j := openJournal(t)
+	c := newClient(t, testConfig(link.address()), j, nil)
 	c.SetStatus(Status{Version: "1.2.3", Camera: "ok", Reference: "ok"})
+	end := start(t, c)
 	sub := subscribe(t, broker.address(), "thermogate/plant/north/status")
 	status := func(want StatusMessage) func([]message) bool {
 		return func(messages []message) bool {

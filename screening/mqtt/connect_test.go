@@ -234,10 +234,7 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	go Receive(t.Context(), config("console"), "console", []string{"thermogate/plant/+/screening/+"}, func() { close(subscribed) }, func(m Message) { messages <- m })
 	<-subscribed
 
-	south, err := New(config("south"), testGate, openJournal(t), nil, quietLog) // calls itself north
-	if err != nil {
-		t.Fatal(err)
-	}
+	south := newClient(t, config("south"), openJournal(t), nil) // calls itself north
 	south.timing.proof = 300 * time.Millisecond
 	start(t, south)
 	appendEvents(t, south.journal, 1, 1)

@@ -225,12 +225,18 @@ func testConfig(address string) Config {
 // run starts a client and returns it with a function that ends it and waits for that.
 func run(t testing.TB, cfg Config, j *journal.Journal, handle Handler) (*Client, func()) {
 	t.Helper()
+	c := newClient(t, cfg, j, handle)
+	return c, start(t, c)
+}
+
+func newClient(t testing.TB, cfg Config, j *journal.Journal, handle Handler) *Client {
+	t.Helper()
 	c, err := New(cfg, testGate, j, handle, quietLog)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.timing = quickTiming()
-	return c, start(t, c)
+	return c
 }
 
 func start(t testing.TB, c *Client) func() {

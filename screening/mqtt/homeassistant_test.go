@@ -14,8 +14,9 @@ func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
 	cfg := testConfig(broker.address())
 	cfg.HomeAssistant.Enabled = true
 	cfg.Commands = []Verb{Recalibrate}
-	c, _ := run(t, cfg, openJournal(t), func(context.Context, Command) error { return nil })
+	c := newClient(t, cfg, openJournal(t), func(context.Context, Command) error { return nil })
 	c.SetStatus(Status{Version: "1.2.3"})
+	start(t, c)
 	waitConnected(t, c)
 	sub := subscribe(t, broker.address(), "homeassistant/device/#")
 	first := sub.waitFor(t, 5*time.Second, atLeast(1))[0]

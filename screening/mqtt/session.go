@@ -89,7 +89,7 @@ func (c *Client) remember(ctx context.Context) error {
 func (s *session) run(ctx context.Context, conn *connection) error {
 	s.conn = conn
 	defer conn.Disconnect(0)
-	over, stop := context.WithCancel(ctx)
+	over, stop := context.WithCancel(context.WithoutCancel(ctx)) // acknowledgements count to the very end
 	defer stop()
 	s.freshAt = s.c.journal.Last()
 	if err := s.greet(over); err != nil {
@@ -97,10 +97,11 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 	}
 	go s.collectAcks(over)
 	go s.obey(over)
-	return s.publishing(ctx)
+	return s.publishing(over, ctx.Done())
 }
 
-func (s *session) publishing(ctx context.Context) error {
+// publishing goes on until the connection breaks off or leave is closed.
+func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 	settled := time.NewTimer(s.c.timing.settle)
 	defer settled.Stop()
 	again := time.NewTimer(s.c.timing.again)
@@ -118,7 +119,7 @@ func (s *session) publishing(ctx context.Context) error {
 			steps = nil // an idle gate sleeps
 		}
 		select {
-		case <-ctx.Done():
+		case <-leave:
 			return s.farewell()
 		case err := <-s.conn.lost:
 			return s.brokenOff(err)
@@ -137,14 +138,10 @@ func (s *session) publishing(ctx context.Context) error {
 		case <-s.forgot:
 			forgotten = true
 		case <-settled.C:
-			if err := s.openBacklog(ctx, !forgotten); err != nil {
-				return err
-			}
+			s.openBacklog(ctx, !forgotten)
 		case <-again.C:
 			if forgotten {
-				if err := s.openBacklog(ctx, true); err != nil {
-					return err
-				}
+				s.openBacklog(ctx, true)
 			}
 		case <-steps:
 			s.share = max(1, s.c.cfg.BacklogPerSecond/paceSteps)
@@ -160,17 +157,17 @@ func (s *session) publishing(ctx context.Context) error {
 
 // openBacklog makes everything that is unconfirmed by now the backlog, after adding what the broker may have lost.
 // Unless done, the same events are added once more by the next call.
-func (s *session) openBacklog(ctx context.Context, done bool) error {
+func (s *session) openBacklog(ctx context.Context, done bool) {
 	if s.c.markSet {
 		n, err := s.c.journal.Reopen(ctx, s.c.mark)
-		if err != nil {
-			return err
+		if err != nil { // a full disk, say; the next connection tries again
+			s.c.log.Warn("what the broker may have lost can't be sent again now", "error", err)
+		} else {
+			s.c.log.Debug("sending again what the broker may have lost", "events", n)
+			s.c.markSet = !done
 		}
-		s.c.markSet = !done
-		s.c.log.Debug("sending again what the broker may have lost", "events", n)
 	}
 	s.backlogAt, s.backlogEnd = 0, s.freshAt
-	return nil
 }
 
 func (s *session) sendFresh(ctx context.Context) error {
@@ -294,6 +291,7 @@ func (s *session) prove() {
 	s.c.journal.Confirm(s.unproven...)
 	s.c.confirmed.Add(uint64(len(s.unproven)))
 	s.unproven = nil
+	s.c.setLastError("")
 }
 
 // doubt tells, of a broker that has had its time, that it has not proven itself.
@@ -306,9 +304,7 @@ func (s *session) doubt() {
 	}
 	err := fmt.Errorf("mqtt.broker %s: it does not hand on what this gate publishes, so events stay in the journal; allow user %q to write %s and to read and write %s",
 		s.c.cfg.Broker, s.c.cfg.User, s.c.gate.topic("#"), s.c.gate.StatusTopic())
-	s.c.mu.Lock()
-	s.c.state.LastError = err.Error()
-	s.c.mu.Unlock()
+	s.c.setLastError(err.Error())
 	s.c.log.Error("events are sent but not confirmed", "error", err)
 }
 
