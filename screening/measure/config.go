@@ -51,7 +51,7 @@ func DefaultConfig() Config {
 		MaxCorrectionCelsius:        10,
 		FFCDeadTime:                 time.Second,
 		MinFacePixels:               14,
-		MaxSpeed:                    3,
+		MaxSpeed:                    2,
 		// Lepton datasheet (500-0659-00-09): ±5 °C in high gain, taken as a rectangular distribution.
 		CameraUncertaintyCelsius: 2.9,
 	}

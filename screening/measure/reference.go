@@ -27,11 +27,12 @@ const (
 	// uncertainty. Of 5 to 10 °C, two pixels inside a sharp edge, 1 % is lost (Pušnik and Geršak, Sensors 2021, 21, 607,
 	// ask for 10×10 pixels on the source and average the inner 3×3).
 	discBlur = 0.01
-	// A source whose temperature against the background changes by more than warmSlack and warmRate together, over at
-	// most warmWindow, is not warm yet. Background and disc of the recordings part by 0.1 °C in 10 s after a shutter
-	// event, by less at other times.
-	warmSlack  = 0.1   // °C
+	// A source that changes by more than warmSlack and warmRate together, over at most warmWindow, while the background
+	// does not, is not warm yet. Background and disc of the recordings part by 0.1 °C in 10 s after a shutter event, by
+	// less at other times. A person before the camera can hide all but warmShare of the background.
+	warmSlack  = 0.15  // °C
 	warmRate   = 0.004 // °C/s
+	warmShare  = 0.12
 	warmWindow = time.Minute
 	warmStep   = 5 * time.Second
 )
@@ -235,8 +236,8 @@ func (r *ReferenceFinder) warm(d disc, at time.Time, shutter bool) bool {
 	warm := true
 	if n := len(r.history); n > 0 {
 		oldest := &r.history[0]
-		parted := d.celsius - oldest.celsius - r.scene.since(oldest.grid)
-		warm = math.Abs(parted) <= warmSlack+warmRate*at.Sub(oldest.at).Seconds()
+		slack := warmSlack + warmRate*at.Sub(oldest.at).Seconds()
+		warm = r.scene.shareWithin(oldest.grid, d.celsius-oldest.celsius, slack) >= warmShare
 		if at.Sub(r.history[n-1].at) < warmStep {
 			return warm
 		}
@@ -260,7 +261,6 @@ func sq(v float64) float64 { return v * v }
 type sceneChange struct {
 	before, now []float32
 	width       int
-	scratch     []float32
 }
 
 // change is what happened to the whole picture since the frame before.
@@ -296,18 +296,18 @@ func (s *sceneChange) next(img *radiometry.Image) change {
 	return c
 }
 
-// since returns by how much the picture as a whole changed since the given grid: the median, which people who come and
-// go don't move.
-func (s *sceneChange) since(grid []float32) float64 {
+// shareWithin returns the part of the picture that changed by the given step since the given grid, give or take slack.
+func (s *sceneChange) shareWithin(grid []float32, step, slack float64) float64 {
 	if len(grid) != len(s.now) {
-		return 0
+		return 1
 	}
-	s.scratch = s.scratch[:0]
+	n := 0
 	for i, t := range s.now {
-		s.scratch = append(s.scratch, t-grid[i])
+		if math.Abs(float64(t-grid[i])-step) <= slack {
+			n++
+		}
 	}
-	slices.Sort(s.scratch)
-	return float64(s.scratch[len(s.scratch)/2])
+	return float64(n) / float64(len(grid))
 }
 
 // share returns the part of the picture that moved at least this far, up or down by its sign.
