@@ -42,7 +42,7 @@ type look struct {
 	glasses, mask, hat    bool
 	cap                   bool // a hat with a brim, else a beanie
 	clothes               [2]float64
-	neckline              float64 // depth of the open collar in metres
+	collar, neckline      float64 // where clothes begin below the chin and how deep they open, in metres
 	jacket                bool    // open over a shirt
 	sleeveless            bool
 	// Skin below the inner canthus, °C at an ambient of 23 °C; means and spreads after the clinical data named above
@@ -63,15 +63,16 @@ func drawLook(r *rand.Rand, v *Visit) *look {
 		jaw:       2.5 + 0.3*normal(r),
 		build:     1 + 0.06*normal(r),
 		hairCover: 0.42 + 0.08*normal(r),
-		forehead:  min(max(1.4+0.5*normal(r), 0.5), 2.6),
-		nose:      min(max(2.9+1.1*normal(r), 0.9), 5.5),
-		cheek:     min(max(1.9+0.55*normal(r), 0.9), 3.5),
-		mouth:     min(max(1.1+0.5*normal(r), 0), 2.4),
+		forehead:  min(max(1.5+0.5*normal(r), 0.6), 2.7),
+		nose:      min(max(2.8+0.8*normal(r), 0.9), 4.5),
+		cheek:     min(max(2.1+0.55*normal(r), 1), 3.6),
+		mouth:     min(max(1.4+0.5*normal(r), 0.1), 2.6),
 		ear:       min(max(2.5+0.8*normal(r), 1), 4.5),
-		socket:    min(max(0.6+0.2*normal(r), 0.25), 1.1),
-		neck:      min(max(0.8+0.3*normal(r), 0.2), 1.6),
+		socket:    min(max(0.5+0.2*normal(r), 0.2), 1),
+		neck:      min(max(1.2+0.4*normal(r), 0.3), 2.2),
 		neckline:  max(0, 0.05+0.05*normal(r)),
-		clothes:   [2]float64{0.45 + 0.08*normal(r), 0.3 + 0.06*normal(r)},
+		clothes:   [2]float64{max(0.12, 0.42+0.13*normal(r)), max(0.06, 0.24+0.09*normal(r))},
+		collar:    0.005 + 0.02*normal(r),
 		jacket:    r.Float64() < 0.4,
 		cap:       r.Float64() < 0.6,
 		texture:   r.Uint64(),
@@ -83,7 +84,7 @@ func drawLook(r *rand.Rand, v *Visit) *look {
 		switch {
 		case style < 0.12:
 			l.hair = bald
-		case style < 0.72:
+		case style < 0.72 || v.Beard:
 			l.hair = short
 		case style < 0.84:
 			l.hair = fringe

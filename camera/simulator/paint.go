@@ -31,7 +31,7 @@ const (
 	headCols, headRows   = 192, 128
 	torsoCols, torsoRows = 96, 208
 	torsoHalf            = 0.36 // metres covered to each side
-	torsoTop             = -0.06
+	torsoTop             = -0.09
 	torsoBottom          = 1.5 // below the chin
 )
 
@@ -74,7 +74,7 @@ func (l *look) paintHead() {
 // belowCanthus is how much colder than the inner canthi the bare skin is at a point, in °C at 23 °C ambient.
 func (l *look) belowCanthus(x, y float64, front bool, noise mottling) float64 {
 	d := mix(l.forehead, 0.45*l.cheek+0.4*l.forehead+0.2, smooth((y+0.01)/0.05))
-	d += 0.3*noise.at(x*40, y*40) + 0.2*noise.at(x*110+31, y*110)
+	d += 0.4*noise.at(x*40, y*40) + 0.3*noise.at(x*110+31, y*110)
 	if !front {
 		return d
 	}
@@ -86,10 +86,10 @@ func (l *look) belowCanthus(x, y float64, front bool, noise mottling) float64 {
 		d -= 0.45 * bump(x-vein-0.15*(y+0.05)*noise.at(float64(i), 9), y+0.055, 0.004, 0.022)
 	}
 	toward(l.cheek, 0.85*bump(side-0.04, y-0.045, 0.017, 0.02))
-	toward(l.socket, 0.9*bump(side-0.027, y+0.001, 0.018, 0.012))
+	toward(l.socket, 0.95*bump(side-0.028, y+0.001, 0.019, 0.013))
 	d += 0.55 * bump(side-0.034, y+0.021, 0.019, 0.004) // brow
-	d += 0.6 * bump(side-eyeX, y-0.001, 0.009, 0.005)   // cornea
-	d += 0.8 * bump(x, y, 0.006, 0.012)                 // bridge of the nose
+	d += 0.5 * bump(side-eyeX, y-0.001, 0.008, 0.005)   // cornea
+	d += 1.1 * bump(x, y, 0.006, 0.012)                 // bridge of the nose
 	toward(l.nose*0.6, 0.75*bump(side-0.012, y-l.noseTip()+0.004, 0.012, 0.012))
 	toward(l.mouth, 0.9*bump(x, y-l.lips(), 0.024, 0.010))
 	d += 0.3 * bump(x, y-l.lips()+0.016, 0.016, 0.006) // upper lip, in the stream of breath
@@ -137,7 +137,7 @@ func (l *look) haired(longitude, y float64, noise mottling) float64 {
 	cover := 1.0
 	switch l.hair {
 	case bald:
-		cover = 0.35 // what is shaved
+		cover = 0.15 // what is shaved
 	case fringe:
 		edge += (0.035 + 0.025*noise.at(longitude*2.5, 7)) * smooth((70-around)/25)
 	}
@@ -164,22 +164,22 @@ func (l *look) paintTorso() {
 // bodyAt is the temperature of the body's front at a point below the chin.
 func (l *look) bodyAt(x, y float64, noise mottling) float64 {
 	side := math.Abs(x)
-	skin := l.skin - l.gain()*(l.neck+0.25*noise.at(x*50, y*50)+1.2*smooth((0.02-y)/0.05))
+	skin := l.skin - l.gain()*(l.neck+0.4*noise.at(x*50, y*50)+0.8*smooth((side-0.02)/0.04)*smooth((0.03-y)/0.03)+1.2*smooth((-0.01-y)/0.05))
 	share := l.clothes[0]
-	if l.jacket && side > 0.05+0.08*smooth((y-0.1)/0.35) {
-		share = l.clothes[1]
+	if l.jacket {
+		share = mix(share, l.clothes[1], smooth((side-0.05-0.08*smooth((y-0.07)/0.35))/0.015))
 	}
 	share += 0.07*noise.at(x*9+y*5, y*7) + 0.05*noise.at(x*30, y*12+x*20)
-	share -= 0.12 * math.Exp(-square((side-0.165-0.02*y)/0.012)) * smooth((y-0.17)/0.05) // between arm and body
+	share -= 0.12 * math.Exp(-square((side-0.165-0.02*y)/0.012)) * smooth((y-0.14)/0.05) // between arm and body
 	share -= 0.08 * smooth((side-0.19)/0.04)
 	cloth := l.through(max(share, 0.05), 33.5)
-	collar := 0.03 + 0.02*smooth(side/0.07)
+	collar := l.collar + 0.02*smooth(side/0.07)
 	bare := smooth((collar-y)/0.008 + 0.5)
 	if l.neckline > 0 {
-		bare = max(bare, smooth((1-side/0.05-(y-0.03)/l.neckline)/0.2))
+		bare = max(bare, smooth((1-side/0.05-(y-l.collar)/l.neckline)/0.2))
 	}
 	if l.sleeveless {
-		bare = max(bare, smooth((side-0.172)/0.008)*smooth((y-0.33)/0.01))
+		bare = max(bare, smooth((side-0.172)/0.008)*smooth((y-0.3)/0.01))
 	}
 	return mix(cloth, skin, bare)
 }

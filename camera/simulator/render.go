@@ -283,20 +283,20 @@ func (r *renderer) drawBrim(f *figure) {
 
 // bodyHalf is half the width of neck, trunk and legs at a height below the chin.
 func bodyHalf(y float64) float64 {
-	const neck = 0.055
+	const neck = 0.058
 	switch {
-	case y < 0.02:
+	case y < -0.005:
 		return neck
-	case y < 0.11:
-		k := (y - 0.02) / 0.09
-		return neck + 0.125*k*(0.45+0.55*k)
-	case y < 0.17:
-		k := (y - 0.11) / 0.06
+	case y < 0.08:
+		k := (y + 0.005) / 0.085
+		return neck + 0.122*k*(0.45+0.55*k)
+	case y < 0.14:
+		k := (y - 0.08) / 0.06
 		return 0.18 + 0.045*math.Sqrt(k*(2-k))
-	case y < 0.65:
-		return 0.225 + 0.02*smooth((y-0.17)/0.3)
+	case y < 0.62:
+		return 0.225 + 0.02*smooth((y-0.14)/0.3)
 	default:
-		return 0.245 - 0.09*smooth((y-0.65)/0.15)
+		return 0.245 - 0.09*smooth((y-0.62)/0.15)
 	}
 }
 
@@ -310,7 +310,7 @@ func (r *renderer) drawTorso(f *figure) {
 	r.span(x0-torsoHalf*f.scale, y0+torsoTop*f.scale, x0+torsoHalf*f.scale, y0+torsoBottom*f.scale, func(row []float64, px, py float64) {
 		y := (py - y0) / f.scale
 		half := bodyHalf(y) * l.build
-		narrow := 1 / (half * mix(1, turn, smooth((y-0.01)/0.08)) * f.scale)
+		narrow := 1 / (half * mix(1, turn, smooth((y+0.02)/0.08)) * f.scale)
 		v := (y - torsoTop) * rowsPerMetre
 		for i := range row {
 			q := (px + float64(i) - x0) * narrow
@@ -367,7 +367,7 @@ func (r *renderer) paintBackground() {
 	door := w * (0.05 + 0.25*g.Float64())
 	doorWide := w * (0.4 + 0.2*g.Float64())
 	doorTop := h * (0.1 + 0.1*g.Float64())
-	inside := -0.4 - 1.2*g.Float64()
+	inside := -0.2 - 0.6*g.Float64()
 	panel := h * (0.5 + 0.2*g.Float64())
 	slope := 0.8 * normal(g)
 	for j := range r.rows {
@@ -378,7 +378,7 @@ func (r *renderer) paintBackground() {
 			within := smooth((min(x-door, door+doorWide-x, y-doorTop))/(0.006*w) + 0.5)
 			frame := smooth((min(x-door, door+doorWide-x, y-doorTop)+0.03*w)/(0.006*w) + 0.5)
 			t += 0.5*frame + (inside-0.5)*within
-			t -= 0.5 * within * smooth((y-panel)/(0.01*h))
+			t -= 0.3 * within * smooth((y-panel)/(0.01*h))
 			t += 0.4 * math.Exp(-square((x-w*0.93)/(0.012*w)))
 			if l := s.Lamp; l != nil {
 				q := square((x-l.X*w)/(0.035*w)) + square((y-l.Y*h)/(0.06*h))
@@ -412,7 +412,7 @@ func newRefBox(r *renderer) refBox {
 			rim := min(x-b.left, b.right-x, py-b.top, b.bottom-py) / unit
 			t := air + 0.4
 			if rim > 3 {
-				t += 0.5 + 1.2*bump(x-b.x, py-b.y+24*unit, 9*unit, 12*unit)
+				t += 0.8 + 1.6*bump(x-b.x, py-b.y+24*unit, 9*unit, 12*unit)
 			}
 			d := math.Hypot(x-b.x, py-b.y) / b.radius
 			glow := 0.06 * math.Exp(-square(d/1.8))

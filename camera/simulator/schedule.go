@@ -128,7 +128,7 @@ func (c *schedule) group() []Visit {
 		v.CoreCelsius = &core
 		v.Stand = time.Duration(float64(q.Stand) * (0.8 + 0.5*r.Float64()))
 		v.DistanceMetres = q.DistanceMetres * (0.9 + 0.25*r.Float64())
-		v.SideMetres = -0.06 + 0.08*normal(r)*q.DistanceMetres
+		v.SideMetres = -0.08 + 0.06*normal(r)
 		v.Glasses, v.Mask, v.Hat, v.Beard = chance(q.GlassesShare), chance(q.MaskShare), chance(q.HatShare), chance(q.BeardShare)
 		v.WalksPast = chance(q.PasserShare)
 		if v.WalksPast {

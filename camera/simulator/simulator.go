@@ -152,18 +152,21 @@ func (m *Simulator) draw() {
 func (m *Simulator) people(t float64) {
 	known := len(m.guests)
 	m.guests = m.schedule.arrivals(t, m.guests)
+	gone := func(g *guest) bool { return t >= g.end }
+	for _, g := range m.guests[:known] {
+		if gone(g) {
+			m.spare = append(m.spare, g.look)
+		}
+	}
 	for _, g := range m.guests[known:] {
+		if gone(g) { // while nobody read
+			continue
+		}
 		if n := len(m.spare); n > 0 {
 			g.look.head, g.look.torso = m.spare[n-1].head, m.spare[n-1].torso
 			m.spare = m.spare[:n-1]
 		}
 		g.look.paint(g.skin, m.scenario.AmbientCelsius)
 	}
-	m.guests = slices.DeleteFunc(m.guests, func(g *guest) bool {
-		if t < g.end {
-			return false
-		}
-		m.spare = append(m.spare, g.look)
-		return true
-	})
+	m.guests = slices.DeleteFunc(m.guests, gone)
 }
