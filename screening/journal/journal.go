@@ -207,31 +207,39 @@ func (j *Journal) Last() int64 { return j.last.Load() }
 // Pending returns up to limit unconfirmed events in order, those after the Seq after and up to and including the Seq
 // upTo. A stored row that is not an event any more is passed over for good, counted and logged.
 func (j *Journal) Pending(ctx context.Context, after, upTo int64, limit int) ([]Entry, error) {
+	for {
+		rows, err := j.pendingRows(ctx, after, upTo, limit)
+		if err != nil {
+			return nil, fmt.Errorf("reading pending events: %w", err)
+		}
+		var entries []Entry
+		for _, r := range rows {
+			after = r.seq
+			entry, err := r.entry()
+			if err != nil {
+				j.passOver(ctx, r.seq, err)
+				continue
+			}
+			entries = append(entries, entry)
+		}
+		if len(entries) > 0 || len(rows) == 0 {
+			return entries, nil
+		}
+	}
+}
+
+func (j *Journal) pendingRows(ctx context.Context, after, upTo int64, limit int) ([]row, error) {
 	j.mu.RLock()
 	rows, err := j.store.pending(ctx, after, upTo, limit)
 	j.mu.RUnlock()
-	if err != nil { // read it again in the writer, which replaces a damaged file
-		err = j.do(ctx, func(s *store) (err error) {
-			rows, err = s.pending(ctx, after, upTo, limit)
-			return err
-		})
+	if err == nil {
+		return rows, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading pending events: %w", err)
-	}
-	entries := make([]Entry, 0, len(rows))
-	for _, r := range rows {
-		entry, err := r.entry()
-		if err != nil {
-			j.passOver(ctx, r.seq, err)
-			continue
-		}
-		entries = append(entries, entry)
-	}
-	if len(entries) == 0 && len(rows) > 0 {
-		return j.Pending(ctx, rows[len(rows)-1].seq, upTo, limit)
-	}
-	return entries, nil
+	err = j.do(ctx, func(s *store) (err error) { // once more in the writer, which replaces a damaged file
+		rows, err = s.pending(ctx, after, upTo, limit)
+		return err
+	})
+	return rows, err
 }
 
 // Confirm notes that the broker holds the events with these Seqs. It does not wait for the disk.
