@@ -20,10 +20,12 @@ type Config struct {
 	// Site and Name make the source of the events: /<site>/<name>.
 	Site, Name string
 	Version    string
-	Track      track.Config
-	Measure    measure.Config
-	Policy     policy.Config
-	Visit      VisitConfig
+	// Planck is the camera's calibration; with R1 at 0 the units of the camera say what its counts mean.
+	Planck  radiometry.Planck
+	Track   track.Config
+	Measure measure.Config
+	Policy  policy.Config
+	Visit   VisitConfig
 }
 
 // Gate walks frames through the stages. It is used by one goroutine.
@@ -50,9 +52,9 @@ type Gate struct {
 // NewGate returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
 // the caller's to close.
 func NewGate(config Config, info camera.Info, detector *face.Detector, entropy io.Reader) (*Gate, error) {
-	scale, err := radiometry.ScaleOf(info.Units)
+	scale, err := scaleOf(config.Planck, info.Units)
 	if err != nil {
-		return nil, fmt.Errorf("units of %s: %w", info.Name, err)
+		return nil, fmt.Errorf("scale of %s: %w", info.Name, err)
 	}
 	config.Policy.Referenced = info.ReferenceCelsius != nil
 	judge, err := policy.New(config.Policy)
@@ -73,6 +75,13 @@ func NewGate(config Config, info camera.Info, detector *face.Detector, entropy i
 	}
 	g.FindReferenceAnew()
 	return g, nil
+}
+
+func scaleOf(calibration radiometry.Planck, units string) (radiometry.Scale, error) {
+	if calibration.R1 != 0 {
+		return calibration.Scale()
+	}
+	return radiometry.ScaleOf(units)
 }
 
 // Policy is the judge of this gate, whose state outlives a restart.

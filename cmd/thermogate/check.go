@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -136,14 +135,14 @@ func freeBytes(dir string) (uint64, error) {
 func (d *doctor) camera(ctx context.Context) {
 	c := d.config
 	if c.Camera.URI == "" {
-		d.say("camera", errors.New("camera.uri is not set"), "")
+		d.say("camera", fmt.Errorf("camera.uri is not set; on this machine: %s", devices()), "")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	source, err := openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
 	if err != nil {
-		d.say("camera", err, "")
+		d.say("camera", fmt.Errorf("%w; on this machine: %s", err, devices()), "")
 		return
 	}
 	defer source.Close()
@@ -154,6 +153,24 @@ func (d *doctor) camera(ctx context.Context) {
 	if err == nil {
 		d.reference(info, view.reference)
 	}
+}
+
+// devices lists the V4L2 cameras of this machine.
+func devices() string {
+	var list []string
+	for _, device := range camera.Devices() {
+		state := "no 16-bit pictures"
+		if device.Err != nil {
+			state = device.Err.Error()
+		} else if device.Y16() {
+			state = "16-bit"
+		}
+		list = append(list, fmt.Sprintf("%s %s (%s)", device.Path, device.Name, state))
+	}
+	if len(list) == 0 {
+		return "no video device"
+	}
+	return strings.Join(list, ", ")
 }
 
 // view is what the doctor saw through the camera.

@@ -45,13 +45,15 @@ type cameraConfig struct {
 	FPS         float64       `yaml:"fps"`
 	Units       string        `yaml:"units"`
 	Stall       time.Duration `yaml:"stall"`
+	// Planck is the camera's own calibration, used instead of Units where R1 is given.
+	Planck radiometry.Planck `yaml:"planck"`
 }
 
 func defaultConfig() config {
 	return config{
 		Site:    "site",
 		Gate:    "gate",
-		Camera:  cameraConfig{Stall: 2 * time.Second},
+		Camera:  cameraConfig{Stall: 2 * time.Second, Planck: radiometry.SkinPlanck()},
 		Measure: measure.DefaultConfig(),
 		Policy:  policy.DefaultConfig(),
 		Track:   track.DefaultConfig(),
@@ -109,6 +111,11 @@ func (c *config) validate() error {
 	if c.Camera.Units != "" {
 		if _, err := radiometry.ScaleOf(c.Camera.Units); err != nil {
 			return fmt.Errorf("camera.units: %w", err)
+		}
+	}
+	if c.Camera.Planck.R1 != 0 {
+		if err := c.Camera.Planck.Validate(); err != nil {
+			return fmt.Errorf("camera.planck.%w", err)
 		}
 	}
 	if c.Camera.Stall < 100*time.Millisecond {
@@ -274,6 +281,7 @@ func (c config) gate() screening.Config {
 		Site:    c.Site,
 		Name:    c.Gate,
 		Version: version(),
+		Planck:  c.Camera.Planck,
 		Track:   c.Track,
 		Measure: c.Measure,
 		Policy:  c.Policy,
