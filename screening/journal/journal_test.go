@@ -102,7 +102,7 @@ func ids(from, to int) []string {
 }
 
 func TestPendingIsWhatTheBrokerHasNotConfirmedInOrder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "journal.db")
+	path := filepath.Join(t.TempDir(), "新 folder", "a?mode=ro&b%23#c.db") // a name that is no valid part of a URI
 	j := open(t, path)
 	appendAll(t, j, 1, 5)
 	appendAll(t, j, 3, 3) // tried again

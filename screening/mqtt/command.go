@@ -125,6 +125,7 @@ func (s *session) receiveCommand(verb Verb, m paho.Message) {
 
 // obey carries out commands one after the other and acknowledges each.
 func (s *session) obey(ctx context.Context) {
+	var told time.Time // of the last refusal in the log
 	for {
 		var r request
 		select {
@@ -140,7 +141,10 @@ func (s *session) obey(ctx context.Context) {
 		if err != nil {
 			answer.Error = err.Error()
 			s.c.refused.Add(1)
-			s.c.log.Warn("refused a command", "verb", r.command.Verb, "id", r.command.ID, "error", err)
+			if time.Since(told) > time.Second { // whoever sends many does not get to fill the log
+				told = time.Now()
+				s.c.log.Warn("refused a command", "error", err, "refused", s.c.refused.Load())
+			}
 		} else {
 			s.c.obeyed.Add(1)
 			s.c.log.Info("obeyed a command", "verb", r.command.Verb, "id", r.command.ID)

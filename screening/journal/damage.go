@@ -1,0 +1,112 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// damage is what a check of the file found wrong.
+type damage string
+
+func (d damage) Error() string { return "the file is damaged: " + string(d) }
+
+func isDamage(err error) bool {
+	var found damage
+	if errors.As(err, &found) {
+		return true
+	}
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB)
+}
+
+// renew puts the damaged file aside, starts a new one and rescues into it the unconfirmed events that can still be
+// read. Seqs go on from where they were. Where it fails, j.aside stays set and the writer tries again.
+func (j *Journal) renew(ctx context.Context, found error) error {
+	if j.aside == "" {
+		j.aside = fmt.Sprintf("%s.damaged-%s", j.path, time.Now().UTC().Format("20060102T150405.000Z"))
+		if j.store != nil {
+			j.store.close() // nothing to do about an error: the file is damaged
+		}
+		if err := setAside(j.path, j.aside); err != nil {
+			j.aside = ""
+			return fmt.Errorf("setting the damaged file aside: %w", err)
+		}
+	}
+	rescued := salvage(ctx, j.aside)
+	s, err := openStore(ctx, j.path, false)
+	if err != nil {
+		return err
+	}
+	if err := s.refill(ctx, rescued, j.last.Load()); err != nil {
+		s.close()
+		return err
+	}
+	if err := j.adopt(ctx, s); err != nil {
+		return err
+	}
+	j.log.Error("the journal was damaged; it is set aside and a new one started. Events in it that were not yet published may be missing",
+		"journal", j.path, "set_aside", j.aside, "rescued", len(rescued), "error", found)
+	j.statsMu.Lock()
+	j.stats.SetAside, j.stats.Salvaged = j.aside, len(rescued)
+	j.statsMu.Unlock()
+	j.aside = ""
+	return nil
+}
+
+func setAside(path, aside string) error {
+	if err := os.Rename(path, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(path+"-wal", aside+"-wal"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// salvage reads what is pending in a damaged file from the front until it breaks, then from the back.
+func salvage(ctx context.Context, path string) []row {
+	db, err := connect(path, "rw", "OFF")
+	if err != nil {
+		return nil
+	}
+	defer db.Close()
+	front, broken := salvageFrom(ctx, db, "SELECT seq, id, outcome, time, body FROM events NOT INDEXED WHERE confirmed IS NULL ORDER BY seq")
+	if broken == nil {
+		return front
+	}
+	back, _ := salvageFrom(ctx, db, "SELECT seq, id, outcome, time, body FROM events NOT INDEXED WHERE confirmed IS NULL ORDER BY seq DESC")
+	for i := len(back) - 1; i >= 0; i-- {
+		if len(front) == 0 || back[i].seq > front[len(front)-1].seq {
+			front = append(front, back[i])
+		}
+	}
+	return front
+}
+
+func salvageFrom(ctx context.Context, db *sql.DB, query string) ([]row, error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.seq, &r.id, &r.outcome, &r.unixMilli, &r.body); err != nil {
+			return found, err
+		}
+		if _, err := r.entry(); err == nil {
+			found = append(found, r)
+		}
+	}
+	return found, rows.Err()
+}
