@@ -119,9 +119,13 @@ func best(faces []Face) float32 {
 	return faces[0].Score
 }
 
-// scale returns the level of the scene and what a degree above it is to the network. It looks at a few thousand pixels.
+// scale returns the level of the scene and what a degree above it is to the network. It looks at some of the pixels: a
+// thousand give the level to a fraction of what the network was trained to bear, the tails take more.
 func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
-	const pixels = 4096
+	pixels := 1024
+	if img.Relative {
+		pixels = 4096
+	}
 	step := max(1, len(img.Celsius)/pixels)
 	if step%2 == 0 {
 		step++ // not a divisor of the usual widths

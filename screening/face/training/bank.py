@@ -1,6 +1,8 @@
 """Draws augmented batches ahead of training, so that folds and epochs share them:
-bank.py SHARED OUT.pt DEVICE,… --batches N --seed S"""
+bank.py SHARED OUT.pt DEVICE,… --batches N --seed S [--hard PREDICTIONS.json]
+With predictions of a first model on the same frames, those it gets wrong are drawn more often."""
 import argparse
+import json
 
 import cv2
 import numpy as np
@@ -53,17 +55,30 @@ def batch(sampler):
     return half(pictures)[:, None], half(maps), torch.from_numpy(np.concatenate(cells)).float()
 
 
+def weigh(frames, path):
+    """Weighs frames by the worst that a model made of them: a box where no face is, or a face without a box."""
+    found = {(d["source"][:-5], d["frame"]): d["faces"] for d in map(json.loads, open(path))}
+    for f in frames:
+        boxes = [([b[k] for k in "xywh"], b["score"]) for b in found[f.name, f.index]]
+        worst = [s for b, s in boxes if all(data.iou(b, o) < 0.4 for o in f.boxes) and all(data.iou(b, o) < 0.2 for o in f.ignore)]
+        worst += [1 - max([s for b, s in boxes if data.iou(b, o) >= 0.5], default=0) for o in f.boxes]
+        f.weight *= (0.05 + max(worst, default=0)) ** 2
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("shared")
     ap.add_argument("out")
     ap.add_argument("devices")
-    ap.add_argument("--batches", type=int, default=1300)
+    ap.add_argument("--batches", type=int, default=1200)
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--hard", help="JSON lines of predict.py for all frames of these devices")
     args = ap.parse_args()
     cv2.setNumThreads(1)
     frames = data.load(args.shared, lambda d: d in args.devices.split(","))
-    sampler = data.Sampler(frames, args.seed)
+    if args.hard:
+        weigh(frames, args.hard)
+    sampler = data.Sampler(frames, args.seed, faces=0.55 if args.hard else 0.8)
     torch.save([batch(sampler) for _ in range(args.batches)], args.out)
 
 

@@ -1,4 +1,4 @@
-"""Trains the detector on banks of batches: train.py OUT.pt BANK.pt… --steps N --seed S"""
+"""Trains the detector on banks of batches: train.py OUT.pt BANK.pt… --steps N --seed S [--start IN.pt --rate R]"""
 import argparse
 import time
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import data
 from model import BOX, COVER, HEAT, LANDMARKS, POSE, STRIDE, Net
 
-RATE = 3e-3
 PARTS = "centre box marks pose cover".split()
 
 
@@ -35,10 +35,10 @@ def loss_of(out, maps, cells):
     points = at[:, None] + v[:, LANDMARKS].view(-1, 5, 2) * size.detach()[:, None]
     error = ((points - torch.nan_to_num(marks)) / true_size[:, :1, None]).abs()
     error = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.02, reduction="none").sum(2)
-    error = (error * torch.tensor([1.5, 1.5, 1, 0.7, 0.7])).sum(1)
+    error = (error * torch.tensor([1.5, 1.5, 1, 0.5, 0.5]) * ~torch.isnan(marks[:, :, 0])).sum(1)
     pose = F.cross_entropy(v[:, POSE], attributes[:, 0].clamp(min=0).long(), reduction="none")
     cover = F.binary_cross_entropy_with_logits(v[:, COVER], attributes[:, 1:].clamp(min=0), reduction="none")
-    parts = (centre, mean(1 - iou + 0.3 * off), mean(error, ~torch.isnan(marks[:, 0, 0])),
+    parts = (centre, mean(1 - iou + 0.3 * off), mean(error),
              mean(pose, attributes[:, 0] >= 0), mean((cover * (attributes[:, 1:] >= 0)).sum(1)))
     return sum(w * p for w, p in zip((1, 2, 2, 0.3, 0.5), parts)), parts
 
@@ -49,18 +49,28 @@ def vary(x):
     return x * torch.exp(torch.randn(shape) * 0.1) + torch.randn(shape) * 0.15 + torch.randn_like(x) * torch.rand(shape) * 0.03
 
 
-def train(net, batches, steps):
+def without_smallest(maps, cells):
+    small = cells[:, 6:8].max(1).values < data.SMALLEST
+    b, r, c = cells[small, :3].long().T
+    maps[b, :, r, c] = 0
+    return maps, cells[~small]
+
+
+def train(net, batches, steps, rate):
     """Returns the weights averaged over the last steps."""
     net = net.to(memory_format=torch.channels_last)
     average = {k: v.clone() for k, v in net.state_dict().items()}
-    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
     start, order, sums = time.time(), [], np.zeros(len(PARTS))
     for step in range(steps):
         order = order or torch.randperm(len(batches)).tolist()
         x, maps, cells = batches[order.pop()]
         for g in optimizer.param_groups:
-            g["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * step / steps)) + 1e-5
-        loss, parts = loss_of(net(vary(x.float()).to(memory_format=torch.channels_last)), maps.float(), cells)
+            g["lr"] = rate * min(1, (step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * step / steps)) + 1e-5
+        maps, cells = without_smallest(maps.float(), cells)
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # a quarter faster, and no worse
+            out = net(vary(x.float()).to(memory_format=torch.channels_last))
+        loss, parts = loss_of(out.float(), maps, cells)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5)
@@ -80,13 +90,18 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("out")
     ap.add_argument("banks", nargs="+")
-    ap.add_argument("--steps", type=int, default=6000)
+    ap.add_argument("--steps", type=int, default=2500)
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--rate", type=float, default=3e-3)
+    ap.add_argument("--start", help="weights to go on from")
     args = ap.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)  # the arithmetic, and so the result, depends on it; two folds side by side fill two cores
     batches = [b for bank in args.banks for b in torch.load(bank)]
-    torch.save(train(Net(), batches, args.steps), args.out)
+    net = Net()
+    if args.start:
+        net.load_state_dict(torch.load(args.start))
+    torch.save(train(net, batches, args.steps, args.rate), args.out)
 
 
 if __name__ == "__main__":
