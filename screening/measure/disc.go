@@ -246,7 +246,7 @@ func (f *discFinder) fit(img *radiometry.Image, x, y, radius float64) (disc, boo
 	return d, f.readInside(img, &d)
 }
 
-// readInside takes the robust mean of the plateau: the mean of its middle half.
+// readInside takes the robust mean of the plateau: without a tenth at either end. It fails on a saturated disc.
 func (f *discFinder) readInside(img *radiometry.Image, d *disc) bool {
 	reach := max(1.5, plateau*d.radius)
 	x0, x1 := max(0, int(math.Ceil(d.x-reach))), min(img.Width-1, int(d.x+reach))
@@ -265,7 +265,10 @@ func (f *discFinder) readInside(img *radiometry.Image, d *disc) bool {
 		return false
 	}
 	slices.Sort(f.inside)
-	d.celsius = mean(f.inside[d.pixels/4 : d.pixels-d.pixels/4])
+	if f.inside[0] == f.inside[d.pixels-1] {
+		return false // saturated: no sensor is without noise
+	}
+	d.celsius = mean(f.inside[d.pixels/10 : d.pixels-d.pixels/10])
 	d.spread = deviation(f.inside)
 	return true
 }

@@ -14,7 +14,7 @@ import (
 // that, because the landmarks of a face 30 pixels wide are off by some pixels, mostly downwards: half the window gives
 // twice the scatter from frame to frame on the recordings.
 const (
-	canthusPatch   = 0.06 // side of the square that is averaged, 9 mm; at least one pixel
+	canthusPatch   = 0.08 // side of the square that is averaged, 12 mm; at least one pixel
 	canthusStep    = 0.03
 	canthusColumns = 17 // across, up to eight steps on either side of the middle
 	canthusRows    = 13 // from seven steps above the eyes to five below
@@ -68,7 +68,7 @@ const (
 	// Size-of-source effect, see sourceLoss.
 	faceMillimetres = 150
 	lensBlur        = 0.6 // pixels, standard deviation; rims of glasses on nine Lepton recordings: 0.5 to 0.7
-	lossAlways      = 0.32
+	lossAlways      = 0.41
 	lossPerSquare   = 0.026 // 1/mm²
 	lossUncertainty = 0.25  // of the correction
 	faceUncertainty = 0.45

@@ -17,12 +17,15 @@ const (
 	startTime = time.Second
 	// anchorMemory is how long the place of a covered source is kept before another place is believed.
 	anchorMemory = 3 * time.Second
-	// driftPerSecond is the random walk of the camera's error, °C for a second: the recordings drift by up to 0.1 °C/s.
-	driftPerSecond = 0.1
-	// jumpSigma is how far off, in standard uncertainties, a measured correction is a jump and no noise.
-	jumpSigma = 4
-	// leastJump keeps small steps of a settling source from counting as jumps.
-	leastJump = 0.15
+	// drift is the random walk of the camera's error, °C in a second; steadily it drifts by up to 0.1 °C/s, which the
+	// filter then follows 0.02 °C behind.
+	drift = 0.03
+	// rampTime is how long after a shutter event the whole picture still climbs, by up to 0.6 °C/s.
+	rampTime = 3 * time.Second
+	// jumpSigma is how far off, in standard uncertainties, a measured correction is no noise.
+	jumpSigma = 2.5
+	// oddStep, °C, is how far the disc may go alone.
+	oddStep = 0.15
 	// discBlur is what the blur of the camera takes from the inside of the disc, over its contrast, as a standard
 	// uncertainty. Of 5 to 10 °C, two pixels inside a sharp edge, 1 % is lost (Pušnik and Geršak, Sensors 2021, 21, 607,
 	// ask for 10×10 pixels on the source and average the inner 3×3).
@@ -46,7 +49,7 @@ type ReferenceFinder struct {
 	scene   sceneChange
 
 	first, last time.Time
-	deadUntil   time.Time
+	shutter     time.Time // the last event
 
 	anchor     disc // where the source is, once it counts
 	anchored   bool
@@ -82,7 +85,9 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	r.last = at
 	change := r.scene.next(img)
 	if change.frozen || change.jumped && sinceFFC < 0 {
-		r.deadUntil = at.Add(r.config.FFCDeadTime)
+		r.shutter = at
+	} else if sinceFFC >= 0 {
+		r.shutter = at.Add(-sinceFFC)
 	}
 
 	ref := Reference{UncertaintyCelsius: r.config.CameraUncertaintyCelsius}
@@ -92,7 +97,7 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 		return ref
 	case at.Sub(r.first) < r.config.WarmUp:
 		ref.Problem = WarmingUp
-	case sinceFFC >= 0 && sinceFFC < r.config.FFCDeadTime, at.Before(r.deadUntil):
+	case !r.shutter.IsZero() && at.Sub(r.shutter) < r.config.FFCDeadTime:
 		ref.Problem = ShutterClosed
 	}
 	if r.nominal == nil {
@@ -108,7 +113,7 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 		return ref
 	}
 	steady := r.filter(d, elapsed, at, change)
-	warm := r.warm(d, at, sinceFFC >= 0 && sinceFFC < elapsed || change.jumped)
+	warm := r.warm(d, at)
 	ref.Found = true
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
@@ -200,13 +205,15 @@ func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, ch
 		r.correction, r.variance, r.started, r.odd = measured, noise, true, time.Time{}
 		return true
 	}
-	r.variance += sq(driftPerSecond) * elapsed.Seconds()
+	r.variance += sq(drift) * elapsed.Seconds()
 	off := measured - r.correction
-	if math.Abs(off) > max(leastJump, jumpSigma*math.Sqrt(r.variance+noise)) {
-		if change.with(-off) || !r.odd.IsZero() && at.Sub(r.odd) > settleTime {
-			r.correction, r.variance, r.odd = measured, noise, time.Time{}
-			return true
-		}
+	real := math.Abs(off) > jumpSigma*math.Sqrt(r.variance+noise)
+	settled := !r.odd.IsZero() && at.Sub(r.odd) > settleTime
+	switch {
+	case real && (change.with(-off) || settled || at.Sub(r.shutter) < rampTime):
+		r.correction, r.variance, r.odd = measured, noise, time.Time{}
+		return true
+	case real && math.Abs(off) > oddStep:
 		if r.odd.IsZero() {
 			r.odd = at
 		}
@@ -228,8 +235,8 @@ type moment struct {
 
 // warm reports whether the disc keeps its distance to the background. A shutter event starts the comparison anew,
 // because it moves the parts of a picture by different amounts.
-func (r *ReferenceFinder) warm(d disc, at time.Time, shutter bool) bool {
-	if !r.proven || shutter {
+func (r *ReferenceFinder) warm(d disc, at time.Time) bool {
+	if !r.proven || at.Sub(r.shutter) < rampTime {
 		r.history = r.history[:0]
 		return true
 	}
