@@ -161,6 +161,7 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.freshAt = c.journal.Last() // what was stored before now is the backlog
 	c.mu.Lock()
 	c.state.Connected, c.state.Since, c.state.LastError = true, time.Now(), ""
 	c.mu.Unlock()

@@ -82,7 +82,6 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 	defer conn.Disconnect(0)
 	over, stop := context.WithCancel(context.WithoutCancel(ctx)) // acknowledgements count to the very end
 	defer stop()
-	s.freshAt = s.c.journal.Last()
 	if err := s.greet(over); err != nil {
 		return err
 	}
