@@ -145,6 +145,7 @@ func (l *look) haired(longitude, y float64, noise mottling) float64 {
 	edge = mix(edge, 0.09, smooth((around-85)/20))
 	if l.hair == long {
 		edge = mix(edge, 0.05+0.02*noise.at(longitude*3, 5), smooth((around-56)/10))
+		edge = mix(edge, l.chin()+0.01, smooth((around-75)/20))
 	}
 	return cover * smooth((edge-y)/0.012+0.5)
 }

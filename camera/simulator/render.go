@@ -253,7 +253,7 @@ func (r *renderer) drawNose(f *figure) {
 				wide *= math.Sqrt(max(0, 1-square((v-1)/0.25)))
 			}
 			_, b := l.shell(max(ys, 0.03))
-			axis := (b + noseOut*min(v, 1)) * f.sinY
+			axis := (b + noseOut*min(v, 1) - wide*math.Abs(f.sinY)) * f.sinY
 			w := smooth((wide - math.Abs(xs-axis)) / 0.006)
 			if w > 0 {
 				w *= smooth(v/0.3) * smooth((1.25-v)/0.1)
@@ -331,7 +331,7 @@ func (r *renderer) drawLongHair(f *figure) {
 	reach := 0.13 * f.scale
 	r.span(f.x-reach, f.y+top*f.scale, f.x+reach, f.y+bottom*f.scale, func(row []float64, px, py float64) {
 		y := (py - f.y) / f.scale
-		half := 0.078 + 0.012*smooth((y-top)/0.12)
+		half := 0.09 * math.Sqrt(1-square(max(0, 1-(y-top)/0.1)))
 		halves := [2]float64{half + 0.012*noise.at(y*12, 3), half + 0.012*noise.at(y*12, 8)}
 		warmth := l.hairCover * 0.6 * (1 + 0.2*noise.at(y*30, 1))
 		tip := smooth((bottom - y) / 0.08)
@@ -351,11 +351,11 @@ func (r *renderer) drawLongHair(f *figure) {
 
 func (r *renderer) drawCup(f *figure) {
 	l := f.look
-	x := f.x + 0.10*f.scale
+	x := f.x - 0.10*f.scale
 	y := f.y + (l.chin()+0.24)*f.scale
 	wide, tall := 0.04*f.scale, 0.05*f.scale
 	r.cover(x, y, wide, tall, *f.cup, block)
-	r.cover(x+0.5*wide, y+0.4*tall, 1.1*wide, 0.45*tall, l.skin-2.5*l.gain(), oval)
+	r.cover(x-0.5*wide, y+0.4*tall, 1.1*wide, 0.45*tall, l.skin-2.5*l.gain(), oval)
 }
 
 // paintBackground draws a wall with a door frame, panels and a lamp, all a little off the ambient temperature.

@@ -100,7 +100,7 @@ func TestSameSeedSameFrames(t *testing.T) {
 	s := DefaultScenario()
 	s.People = []Visit{visit(35), defaultVisit()}
 	s.People[1].Glasses, s.People[1].At = true, time.Second
-	const everywhere = "58730c7d98937114" // on any machine; new when the picture is meant to change
+	const everywhere = "d79e15f5b806fe87" // on any machine; new when the picture is meant to change
 	if got := digest(t, s); got != everywhere {
 		t.Errorf("the frames' digest is %s, want %s", got, everywhere)
 	}
@@ -175,6 +175,7 @@ func TestReferenceReadsTrue(t *testing.T) {
 
 func TestReferenceWarmsUp(t *testing.T) {
 	s := perfect()
+	s.Camera.Width, s.Camera.Height = 40, 53
 	s.Reference.WarmUp = 10 * time.Second
 	m := start(t, s, Options{})
 	var frame camera.Frame
@@ -328,7 +329,7 @@ func TestScenarioEnds(t *testing.T) {
 		t.Errorf("a finite scenario showed people %v and ended with %v, want 2 and EOF", seen, err)
 	}
 	s.Repeat = true
-	if seen, err := ids(s, 1000); err != nil || len(seen) < 10 {
+	if seen, err := ids(s, 600); err != nil || len(seen) < 10 {
 		t.Errorf("a repeated scenario showed people %v and gave %v; want everybody under a number of their own", seen, err)
 	}
 	s.Repeat, s.Duration = false, time.Second
@@ -349,7 +350,7 @@ func TestDemoIsVariedAndStaysSmall(t *testing.T) {
 	var febrile, glasses, mask, hat, together, passing, usual int
 	counted := map[int]bool{}
 	most := 0
-	for m.Truth().Time < 10*time.Minute {
+	for m.Truth().Time < 6*time.Minute {
 		if err := m.Read(t.Context(), &frame); err != nil {
 			t.Fatal(err)
 		}
@@ -380,8 +381,8 @@ func TestDemoIsVariedAndStaysSmall(t *testing.T) {
 		most = max(most, len(m.guests)+len(m.spare))
 	}
 	n := len(counted)
-	if n < 70 || febrile == 0 || febrile > n/8 || usual < n*3/4 || glasses == 0 || mask == 0 || hat == 0 || together == 0 || passing == 0 {
-		t.Errorf("of %d people in ten minutes %d febrile, %d usual, %d with glasses, %d masks, %d hats, %d passing; pairs in %d frames",
+	if n < 42 || febrile == 0 || febrile > n/8 || usual < n*3/4 || glasses == 0 || mask == 0 || hat == 0 || together == 0 || passing == 0 {
+		t.Errorf("of %d people in six minutes %d febrile, %d usual, %d with glasses, %d masks, %d hats, %d passing; pairs in %d frames",
 			n, febrile, usual, glasses, mask, hat, passing, together)
 	}
 	if most > 6 {
