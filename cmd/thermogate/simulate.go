@@ -116,10 +116,19 @@ func (f *fleet) run(ctx context.Context) error {
 func (f *fleet) work(ctx context.Context, dir string) error {
 	group, working := errgroup.WithContext(ctx)
 	gates := make([]mqtt.Gate, f.gates)
+	var connecting sync.WaitGroup
+	begin := make(chan struct{}) // how long a fleet takes to connect is not what is measured
 	for i := range gates {
 		gates[i] = mqtt.Gate{Site: simulatedSite, Name: fmt.Sprintf("gate-%04d", i+1)}
-		group.Go(func() error { return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name+".db")) })
+		connecting.Add(1)
+		connected := sync.OnceFunc(connecting.Done)
+		group.Go(func() error {
+			defer connected()
+			return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name+".db"), connected, begin)
+		})
 	}
+	connecting.Wait()
+	close(begin)
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -130,8 +139,8 @@ func (f *fleet) work(ctx context.Context, dir string) error {
 	return mqtt.Forget(context.WithoutCancel(ctx), f.config, gates)
 }
 
-// gate is one gate from its first event to the confirmation of the last.
-func (f *fleet) gate(ctx context.Context, gate mqtt.Gate, path string) error {
+// gate is one gate from its connection to the confirmation of its last event.
+func (f *fleet) gate(ctx context.Context, gate mqtt.Gate, path string, connected func(), begin <-chan struct{}) error {
 	log := slog.New(slog.DiscardHandler)
 	j, err := journal.Open(ctx, path, journal.DefaultConfig(), log)
 	if err != nil {
@@ -148,24 +157,30 @@ func (f *fleet) gate(ctx context.Context, gate mqtt.Gate, path string) error {
 	running.Go(func() { client.Run(connection) })
 	defer running.Wait()
 	defer leave()
-
-	awake := true
-	for awake && !client.State().Connected { // how long a fleet takes to connect is not what is measured
-		awake = sleep(ctx, 20*time.Millisecond)
+	for !client.State().Connected && sleep(ctx, 20*time.Millisecond) {
 	}
+	connected()
+	<-begin
+	if err := f.send(ctx, gate, j); err != nil {
+		return err
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stragglers)
+	defer cancel()
+	for client.State().Backlog > 0 && sleep(deadline, 20*time.Millisecond) {
+	}
+	return nil
+}
+
+// send stores events for the duration, out of step with the other gates.
+func (f *fleet) send(ctx context.Context, gate mqtt.Gate, j *journal.Journal) error {
 	interval := time.Duration(float64(time.Second) / f.rate)
 	end := time.Now().Add(f.duration)
-	awake = awake && sleep(ctx, mathrand.N(interval)) // gates do not see people in step
-	for ; awake && time.Now().Before(end); awake = sleep(ctx, interval) {
+	for awake := sleep(ctx, mathrand.N(interval)); awake && time.Now().Before(end); awake = sleep(ctx, interval) {
 		event := madeUpEvent(gate, time.Now())
 		f.receiver.expect(event.ID)
 		if err := j.Append(context.WithoutCancel(ctx), event); err != nil {
 			return err
 		}
-	}
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stragglers)
-	defer cancel()
-	for client.State().Backlog > 0 && sleep(deadline, 20*time.Millisecond) {
 	}
 	return nil
 }
