@@ -288,6 +288,8 @@ func (s *Scenario) check() *problem {
 		switch {
 		case v.CoreCelsius != nil && v.SkinCelsius != nil:
 			return &problem{prefix + "skin_celsius", "core_celsius is set too; keep one of them"}
+		case s.Duration > 0 && v.At >= s.Duration:
+			return &problem{prefix + "at", fmt.Sprintf("%v is after the end of the scenario; duration is %v", v.At, s.Duration)}
 		case v.Hair != "" && v.Hair != bald && v.Hair != short && v.Hair != fringe && v.Hair != long:
 			return &problem{prefix + "hair", fmt.Sprintf("%q is not known; write bald, short, fringe or long", v.Hair)}
 		}

@@ -79,6 +79,7 @@ func TestParseRefuses(t *testing.T) {
 		{"hair", "people:\n  - hair: red\n", `x.yaml:2: people[0].hair: "red" is not known; write bald, short, fringe or long`},
 		{"two temperatures", "people:\n  - core_celsius: 37\n    skin_celsius: 36\n", `x.yaml:3: people[0].skin_celsius: core_celsius is set too; keep one of them`},
 		{"people and queue", "people: [{at: 1s}]\nqueue:\n  stand: 3s\n", `queue: people is set too; keep one of them`},
+		{"after the end", "duration: 5s\npeople:\n  - at: 9s\n", `x.yaml:3: people[0].at: 9s is after the end of the scenario; duration is 5s`},
 		{"nobody to repeat", "repeat: true\n", `x.yaml:1: repeat: there are no people to repeat`},
 		{"key twice", "seed: 1\nseed: 2\n", `x.yaml:2: `},
 		{"tab", "camera:\n\twidth: 3\n", `x.yaml:2: a tab; indent with spaces`},

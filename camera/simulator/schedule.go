@@ -85,6 +85,7 @@ func (c *schedule) arrivals(t float64, guests []*guest) []*guest {
 	}
 }
 
+// peek is the next visit, to be taken with drop.
 func (c *schedule) peek() (Visit, bool) {
 	if c.scenario.Queue != nil {
 		if len(c.waiting) == 0 {
@@ -104,10 +105,15 @@ func (c *schedule) peek() (Visit, bool) {
 	return v, true
 }
 
+// drop takes the next visit off, which has become a guest.
 func (c *schedule) drop(g *guest) {
 	if c.scenario.Queue != nil {
 		c.waiting = c.waiting[1:]
-		c.free = max(c.free, g.leave+c.scenario.Queue.Pause.Seconds())
+		free := g.leave
+		if g.visit.WalksPast {
+			free = g.end
+		}
+		c.free = max(c.free, free+c.scenario.Queue.Pause.Seconds())
 		return
 	}
 	c.next++

@@ -332,7 +332,7 @@ func TestScenarioEnds(t *testing.T) {
 	if seen, err := ids(s, 600); err != nil || len(seen) < 10 {
 		t.Errorf("a repeated scenario showed people %v and gave %v; want everybody under a number of their own", seen, err)
 	}
-	s.Repeat, s.Duration = false, time.Second
+	s.Repeat, s.Duration, s.People = false, time.Second, s.People[:1]
 	m := start(t, s, Options{})
 	var frame camera.Frame
 	for m.Read(t.Context(), &frame) == nil {
