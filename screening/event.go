@@ -77,7 +77,7 @@ func (g *Gate) newEvent(v *visit, verdict policy.Verdict, at time.Time) Event {
 		ThresholdCelsius:       verdict.ThresholdCelsius,
 		BaselineCelsius:        verdict.BaselineCelsius,
 		Reference:              newReference(g.scene.Reference),
-		Face:                   rounded(boxOf(v.face)),
+		Face:                   rounded(boxOf(v.sightings[len(v.sightings)-1].face)),
 		FirstSeen:              v.firstSeen,
 		Camera:                 g.camera,
 		Version:                g.config.Version,

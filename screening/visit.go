@@ -24,7 +24,7 @@ type VisitConfig struct {
 
 // DefaultVisitConfig gives people the time to take off a hat after being asked to.
 func DefaultVisitConfig() VisitConfig {
-	return VisitConfig{Patience: 2 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
+	return VisitConfig{Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
 }
 
 // visit is one person before the camera.
@@ -35,12 +35,26 @@ type visit struct {
 	hinderedSince   time.Time // zero while nothing is in the way that the person or the gate could mend
 	problem         measure.Problem
 	look            measure.Look
-	face            face.Face // as last seen
-	sighted         bool      // in the frame before
-	decided         bool      // the look under way has its verdict
+	measured        time.Time  // the latest measured frame of the look
+	sightings       []sighting // of the last moments, oldest first
+	decided         bool       // the look under way has its verdict
 	decidedAt       time.Time
 	repeat          bool // somebody asked for the look under way
 }
+
+// sighting is a face at a time.
+type sighting struct {
+	face face.Face
+	at   time.Time
+}
+
+const (
+	// paceWindow is the time over which the pace of a person is taken: from frame to frame the jitter of the box would
+	// pass for a walk.
+	paceWindow = 350 * time.Millisecond
+	// lookGap is how long a look survives frames that can't be measured: a blink, a step aside.
+	lookGap = 500 * time.Millisecond
+)
 
 // attend takes one subject's part of a frame: measures it, and decides once it can.
 func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, clock *stopwatch) {
@@ -53,13 +67,12 @@ func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, cl
 		v.lookAgain()
 	}
 	seen := subject.Detection >= 0
-	v.sighted = v.sighted && seen
 	if seen {
 		g.sight(v, faces[subject.Detection], at)
 	}
 	g.scene.Stages.Measure += clock.lap()
 	if !v.decided {
-		if verdict, ok := g.decide(v, at); ok {
+		if verdict, ok := g.decide(v, seen, at); ok {
 			g.conclude(v, verdict, at)
 		}
 	}
@@ -71,21 +84,18 @@ func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, cl
 
 // sight measures a face and adds it to the look.
 func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
-	var previous *face.Face
-	if v.sighted {
-		previous = &v.face
+	v.sightings = slices.DeleteFunc(v.sightings, func(s sighting) bool { return at.Sub(s.at) > paceWindow })
+	var before *face.Face
+	var elapsed time.Duration
+	if len(v.sightings) > 0 {
+		before, elapsed = &v.sightings[0].face, at.Sub(v.sightings[0].at)
 	}
-	reading := g.meter.Measure(&g.image, f, previous, at.Sub(v.person.lastSeen), g.scene.Reference)
-	v.face, v.sighted, v.problem = f, true, reading.Problem
-	v.person.lastSeen = at
+	reading := g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
+	v.sightings = append(v.sightings, sighting{f, at})
+	v.problem, v.person.lastSeen = reading.Problem, at
 	switch {
 	case reading.Problem == measure.NoProblem:
-		v.look.Add(reading, at)
-		v.person.draw(track.NewPortrait(g.image.Celsius, g.image.Width, g.image.Height, boxOf(f)), at)
-		v.hinderedSince = time.Time{}
-		if v.measurableSince.IsZero() {
-			v.measurableSince = at
-		}
+		g.measured(v, reading, f, at)
 	case !steppedUp(reading.Problem):
 		v.hinderedSince = time.Time{}
 	case v.hinderedSince.IsZero():
@@ -93,28 +103,44 @@ func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
 	}
 }
 
+// measured adds a reading to the look, or begins one.
+func (g *Gate) measured(v *visit, reading measure.Reading, f face.Face, at time.Time) {
+	if !v.decided && at.Sub(v.measured) > lookGap {
+		v.lookAgain()
+	}
+	if v.measurableSince.IsZero() {
+		v.measurableSince = at
+	}
+	v.measured, v.hinderedSince = at, time.Time{}
+	v.look.Add(reading, at)
+	v.person.draw(track.NewPortrait(g.image.Celsius, g.image.Width, g.image.Height, boxOf(f)), at)
+}
+
 // steppedUp tells a person who is before the camera and can't be measured from one who passes by or works behind.
 func steppedUp(p measure.Problem) bool { return p != measure.TooFar && p != measure.TurnedAway }
 
 // decide asks the policy once something was measured, and gives up when nothing was for too long.
-func (g *Gate) decide(v *visit, at time.Time) (policy.Verdict, bool) {
-	if e := v.look.Estimate(); e.Frames > 0 {
-		return g.policy.Decide(policy.Estimate{
-			SkinCelsius:       e.SkinCelsius,
-			NoiseCelsius:      e.NoiseCelsius,
-			SystematicCelsius: e.SystematicCelsius,
-			Site:              string(e.Site),
-			NoseCelsius:       e.NoseCelsius,
-			Frames:            e.Frames,
-			Elapsed:           at.Sub(v.measurableSince),
-			At:                at,
-			ReferenceOK:       g.scene.Reference.Problem == measure.NoProblem,
-		})
+func (g *Gate) decide(v *visit, seen bool, at time.Time) (policy.Verdict, bool) {
+	e := v.look.Estimate()
+	if e.Frames == 0 {
+		return g.policy.Unmeasured(policy.Reason(v.problem)), !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= g.config.Visit.Patience
 	}
-	if v.hinderedSince.IsZero() || at.Sub(v.hinderedSince) < g.config.Visit.Patience {
+	verdict, ok := g.policy.Decide(policy.Estimate{
+		SkinCelsius:       e.SkinCelsius,
+		NoiseCelsius:      e.NoiseCelsius,
+		SystematicCelsius: e.SystematicCelsius,
+		Site:              string(e.Site),
+		NoseCelsius:       e.NoseCelsius,
+		Frames:            e.Frames,
+		Elapsed:           at.Sub(v.measurableSince),
+		At:                at,
+		ReferenceOK:       g.scene.Reference.Problem == measure.NoProblem,
+	})
+	if ok && verdict.Outcome == policy.Inconclusive && seen && v.problem != measure.NoProblem {
+		v.lookAgain() // somebody who walks on or turns away, and may yet stand still
 		return policy.Verdict{}, false
 	}
-	return g.policy.Unmeasured(policy.Reason(v.problem)), true
+	return verdict, ok
 }
 
 // conclude gives the look its verdict. Somebody who passed and looks again is not screened twice.
