@@ -1,12 +1,14 @@
 package camera
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,9 +19,6 @@ import (
 
 // firstFrame is how long a source may take from opening to its first picture. RTSP cameras need up to three seconds.
 const firstFrame = 5 * time.Second
-
-// renderedFrame is the same for a second look, whether the source delivers 8-bit pictures.
-const renderedFrame = 2 * time.Second
 
 // capture is a live camera behind OpenCV's VideoCapture.
 type capture struct {
@@ -45,8 +44,8 @@ func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture
 }
 
 // start waits for the first picture, which tells what the camera delivers.
-func (c *capture) start(ctx context.Context, units string, patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (c *capture) start(ctx context.Context, units string) error {
+	ctx, cancel := context.WithTimeout(ctx, firstFrame)
 	defer cancel()
 	if err := c.Read(ctx, &c.first); err != nil {
 		return err
@@ -136,7 +135,7 @@ func openV4L2(ctx context.Context, path string, options Options) (*capture, erro
 	if fps := device.Get(gocv.VideoCaptureFPS); checkFPS(fps) == nil {
 		c.info.FPS = fps
 	}
-	if err := c.start(ctx, options.Units, firstFrame); err != nil {
+	if err := c.start(ctx, options.Units); err != nil {
 		format := device.CodecString()
 		c.Close()
 		if errors.Is(err, errEightBit) {
@@ -180,30 +179,6 @@ func checkDevice(path string) error {
 	return file.Close()
 }
 
-// A GStreamer pipeline in OpenCV 4.6 waits for its next buffer without end and can't be told to stop. So a pipe leads
-// into the same sink: a tiny picture written to it ends the wait. The formats are those OpenCV hands on as they are, so
-// that an 8-bit stream is seen for what it is.
-const (
-	wakeWidth, wakeHeight = 2, 1
-
-	formats16 = "GRAY16_LE,YUY2,UYVY,NV12,NV21,YV12,I420,BGRA,RGBA,BGRx,RGBx"
-	formats8  = "GRAY8,BGR"
-)
-
-// pipelineTail ends a pipeline. The pictures that end a wait come from the file descriptor fd.
-func pipelineTail(formats string, fd uintptr) string {
-	format, size := "GRAY16_LE", 2*wakeWidth*wakeHeight
-	if formats == formats8 {
-		format, size = "GRAY8", wakeWidth*wakeHeight
-	}
-	return fmt.Sprintf(" ! funnel name=thermogate ! video/x-raw,format=(string){%s}"+
-		" ! appsink sync=false drop=true max-buffers=2"+
-		" fdsrc fd=%d blocksize=%d ! video/x-raw,format=%s,width=%d,height=%d,framerate=0/1 ! thermogate.",
-		formats, fd, size, format, wakeWidth, wakeHeight)
-}
-
-func isWake(mat *gocv.Mat) bool { return mat.Cols() == wakeWidth && mat.Rows() == wakeHeight }
-
 // ownSink matches the appsink at the end of a pipeline.
 var ownSink = regexp.MustCompile(`!\s*appsink\b[^!]*$`)
 
@@ -213,53 +188,103 @@ func openPipeline(ctx context.Context, pipeline string, options Options) (*captu
 	if pipeline == "" {
 		return nil, errors.New("opening camera gst: the pipeline is empty; write gst:ELEMENT ! ELEMENT")
 	}
-	uri := "gst:" + pipeline
-	if strings.Contains(pipeline, "GRAY16_BE") {
-		pipeline += " ! videoconvert ! video/x-raw,format=GRAY16_LE"
+	c, err := startPipeline(ctx, pipeline, options)
+	if err != nil {
+		return nil, fmt.Errorf("opening camera gst:%s: %w", pipeline, err)
 	}
-	measuring := options
-	measuring.EightBit = false
-	c, err := startPipeline(ctx, uri, pipeline, formats16, measuring, firstFrame)
-	if err == nil || ctx.Err() != nil || errors.Is(err, errEightBit) && !options.EightBit {
-		return c, err
-	}
-	// Grey or BGR of 8 bits does not get past the formats above; look whether that is the reason.
-	if options.EightBit {
-		pipeline += " ! videoconvert"
-	}
-	rendered, renderedErr := startPipeline(ctx, uri, pipeline, formats8, options, renderedFrame)
-	if renderedErr == nil || errors.Is(renderedErr, errEightBit) {
-		return rendered, renderedErr
-	}
-	return nil, err
+	return c, nil
 }
 
-func startPipeline(ctx context.Context, uri, pipeline, formats string, options Options, patience time.Duration) (*capture, error) {
-	silent := fmt.Errorf("opening camera %s: no picture came; is the sender running, does the pipeline end in "+
-		"video/x-raw,format=GRAY16_LE, and does gst-launch-1.0 run it with ! fakesink at its end?", uri)
+func startPipeline(ctx context.Context, pipeline string, options Options) (*capture, error) {
+	format, err := tryPipeline(ctx, pipeline)
+	if err != nil {
+		return nil, err
+	}
+	uri, formats := "gst:"+pipeline, formats16
+	switch {
+	case format == "GRAY16_LE", format == "YUY2" && !options.EightBit: // YUY2 may be two planes
+	case format == "GRAY16_BE":
+		pipeline += " ! videoconvert ! video/x-raw,format=GRAY16_LE"
+	case options.EightBit:
+		pipeline += " ! videoconvert ! video/x-raw,format=GRAY8"
+		formats = formats8
+	default:
+		return nil, fmt.Errorf("it delivers %s: %w", format, errEightBit)
+	}
 	pipe, err := newWaker()
 	if err != nil {
-		return nil, fmt.Errorf("opening camera %s: %w", uri, err)
+		return nil, err
 	}
 	pipe.wake() // opening waits for a picture, too
 	device, err := gocv.VideoCaptureFileWithAPI(pipeline+pipelineTail(formats, pipe.out.Fd()), gocv.VideoCaptureGstreamer)
 	if err != nil {
 		device.Close()
 		pipe.close()
-		return nil, silent
+		return nil, errors.New("the pipeline ran once and does not start again")
 	}
 	c := newCapture(uri, device, options)
 	c.waker = pipe
-	err = c.start(ctx, options.Units, patience)
-	if err == nil {
-		return c, nil
-	}
-	c.Close()
-	if ctx.Err() != nil || errors.Is(err, errEightBit) {
+	if err := c.start(ctx, options.Units); err != nil {
+		c.Close()
 		return nil, err
 	}
-	return nil, silent
+	return c, nil
 }
+
+// launchReason matches the line in which gst-launch-1.0 says what went wrong, launchFormat the format that arrived.
+var (
+	launchReason = regexp.MustCompile(`(?m)^(?:ERROR: from element \S+: |WARNING: erroneous pipeline: |ERROR: )(.+)$`)
+	launchFormat = regexp.MustCompile(`:thermogate\.GstPad:sink: caps = video/x-raw.*format=\(string\)(\w+)`)
+)
+
+// tryPipeline waits for one buffer of a pipeline and returns its format, such as GRAY16_LE. It runs in a process of its
+// own: OpenCV 4.6 frees a pipeline that fails to start while its threads still run, which ends the program, and does
+// not say why it failed.
+func tryPipeline(ctx context.Context, pipeline string) (format string, err error) {
+	limited, cancel := context.WithTimeout(ctx, firstFrame)
+	defer cancel()
+	arguments := append([]string{"-v"}, strings.Fields(pipeline+" ! fakesink name=thermogate num-buffers=1 sync=false")...)
+	command := exec.CommandContext(limited, "gst-launch-1.0", arguments...)
+	command.Env = append(os.Environ(), "LC_ALL=C")
+	command.WaitDelay = time.Second
+	output, err := command.CombinedOutput()
+	reason, formats := launchReason.FindSubmatch(output), launchFormat.FindSubmatch(output)
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.Is(err, exec.ErrNotFound):
+		return "", errors.New("gst-launch-1.0 is missing; install the package gstreamer1.0-tools")
+	case limited.Err() != nil:
+		return "", fmt.Errorf("no picture came within %v; is the sender running?", firstFrame)
+	case reason != nil:
+		return "", fmt.Errorf("%s; is the camera on, and is the pipeline right?", bytes.TrimRight(reason[1], ". "))
+	case err != nil:
+		return "", fmt.Errorf("gst-launch-1.0: %w", err)
+	case formats == nil:
+		return "", errors.New("the pipeline does not end in video/x-raw,format=GRAY16_LE")
+	}
+	return string(formats[1]), nil
+}
+
+// A GStreamer pipeline in OpenCV 4.6 waits for its next buffer without end and can't be told to stop. So a pipe leads
+// into the same sink: a tiny picture written to it ends the wait.
+const wakeWidth, wakeHeight = 2, 1
+
+// formats16 are what a measuring camera delivers: counts, or two planes that pass for a picture.
+const formats16, formats8 = "GRAY16_LE,YUY2", "GRAY8"
+
+// pipelineTail ends a pipeline. The pictures that end a wait come from the file descriptor fd, in the first format.
+func pipelineTail(formats string, fd uintptr) string {
+	format, size := "GRAY16_LE", 2*wakeWidth*wakeHeight
+	if formats == formats8 {
+		format, size = "GRAY8", wakeWidth*wakeHeight
+	}
+	return fmt.Sprintf(" ! funnel name=thermogate ! video/x-raw,format=(string){%s} ! appsink sync=false drop=true max-buffers=2"+
+		" fdsrc fd=%d blocksize=%d ! video/x-raw,format=%s,width=%d,height=%d,framerate=0/1 ! thermogate.",
+		formats, fd, size, format, wakeWidth, wakeHeight)
+}
+
+func isWake(mat *gocv.Mat) bool { return mat.Cols() == wakeWidth && mat.Rows() == wakeHeight }
 
 // waker ends the wait for a picture when a context is done.
 type waker struct {
