@@ -29,20 +29,19 @@ const (
 
 // Channels of the output.
 const (
-	heatChannel     = 0
-	boxChannel      = 1
-	landmarkChannel = 5
-	poseChannel     = 15
-	coverChannel    = 18
-	channels        = 21
+	heatChannel = 0
+	boxChannel  = 1
+	channels    = 21 // the others helped in training; the second network, see marks.go, knows them better
 )
 
 // Working sizes. A picture with a longer side than maxSide is reduced to it; one with a shorter one than minSide is
-// enlarged; above pyramidSide a second look at half that size finds faces that fill the picture.
+// enlarged; above pyramidSide a second look at half that size finds the faces that are larger than largeFace in the first:
+// recordings to train on have no sharper ones.
 const (
 	minSide     = 120
 	maxSide     = 416
 	pyramidSide = 240
+	largeFace   = 90
 )
 
 const (
@@ -62,6 +61,7 @@ type Detector struct {
 	MinScore float32
 
 	passes  map[[2]int]*pass
+	marker  *marker
 	source  gocv.Mat
 	scaled  gocv.Mat
 	sample  []float32
@@ -69,11 +69,16 @@ type Detector struct {
 	flipped []Face
 }
 
-// New loads the network and warms it for pictures of 120 by 160 pixels.
+// New loads the networks and warms them for pictures of 120 by 160 pixels.
 func New() (*Detector, error) {
-	d := &Detector{MinScore: defaultMinScore, passes: map[[2]int]*pass{}, source: gocv.NewMat(), scaled: gocv.NewMat()}
+	marker, err := newMarker()
+	if err != nil {
+		return nil, err
+	}
+	d := &Detector{MinScore: defaultMinScore, passes: map[[2]int]*pass{}, marker: marker, source: gocv.NewMat(), scaled: gocv.NewMat()}
 	warm := radiometry.Image{Width: 120, Height: 160, Celsius: make([]float32, 120*160)}
-	if _, err := d.Detect(&warm); err != nil {
+	_, err = d.Detect(&warm)
+	if err = errors.Join(err, marker.mark(&warm, &Face{W: 30, H: 40}, 1)); err != nil {
 		return nil, errors.Join(fmt.Errorf("warming the face detector: %w", err), d.Close())
 	}
 	return d, nil
@@ -81,7 +86,7 @@ func New() (*Detector, error) {
 
 // Close frees the memory held outside Go.
 func (d *Detector) Close() error {
-	errs := []error{d.source.Close(), d.scaled.Close()}
+	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.close()}
 	for _, p := range d.passes {
 		errs = append(errs, p.close())
 	}
@@ -101,15 +106,22 @@ func (d *Detector) Detect(img *radiometry.Image) ([]Face, error) {
 	if d.found, err = d.look(img, level, gain, d.found[:0]); err != nil {
 		return nil, fmt.Errorf("finding faces: %w", err)
 	}
+	found := d.found
 	if img.Relative && best(d.found) < plainScore {
 		if d.flipped, err = d.look(img, level, -gain, d.flipped[:0]); err != nil {
 			return nil, fmt.Errorf("finding faces: %w", err)
 		}
 		if best(d.flipped) >= invertedScore {
-			return d.flipped, nil
+			found, gain = d.flipped, -gain
 		}
 	}
-	return d.found, nil
+	for i := range found {
+		if err := d.marker.mark(img, &found[i], gain*levelCelsius); err != nil {
+			return nil, fmt.Errorf("finding the landmarks of a face: %w", err)
+		}
+		found[i].clip(float32(img.Width), float32(img.Height))
+	}
+	return found, nil
 }
 
 func best(faces []Face) float32 {
@@ -159,6 +171,8 @@ func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face
 	}
 	faces, err := d.lookAt(img, scale, level, gain, faces)
 	if err == nil && scale*float64(long) > pyramidSide {
+		large := float32(largeFace / scale)
+		faces = slices.DeleteFunc(faces, func(f Face) bool { return max(f.W, f.H) > large })
 		faces, err = d.lookAt(img, scale/2, level, gain, faces)
 	}
 	if err != nil {
@@ -189,7 +203,6 @@ func (d *Detector) lookAt(img *radiometry.Image, scale float64, level, gain floa
 	}
 	for i := range faces[start:] {
 		faces[start+i].enlarge(sx, sy)
-		faces[start+i].clip(float32(img.Width), float32(img.Height))
 	}
 	return faces, nil
 }
@@ -254,10 +267,6 @@ func overlap(a, b *Face) float32 {
 func (f *Face) enlarge(sx, sy float32) {
 	f.X, f.W = f.X*sx, f.W*sx
 	f.Y, f.H = f.Y*sy, f.H*sy
-	for i := range f.Landmarks {
-		f.Landmarks[i].X *= sx
-		f.Landmarks[i].Y *= sy
-	}
 }
 
 func (f *Face) clip(width, height float32) {

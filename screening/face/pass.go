@@ -117,23 +117,8 @@ func decode(values []float32, plane, column, row int) Face {
 	x, y := (float32(column)+0.5)*stride, (float32(row)+0.5)*stride
 	size := func(channel int) float32 { return stride * float32(math.Exp(float64(min(max(v(channel), -1), 4)))) }
 	w, h := size(boxChannel+2), size(boxChannel+3)
-	f := Face{
+	return Face{
 		X: x + (v(boxChannel)-0.5)*w, Y: y + (v(boxChannel+1)-0.5)*h, W: w, H: h,
-		Score:           logistic(v(heatChannel)),
-		Pose:            Frontal,
-		Glasses:         v(coverChannel) > 0,
-		Mask:            v(coverChannel+1) > 0,
-		ForeheadCovered: v(coverChannel+2) > 0,
+		Score: logistic(v(heatChannel)),
 	}
-	for i := range f.Landmarks {
-		f.Landmarks[i] = Point{x + v(landmarkChannel+2*i)*w, y + v(landmarkChannel+2*i+1)*h}
-	}
-	frontal, half, profile := v(poseChannel), v(poseChannel+1), v(poseChannel+2)
-	if half > frontal || profile > frontal {
-		f.Pose = ThreeQuarter
-		if profile > half {
-			f.Pose = Profile
-		}
-	}
-	return f
 }

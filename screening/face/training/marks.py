@@ -1,0 +1,160 @@
+"""Trains the second network on faces cut out of the frames: landmarks, pose and what hides the face.
+
+    marks.py SHARED OUT.onnx [--devices NAME,…] [--steps N] [--seed S]
+"""
+import argparse
+import time
+
+import cv2
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+import data
+
+WIDTH, HEIGHT = 32, 40  # pixels of a cut-out
+MARGIN = 0.15  # of the box, on every side
+JITTER = 0.06  # how far off the detector's box is, in its widths and heights
+BATCH = 96
+
+
+class Marks(nn.Module):
+    """In: n x 1 x 40 x 32. Out: n x 16: five landmarks (x and y, 0 to 1 over the cut-out), the logits of three poses
+    (frontal, three-quarter, profile), the logits of glasses, mask and covered forehead."""
+
+    def __init__(self):
+        super().__init__()
+        def conv(i, o, stride):
+            return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(conv(1, 16, 2), conv(16, 24, 1), conv(24, 40, 2), conv(40, 40, 1), conv(40, 48, 2))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(48 * 5 * 4, 64), nn.ReLU(inplace=True), nn.Linear(64, 16))
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def cut(celsius, box, turn=0.0):
+    """The cut-out around a box and the map from picture to cut-out."""
+    x, y, w, h = box
+    a, b = WIDTH / (w * (1 + 2 * MARGIN)), HEIGHT / (h * (1 + 2 * MARGIN))
+    c, s = np.cos(turn), np.sin(turn)
+    m = np.array([[a * c, -a * s, 0], [b * s, b * c, 0]])
+    m[:, 2] = np.array([WIDTH, HEIGHT]) / 2 - m[:, :2] @ [x + w / 2, y + h / 2]
+    m[:, 2] += (m[:, :2].sum(1) - 1) / 2  # pixel centres
+    scale = 1 / max(a, b)
+    if scale > 1.5:
+        celsius = cv2.GaussianBlur(celsius, (0, 0), 0.4 * scale)
+    return cv2.warpAffine(celsius, m, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), m
+
+
+def around(celsius, box, marks):
+    """The part of a frame that a cut-out can reach."""
+    x, y, w, h = box
+    x0, y0 = max(0, int(x - 0.6 * w)), max(0, int(y - 0.6 * h))
+    part = celsius[y0:int(y + 1.6 * h) + 1, x0:int(x + 1.6 * w) + 1]
+    return part, box - [x0, y0, 0, 0], marks - [x0, y0]
+
+
+def normalise(picture):
+    """Around the median, 4 K for 1, bent softly towards +-3."""
+    x = (picture - np.median(picture)) / 4
+    return x / np.sqrt(1 + (x / 3) ** 2)
+
+
+class Faces:
+    """Cut-outs with what is known of them, drawn at random."""
+
+    def __init__(self, frames, seed):
+        self.rng = np.random.default_rng(seed)
+        self.faces = [(f, i) for f in frames for i in range(len(f.boxes)) if min(f.boxes[i][2:]) >= data.SMALLEST]
+        weights = np.array([f.weight * (1.5 if not np.isnan(f.landmarks[i][0, 0]) else 1) * (3 if f.attributes[i][0] > 0 else 1)
+                            for f, i in self.faces])
+        self.cumulative = np.cumsum(weights / weights.sum())
+
+    def sample(self):
+        rng = self.rng
+        f, i = self.faces[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.faces) - 1)]
+        box, marks, attributes = f.boxes[i].copy(), f.landmarks[i].copy(), f.attributes[i].copy()
+        celsius, box, marks = around(f.celsius, box, marks)
+        if rng.random() < 0.35:  # a smaller face than this camera's
+            shrink = rng.uniform(0.4, 0.9)
+            celsius = cv2.resize(cv2.GaussianBlur(celsius, (0, 0), 0.45 / shrink), None, fx=shrink, fy=shrink)
+            box, marks = box * shrink, marks * shrink
+        if rng.random() < 0.6:
+            celsius = celsius.copy()
+            data.cover(rng, celsius, box, marks, attributes)
+        box[:2] += rng.normal(0, JITTER, 2) * box[2:]
+        grown = box[2:] * np.exp(rng.normal(0, JITTER, 2))
+        box = np.r_[box[:2] + (box[2:] - grown) / 2, grown]
+        picture, m = cut(celsius, box, np.radians(rng.normal(0, 10)))
+        marks = marks @ m[:, :2].T + m[:, 2]
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+            marks[:, 0] = WIDTH - 1 - marks[:, 0]
+            marks = marks[data.ORDER]
+        if rng.random() < 0.3:
+            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.2))
+        picture = (picture - picture.mean()) * np.exp(rng.normal(0, 0.25)) + rng.normal(0, rng.uniform(0, 0.25), picture.shape)
+        return normalise(picture).astype(np.float32), (marks + 0.5) / (WIDTH, HEIGHT), attributes
+
+    def batch(self):
+        pictures, marks, attributes = zip(*(self.sample() for _ in range(BATCH)))
+        return (torch.from_numpy(np.stack(pictures))[:, None], torch.tensor(np.stack(marks), dtype=torch.float32),
+                torch.tensor(np.stack(attributes), dtype=torch.float32))
+
+
+def loss_of(out, marks, attributes):
+    known = ~torch.isnan(marks)
+    error = F.smooth_l1_loss(out[:, :10].view(-1, 5, 2), torch.nan_to_num(marks), beta=0.02, reduction="none")
+    error = (error * torch.tensor([1.5, 1.5, 1, 0.7, 0.7])[None, :, None] * known).sum() / known.sum().clamp(min=1)
+    # A face turned further than the label of its stretch says is not punished hard.
+    pose = F.cross_entropy(out[:, 10:13], attributes[:, 0].clamp(min=0).long(), reduction="none", label_smoothing=0.05)
+    pose = (pose * (attributes[:, 0] >= 0)).mean()
+    cover = F.binary_cross_entropy_with_logits(out[:, 13:], attributes[:, 1:].clamp(min=0), reduction="none")
+    cover = (cover * (attributes[:, 1:] >= 0)).mean()
+    return 10 * error + 0.5 * pose + 0.5 * cover, (error, pose, cover)
+
+
+def train(faces, steps):
+    net = Marks()
+    average = {k: v.clone() for k, v in net.state_dict().items()}
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    net = net.to(memory_format=torch.channels_last)
+    start, sums = time.time(), np.zeros(3)
+    for step in range(1, steps + 1):
+        loss, parts = (lambda b: loss_of(net(b[0]), *b[1:]))(faces.batch())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        keep = min(0.995, 1 - 1 / step ** 0.8)
+        for k, v in net.state_dict().items():
+            average[k] = v if not v.dtype.is_floating_point else average[k] * keep + v.detach() * (1 - keep)
+        sums += [float(p) for p in parts]
+        if step % 100 == 0:
+            print(f"{step} {time.time() - start:.0f} s landmarks {sums[0] / 100:.4f} pose {sums[1] / 100:.3f} cover {sums[2] / 100:.3f}", flush=True)
+            sums[:] = 0
+    net.load_state_dict(average)
+    return net.eval()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("shared")
+    ap.add_argument("out")
+    ap.add_argument("--devices", help="train on the recordings of these only, for a fold")
+    ap.add_argument("--steps", type=int, default=2500)
+    ap.add_argument("--seed", type=int, default=1)
+    args = ap.parse_args()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(1)
+    devices = args.devices.split(",") if args.devices else None
+    frames = data.load(args.shared, lambda d: devices is None or d in devices)
+    net = train(Faces(frames, args.seed), args.steps)
+    torch.onnx.export(net, torch.zeros(1, 1, HEIGHT, WIDTH), args.out, input_names=["face"], output_names=["marks"], opset_version=11)
+
+
+if __name__ == "__main__":
+    main()
