@@ -146,3 +146,11 @@ func (g *Gate) Rescreen() {
 		v.repeat = v.person.event != nil
 	}
 }
+
+// nameOf is the camera as events name it: its model where that is known.
+func nameOf(info camera.Info) string {
+	if info.Model != "" {
+		return info.Model
+	}
+	return info.Name
+}
