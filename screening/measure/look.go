@@ -42,7 +42,8 @@ const (
 	lookFrames = 64
 	// priorFrames is how many frames' worth the stated noise of a reading counts against the scatter that was seen.
 	priorFrames = 4
-	// correlation of neighbouring frames' errors: landmarks and pose change slowly.
+	// correlation of neighbouring frames' errors: landmarks and pose change slowly. What changes over seconds is in the
+	// systematic part.
 	correlation = 0.6
 	// canthusShare is the part of a look's frames that must show the canthi for them to be its site.
 	canthusShare = 0.4

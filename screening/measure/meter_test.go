@@ -426,7 +426,7 @@ func TestWhatKeepsAFaceFromBeingMeasured(t *testing.T) {
 	}
 }
 
-// TestHotThingsAreNotSkin holds a hot cup before the mouth, a cigarette and a lamp beside the eyes.
+// TestHotThingsAreNotSkin holds a hot cup and a plate before the mouth, a cigarette and a lamp at the eyes.
 func TestHotThingsAreNotSkin(t *testing.T) {
 	ref := measure.Reference{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
 	read := func(hot func(x, y float64) bool) measure.Reading {
@@ -443,6 +443,7 @@ func TestHotThingsAreNotSkin(t *testing.T) {
 	for name, hot := range map[string]func(x, y float64) bool{
 		"cup":       func(x, y float64) bool { return math.Abs(x-62) < 6 && y > 90 && y < 104 },
 		"cigarette": func(x, y float64) bool { return x > 55 && x < 58 && y > 91 && y < 94 },
+		"plate":     func(x, y float64) bool { return y > 84 && y < 106 },
 		"lamp":      func(x, y float64) bool { return math.Hypot(x-60, y-76) < 4 },
 	} {
 		r := read(hot)

@@ -124,6 +124,9 @@ func TestReferenceIsFollowed(t *testing.T) {
 // TestNoReference shows scenes without a source: animals, plants, a man with a hot cup, and every gate with its disc
 // painted over, so that heads, lamps and reflections are all there is.
 func TestNoReference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("searches all recordings frame by frame")
+	}
 	for _, l := range labels(t) {
 		t.Run(l["name"], func(t *testing.T) {
 			nominal := 37.0
