@@ -26,7 +26,8 @@ type Config struct {
 	FFCDeadTime time.Duration `yaml:"ffc_dead_time"`
 	// MinFacePixels is the least width of a face in pixels. It is resolution that measures, not distance.
 	MinFacePixels float64 `yaml:"min_face_pixels"`
-	// MaxSpeed of a face in face widths a second; beyond it the landmarks lag and the picture blurs.
+	// MaxSpeed of a face in face widths a second. People are measured once they stand: while they walk up, every frame
+	// is better than the one before, and the landmarks lag.
 	MaxSpeed float64 `yaml:"max_speed"`
 	// CameraUncertaintyCelsius is the standard uncertainty of the camera itself, which counts where no reference is
 	// configured.
@@ -51,7 +52,7 @@ func DefaultConfig() Config {
 		MaxCorrectionCelsius:        10,
 		FFCDeadTime:                 time.Second,
 		MinFacePixels:               14,
-		MaxSpeed:                    2,
+		MaxSpeed:                    0.4,
 		// Lepton datasheet (500-0659-00-09): ±5 °C in high gain, taken as a rectangular distribution.
 		CameraUncertaintyCelsius: 2.9,
 	}
