@@ -20,6 +20,8 @@ const (
 	sheetColumns = 10
 	tileWidth    = 180
 	tileHeight   = 240
+
+	captionLength = 30
 )
 
 // sheet is a picture of frames and the faces found on them. While it is filled it keeps every n-th frame and doubles n
@@ -49,7 +51,9 @@ func (s *sheet) add(source string, frame int, img *radiometry.Image, faces []fac
 	}
 	copied := *img
 	copied.Celsius = slices.Clone(img.Celsius)
-	s.tiles = append(s.tiles, tile{fmt.Sprintf("%s %d", source, frame), copied, slices.Clone(faces)})
+	caption := fmt.Sprintf("%s %d", source, frame)
+	caption = caption[max(0, len(caption)-captionLength):] // the end tells frames apart
+	s.tiles = append(s.tiles, tile{caption, copied, slices.Clone(faces)})
 }
 
 func (s *sheet) save(path string) error {
