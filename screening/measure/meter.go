@@ -55,10 +55,10 @@ const (
 	// the canthi, 0.10 and 0.12 °C at the forehead.
 	canthusMotion  = 0.15
 	foreheadMotion = 0.05
-	// unknownSpeed is what a face seen for the first time is taken to move at.
-	unknownSpeed = 1.0
+	// landmarkJitter is how far, in face widths, a face that stands seems to move from frame to frame.
+	landmarkJitter = 0.02
 	// A face below smallFace pixels is measured only while it stands, below smallFaceSpeed: people who walk up are.
-	smallFace, smallFaceSpeed = 18, 0.5
+	smallFace, smallFaceSpeed = 18, 0.35
 	// unevenness is how much more the camera's error changes between the disc and the face than at the disc: in the two
 	// recorded shutter events by up to 0.3 °C; taken as a rectangular distribution.
 	unevenness = 0.09
@@ -93,7 +93,7 @@ func NewMeter(config Config) *Meter { return &Meter{config: config} }
 // Measure reads the skin temperature of one face of the picture. prev is the same person's face in the frame before,
 // the given time earlier, or nil; ref is the reference in this frame. A Reading with a Problem has no temperatures.
 func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, elapsed time.Duration, ref Reference) Reading {
-	pace := unknownSpeed
+	pace := m.config.MaxSpeed // nobody knows yet
 	if prev != nil {
 		pace = speed(f, *prev, elapsed)
 	}
@@ -169,7 +169,8 @@ func turned(f face.Face) bool {
 // speed in face widths a second, sideways, up or towards the camera.
 func speed(f, prev face.Face, elapsed time.Duration) float64 {
 	a, b := frame(f), frame(prev)
-	return max(math.Hypot(a.x-b.x, a.y-b.y), math.Abs(a.width-b.width)) / a.width / max(elapsed.Seconds(), 0.01)
+	moved := max(math.Hypot(a.x-b.x, a.y-b.y), math.Abs(a.width-b.width)) / a.width
+	return max(moved-landmarkJitter, 0) / max(elapsed.Seconds(), 0.01)
 }
 
 // axes of a face: the middle between the eyes, and the unit vector along them, to the right of the picture.
