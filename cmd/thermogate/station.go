@@ -101,6 +101,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
+	s.tellStatus(screening.CameraStarting, measure.NoProblem) // before the broker is told anything, its last will included
 	s.metrics = metrics.New(version())
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
