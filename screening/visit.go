@@ -12,6 +12,9 @@ import (
 
 // VisitConfig says how long the gate waits for a person. A visit lasts from a face coming into view to its loss.
 type VisitConfig struct {
+	// Near is the least width of a face that has stepped up, as a part of the shorter side of the picture. People
+	// further off may well be measurable, but they are at work there.
+	Near float64 `yaml:"near"`
 	// Patience is how long somebody may stand before the camera unmeasurable until the visit is called inconclusive.
 	Patience time.Duration `yaml:"patience"`
 	// Retry is how long after an inconclusive verdict the same person gets a fresh look without stepping back.
@@ -24,7 +27,7 @@ type VisitConfig struct {
 
 // DefaultVisitConfig gives people the time to take off a hat after being asked to.
 func DefaultVisitConfig() VisitConfig {
-	return VisitConfig{Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
+	return VisitConfig{Near: 0.14, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
 }
 
 // visit is one person before the camera.
@@ -90,7 +93,10 @@ func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
 	if len(v.sightings) > 0 {
 		before, elapsed = &v.sightings[0].face, at.Sub(v.sightings[0].at)
 	}
-	reading := g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
+	reading := measure.Reading{Problem: measure.TooFar}
+	if g.near(f) {
+		reading = g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
+	}
 	v.sightings = append(v.sightings, sighting{f, at})
 	v.problem, v.person.lastSeen = reading.Problem, at
 	switch {
@@ -101,6 +107,10 @@ func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
 	case v.hinderedSince.IsZero():
 		v.hinderedSince = at
 	}
+}
+
+func (g *Gate) near(f face.Face) bool {
+	return float64(f.W) >= g.config.Visit.Near*float64(min(g.image.Width, g.image.Height))
 }
 
 // measured adds a reading to the look, or begins one.

@@ -23,6 +23,9 @@ const (
 	cutBend             = 3
 )
 
+// closeWeight is the say of the close look in the score; the rest is that of the first network.
+const closeWeight = 0.5
+
 // marker looks closely at one face: landmarks, pose, what hides it.
 type marker struct {
 	net    gocv.Net
@@ -48,7 +51,7 @@ func newMarker() (*marker, error) {
 
 func (m *marker) close() error { return errors.Join(m.net.Close(), m.blob.Close()) }
 
-// mark fills in what the network sees in the box of f. A degree is gain°C to it, negative where hot is black.
+// mark fills in what the network sees in the box of f, and has its say in the score. A degree is gain°C to it, negative where hot is black.
 func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 	stepX, stepY := f.W*(1+2*cutMargin)/cutWidth, f.H*(1+2*cutMargin)/cutHeight
 	left, top := f.X+f.W/2-stepX*cutWidth/2, f.Y+f.H/2-stepY*cutHeight/2
@@ -65,9 +68,10 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 	if err != nil {
 		return err
 	}
-	if len(values) != 16 {
-		return fmt.Errorf("the network of landmarks answers with %d values instead of 16", len(values))
+	if len(values) != 17 {
+		return fmt.Errorf("the network of landmarks answers with %d values instead of 17", len(values))
 	}
+	f.Score = logistic((1-closeWeight)*logit(f.Score) + closeWeight*values[16])
 	for i := range f.Landmarks {
 		// Landmarks are counted from the centre of the first pixel, boxes from its corner.
 		f.Landmarks[i] = Point{left + values[2*i]*cutWidth*stepX - 0.5, top + values[2*i+1]*cutHeight*stepY - 0.5}

@@ -76,7 +76,7 @@ func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
 }
 
 // run appends the faces the network sees to faces, in input pixels.
-func (p *pass) run(minScore float32, faces []Face) ([]Face, error) {
+func (p *pass) run(faces []Face) ([]Face, error) {
 	p.net.SetInput(p.blob, "")
 	out := p.net.Forward("")
 	defer out.Close()
@@ -89,7 +89,7 @@ func (p *pass) run(minScore float32, faces []Face) ([]Face, error) {
 		return nil, fmt.Errorf("the network answers with %d values instead of %d", len(maps), channels*columns*rows)
 	}
 	heat := maps[heatChannel*columns*rows:][:columns*rows]
-	least := float32(math.Log(float64(minScore) / (1 - float64(minScore))))
+	least := logit(proposalScore)
 	for i, h := range heat {
 		if h >= least && peak(heat, columns, rows, i) {
 			faces = append(faces, decode(maps[i:], columns*rows, i%columns, i/columns))

@@ -52,7 +52,7 @@ func DefaultConfig() Config {
 		MaxCorrectionCelsius:        10,
 		FFCDeadTime:                 time.Second,
 		MinFacePixels:               14,
-		MaxSpeed:                    0.4,
+		MaxSpeed:                    0.6,
 		// Lepton datasheet (500-0659-00-09): ±5 °C in high gain, taken as a rectangular distribution.
 		CameraUncertaintyCelsius: 2.9,
 	}

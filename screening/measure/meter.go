@@ -157,7 +157,7 @@ func cutOff(img *radiometry.Image, f face.Face) bool {
 // turned tells a face that shows one side from the place of the nose between the eyes. Beyond some 35° the far canthus
 // hides behind the bridge of the nose.
 func turned(f face.Face) bool {
-	if f.Pose == face.Profile {
+	if f.Pose != face.Frontal {
 		return true
 	}
 	g := frame(f)

@@ -53,8 +53,8 @@ const (
 	// of every early look, the last one can be judged as if it were the only one.
 	earlySigma = 3.0
 	finalSigma = 1.96
-	// minFrames keeps one odd frame from being a verdict.
-	minFrames = 2
+	// minFrames keeps an odd frame or two, of somebody who passes by, from being a verdict.
+	minFrames = 3
 	// frameNoise is the least noise a frame is believed to have: the NETD of a Lepton, 50 mK.
 	frameNoise = 0.05
 	// sharedSystematic is the systematic standard uncertainty that thresholds are found with: the laboratory accuracy of

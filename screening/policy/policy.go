@@ -48,7 +48,7 @@ const (
 	ColdArrival            Reason = "cold-arrival"   // skin still cooled from outside: wait inside, then look again
 	ReferenceLost          Reason = "reference-lost" // a reference is configured, but was not valid in this look
 	GroupUnknown           Reason = "group-unknown"  // no reference, and too few people seen yet to compare with
-	NoReading              Reason = "no-reading"     // the time is over and less than two frames were measured
+	NoReading              Reason = "no-reading"     // the time is over and less than three frames were measured
 )
 
 // The sites a reading may come from. They are spelled as package measure spells them.

@@ -150,12 +150,12 @@ func TestErrorRates(t *testing.T) {
 		wrong, undecided float64 // at most
 		frames           float64 // at most, on average
 	}{
-		{-0.6, 0, 0, 2.01},
-		{-0.3, 0.0005, 0.001, 2.5},
+		{-0.6, 0, 0, 3.01},
+		{-0.3, 0.0005, 0.001, 3.1},
 		{-0.1, 0.0005, 0.17, 7.5},
 		{-0.005, 0.025, 0.96, 9}, // on the level itself, all but for the rounding
 		{0.1, 0.0005, 0.17, 7.5},
-		{0.3, 0.0005, 0.001, 2.5},
+		{0.3, 0.0005, 0.001, 3.1},
 	} {
 		var wrong, undecided, frames int
 		for range people {
@@ -185,10 +185,10 @@ func TestWaitsForMoreFrames(t *testing.T) {
 		look Estimate
 		done bool
 	}{
-		{"a clear pass takes two frames", early(look(35), 2, 114*time.Millisecond), true},
-		{"one frame never does", early(look(35), 1, 0), false},
-		{"close to the level", early(look(36.0), 2, 114*time.Millisecond), false},
-		{"a cold face may turn out warmer", early(cold, 2, 114*time.Millisecond), false},
+		{"a clear pass takes three frames", early(look(35), 3, 228*time.Millisecond), true},
+		{"two frames never do", early(look(35), 2, 114*time.Millisecond), false},
+		{"close to the level", early(look(36.0), 3, 228*time.Millisecond), false},
+		{"a cold face may turn out warmer", early(cold, 3, 228*time.Millisecond), false},
 		{"the ninth frame at 8.77 a second ends it", early(cold, 9, 912*time.Millisecond), true},
 	}
 	for _, test := range tests {

@@ -28,8 +28,8 @@ type Subject struct {
 
 // Config says when two boxes are the same person.
 type Config struct {
-	// Memory is how long a face that is not seen stays the same person. A head turned to a colleague comes back
-	// within two seconds; the next worker needs longer to step up.
+	// Memory is how long a face that is not seen stays the same person. The next worker of a queue comes in where the
+	// last one left within two seconds; somebody who looks away for longer is known again by a Portrait.
 	Memory time.Duration `yaml:"memory"`
 	// Reach is how far a face may be from where it was expected, in face widths, after one frame of 100 ms.
 	Reach float64 `yaml:"reach"`
@@ -39,7 +39,7 @@ type Config struct {
 
 // DefaultConfig fits a gate where people walk up to the camera.
 func DefaultConfig() Config {
-	return Config{Memory: 2 * time.Second, Reach: 0.7, Growth: 1.7}
+	return Config{Memory: 1200 * time.Millisecond, Reach: 0.7, Growth: 1.7}
 }
 
 // Tracker follows faces. Its zero value is not usable; call New.

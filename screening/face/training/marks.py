@@ -1,8 +1,12 @@
-"""Trains the second network on faces cut out of the frames: landmarks, pose and what hides the face.
+"""Trains the second network on what the first found, cut out of the frames: is it a face, its landmarks, its pose, what
+hides it.
 
-    marks.py SHARED OUT.onnx [--devices NAME,…] [--steps N] [--seed S]
+    marks.py SHARED OUT.onnx FOUND.json… [--devices NAME,…] [--steps N] [--seed S]
+
+FOUND.json is what predict.py finds with the first network; where that is no face, it is what this one learns to tell.
 """
 import argparse
+import json
 import time
 
 import cv2
@@ -16,19 +20,21 @@ import data
 WIDTH, HEIGHT = 32, 40  # pixels of a cut-out
 MARGIN = 0.15  # of the box, on every side
 JITTER = 0.06  # how far off the detector's box is, in its widths and heights
-BATCH = 96
+BATCH = 128
+PARTS = "landmarks pose cover face".split()
+OTHERS = 0.4  # share of cut-outs that are no face
 
 
 class Marks(nn.Module):
-    """In: n x 1 x 40 x 32. Out: n x 16: five landmarks (x and y, 0 to 1 over the cut-out), the logits of three poses
-    (frontal, three-quarter, profile), the logits of glasses, mask and covered forehead."""
+    """In: n x 1 x 40 x 32. Out: n x 17: five landmarks (x and y, 0 to 1 over the cut-out), the logits of three poses
+    (frontal, three-quarter, profile), the logits of glasses, mask and covered forehead, and last that of a face."""
 
     def __init__(self):
         super().__init__()
         def conv(i, o, stride):
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
         self.body = nn.Sequential(conv(1, 16, 2), conv(16, 24, 1), conv(24, 40, 2), conv(40, 40, 1), conv(40, 48, 2))
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(48 * 5 * 4, 64), nn.ReLU(inplace=True), nn.Linear(64, 16))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(48 * 5 * 4, 64), nn.ReLU(inplace=True), nn.Linear(64, 17))
 
     def forward(self, x):
         return self.head(self.body(x))
@@ -65,23 +71,32 @@ def normalise(picture):
 class Faces:
     """Cut-outs with what is known of them, drawn at random."""
 
-    def __init__(self, frames, seed):
+    def __init__(self, frames, found, seed):
         self.rng = np.random.default_rng(seed)
+        self.frames = frames
         self.faces = [(f, i) for f in frames for i in range(len(f.boxes)) if min(f.boxes[i][2:]) >= data.SMALLEST]
         weights = np.array([f.weight * (1.5 if not np.isnan(f.landmarks[i][0, 0]) else 1) * (3 if f.attributes[i][0] > 0 else 1)
                             for f, i in self.faces])
         self.cumulative = np.cumsum(weights / weights.sum())
+        at = {(f.name, f.index): f for f in frames}
+        self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key)) for box in boxes if far(f, box)]
 
     def sample(self):
         rng = self.rng
-        f, i = self.faces[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.faces) - 1)]
-        box, marks, attributes = f.boxes[i].copy(), f.landmarks[i].copy(), f.attributes[i].copy()
+        marks, attributes = np.full((5, 2), np.nan), np.full(4, -1.0)
+        if face := rng.random() >= OTHERS:
+            f, i = self.faces[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.faces) - 1)]
+            box, marks, attributes = f.boxes[i].copy(), f.landmarks[i].copy(), f.attributes[i].copy()
+        elif rng.random() < 0.7 and self.mistaken:
+            f, box = self.mistaken[rng.integers(len(self.mistaken))]
+        else:
+            f, box = self.elsewhere()
         celsius, box, marks = around(f.celsius, box, marks)
         if rng.random() < 0.35:  # a smaller face than this camera's
             shrink = rng.uniform(0.4, 0.9)
             celsius = cv2.resize(cv2.GaussianBlur(celsius, (0, 0), 0.45 / shrink), None, fx=shrink, fy=shrink)
             box, marks = box * shrink, marks * shrink
-        if rng.random() < 0.6:
+        if rng.random() < 0.5:
             celsius = celsius.copy()
             data.cover(rng, celsius, box, marks, attributes)
         box[:2] += rng.normal(0, JITTER, 2) * box[2:]
@@ -96,12 +111,45 @@ class Faces:
         if rng.random() < 0.3:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.2))
         picture = (picture - picture.mean()) * np.exp(rng.normal(0, 0.25)) + rng.normal(0, rng.uniform(0, 0.25), picture.shape)
+        attributes = np.r_[attributes if face else np.full(4, -1.0), float(face)]
         return normalise(picture).astype(np.float32), (marks + 0.5) / (WIDTH, HEIGHT), attributes
+
+    def elsewhere(self):
+        """A box anywhere, or half on a face."""
+        rng = self.rng
+        while True:
+            f = self.frames[rng.integers(len(self.frames))]
+            height, width = f.celsius.shape
+            size = np.exp(rng.uniform(np.log(data.SMALLEST), np.log(70))) * np.array([1, 1.3])
+            centre = rng.random(2) * (width, height)
+            if len(f.boxes) and rng.random() < 0.6:
+                b = f.boxes[rng.integers(len(f.boxes))]
+                size = b[2:] * np.exp(rng.normal(0, 0.4, 2))
+                centre = b[:2] + b[2:] * rng.uniform(-0.7, 1.7, 2)
+            box = np.r_[centre - size / 2, size]
+            if far(f, box):
+                return f, box
 
     def batch(self):
         pictures, marks, attributes = zip(*(self.sample() for _ in range(BATCH)))
         return (torch.from_numpy(np.stack(pictures))[:, None], torch.tensor(np.stack(marks), dtype=torch.float32),
                 torch.tensor(np.stack(attributes), dtype=torch.float32))
+
+
+def far(frame, box):
+    """Whether a box is on no face, known or doubtful."""
+    return (all(data.iou(b, box) < 0.25 for b in frame.boxes) and all(data.iou(b, box) < 0.1 for b in frame.ignore)
+            and 0 < box[0] + box[2] / 2 < frame.celsius.shape[1] and 0 < box[1] + box[3] / 2 < frame.celsius.shape[0])
+
+
+def read_found(paths, least=0.08):
+    found = {}
+    for path in paths:
+        for line in open(path):
+            d = json.loads(line)
+            boxes = [np.array([f[k] for k in "xywh"]) for f in d["faces"] if f["score"] >= least]
+            found.setdefault((d["source"].removesuffix(".tiff"), d["frame"]), []).extend(boxes)
+    return found
 
 
 def loss_of(out, marks, attributes):
@@ -111,9 +159,10 @@ def loss_of(out, marks, attributes):
     # A face turned further than the label of its stretch says is not punished hard.
     pose = F.cross_entropy(out[:, 10:13], attributes[:, 0].clamp(min=0).long(), reduction="none", label_smoothing=0.05)
     pose = (pose * (attributes[:, 0] >= 0)).mean()
-    cover = F.binary_cross_entropy_with_logits(out[:, 13:], attributes[:, 1:].clamp(min=0), reduction="none")
-    cover = (cover * (attributes[:, 1:] >= 0)).mean()
-    return 10 * error + 0.5 * pose + 0.5 * cover, (error, pose, cover)
+    cover = F.binary_cross_entropy_with_logits(out[:, 13:16], attributes[:, 1:4].clamp(min=0), reduction="none")
+    cover = (cover * (attributes[:, 1:4] >= 0)).mean()
+    face = F.binary_cross_entropy_with_logits(out[:, 16], attributes[:, 4] * 0.96 + 0.02)
+    return 10 * error + 0.5 * pose + 0.5 * cover + 0.5 * face, (error, pose, cover, face)
 
 
 def train(faces, steps):
@@ -122,7 +171,7 @@ def train(faces, steps):
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     net = net.to(memory_format=torch.channels_last)
-    start, sums = time.time(), np.zeros(3)
+    start, sums = time.time(), np.zeros(4)
     for step in range(1, steps + 1):
         loss, parts = (lambda b: loss_of(net(b[0]), *b[1:]))(faces.batch())
         optimizer.zero_grad()
@@ -134,7 +183,7 @@ def train(faces, steps):
             average[k] = v if not v.dtype.is_floating_point else average[k] * keep + v.detach() * (1 - keep)
         sums += [float(p) for p in parts]
         if step % 100 == 0:
-            print(f"{step} {time.time() - start:.0f} s landmarks {sums[0] / 100:.4f} pose {sums[1] / 100:.3f} cover {sums[2] / 100:.3f}", flush=True)
+            print(f"{step} {time.time() - start:.0f} s", *(f"{n} {v:.4f}" for n, v in zip(PARTS, sums / 100)), flush=True)
             sums[:] = 0
     net.load_state_dict(average)
     return net.eval()
@@ -144,6 +193,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("shared")
     ap.add_argument("out")
+    ap.add_argument("found", nargs="*")
     ap.add_argument("--devices", help="train on the recordings of these only, for a fold")
     ap.add_argument("--steps", type=int, default=2500)
     ap.add_argument("--seed", type=int, default=1)
@@ -152,7 +202,7 @@ def main():
     torch.set_num_threads(1)
     devices = args.devices.split(",") if args.devices else None
     frames = data.load(args.shared, lambda d: devices is None or d in devices)
-    net = train(Faces(frames, args.seed), args.steps)
+    net = train(Faces(frames, read_found(args.found), args.seed), args.steps)
     torch.onnx.export(net, torch.zeros(1, 1, HEIGHT, WIDTH), args.out, input_names=["face"], output_names=["marks"], opset_version=11)
 
 
