@@ -63,7 +63,7 @@ func NewGate(config Config, info camera.Info, detector *face.Detector, entropy i
 	}
 	g := &Gate{
 		config:    config,
-		camera:    info.Name,
+		camera:    nameOf(info),
 		scale:     scale,
 		detector:  detector,
 		tracker:   track.New(config.Track),
