@@ -1,6 +1,7 @@
 package screening
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -28,6 +29,22 @@ type VisitConfig struct {
 // DefaultVisitConfig gives people the time to take off a hat after being asked to.
 func DefaultVisitConfig() VisitConfig {
 	return VisitConfig{Near: 0.14, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
+}
+
+// Validate names the first impossible key.
+func (c VisitConfig) Validate() error {
+	if !(c.Near >= 0 && c.Near < 1) {
+		return fmt.Errorf("near is %v; it must be a part of the picture, 0 to below 1", c.Near)
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"patience", c.Patience}, {"retry", c.Retry}, {"return", c.Return}, {"rescreen", c.Rescreen}} {
+		if d.value < 0 || d.value > 24*time.Hour {
+			return fmt.Errorf("%s is %s; it must be 0s to 24h", d.key, d.value)
+		}
+	}
+	return nil
 }
 
 // visit is one person before the camera.
@@ -113,16 +130,18 @@ func (g *Gate) near(f face.Face) bool {
 	return float64(f.W) >= g.config.Visit.Near*float64(min(g.image.Width, g.image.Height))
 }
 
-// measured adds a reading to the look, or begins one.
+// measured adds a reading to the look under way, or begins one.
 func (g *Gate) measured(v *visit, reading measure.Reading, f face.Face, at time.Time) {
-	if !v.decided && at.Sub(v.measured) > lookGap {
-		v.lookAgain()
-	}
-	if v.measurableSince.IsZero() {
-		v.measurableSince = at
+	if !v.decided {
+		if at.Sub(v.measured) > lookGap {
+			v.lookAgain()
+		}
+		if v.measurableSince.IsZero() {
+			v.measurableSince = at
+		}
+		v.look.Add(reading, at)
 	}
 	v.measured, v.hinderedSince = at, time.Time{}
-	v.look.Add(reading, at)
 	v.person.draw(track.NewPortrait(g.image.Celsius, g.image.Width, g.image.Height, boxOf(f)), at)
 }
 

@@ -127,6 +127,8 @@ func (c *config) validate() error {
 	}{
 		{"measure", c.Measure.Validate},
 		{"policy", c.Policy.Validate},
+		{"visit", c.Visit.Validate},
+		{"track", c.Track.Validate},
 		{"journal", c.Journal.Validate},
 		{"broker", c.Broker.Validate},
 		{"mqtt", c.mqtt().Validate},

@@ -23,6 +23,8 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		{"the same key twice", "site: a\nsite: b\n", `:2: mapping key "site" already defined`},
 		{"Fahrenheit", "site: a\npolicy:\n  threshold_celsius: 99.5\n", `:3: policy.threshold_celsius`},
 		{"name that can't stand in a topic", "gate: north/1\n", `:1: gate is "north/1"`},
+		{"face larger than the picture", "visit:\n  near: 14\n", `:2: visit.near is 14`},
+		{"people nobody remembers", "track:\n  memory: -1s\n", `:2: track.memory is -1s`},
 		{"unknown orientation", "camera:\n  uri: x\n  orientation: sideways\n", `:3: camera.orientation`},
 		{"pages open to everybody", "http:\n  listen: 0.0.0.0:8080\n", `:2: http.listen is "0.0.0.0:8080", which others can reach`},
 	}

@@ -2,6 +2,7 @@
 package track
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -40,6 +41,19 @@ type Config struct {
 // DefaultConfig fits a gate where people walk up to the camera.
 func DefaultConfig() Config {
 	return Config{Memory: 1200 * time.Millisecond, Reach: 0.7, Growth: 1.7}
+}
+
+// Validate names the first impossible key.
+func (c Config) Validate() error {
+	switch {
+	case c.Memory <= 0 || c.Memory > time.Minute:
+		return fmt.Errorf("memory is %s; it must be above 0s, up to 1m", c.Memory)
+	case !(c.Reach > 0 && c.Reach <= 10):
+		return fmt.Errorf("reach is %v; it must be above 0, up to 10 face widths", c.Reach)
+	case !(c.Growth > 1 && c.Growth <= 10):
+		return fmt.Errorf("growth is %v; it must be above 1, up to 10", c.Growth)
+	}
+	return nil
 }
 
 // Tracker follows faces. Its zero value is not usable; call New.

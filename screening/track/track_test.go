@@ -78,7 +78,7 @@ func TestSamePerson(t *testing.T) {
 func TestOrderOfBoxesDoesNotSwapPeople(t *testing.T) {
 	left, right := Box{20, 50, 36, 48}, Box{80, 50, 36, 48}
 	ids := walk(t, [][]Box{{left, right}, {right, left}, {left, right}})
-	if ids[0][0] != ids[1][1] || ids[0][1] != ids[1][0] || ids[0] == nil || ids[2][0] != ids[0][0] {
+	if ids[0][0] != ids[1][1] || ids[0][1] != ids[1][0] || ids[2][0] != ids[0][0] {
 		t.Errorf("people swapped: %v", ids)
 	}
 }
