@@ -3,13 +3,11 @@ package screening
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -207,40 +205,30 @@ func TestRecordings(t *testing.T) {
 		t.Skip("walks through 17 minutes of recordings")
 	}
 	folder := testdata.Shared(t, "recordings")
-	file, err := os.Open(testdata.Shared(t, "labels", "recordings.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
 	var people, measured, extra int
 	var delays []float64
-	for _, row := range rows[1:] {
-		if column(row, "confidence") != "sure" {
+	for _, row := range testdata.Table(t, "labels", "recordings.csv") {
+		if row["confidence"] != "sure" {
 			continue
 		}
-		name := column(row, "name")
+		name := row["name"]
 		source, err := camera.Open(context.Background(), filepath.Join(folder, name+".tiff"), camera.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		events, frames := walkThrough(t, source)
-		expected, err := strconv.Atoi(column(row, "people"))
+		expected, err := strconv.Atoi(row["people"])
 		if err != nil {
 			t.Fatal(err)
 		}
-		valid, found := score(events, frames, facing(t, column(row, "facing_frames")), expected)
+		valid, found := score(events, frames, facing(t, row["facing_frames"]), expected)
 		hits := min(len(valid), expected)
 		people, measured, extra = people+expected, measured+hits, extra+found-hits
 		delays = append(delays, valid[:hits]...)
 		if hits < expected || found > hits {
 			t.Logf("%s: %d people, %d verdicts, %d measured", name, expected, found, hits)
 		}
-		if column(row, "kind") == "negative" && column(row, "people") == "0" && found > 0 {
+		if row["kind"] == "negative" && row["people"] == "0" && found > 0 {
 			t.Errorf("%s: %d verdicts, and nobody is there", name, found)
 		}
 	}

@@ -3,6 +3,7 @@
 package testdata
 
 import (
+	"encoding/csv"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,4 +20,27 @@ func Shared(t testing.TB, elem ...string) string {
 		t.Skipf("skipped, the real data is not beside the project: %v", err)
 	}
 	return path
+}
+
+// Table reads a CSV file of the shared folder, every row by the names in the first, or skips the test.
+func Table(t testing.TB, elem ...string) []map[string]string {
+	t.Helper()
+	file, err := os.Open(Shared(t, elem...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table []map[string]string
+	for _, row := range rows[1:] {
+		named := make(map[string]string, len(row))
+		for i, name := range rows[0] {
+			named[name] = row[i]
+		}
+		table = append(table, named)
+	}
+	return table
 }

@@ -2,7 +2,6 @@ package face
 
 import (
 	"context"
-	"encoding/csv"
 	"image"
 	"math"
 	"os"
@@ -35,30 +34,20 @@ type labelledFrame struct {
 // labelledFrames reads all hand-labelled frames, about ten megabytes.
 func labelledFrames(t testing.TB) []labelledFrame {
 	t.Helper()
-	file, err := os.Open(testdata.Shared(t, "labels", "faces.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
-	number := func(row []string, name string) float32 {
-		v, err := strconv.ParseFloat(column(row, name), 32)
+	number := func(row map[string]string, name string) float32 {
+		v, err := strconv.ParseFloat(row[name], 32)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return float32(v)
 	}
 	byRecording := map[string]map[int][]label{}
-	for _, row := range rows[1:] {
-		l := label{kind: column(row, "kind"), main: column(row, "main") == "yes"}
+	for _, row := range testdata.Table(t, "labels", "faces.csv") {
+		l := label{kind: row["kind"], main: row["main"] == "yes"}
 		if l.kind != "none" {
 			l.box = Face{X: number(row, "x"), Y: number(row, "y"), W: number(row, "w"), H: number(row, "h")}
 		}
-		name, frame := column(row, "name"), int(number(row, "frame"))
+		name, frame := row["name"], int(number(row, "frame"))
 		if byRecording[name] == nil {
 			byRecording[name] = map[int][]label{}
 		}

@@ -2,12 +2,10 @@ package measure_test
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -30,22 +28,9 @@ func (l label) reference() (x, y float64, ok bool) {
 
 func labels(t testing.TB) []label {
 	t.Helper()
-	file, err := os.Open(testdata.Shared(t, "labels", "recordings.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []label
-	for _, row := range rows[1:] {
-		l := label{}
-		for i, key := range rows[0] {
-			l[key] = row[i]
-		}
-		out = append(out, l)
+	for _, row := range testdata.Table(t, "labels", "recordings.csv") {
+		out = append(out, row)
 	}
 	return out
 }
