@@ -43,6 +43,7 @@ type Data struct {
 	MeasurableSince        *time.Time     `json:"measurable_since,omitempty"`
 	SecondsToVerdict       *float64       `json:"seconds_to_verdict,omitempty"`
 	RescreenOf             string         `json:"rescreen_of,omitempty"` // id of the event this look repeats
+	Door                   *Door          `json:"door,omitempty"`        // absent at a gate that opens no door
 	Historical             bool           `json:"historical,omitempty"`  // published late, after an outage
 	Camera                 string         `json:"camera"`
 	Version                string         `json:"version"`
@@ -62,6 +63,15 @@ type Box struct {
 	Y float64 `json:"y"`
 	W float64 `json:"w"`
 	H float64 `json:"h"`
+}
+
+// Door is what became of the door. What is not known is absent.
+type Door struct {
+	Output    string   `json:"output"`              // webhook, modbus or gpio
+	Commanded *bool    `json:"commanded,omitempty"` // it was told to open
+	Accepted  *bool    `json:"accepted,omitempty"`  // it has said that it does, or that it does not
+	Error     string   `json:"error,omitempty"`     // why a pass did not open it, or may not have
+	Seconds   *float64 `json:"seconds,omitempty"`   // from the verdict on disk to its answer
 }
 
 // newEvent tells what the verdict of a look rests on.

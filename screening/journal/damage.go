@@ -43,7 +43,7 @@ func (j *Journal) renew(ctx context.Context, found error) error {
 	if err != nil {
 		return err
 	}
-	if err := s.refill(ctx, rescued, j.last.Load()); err != nil {
+	if err := s.refill(ctx, rescued, j.newest); err != nil {
 		s.close()
 		return err
 	}
@@ -79,11 +79,11 @@ func salvage(ctx context.Context, path string) []row {
 		return nil
 	}
 	defer db.Close()
-	front, broken := salvageFrom(ctx, db, "SELECT seq, id, outcome, time, body FROM events NOT INDEXED WHERE confirmed IS NULL ORDER BY seq")
+	front, broken := salvageFrom(ctx, db, "ORDER BY seq")
 	if broken == nil {
 		return front
 	}
-	back, _ := salvageFrom(ctx, db, "SELECT seq, id, outcome, time, body FROM events NOT INDEXED WHERE confirmed IS NULL ORDER BY seq DESC")
+	back, _ := salvageFrom(ctx, db, "ORDER BY seq DESC")
 	for i := len(back) - 1; i >= 0; i-- {
 		if len(front) == 0 || back[i].seq > front[len(front)-1].seq {
 			front = append(front, back[i])
@@ -92,8 +92,9 @@ func salvage(ctx context.Context, path string) []row {
 	return front
 }
 
-func salvageFrom(ctx context.Context, db *sql.DB, query string) ([]row, error) {
-	rows, err := db.QueryContext(ctx, query)
+func salvageFrom(ctx context.Context, db *sql.DB, order string) ([]row, error) {
+	rows, err := db.QueryContext(ctx,
+		"SELECT seq, id, outcome, time, confirmed, body FROM events NOT INDEXED WHERE confirmed IS NULL OR confirmed = ? "+order, held)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func salvageFrom(ctx context.Context, db *sql.DB, query string) ([]row, error) {
 	var found []row
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.seq, &r.id, &r.outcome, &r.unixMilli, &r.body); err != nil {
+		if err := rows.Scan(&r.seq, &r.id, &r.outcome, &r.unixMilli, &r.confirmed, &r.body); err != nil {
 			return found, err
 		}
 		if _, err := r.entry(); err == nil {

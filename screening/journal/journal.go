@@ -7,6 +7,7 @@ package journal
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,13 +91,14 @@ type Journal struct {
 
 	appends  chan request
 	tasks    chan task
-	confirm  chan struct{} // wakes the writer: acked has something
+	noted    chan struct{} // wakes the writer: acked or releases has something
 	appended chan struct{}
 	stop     chan struct{}
 	stopped  chan struct{}
 	closing  sync.Once
 
-	last          atomic.Int64 // newest Seq
+	newest        int64        // of the writer: newest Seq
+	released      atomic.Int64 // newest Seq up to which nothing is held
 	aside         string       // of the writer: where a damaged file lies whose successor is not ready yet
 	confirmClock  int64        // the Mark at Open; the clock of confirmations runs on from here
 	lastConfirmed atomic.Int64 // newest Mark
@@ -104,11 +106,18 @@ type Journal struct {
 	mu    sync.RWMutex // guards store against being replaced while it is read
 	store *store
 
-	ackedMu sync.Mutex
-	acked   []int64 // confirmed, not yet written
+	notedMu  sync.Mutex
+	acked    []int64   // confirmed, not yet written
+	releases []release // likewise
 
 	statsMu sync.Mutex
 	stats   Stats
+}
+
+// release is the end of a hold; without a body the event stays as it was stored.
+type release struct {
+	id   string
+	body []byte
 }
 
 type request struct {
@@ -135,7 +144,7 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Jour
 	j := &Journal{
 		path: path, cfg: cfg, log: log, lock: lock, opened: time.Now(),
 		appends: make(chan request), tasks: make(chan task),
-		confirm: make(chan struct{}, 1), appended: make(chan struct{}, 1),
+		noted: make(chan struct{}, 1), appended: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if _, err := os.Stat(path + "-wal"); err == nil {
@@ -146,6 +155,11 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Jour
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
 	j.confirmClock = j.lastConfirmed.Load()
+	if err := j.releaseHeld(ctx); err != nil {
+		j.store.close()
+		lock.Close()
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
+	}
 	go j.write()
 	return j, nil
 }
@@ -155,7 +169,37 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Jour
 // reads frames hands events to a goroutine of its own. After an error, ErrDiskFull among others, the event is not in
 // the journal and everything before it still is. If ctx ends while the event is being written, it may or may not be.
 func (j *Journal) Append(ctx context.Context, event screening.Event) error {
-	err := j.append(ctx, event)
+	return j.keep(ctx, event, sql.NullInt64{})
+}
+
+// Hold stores event as Append does, but keeps it, and with it all that come later, from being published until Release.
+// A hold ends with the process: the next Open releases the event as it was stored here.
+func (j *Journal) Hold(ctx context.Context, event screening.Event) error {
+	return j.keep(ctx, event, sql.NullInt64{Int64: held, Valid: true})
+}
+
+// Release ends the hold on the event of this id and stores it anew, synced to disk before it can be published. It does
+// not wait for the disk.
+func (j *Journal) Release(event screening.Event) {
+	body, err := encode(event)
+	if err != nil {
+		j.log.Error("an event is published as it was held", "id", event.ID, "error", err)
+	}
+	j.notedMu.Lock()
+	j.releases = append(j.releases, release{event.ID, body})
+	j.notedMu.Unlock()
+	j.wake()
+}
+
+func (j *Journal) wake() {
+	select {
+	case j.noted <- struct{}{}:
+	default:
+	}
+}
+
+func (j *Journal) keep(ctx context.Context, event screening.Event, confirmed sql.NullInt64) error {
+	err := j.append(ctx, event, confirmed)
 	j.statsMu.Lock()
 	defer j.statsMu.Unlock()
 	if err != nil {
@@ -167,19 +211,16 @@ func (j *Journal) Append(ctx context.Context, event screening.Event) error {
 	return nil
 }
 
-func (j *Journal) append(ctx context.Context, event screening.Event) error {
+func (j *Journal) append(ctx context.Context, event screening.Event, confirmed sql.NullInt64) error {
 	if event.ID == "" {
 		return errors.New("it has no id")
 	}
-	body, err := json.Marshal(event)
+	body, err := encode(event)
 	if err != nil {
 		return err
 	}
-	if len(body) > maxEventBytes {
-		return fmt.Errorf("it has %d bytes as JSON, more than %d", len(body), maxEventBytes)
-	}
 	r := request{
-		row:  row{id: event.ID, outcome: string(event.Data.Outcome), unixMilli: event.Time.UnixMilli(), body: body},
+		row:  row{id: event.ID, outcome: string(event.Data.Outcome), unixMilli: event.Time.UnixMilli(), confirmed: confirmed, body: body},
 		done: make(chan error, 1),
 	}
 	select {
@@ -197,12 +238,24 @@ func (j *Journal) append(ctx context.Context, event screening.Event) error {
 	}
 }
 
-// Appended delivers a value after events were stored. It is for one receiver, which then reads Pending: several
+func encode(event screening.Event) ([]byte, error) {
+	body, err := json.Marshal(event)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxEventBytes {
+		return nil, fmt.Errorf("it has %d bytes as JSON, more than %d", len(body), maxEventBytes)
+	}
+	return body, nil
+}
+
+// Appended delivers a value after events were stored or released. It is for one receiver, which then reads Pending: several
 // events may share one value.
 func (j *Journal) Appended() <-chan struct{} { return j.appended }
 
-// Last is the newest Seq, 0 where nothing was ever stored.
-func (j *Journal) Last() int64 { return j.last.Load() }
+// Last is the newest Seq that may be published, because neither its event nor one before it is held; 0 where nothing was
+// ever stored.
+func (j *Journal) Last() int64 { return j.released.Load() }
 
 // Pending returns up to limit unconfirmed events in order, those after the Seq after and up to and including the Seq
 // upTo. A stored row that is not an event any more is passed over for good, counted and logged.
@@ -244,13 +297,10 @@ func (j *Journal) pendingRows(ctx context.Context, after, upTo int64, limit int)
 
 // Confirm notes that the broker holds the events with these Seqs. It does not wait for the disk.
 func (j *Journal) Confirm(seqs ...int64) {
-	j.ackedMu.Lock()
+	j.notedMu.Lock()
 	j.acked = append(j.acked, seqs...)
-	j.ackedMu.Unlock()
-	select {
-	case j.confirm <- struct{}{}:
-	default:
-	}
+	j.notedMu.Unlock()
+	j.wake()
 }
 
 // MarkBefore is the Mark that lies within before the newest confirmation, or as much nearer as keeps it to at most
@@ -285,7 +335,7 @@ func (j *Journal) Stats() Stats {
 	return j.stats
 }
 
-// Close stores what is being appended, writes the confirmations and closes the file.
+// Close stores what is being appended, writes releases and confirmations and closes the file.
 func (j *Journal) Close() error {
 	j.closing.Do(func() { close(j.stop) })
 	<-j.stopped

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("JOURNAL_TEST_APPEND"); path != "" {
 		appendUntilKilled(path)
 	}
+	if path := os.Getenv("JOURNAL_TEST_HOLD"); path != "" {
+		holdUntilKilled(path)
+	}
 	os.Exit(m.Run())
 }
 

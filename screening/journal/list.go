@@ -78,7 +78,7 @@ func (f Filter) query() (string, []any) {
 		where("outcome = ?", string(f.Outcome))
 	}
 	if f.Pending {
-		where("confirmed IS NULL")
+		where("(confirmed IS NULL OR confirmed = ?)", held)
 	}
 	if f.Limit > 0 {
 		query = "SELECT * FROM (" + query + " ORDER BY seq DESC LIMIT ?)"

@@ -20,8 +20,11 @@ const (
 	schemaVersion = 1
 )
 
-// passedOver stands in the column confirmed for a row that can't be read as an event; marks begin at 1.
-const passedOver = 0
+// What stands in the column confirmed beside marks, which begin at 1.
+const (
+	passedOver = 0  // for a row that can't be read as an event
+	held       = -1 // for an event that is not to be published yet
+)
 
 // chunk bounds how many rows one transaction deletes, so that an append never waits long behind it.
 const chunk = 500
@@ -32,7 +35,7 @@ CREATE TABLE events (
 	id        TEXT    NOT NULL UNIQUE,
 	outcome   TEXT    NOT NULL,
 	time      INTEGER NOT NULL, -- of the event, milliseconds since 1970
-	confirmed INTEGER,          -- NULL while the broker has not confirmed it, then the mark
+	confirmed INTEGER,          -- NULL while the broker has not confirmed it, then the mark; -1 while it is held
 	body      BLOB    NOT NULL  -- the event as JSON
 );
 CREATE INDEX pending ON events (seq) WHERE confirmed IS NULL;
@@ -49,7 +52,7 @@ type row struct {
 }
 
 func (r row) entry() (Entry, error) {
-	e := Entry{Seq: r.seq, Confirmed: r.confirmed.Valid}
+	e := Entry{Seq: r.seq, Confirmed: r.confirmed.Valid && r.confirmed.Int64 != held}
 	if err := json.Unmarshal(r.body, &e.Event); err != nil {
 		return Entry{}, fmt.Errorf("row %d: %w", r.seq, err)
 	}
@@ -248,12 +251,46 @@ func (s *store) confirmedBack(ctx context.Context, count int) (int64, error) {
 	return mark + 1, err
 }
 
-// summary returns the newest seq, the newest mark and the number of pending events.
+// release makes a held event pending, with this body if there is one.
+func (s *store) release(ctx context.Context, r release) error {
+	_, err := execute(ctx, s.synced, "UPDATE events SET confirmed = NULL, body = coalesce(?, body) WHERE confirmed = ? AND id = ?", r.body, held, r.id)
+	return err
+}
+
+// held returns the ids of the held events.
+func (s *store) held(ctx context.Context) ([]string, error) {
+	rows, err := s.synced.QueryContext(ctx, "SELECT id FROM events WHERE confirmed = ? ORDER BY seq", held)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// released is the newest seq up to which nothing is held.
+func (s *store) released(ctx context.Context) (int64, error) {
+	var seq int64
+	err := s.synced.QueryRowContext(ctx, `SELECT coalesce(
+		(SELECT min(seq) - 1 FROM events WHERE confirmed = ?),
+		(SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`, held).Scan(&seq)
+	return seq, err
+}
+
+// summary returns the newest seq, the newest mark and the number of pending events, held ones included.
 func (s *store) summary(ctx context.Context) (last, mark int64, pending int, err error) {
 	err = errors.Join(
 		s.synced.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM (SELECT seq FROM sqlite_sequence WHERE name = 'events')").Scan(&last),
 		s.synced.QueryRowContext(ctx, "SELECT coalesce(max(confirmed), 0) FROM events WHERE confirmed IS NOT NULL").Scan(&mark),
-		s.synced.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE confirmed IS NULL").Scan(&pending),
+		s.synced.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM events WHERE confirmed IS NULL)
+			+ (SELECT count(*) FROM events WHERE confirmed = ?)`, held).Scan(&pending),
 	)
 	return last, mark, pending, err
 }
@@ -267,11 +304,11 @@ func (s *store) used(ctx context.Context) (int64, error) {
 }
 
 func (s *store) deleteOlder(ctx context.Context, unixMilli int64) (int, error) {
-	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed IS NOT NULL AND time < ? LIMIT ?)", unixMilli, chunk)
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND time < ? LIMIT ?)", unixMilli, chunk)
 }
 
 func (s *store) deleteConfirmed(ctx context.Context) (int, error) {
-	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed IS NOT NULL ORDER BY seq LIMIT ?)", chunk)
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 ORDER BY seq LIMIT ?)", chunk)
 }
 
 func (s *store) deletePending(ctx context.Context) (int, error) {
@@ -349,7 +386,13 @@ func (j *Journal) adopt(ctx context.Context, s *store) error {
 		s.close()
 		return err
 	}
-	j.last.Store(last)
+	released, err := s.released(ctx)
+	if err != nil {
+		s.close()
+		return err
+	}
+	j.newest = last
+	j.released.Store(released)
 	j.lastConfirmed.Store(max(mark, j.lastConfirmed.Load()))
 	j.statsMu.Lock()
 	j.stats.Pending = pending

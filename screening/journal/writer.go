@@ -11,6 +11,9 @@ const (
 	pruneAfter = 1000
 )
 
+// releaseAgain is how long after a failure a release is tried again.
+const releaseAgain = time.Second
+
 // write is the one goroutine that changes the file. Its work is not cut short by anybody's context: what was handed to
 // it is written or has failed.
 func (j *Journal) write() {
@@ -21,14 +24,19 @@ func (j *Journal) write() {
 	clock := steadyClock{timeOfDay: time.Now(), running: time.Since(j.opened)}
 	unpruned := 0
 	for {
+		var again <-chan time.Time
+		if !j.writeReleases(ctx) {
+			again = time.After(releaseAgain)
+		}
 		select {
+		case <-again:
 		case first := <-j.appends:
 			unpruned += j.storeBatch(ctx, first)
 			if unpruned >= pruneAfter {
 				unpruned = 0
 				j.pruneSize(ctx)
 			}
-		case <-j.confirm:
+		case <-j.noted:
 			j.writeConfirmations(ctx)
 		case t := <-j.tasks:
 			j.writeConfirmations(ctx)
@@ -39,6 +47,7 @@ func (j *Journal) write() {
 			}
 			j.pruneSize(ctx)
 		case <-j.stop:
+			j.writeReleases(ctx)
 			j.writeConfirmations(ctx)
 			return
 		}
@@ -66,7 +75,8 @@ collect:
 		last, n, err := j.store.insert(ctx, rows)
 		if err == nil {
 			stored = n
-			j.last.Store(max(last, j.last.Load()))
+			j.newest = max(last, j.newest)
+			err = j.advance(ctx)
 		}
 		return err
 	})
@@ -79,20 +89,61 @@ collect:
 	for _, r := range batch {
 		r.done <- err
 	}
-	if stored > 0 {
-		select {
-		case j.appended <- struct{}{}:
-		default:
-		}
-	}
 	return stored
 }
 
+// advance lets what is not held be published.
+func (j *Journal) advance(ctx context.Context) error {
+	released, err := j.store.released(ctx)
+	if err != nil || released == j.released.Swap(released) {
+		return err
+	}
+	select {
+	case j.appended <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// releaseHeld notes the release of what a process before this one has left held.
+func (j *Journal) releaseHeld(ctx context.Context) error {
+	ids, err := j.store.held(ctx)
+	for _, id := range ids {
+		j.releases = append(j.releases, release{id: id})
+	}
+	j.writeReleases(ctx)
+	return err
+}
+
+// writeReleases ends holds in the order in which Release was called, and is false where some are left for another try.
+func (j *Journal) writeReleases(ctx context.Context) bool {
+	j.notedMu.Lock()
+	releases := j.releases
+	j.releases = nil
+	j.notedMu.Unlock()
+	for i, r := range releases {
+		err := j.repaired(ctx, func() error {
+			if err := j.store.release(ctx, r); err != nil {
+				return err
+			}
+			return j.advance(ctx)
+		})
+		if err != nil {
+			j.log.Error("an event can't be published yet, nor those after it", "journal", j.path, "id", r.id, "error", err)
+			j.notedMu.Lock()
+			j.releases = append(releases[i:], j.releases...)
+			j.notedMu.Unlock()
+			return false
+		}
+	}
+	return true
+}
+
 func (j *Journal) writeConfirmations(ctx context.Context) {
-	j.ackedMu.Lock()
+	j.notedMu.Lock()
 	acked := j.acked
 	j.acked = nil
-	j.ackedMu.Unlock()
+	j.notedMu.Unlock()
 	if len(acked) == 0 {
 		return
 	}
