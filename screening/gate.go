@@ -40,6 +40,7 @@ type Gate struct {
 	policy    *policy.Policy
 	entropy   io.Reader
 	reference *float64 // nominal °C of the reference source, nil at a gate without one
+	paused    bool
 
 	image         radiometry.Image
 	boxes         []track.Box
@@ -104,6 +105,10 @@ func (g *Gate) Process(frame *camera.Frame) (*Scene, []Event, error) {
 	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces)
 	g.scene.Stages.Reference = clock.lap()
 
+	if g.paused {
+		g.fade(frame.Captured)
+		return &g.scene, nil, nil
+	}
 	subjects := g.tracker.Update(g.boxesOf(faces), frame.Captured)
 	g.forget(subjects, frame.Captured)
 	g.scene.Stages.Track = clock.lap()
@@ -137,6 +142,19 @@ func (s *stopwatch) lap() time.Duration {
 // FindReferenceAnew forgets where the reference source was.
 func (g *Gate) FindReferenceAnew() {
 	g.finder = measure.NewReferenceFinder(g.config.Measure, g.reference)
+}
+
+// SetPaused says whether people are screened. A visit under way at a pause ends without a verdict, and whoever is there
+// after it begins a new one. The reference source is followed all the while.
+func (g *Gate) SetPaused(paused bool) {
+	if paused {
+		for _, v := range g.visits {
+			g.part(v)
+		}
+		clear(g.visits)
+		g.tracker = track.New(g.config.Track)
+	}
+	g.paused = paused
 }
 
 // Rescreen gives everybody in view a fresh look and a fresh event.

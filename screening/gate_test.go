@@ -156,6 +156,43 @@ func (u unscaled) Info() camera.Info {
 	return info
 }
 
+func TestNobodyIsScreenedDuringAPause(t *testing.T) {
+	source := simulate(t, "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7, stand: 8s}]\n")
+	defer source.Close()
+	gate := newTestGate(t, source.Info())
+	var frame camera.Frame
+	var pausedAt time.Time
+	for {
+		if err := source.Read(t.Context(), &frame); err != nil {
+			t.Fatalf("no verdict after the pause: %v", err)
+		}
+		scene, events, err := gate.Process(&frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch paused := !pausedAt.IsZero() && frame.Captured.Sub(pausedAt) <= 3*time.Second; {
+		case pausedAt.IsZero() && len(events) > 0:
+			t.Fatal("a verdict before the pause")
+		case pausedAt.IsZero() && len(gate.visits) > 0 && !gate.visits[scene.People[0].ID].measurableSince.IsZero():
+			pausedAt = frame.Captured // in the middle of a visit
+			gate.SetPaused(true)
+		case paused && (len(events) > 0 || len(scene.People) > 0):
+			t.Fatalf("during the pause %d verdicts of %d people", len(events), len(scene.People))
+		case paused && scene.Reference.Problem != measure.NoProblem:
+			t.Fatalf("the reference source is out of sight during the pause: %s", scene.Reference.Problem)
+		case !pausedAt.IsZero() && !paused:
+			gate.SetPaused(false)
+			if len(events) == 0 {
+				continue
+			}
+			if first := events[0].Data.FirstSeen; first.Sub(pausedAt) <= 3*time.Second {
+				t.Errorf("the verdict is of a visit from before the pause or in it: %v after its begin", first.Sub(pausedAt))
+			}
+			return
+		}
+	}
+}
+
 func TestReplayIsTheSameEveryTime(t *testing.T) {
 	var runs [2][]byte
 	for i := range runs {

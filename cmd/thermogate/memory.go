@@ -34,20 +34,25 @@ func (m memory) recall(p *policy.Policy, now time.Time) error {
 	return nil
 }
 
-// save replaces the file whole, so that a power cut leaves the old one or the new one.
+// save keeps what a policy has learnt.
 func (m memory) save(state policy.State) error {
 	data, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(m.path), ".memory-*")
+	return replaceFile(m.path, data)
+}
+
+// replaceFile replaces a file whole, so that a power cut leaves the old one or the new one.
+func replaceFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name())
 	_, err = file.Write(data)
-	if err := errors.Join(err, file.Close()); err != nil {
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), m.path)
+	return os.Rename(file.Name(), path)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -21,7 +22,6 @@ import (
 	"thermogate/screening/face"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
-	"thermogate/screening/measure"
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
@@ -41,9 +41,17 @@ type station struct {
 	web      net.Listener
 	pages    http.Handler
 	memory   memory
+	pauses   pauseFile
 	verdicts chan verdict
-	orders   chan order
 	closers  []func() error
+
+	mu          sync.Mutex      // of what follows; held while a frame goes through the gate
+	gate        *screening.Gate // nil before the first frame
+	info        camera.Info     // of the camera that gate is for
+	pausedUntil time.Time       // zero while people are screened
+
+	statusMu sync.Mutex
+	status   mqtt.Status
 }
 
 // verdict is an event on its way to the disk, with what the policy had learnt by then.
@@ -63,8 +71,8 @@ func openStation(ctx context.Context, c config, open func(context.Context) (came
 		log:      log,
 		health:   metrics.NewHealth(metrics.DefaultHealthConfig()),
 		memory:   memory{path: filepath.Join(c.DataDir, "memory.json")},
+		pauses:   pauseFile{path: filepath.Join(c.DataDir, "pause.json")},
 		verdicts: make(chan verdict, verdictQueue),
-		orders:   make(chan order),
 	}
 	if err := s.acquire(ctx, open); err != nil {
 		s.close()
@@ -101,7 +109,9 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
-	s.tellStatus(screening.CameraStarting, measure.NoProblem) // before the broker is told anything, its last will included
+	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
+		*status = mqtt.Status{Version: version(), Camera: string(screening.CameraStarting)}
+	})
 	s.metrics = metrics.New(version())
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
@@ -109,6 +119,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.pages, err = s.routes(); err != nil {
 		return err
 	}
+	s.recallPause()
 	live := camera.DefaultLiveConfig()
 	live.StallAfter, live.OnState = c.Camera.Stall, s.cameraChanged
 	s.camera = camera.NewLive(open, live)
@@ -162,11 +173,15 @@ func (s *station) cameraChanged(status camera.Status) {
 	s.metrics.SetCamera(state)
 	s.health.SetCamera(state)
 	s.kiosk.SetCamera(state)
-	s.tellStatus(state, "")
+	s.tell(func(status *mqtt.Status) { status.Camera, status.Reference = string(state), "" })
 }
 
-func (s *station) tellStatus(camera screening.CameraState, reference measure.Problem) {
-	s.broker.SetStatus(mqtt.Status{Version: version(), Camera: string(camera), Reference: string(reference)})
+// tell changes what the broker's side knows of the gate.
+func (s *station) tell(change func(*mqtt.Status)) {
+	s.statusMu.Lock()
+	defer s.statusMu.Unlock()
+	change(&s.status)
+	s.broker.SetStatus(s.status)
 }
 
 // watch passes on what nobody tells of by himself: counters, the broker, the systemd watchdog.
@@ -187,6 +202,7 @@ func (s *station) watch(ctx context.Context) error {
 			s.health.SetCamera(screening.CameraState(status.State)) // a sign of life while there are no frames
 		}
 		before = status
+		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
 		s.health.SetBroker(broker.Connected)
@@ -208,49 +224,64 @@ func notify(state string) { daemon.SdNotify(false, state) }
 // screen walks the newest frames through the gate.
 func (s *station) screen(ctx context.Context) error {
 	defer close(s.verdicts)
-	var gate *screening.Gate
-	var info camera.Info
 	var frame camera.Frame
 	for {
 		if err := s.camera.Read(ctx, &frame); err != nil {
 			return endOf(ctx, err)
 		}
-		if now := s.camera.Info(); gate == nil || now.Name != info.Name || now.Units != info.Units {
-			var err error
-			if gate, err = s.newGate(now, gate); err != nil {
-				return err
-			}
-			info = now
-		}
-		s.carryOut(gate)
-		scene, events, err := gate.Process(&frame)
+		scene, verdicts, err := s.process(&frame)
 		if err != nil {
 			return err
 		}
 		s.metrics.ObserveScene(scene)
 		s.health.ObserveScene(scene)
 		s.kiosk.Show(scene)
-		s.tellStatus(screening.CameraOK, scene.Reference.Problem)
-		for _, event := range events {
-			s.verdicts <- verdict{event, gate.Policy().State()}
+		s.tell(func(status *mqtt.Status) {
+			status.Camera, status.Reference = string(screening.CameraOK), string(scene.Reference.Problem)
+		})
+		for _, v := range verdicts {
+			s.verdicts <- v
 		}
 	}
 }
 
+// process takes a frame through the gate, which is set up anew for another camera.
+func (s *station) process(frame *camera.Frame) (*screening.Scene, []verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.camera.Info(); s.gate == nil || now.Name != s.info.Name || now.Units != s.info.Units {
+		gate, err := s.newGate(now)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.gate, s.info = gate, now
+	}
+	scene, events, err := s.gate.Process(frame)
+	if err != nil {
+		return nil, nil, err
+	}
+	var verdicts []verdict
+	for _, event := range events {
+		verdicts = append(verdicts, verdict{event, s.gate.Policy().State()})
+	}
+	return scene, verdicts, nil
+}
+
 // newGate sets the gate up for a camera, with what was learnt of the people here before.
-func (s *station) newGate(info camera.Info, before *screening.Gate) (*screening.Gate, error) {
+func (s *station) newGate(info camera.Info) (*screening.Gate, error) {
 	gate, err := screening.NewGate(s.config.gate(), s.config.info(info), s.detector, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	if before != nil {
-		err = gate.Policy().Restore(before.Policy().State(), time.Now())
+	if s.gate != nil {
+		err = gate.Policy().Restore(s.gate.Policy().State(), time.Now())
 	} else {
 		err = s.memory.recall(gate.Policy(), time.Now())
 	}
 	if err != nil {
 		s.log.Warn("the group policy starts with its prior", "error", err)
 	}
+	gate.SetPaused(!s.pausedUntil.IsZero())
 	return gate, nil
 }
 
@@ -284,41 +315,27 @@ func endOf(ctx context.Context, err error) error {
 	return err
 }
 
-// order is a command on its way to the gate, which only the loop that owns it may touch.
-type order struct {
-	command mqtt.Command
-	done    chan error
-}
-
-// obey passes a command to the gate and waits until it is carried out.
-func (s *station) obey(ctx context.Context, command mqtt.Command) error {
-	o := order{command, make(chan error, 1)}
-	select {
-	case s.orders <- o:
-	case <-ctx.Done():
-		return errors.New("no frames come from the camera")
+// obey carries out a command of the broker's side.
+func (s *station) obey(_ context.Context, command mqtt.Command) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if command.Verb == mqtt.Pause {
+		s.pause(command.Pause)
+		return nil
 	}
-	return <-o.done
-}
-
-// carryOut carries out the command that waits, if one does.
-func (s *station) carryOut(gate *screening.Gate) {
-	select {
-	case o := <-s.orders:
-		s.log.Info("command", "verb", o.command.Verb)
-		o.done <- carryOut(gate, o.command)
-	default:
+	if s.gate == nil {
+		return errors.New("no frame has come from the camera yet")
 	}
-}
-
-func carryOut(gate *screening.Gate, command mqtt.Command) error {
 	switch command.Verb {
 	case mqtt.GroupReset:
-		gate.Policy().Reset()
+		s.gate.Policy().Reset()
 	case mqtt.Recalibrate:
-		gate.FindReferenceAnew()
+		s.gate.FindReferenceAnew()
 	case mqtt.Rescreen:
-		gate.Rescreen()
+		if !s.pausedUntil.IsZero() {
+			return errors.New("screening is paused")
+		}
+		s.gate.Rescreen()
 	default:
 		return fmt.Errorf("%s is not offered by this gate", command.Verb)
 	}

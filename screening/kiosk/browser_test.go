@@ -217,6 +217,28 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	}
 }
 
+func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
+	g.scenes <- sceneAt(0, near(""))
+	waitFor(t, tab, "before the pause", says(measuringMessage.head.ZH, measuringMessage.head.EN))
+	g.SetPaused(time.Now().Add(time.Hour))
+	g.Verdict(*passed("P")) // was under way
+	waitFor(t, tab, "paused", says("测温已暂停", "Screening is paused")+` && document.body.innerText.includes("请联系值班人员")`)
+	if hidden := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("stage").offsetWidth === 0`)); !hidden {
+		t.Error("a live picture is shown")
+	}
+	g.SetCamera(screening.CameraLost)
+	g.SetCamera(screening.CameraOK)
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
+	waitFor(t, tab, "status page", `document.getElementById("paused").innerText.match(/goes on by itself at \d\d:\d\d/)`)
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
+	waitFor(t, tab, "still paused", says("测温已暂停", "Screening is paused"))
+	g.SetPaused(time.Time{})
+	waitFor(t, tab, "after the pause", says(measuringMessage.head.ZH, measuringMessage.head.EN))
+}
+
 func TestPagesFitAPhone(t *testing.T) {
 	tab := browser(t)
 	g := startGate(t, "")

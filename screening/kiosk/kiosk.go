@@ -44,6 +44,7 @@ type Kiosk struct {
 	mu        sync.Mutex
 	camera    screening.CameraState // as it was last told; the pages may know better
 	changed   chan struct{}         // closed at every change and replaced
+	paused    bool
 	director  director
 	cue       cue
 	screen    document // cue, encoded
@@ -130,9 +131,11 @@ func (k *Kiosk) Verdict(event screening.Event) {
 		k.history = append(k.history[:0], k.history[1:]...)
 	}
 	k.history = append(k.history, rowOf(&event))
-	next := k.director.announce(&event)
-	if k.gate.Camera == screening.CameraOK {
-		k.setScreen(next)
+	if !k.paused {
+		next := k.director.announce(&event)
+		if k.gate.Camera == screening.CameraOK {
+			k.setScreen(next)
+		}
 	}
 	k.wake()
 }
@@ -153,13 +156,23 @@ func (k *Kiosk) enter(state screening.CameraState) {
 	}
 	k.gate.Camera, k.gate.CameraLabel = state, label(string(state))
 	if state == screening.CameraOK {
-		k.setScreen(cue{message: cameraMessage(screening.CameraStarting)}) // until its first frame
+		k.setScreen(cue{message: cameraMessage(state)}) // until its first frame
 		return
 	}
 	k.picture = nil
 	k.rate = rateMeter{}
 	k.gate.forgetScene()
 	k.setScreen(cue{message: cameraMessage(state)})
+}
+
+// SetPaused sends people to the guard until a time, whatever else happens. The zero time ends the pause.
+func (k *Kiosk) SetPaused(until time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.paused, k.gate.PausedUntil = !until.IsZero(), until
+	k.director = director{hold: k.config.VerdictHold}
+	k.setScreen(cue{message: cameraMessage(k.gate.Camera)})
+	k.wake()
 }
 
 // SetBroker tells the engineers' page whether the MQTT broker is connected and how many events wait for it.
@@ -178,6 +191,9 @@ func (k *Kiosk) wake() {
 
 // setScreen encodes what the worker's page says, if that is new.
 func (k *Kiosk) setScreen(c cue) {
+	if k.paused {
+		c = cue{message: pausedMessage}
+	}
 	if c != k.cue {
 		k.cue = c
 		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c))}

@@ -42,6 +42,7 @@ type gateState struct {
 	Faces       int                   `json:"faces"`
 	FPS         *float64              `json:"fps,omitempty"`
 	Pages       int                   `json:"pages"`
+	PausedUntil time.Time             `json:"paused_until,omitzero"`
 }
 
 type referenceState struct {

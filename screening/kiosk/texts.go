@@ -31,7 +31,8 @@ const (
 	tonePass         tone = "pass"
 	toneAlert        tone = "alert"
 	toneInconclusive tone = "inconclusive"
-	toneFault        tone = "fault" // staff are needed
+	toneFault        tone = "fault"  // staff are needed
+	tonePaused       tone = "paused" // nobody is screened, and staff know
 )
 
 var (
@@ -45,6 +46,9 @@ var (
 
 	alertMessage = message{toneAlert, "aside", phrase{"请到旁边稍候", "Please step aside"},
 		phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
+
+	pausedMessage = message{tonePaused, "staff", phrase{"测温已暂停", "Screening is paused"},
+		phrase{"请联系值班人员", "Please go to the guard"}}
 
 	// For those who stay after a pass.
 	passedMessage = message{toneIdle, "check", phrase{"已测完，请进", "All done, please go in"}, phrase{}}
@@ -135,7 +139,7 @@ func lingering(data *screening.Data) message {
 
 func cameraMessage(state screening.CameraState) message {
 	switch state {
-	case screening.CameraStarting:
+	case screening.CameraOK, screening.CameraStarting:
 		return message{toneWait, "wait", phrase{"正在启动，请稍候", "Starting up, please wait"}, phrase{}}
 	case screening.CameraStalled:
 		return message{toneFault, "camera-off", phrase{"画面中断，正在恢复", "Picture lost, recovering"},

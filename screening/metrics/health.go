@@ -24,6 +24,7 @@ type Health struct {
 	referenceUsable time.Time
 	broker          bool
 	journal         error
+	pausedUntil     time.Time
 }
 
 // HealthConfig says how long a part may be silent or out of order before that counts.
@@ -44,7 +45,7 @@ func DefaultHealthConfig() HealthConfig {
 
 // Fault is one part that keeps the gate from working.
 type Fault struct {
-	Part   string `json:"part"` // loop, camera, reference, broker or journal
+	Part   string `json:"part"` // loop, camera, reference, broker, journal or pause
 	Detail string `json:"detail"`
 }
 
@@ -90,6 +91,13 @@ func (h *Health) SetJournal(err error) {
 	h.journal = err
 }
 
+// SetPaused records until when nobody is screened; the zero time ends the pause.
+func (h *Health) SetPaused(until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pausedUntil = until
+}
+
 // Alive returns what is wrong with the process itself: a loop that hangs is only helped by a restart. Anything a
 // restart does not help with is left to Ready.
 func (h *Health) Alive() []Fault {
@@ -116,6 +124,9 @@ func (h *Health) Ready() []Fault {
 	}
 	if h.journal != nil {
 		faults = append(faults, Fault{"journal", h.journal.Error()})
+	}
+	if !h.pausedUntil.IsZero() {
+		faults = append(faults, Fault{"pause", "nobody is screened until " + h.pausedUntil.Format(time.RFC3339)})
 	}
 	return faults
 }

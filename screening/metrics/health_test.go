@@ -51,6 +51,8 @@ func TestReady(t *testing.T) {
 		{"all well", func(*metrics.Health) {}, nil},
 		{"camera stalled", func(h *metrics.Health) { h.SetCamera(screening.CameraStalled) }, []string{"camera"}},
 		{"broker away", func(h *metrics.Health) { h.SetBroker(false) }, []string{"broker"}},
+		{"paused", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)) }, []string{"pause"}},
+		{"after a pause", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)); h.SetPaused(time.Time{}) }, nil},
 		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device")) }, []string{"journal"}},
 	}
 	for _, test := range tests {

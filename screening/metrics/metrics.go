@@ -39,6 +39,7 @@ type Metrics struct {
 	broker      prometheus.Gauge
 	backlog     prometheus.Gauge
 	lost        prometheus.Counter
+	paused      prometheus.Gauge
 }
 
 // reasonsOf lists the reasons that go with each outcome.
@@ -101,6 +102,7 @@ func New(version string) *Metrics {
 		backlog:     f.gauge("journal_backlog_events", "Events in the journal that the broker has not confirmed."),
 		lost: f.counter("events_lost_total",
 			"Events that could not be kept in the journal. Anything above 0 needs a person."),
+		paused: f.gauge("paused", "1 while screening is paused by command."),
 	}
 	stage := f.histogramVec("stage_duration_seconds", "Time one frame spent in a stage.",
 		prometheus.ExponentialBuckets(.00025, 2, 12), "stage")
@@ -208,6 +210,9 @@ func (m *Metrics) SetBroker(connected bool) { m.broker.Set(oneIf(connected)) }
 
 // SetBacklog records how many events of the journal the broker has not confirmed.
 func (m *Metrics) SetBacklog(events int) { m.backlog.Set(float64(events)) }
+
+// SetPaused records whether screening is paused.
+func (m *Metrics) SetPaused(paused bool) { m.paused.Set(oneIf(paused)) }
 
 // AddLost counts an event that could not be kept.
 func (m *Metrics) AddLost() { m.lost.Inc() }

@@ -65,6 +65,7 @@ func TestValues(t *testing.T) {
 	m.SetBroker(true)
 	m.SetBacklog(4)
 	m.AddLost()
+	m.SetPaused(true)
 	m.ObserveScene(scene(2, referenceFound))
 	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
 	m.ObserveEvent(event(policy.Alert, string(policy.AboveThreshold), pointer(36.9), pointer(1.2)))
@@ -98,6 +99,7 @@ func TestValues(t *testing.T) {
 		`thermogate_broker_connected`:                                           "1",
 		`thermogate_journal_backlog_events`:                                     "4",
 		`thermogate_events_lost_total`:                                          "1",
+		`thermogate_paused`:                                                     "1",
 	} {
 		if got[series] != want {
 			t.Errorf("%s is %q, want %q", series, got[series], want)

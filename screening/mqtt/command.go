@@ -92,7 +92,7 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 	command.ID, command.Event = m.ID, m.Event
 	switch {
 	case verb == Pause && m.Seconds == nil:
-		return command, errors.New("pause needs seconds")
+		return command, errors.New(`pause needs seconds, such as {"seconds":1800}; 0 ends a pause`)
 	case verb != Pause && m.Seconds != nil:
 		return command, fmt.Errorf("%s has no seconds", verb)
 	case verb != Rescreen && m.Event != "":

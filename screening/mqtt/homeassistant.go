@@ -51,6 +51,10 @@ type component struct {
 	EventTypes        []string `json:"event_types,omitempty"`
 	CommandTopic      string   `json:"command_topic,omitempty"`
 	PayloadPress      string   `json:"payload_press,omitempty"`
+	PayloadOn         string   `json:"payload_on,omitempty"`
+	PayloadOff        string   `json:"payload_off,omitempty"`
+	StateOn           string   `json:"state_on,omitempty"`
+	StateOff          string   `json:"state_off,omitempty"`
 }
 
 // discoveryID names the gate in Home Assistant, where only ASCII letters, digits, - and _ are allowed.
@@ -59,8 +63,8 @@ func (g Gate) discoveryID() string {
 	return "thermogate_" + hex.EncodeToString(sum[:6])
 }
 
-// discoveryMessage describes the gate: its verdicts, skin temperature, camera and reference source, and a button for each
-// command that is allowed and needs nothing more said.
+// discoveryMessage describes the gate: its verdicts, skin temperature, camera, reference source and pause, a switch for the
+// pause where that is allowed, and a button for each allowed command that needs nothing more said.
 func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 	id := gate.discoveryID()
 	components := map[string]component{
@@ -83,6 +87,16 @@ func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 			ValueTemplate: "{{ value_json.reference | default('ok') }}",
 		},
 	}
+	paused := component{
+		Platform: "binary_sensor", Name: "Paused", StateTopic: gate.StatusTopic(), EntityCategory: "diagnostic",
+		ValueTemplate: "{{ 'ON' if value_json.paused is defined else 'OFF' }}",
+	}
+	if slices.Contains(cfg.Commands, Pause) {
+		paused.Platform, paused.Name, paused.EntityCategory = "switch", "Pause for 30 minutes", ""
+		paused.CommandTopic, paused.PayloadOn, paused.PayloadOff = gate.CommandTopic(Pause), `{"seconds":1800}`, `{"seconds":0}`
+		paused.StateOn, paused.StateOff = "ON", "OFF"
+	}
+	components["paused"] = paused
 	for verb, name := range map[Verb]string{Rescreen: "Screen again", Recalibrate: "Find reference source", GroupReset: "Forget group baseline"} {
 		if slices.Contains(cfg.Commands, verb) {
 			components["command_"+string(verb)] = component{Platform: "button", Name: name, CommandTopic: gate.CommandTopic(verb), PayloadPress: "{}"}

@@ -36,6 +36,21 @@ func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
 	if button := got.Components["command_recalibrate"]; button.CommandTopic != "thermogate/plant/north/command/recalibrate" {
 		t.Errorf("the button of an allowed command publishes to %q", button.CommandTopic)
 	}
+	if paused := got.Components["paused"]; paused.Platform != "binary_sensor" || paused.CommandTopic != "" {
+		t.Errorf("a pause that is not allowed can be asked for: %+v", paused)
+	}
 	sub.client.Publish("homeassistant/status", 1, false, "online").Wait()
 	sub.waitFor(t, 5*time.Second, atLeast(2))
+}
+
+func TestHomeAssistantSwitchesThePause(t *testing.T) {
+	component := discoveryMessage(Config{Commands: []Verb{Pause}}, testGate, "").Components["paused"]
+	if component.Platform != "switch" {
+		t.Errorf("the pause is a %s", component.Platform)
+	}
+	for payload, want := range map[string]time.Duration{component.PayloadOn: 30 * time.Minute, component.PayloadOff: 0} {
+		if command, err := ParseCommand(Pause, []byte(payload)); err != nil || command.Pause != want {
+			t.Errorf("the switch sends %s, which means %+v, %v", payload, command, err)
+		}
+	}
 }

@@ -10,7 +10,9 @@ type Status struct {
 	Version   string `json:"version,omitempty"`
 	Camera    string `json:"camera,omitempty"`    // starting, ok, stalled or lost
 	Reference string `json:"reference,omitempty"` // what is wrong with the reference source; empty while nothing is
-	Paused    bool   `json:"paused,omitempty"`
+	// Paused is true while nobody is screened, by command, and PausedUntil is when that ends by itself.
+	Paused      bool      `json:"paused,omitempty"`
+	PausedUntil time.Time `json:"paused_until,omitzero"`
 }
 
 // StatusMessage is the JSON on the status topic.
@@ -33,7 +35,7 @@ func (s *session) statusPayload(state string) []byte {
 	}
 	payload, err := json.Marshal(message)
 	if err != nil {
-		panic(err) // strings, a flag and a time of this century
+		panic(err) // strings, a flag and times of this century
 	}
 	return payload
 }

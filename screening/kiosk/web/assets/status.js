@@ -9,6 +9,7 @@ const words = {
   en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", nominal: "nominal", read: "read", correction: "correction" },
 }[language];
 
+const locale = language === "zh" ? "zh-CN" : "en-GB";
 const headings = [...document.querySelectorAll("th")].map((th) => th.textContent.trim());
 const celsius = (v, digits = 2) => v === undefined ? words.none : `${v.toFixed(digits)} °C`;
 const signed = (v) => v === undefined ? words.none : `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(2)}`;
@@ -27,8 +28,17 @@ function showGate(gate) {
     ? `${words.nominal} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
     : r.label[language] || words.none);
   state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none
-    : `${gate.fps.toFixed(1)} ${words.fps} · ${words.faces(gate.faces)}`);
+    : `${gate.fps.toFixed(1)} ${words.fps}${gate.paused_until ? "" : ` · ${words.faces(gate.faces)}`}`);
+  showPause(gate.paused_until);
   element("version").textContent = `thermogate ${gate.version}`;
+}
+
+function showPause(until) {
+  element("paused").hidden = until === undefined;
+  if (until === undefined) return;
+  const end = new Date(until), sameDay = end.toDateString() === new Date().toDateString();
+  element("paused").querySelector("time").textContent =
+    end.toLocaleString(locale, { timeStyle: "short", hour12: false, ...(sameDay ? {} : { dateStyle: "medium" }) });
 }
 
 function addVerdict(v) {
@@ -36,7 +46,7 @@ function addVerdict(v) {
     : `${v.skin_celsius.toFixed(2)}${v.skin_uncertainty_celsius === undefined ? "" : ` ± ${v.skin_uncertainty_celsius.toFixed(2)}`} °C`;
   const row = element("verdicts").insertRow(0);
   row.dataset.tone = v.tone;
-  const time = new Date(v.time).toLocaleTimeString(language === "zh" ? "zh-CN" : "en-GB", { hour12: false });
+  const time = new Date(v.time).toLocaleTimeString(locale, { hour12: false });
   const cells = [time, v.outcome[language], v.reason[language], skin, signed(v.correction_celsius), signed(v.offset_celsius),
     v.threshold_celsius?.toFixed(2) ?? words.none, v.seconds_to_verdict === undefined ? words.none : `${v.seconds_to_verdict.toFixed(2)} ${words.seconds}`];
   cells.forEach((text, i) => {
@@ -68,6 +78,7 @@ connect({
   verdict: addVerdict,
   lost() {
     element("lost").hidden = false;
+    showPause(undefined);
     for (const item of document.querySelectorAll("#states li")) state(item.id, false, words.none);
   },
   picture(head, grey) {

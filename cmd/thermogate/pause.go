@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"thermogate/screening/mqtt"
+)
+
+// pauseFile is where a pause survives a restart: a gate that is being cleaned must not begin to screen because its power
+// was cut.
+type pauseFile struct{ path string }
+
+// keptPause is what the file holds.
+type keptPause struct {
+	Until   time.Time `json:"until"`
+	Seconds float64   `json:"seconds"` // how long it was to be at most, whatever the clock says
+}
+
+// recall returns what is left of a pause, 0 if there is none.
+func (f pauseFile) recall(now time.Time) (time.Duration, error) {
+	data, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var kept keptPause
+	if err := json.Unmarshal(data, &kept); err != nil {
+		return 0, fmt.Errorf("%s is damaged: %w", f.path, err)
+	}
+	most := time.Duration(kept.Seconds * float64(time.Second))
+	return max(0, min(kept.Until.Sub(now), most)), nil
+}
+
+// save keeps a pause, or forgets it when it is over.
+func (f pauseFile) save(until time.Time, length time.Duration) error {
+	if until.IsZero() {
+		if err := os.Remove(f.path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	data, err := json.Marshal(keptPause{until, length.Seconds()})
+	if err != nil {
+		return err
+	}
+	return replaceFile(f.path, data)
+}
+
+// pause stops screening for a time and says so everywhere; 0 ends a pause. Callers hold s.mu.
+func (s *station) pause(length time.Duration) {
+	var until time.Time
+	if length > 0 {
+		until = time.Now().Add(length)
+		s.log.Info("screening is paused", "until", until)
+	} else if !s.pausedUntil.IsZero() {
+		s.log.Info("screening goes on after a pause")
+	}
+	if err := s.pauses.save(until, length); err != nil {
+		s.log.Error("the pause will not outlast a restart", "error", err)
+	}
+	s.pausedUntil = until
+	if s.gate != nil {
+		s.gate.SetPaused(length > 0)
+	}
+	told := until.UTC().Truncate(time.Second)
+	s.metrics.SetPaused(length > 0)
+	s.health.SetPaused(told)
+	s.kiosk.SetPaused(told)
+	s.tell(func(status *mqtt.Status) { status.Paused, status.PausedUntil = length > 0, told })
+}
+
+// recallPause goes on with the pause that a restart broke into.
+func (s *station) recallPause() {
+	left, err := s.pauses.recall(time.Now())
+	if err != nil {
+		s.log.Warn("a pause may be forgotten", "error", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pause(left)
+}
+
+// endPause ends a pause whose time has come.
+func (s *station) endPause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.pausedUntil.IsZero() && time.Now().After(s.pausedUntil) {
+		s.pause(0)
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"thermogate/camera"
+	"thermogate/screening/mqtt"
+)
+
+func TestPauseSurvivesARestartUntilItsEnd(t *testing.T) {
+	file := pauseFile{filepath.Join(t.TempDir(), "pause.json")}
+	began := time.Date(2026, 3, 2, 7, 30, 0, 0, time.UTC)
+	if err := file.save(began.Add(time.Hour), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		now  time.Time
+		want time.Duration
+	}{
+		{"at once", began, time.Hour},
+		{"later", began.Add(45 * time.Minute), 15 * time.Minute},
+		{"after its end", began.Add(2 * time.Hour), 0},
+		{"clock not set yet", time.Unix(0, 0), time.Hour},
+	} {
+		if got, err := file.recall(test.now); err != nil || got != test.want {
+			t.Errorf("%s: %v is left, %v; want %v", test.name, got, err, test.want)
+		}
+	}
+	if err := errors.Join(file.save(time.Time{}, 0), file.save(time.Time{}, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := file.recall(began); err != nil || got != 0 {
+		t.Errorf("of a pause that was ended %v is left, %v", got, err)
+	}
+	if err := os.WriteFile(file.path, []byte(`{"until":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.recall(began); err == nil || !strings.Contains(err.Error(), file.path) {
+		t.Errorf("a damaged file gives %v", err)
+	}
+}
+
+// TestPauseNeedsNoCamera pauses a gate to which no frame ever comes.
+func TestPauseNeedsNoCamera(t *testing.T) {
+	c := defaultConfig()
+	c.DataDir, c.HTTP.Listen, c.Broker.Listen = t.TempDir(), "127.0.0.1:0", freeAddress("127.0.0.1:0")
+	open := func() *station {
+		s, err := openStation(t.Context(), c, func(context.Context) (camera.Source, error) { return nil, errors.New("unplugged") },
+			slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	expect := func(when string, s *station, paused bool) {
+		t.Helper()
+		answer := httptest.NewRecorder()
+		s.pages.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if got := strings.Contains(answer.Body.String(), `"pause"`); got != paused {
+			t.Errorf("%s: /readyz gives %s", when, answer.Body)
+		}
+		answer = httptest.NewRecorder()
+		s.pages.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if got := strings.Contains(answer.Body.String(), "\nthermogate_paused 1\n"); got != paused {
+			t.Errorf("%s: the metrics say paused: %t", when, got)
+		}
+		s.statusMu.Lock()
+		defer s.statusMu.Unlock()
+		if s.status.Paused != paused || s.status.PausedUntil.IsZero() == paused {
+			t.Errorf("%s: the broker is told %+v", when, s.status)
+		}
+	}
+	obey := func(s *station, length time.Duration) {
+		t.Helper()
+		if err := s.obey(t.Context(), mqtt.Command{Verb: mqtt.Pause, Pause: length}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	s := open()
+	expect("at the start", s, false)
+	obey(s, time.Hour)
+	expect("paused", s, true)
+	s.close()
+
+	s = open()
+	expect("after a restart", s, true)
+	obey(s, 0)
+	expect("ended by command", s, false)
+	obey(s, time.Nanosecond)
+	s.endPause()
+	expect("ended by itself", s, false)
+	s.close()
+
+	s = open()
+	defer s.close()
+	expect("after the next restart", s, false)
+}
