@@ -95,7 +95,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	s.closers = append(s.closers, s.detector.Close)
-	if s.journal, err = journal.Open(ctx, filepath.Join(c.DataDir, "journal.db"), c.Journal, s.log); err != nil {
+	if s.journal, err = journal.Open(ctx, filepath.Join(c.DataDir, journalName), c.Journal, s.log); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.journal.Close)
@@ -119,12 +119,22 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.pages, err = s.routes(); err != nil {
 		return err
 	}
+	s.recallVerdicts(ctx)
 	s.recallPause()
 	live := camera.DefaultLiveConfig()
 	live.StallAfter, live.OnState = c.Camera.Stall, s.cameraChanged
 	s.camera = camera.NewLive(open, live)
 	s.closers = append(s.closers, s.camera.Close)
 	return nil
+}
+
+// recallVerdicts lists the latest verdicts of earlier runs on the guards' page.
+func (s *station) recallVerdicts(ctx context.Context) {
+	err := journal.List(ctx, filepath.Join(s.config.DataDir, journalName), journal.Filter{Limit: kiosk.HistoryLength},
+		func(entry journal.Entry) error { s.kiosk.Recall(entry.Event); return nil })
+	if err != nil {
+		s.log.Warn("not all earlier verdicts can be listed", "error", err)
+	}
 }
 
 // close lets go of everything, last things first.

@@ -196,7 +196,7 @@ func TestPagesComeBackAfterTheGateRestarts(t *testing.T) {
 func TestStatusShowsVerdicts(t *testing.T) {
 	tab := browser(t)
 	g := startGate(t, "")
-	for range historyLength {
+	for range HistoryLength {
 		g.Verdict(*passed("P"))
 	}
 	g.Verdict(*verdict("I", policy.Inconclusive, string(measure.Covered)))
@@ -215,6 +215,18 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	if strings.Contains(row, "0.00") {
 		t.Errorf("row %q gives a number for what was not measured", row)
 	}
+}
+
+func TestStatusShowsVerdictsFromBeforeTheStart(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	g.Recall(*alerted("A"))
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
+	waitFor(t, tab, "a verdict of another day", `document.querySelector("#verdicts tr")?.innerText.match(/02\/03.*Alert/s)`)
+	g.Verdict(*passed("P"))
+	waitFor(t, tab, "a fresh one above it", `document.querySelector("#verdicts tr").innerText.includes("Pass")`)
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
+	waitFor(t, tab, "what the worker sees", `document.body.dataset.tone !== "alert"`)
 }
 
 func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {

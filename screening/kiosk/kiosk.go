@@ -67,9 +67,10 @@ type document struct {
 	json    []byte
 }
 
+// HistoryLength is how many verdicts the engineers' page shows.
+const HistoryLength = 50
+
 const (
-	// historyLength is how many verdicts the engineers' page shows.
-	historyLength = 50
 	// paintInterval bounds the pictures to ten a second, however fast the camera is.
 	paintInterval = 95 * time.Millisecond
 	// Nothing is painted when no page has asked for this long.
@@ -122,15 +123,27 @@ func (k *Kiosk) paint(scene *screening.Scene) {
 	k.painted, k.paintedAt = scene.Captured, time.Now()
 }
 
+// Recall lists a verdict from before the start on the engineers' page. They come oldest first.
+func (k *Kiosk) Recall(event screening.Event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list(&event)
+	k.wake()
+}
+
+func (k *Kiosk) list(event *screening.Event) {
+	k.verdicts++
+	if len(k.history) == HistoryLength {
+		k.history = append(k.history[:0], k.history[1:]...)
+	}
+	k.history = append(k.history, rowOf(event))
+}
+
 // Verdict shows a verdict at once.
 func (k *Kiosk) Verdict(event screening.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.verdicts++
-	if len(k.history) == historyLength {
-		k.history = append(k.history[:0], k.history[1:]...)
-	}
-	k.history = append(k.history, rowOf(&event))
+	k.list(&event)
 	if !k.paused {
 		next := k.director.announce(&event)
 		if k.gate.Camera == screening.CameraOK {

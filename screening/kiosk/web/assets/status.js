@@ -36,9 +36,13 @@ function showGate(gate) {
 function showPause(until) {
   element("paused").hidden = until === undefined;
   if (until === undefined) return;
-  const end = new Date(until), sameDay = end.toDateString() === new Date().toDateString();
-  element("paused").querySelector("time").textContent =
-    end.toLocaleString(locale, { timeStyle: "short", hour12: false, ...(sameDay ? {} : { dateStyle: "medium" }) });
+  element("paused").querySelector("time").textContent = moment(until, { hour: "2-digit", minute: "2-digit" });
+}
+
+// moment is a time of day, with the date where that is not today's.
+function moment(text, parts) {
+  const time = new Date(text), today = time.toDateString() === new Date().toDateString();
+  return time.toLocaleString(locale, { ...parts, hour12: false, ...(today ? {} : { month: "2-digit", day: "2-digit" }) });
 }
 
 function addVerdict(v) {
@@ -46,7 +50,7 @@ function addVerdict(v) {
     : `${v.skin_celsius.toFixed(2)}${v.skin_uncertainty_celsius === undefined ? "" : ` ± ${v.skin_uncertainty_celsius.toFixed(2)}`} °C`;
   const row = element("verdicts").insertRow(0);
   row.dataset.tone = v.tone;
-  const time = new Date(v.time).toLocaleTimeString(locale, { hour12: false });
+  const time = moment(v.time, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const cells = [time, v.outcome[language], v.reason[language], skin, signed(v.correction_celsius), signed(v.offset_celsius),
     v.threshold_celsius?.toFixed(2) ?? words.none, v.seconds_to_verdict === undefined ? words.none : `${v.seconds_to_verdict.toFixed(2)} ${words.seconds}`];
   cells.forEach((text, i) => {
