@@ -26,15 +26,17 @@ type Client struct {
 	journal *journal.Journal
 	handle  Handler
 	log     *slog.Logger
+	node    *edgeNode // nil without Sparkplug
 
 	statusChanged chan struct{}
 	confirmed     atomic.Uint64
 	refused       atomic.Uint64
 	obeyed        atomic.Uint64
 
-	mu     sync.Mutex
-	status Status
-	state  State
+	mu          sync.Mutex
+	status      Status
+	state       State
+	refusalTold time.Time // in the log
 
 	mark      journal.Mark // what may have to be sent again, from here on; of Run
 	markSet   bool
@@ -52,12 +54,14 @@ type timing struct {
 	retry     time.Duration // before the first attempt to reconnect, doubled with each
 	retryMost time.Duration
 	stable    time.Duration // a connection that lived so long ends the back-off
+	sparkplug time.Duration // the backlog waits for a Sparkplug connection that is away
 }
 
 func defaultTiming() timing {
 	return timing{
 		settle: 2 * time.Second, proof: 10 * time.Second, again: time.Minute, acks: 20 * time.Second, farewell: 2 * time.Second,
 		retry: 250 * time.Millisecond, retryMost: 10 * time.Second, stable: 10 * time.Second,
+		sparkplug: 15 * time.Second,
 	}
 }
 
@@ -70,6 +74,7 @@ type State struct {
 	Confirmed uint64    // events that the broker has confirmed since the start
 	Commands  uint64    // commands obeyed
 	Refused   uint64    // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
+	Skipped   uint64    // events that Sparkplug hosts were not told, its connection being away
 }
 
 // New makes a client of gate that publishes from j. It obeys the commands in cfg.Commands by calling handle, one at a
@@ -84,12 +89,16 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 	if handle == nil && len(cfg.Commands) > 0 {
 		return nil, fmt.Errorf("mqtt.commands: this gate can't obey %v", cfg.Commands)
 	}
-	return &Client{
+	c := &Client{
 		cfg: cfg, gate: gate, journal: j, handle: handle, log: log,
 		statusChanged: make(chan struct{}, 1),
 		state:         State{Since: time.Now()},
 		timing:        defaultTiming(),
-	}, nil
+	}
+	if cfg.Sparkplug.Enabled {
+		c.node = newEdgeNode(c)
+	}
+	return c, nil
 }
 
 // SetStatus tells the broker's side how the gate is; the newest status is what counts.
@@ -98,15 +107,40 @@ func (c *Client) SetStatus(status Status) {
 	changed := status != c.status
 	c.status = status
 	c.mu.Unlock()
-	if changed {
-		c.wakeStatus()
+	if !changed {
+		return
+	}
+	wake(c.statusChanged)
+	if c.node != nil {
+		wake(c.node.changed)
 	}
 }
 
-func (c *Client) wakeStatus() {
+func (c *Client) currentStatus() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+// wake leaves a value in a channel of length 1, if there is none.
+func wake(signal chan<- struct{}) {
 	select {
-	case c.statusChanged <- struct{}{}:
+	case signal <- struct{}{}:
 	default:
+	}
+}
+
+// refuse counts a message that is not obeyed. Whoever sends many does not get to fill the log.
+func (c *Client) refuse(err error) {
+	refused := c.refused.Add(1)
+	c.mu.Lock()
+	silent := time.Since(c.refusalTold) < time.Second
+	if !silent {
+		c.refusalTold = time.Now()
+	}
+	c.mu.Unlock()
+	if !silent {
+		c.log.Warn("refused a command", "error", err, "refused", refused)
 	}
 }
 
@@ -117,28 +151,43 @@ func (c *Client) State() State {
 	c.mu.Unlock()
 	state.Backlog = c.journal.Stats().Pending
 	state.Confirmed, state.Commands, state.Refused = c.confirmed.Load(), c.obeyed.Load(), c.refused.Load()
+	if c.node != nil {
+		state.Skipped = c.node.skipped.Load()
+	}
 	return state
 }
 
 // Run connects, publishes and reconnects until ctx ends; then it takes its leave of the broker and returns. A broker
 // that can't be reached is no error: it shows in State and in the log.
 func (c *Client) Run(ctx context.Context) {
+	if c.node != nil {
+		nodeLife, leave := context.WithCancel(context.WithoutCancel(ctx)) // it is still told the last events
+		var node sync.WaitGroup
+		node.Go(func() { c.node.run(nodeLife) })
+		defer node.Wait()
+		defer leave()
+	}
+	c.reconnecting(ctx, c.connectOnce, c.disconnected)
+	c.disconnected(nil)
+}
+
+// reconnecting connects again and again until ctx ends, with a pause after each connection that has ended.
+func (c *Client) reconnecting(ctx context.Context, connectOnce func(context.Context) error, ended func(error)) {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		began := time.Now()
-		err := c.connectOnce(ctx)
+		err := connectOnce(ctx)
 		if ctx.Err() != nil {
-			break
+			return
 		}
 		if time.Since(began) >= c.timing.stable {
 			attempt = 0
 		}
-		c.disconnected(err)
+		ended(err)
 		select {
 		case <-time.After(c.backOff(attempt)):
 		case <-ctx.Done():
 		}
 	}
-	c.disconnected(nil)
 }
 
 // backOff is a random time up to the doubled last one, so that a fleet does not come back all at once.

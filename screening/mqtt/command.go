@@ -125,7 +125,6 @@ func (s *session) receiveCommand(verb Verb, m paho.Message) {
 
 // obey carries out commands one after the other and acknowledges each.
 func (s *session) obey(ctx context.Context) {
-	var told time.Time // of the last refusal in the log
 	for {
 		var r request
 		select {
@@ -140,11 +139,7 @@ func (s *session) obey(ctx context.Context) {
 		answer := Acknowledgement{ID: r.command.ID, Accepted: err == nil}
 		if err != nil {
 			answer.Error = err.Error()
-			s.c.refused.Add(1)
-			if time.Since(told) > time.Second { // whoever sends many does not get to fill the log
-				told = time.Now()
-				s.c.log.Warn("refused a command", "error", err, "refused", s.c.refused.Load())
-			}
+			s.c.refuse(err)
 		} else {
 			s.c.obeyed.Add(1)
 			s.c.log.Info("obeyed a command", "verb", r.command.Verb, "id", r.command.ID)

@@ -59,14 +59,17 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 func TestHostileMessagesChangeNothing(t *testing.T) {
 	broker := startMosquitto(t)
 	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
+	host := subscribe(t, broker.address(), "spBv1.0/+/NBIRTH/#")
+	const ncmd = "spBv1.0/plant/NCMD/north"
 	// Kept by the broker from before the gate connects:
 	sub.client.Publish(testGate.CommandTopic(Pause), 1, true, `{"seconds":3600}`).Wait()
+	sub.client.Publish(ncmd, 1, true, rebirthRequest()).Wait()
 	cfg := testConfig(broker.address())
 	cfg.Commands = verbs
-	cfg.HomeAssistant.Enabled = true
+	cfg.HomeAssistant.Enabled, cfg.Sparkplug.Enabled, cfg.ONVIF.Enabled = true, true, true
 	j := openJournal(t)
 	c, _ := run(t, cfg, j, func(context.Context, Command) error { t.Error("obeyed"); return nil })
-	waitConnected(t, c)
+	eventually(t, func() bool { return c.State().Refused == 2 }) // it is connected, and so is its edge node
 	messages := []struct{ topic, payload string }{
 		{"command/pause", `{"seconds":"60"}`},
 		{"command/pause", `{"seconds":1e300}`},
@@ -88,8 +91,21 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 		retained := m.topic == "status"
 		sub.client.Publish(testGate.topic(m.topic), 1, retained, m.payload).Wait()
 	}
-	sub.client.Publish("homeassistant/status", 1, false, "\x00").Wait()
-	eventually(t, func() bool { return c.State().Refused >= 17 })
+	homeAssistant := []string{"", "\x00", "ONLINE", strings.Repeat("online", 10_000)}
+	for _, payload := range homeAssistant {
+		sub.client.Publish("homeassistant/status", 1, false, payload).Wait()
+	}
+	commands := []string{
+		"", "\x00", `{"rebirth":true}`, string(rebirthRequest()[1:]), string(rebirthRequest()) + "\x12",
+		strings.Replace(string(rebirthRequest()), "Rebirth", "Reboot!", 1),
+		string(marshalPayload("NCMD", 0, time.Now(), []metric{{name: rebirthMetric, kind: typeBoolean, value: false}})),
+		strings.Repeat(string(rebirthRequest()), 1000),
+	}
+	for _, payload := range commands {
+		sub.client.Publish(ncmd, 0, false, payload).Wait()
+	}
+	hostile := uint64(2 + len(messages) + len(homeAssistant) + len(commands))
+	eventually(t, func() bool { return c.State().Refused >= hostile })
 	appendEvents(t, j, 1, 1)
 	sub.waitFor(t, 5*time.Second, atLeast(1))
 	status := subscribe(t, broker.address(), testGate.StatusTopic())
@@ -97,8 +113,11 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 		var got StatusMessage
 		return len(messages) > 0 && json.Unmarshal(messages[len(messages)-1].payload, &got) == nil && got.State == "online"
 	})
-	if got := c.State(); !got.Connected || got.Commands != 0 {
-		t.Errorf("state %+v", got)
+	if got := c.State(); !got.Connected || got.Commands != 0 || got.Refused != hostile {
+		t.Errorf("state %+v, want %d refused", got, hostile)
+	}
+	if births := host.all(); len(births) != 1 {
+		t.Errorf("%d births", len(births))
 	}
 }
 

@@ -35,6 +35,8 @@ type Config struct {
 	// Commands are the verbs that are obeyed: rescreen, pause, recalibrate, group/reset.
 	Commands      []Verb        `yaml:"commands"`
 	HomeAssistant HomeAssistant `yaml:"home_assistant"`
+	Sparkplug     Sparkplug     `yaml:"sparkplug"`
+	ONVIF         ONVIF         `yaml:"onvif"`
 }
 
 // HomeAssistant makes the gate show up in Home Assistant by itself.
@@ -75,8 +77,15 @@ func (c Config) Validate() error {
 		return fmt.Errorf("keep_alive: %v is not between 2s and 10m", c.KeepAlive)
 	case c.BacklogPerSecond < 1 || c.BacklogPerSecond > 100_000:
 		return fmt.Errorf("backlog_per_second: %d is not between 1 and 100000", c.BacklogPerSecond)
+	case strings.ContainsAny(c.ONVIF.Prefix, "+#"):
+		return fmt.Errorf("onvif.prefix: %q is not a topic", c.ONVIF.Prefix)
 	case c.HomeAssistant.Enabled && (c.HomeAssistant.Prefix == "" || strings.ContainsAny(c.HomeAssistant.Prefix, "+#")):
 		return fmt.Errorf("home_assistant.prefix: %q is not a topic", c.HomeAssistant.Prefix)
+	}
+	if c.Sparkplug.GroupID != "" {
+		if err := validateName(c.Sparkplug.GroupID); err != nil {
+			return fmt.Errorf("sparkplug.group_id: %q: %w", c.Sparkplug.GroupID, err)
+		}
 	}
 	for _, verb := range c.Commands {
 		if !verb.known() {

@@ -20,10 +20,11 @@ const (
 	writeTimeout   = 10 * time.Second
 )
 
-// will is what the broker publishes, retained, when a connection breaks off.
+// will is what the broker publishes when a connection breaks off.
 type will struct {
-	topic   string
-	payload []byte
+	topic    string
+	payload  []byte
+	retained bool
 }
 
 // connection is one connection to the broker, from its CONNECT to its end; it is never taken up again. Each has a paho
@@ -57,7 +58,7 @@ func connect(ctx context.Context, cfg Config, clientID string, will *will, recei
 		options.SetDefaultPublishHandler(received)
 	}
 	if will != nil {
-		options.SetBinaryWill(will.topic, will.payload, 1, true)
+		options.SetBinaryWill(will.topic, will.payload, 1, will.retained)
 	}
 	if secure(broker) {
 		config, err := cfg.tls(broker.Hostname())

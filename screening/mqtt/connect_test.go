@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -158,6 +159,8 @@ func TestConfigThatIsRefused(t *testing.T) {
 		"keep_alive: 0s":                   func(c *Config) { c.KeepAlive = 0 },
 		"backlog_per_second: 0":            func(c *Config) { c.BacklogPerSecond = 0 },
 		`commands: "reboot" is not one of`: func(c *Config) { c.Commands = []Verb{"reboot"} },
+		`sparkplug.group_id: "a/b"`:        func(c *Config) { c.Sparkplug.GroupID = "a/b" },
+		"onvif.prefix: ":                   func(c *Config) { c.ONVIF.Prefix = "+" },
 		"home_assistant.prefix: ":          func(c *Config) { c.HomeAssistant = HomeAssistant{Enabled: true, Prefix: "#"} },
 	} {
 		cfg := DefaultConfig()
@@ -196,6 +199,8 @@ func deployedMosquitto(t *testing.T, ca *authority, users ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	acl = bytes.ReplaceAll(acl, []byte("#pattern"), []byte("pattern")) // what is needed only where it is switched on
+	acl = append(acl, "\nuser host\ntopic read spBv1.0/plant/#\n"...)
 	if err := os.WriteFile(ca.path("acl"), acl, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +227,7 @@ func deployedMosquitto(t *testing.T, ca *authority, users ...string) string {
 func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	ca := newAuthority(t)
 	ca.issue("broker", net.IPv4(127, 0, 0, 1))
-	address := deployedMosquitto(t, ca, "north", "south", "console")
+	address := deployedMosquitto(t, ca, "north", "south", "console", "host")
 	config := func(user string) Config {
 		cfg := testConfig(address)
 		cfg.Broker, cfg.CAFile = "mqtts://"+address, ca.path("ca.pem")
@@ -231,7 +236,7 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	}
 	messages := make(chan Message, 100)
 	subscribed := make(chan struct{})
-	go Receive(t.Context(), config("console"), "console", []string{"thermogate/plant/+/screening/+"}, func() { close(subscribed) }, func(m Message) { messages <- m })
+	go Receive(t.Context(), config("console"), "console", []string{"thermogate/plant/+/screening/+", "thermogate/plant/+/onvif-ej/#"}, func() { close(subscribed) }, func(m Message) { messages <- m })
 	<-subscribed
 
 	south := newClient(t, config("south"), openJournal(t), nil) // calls itself north
@@ -248,10 +253,24 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	j := openJournal(t)
 	cfg := config("north")
 	cfg.ClientID = "north"
+	cfg.Sparkplug.Enabled, cfg.ONVIF.Enabled = true, true
+	host := config("host")
+	births := make(chan Message, 100)
+	watching := make(chan struct{})
+	go Receive(t.Context(), host, "host", []string{"spBv1.0/plant/#"}, func() { close(watching) }, func(m Message) { births <- m })
+	<-watching
 	north, _ := run(t, cfg, j, nil)
 	waitConnected(t, north)
 	appendEvents(t, j, 2, 2)
 	eventually(t, func() bool { return north.State().Confirmed == 1 })
+	for _, want := range []string{"NBIRTH/north", "DBIRTH/north/screening", "DDATA/north/screening"} {
+		if m := <-births; m.Topic != "spBv1.0/plant/"+want {
+			t.Errorf("the host got %s, want %s", m.Topic, want)
+		}
+	}
+	if m := <-messages; m.Topic != cfg.onvifTopic(testGate) {
+		t.Errorf("the console got %s", m.Topic)
+	}
 	if m := <-messages; m.Topic != testGate.ScreeningTopic("pass") || !strings.Contains(string(m.Payload), event(2).ID) {
 		t.Errorf("the console got %s on %s", m.Payload, m.Topic)
 	}

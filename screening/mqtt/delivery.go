@@ -24,6 +24,14 @@ func (s *session) publish(entry journal.Entry, backlog bool) error {
 	if err != nil {
 		return fmt.Errorf("event %s: %w", entry.Event.ID, err)
 	}
+	if s.c.node != nil {
+		s.c.node.tell(&entry.Event)
+	}
+	if s.c.cfg.ONVIF.Enabled {
+		if err := s.publishONVIF(entry.Event); err != nil {
+			return err
+		}
+	}
 	s.inFlight(backlog).Add(1)
 	token := s.conn.Publish(s.c.gate.ScreeningTopic(entry.Event.Data.Outcome), 1, false, payload)
 	s.flights <- flight{seq: entry.Seq, token: token, backlog: backlog}

@@ -116,10 +116,7 @@ func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 }
 
 func (s *session) publishDiscovery() {
-	s.c.mu.Lock()
-	version := s.c.status.Version
-	s.c.mu.Unlock()
-	payload, err := json.Marshal(discoveryMessage(s.c.cfg, s.c.gate, version))
+	payload, err := json.Marshal(discoveryMessage(s.c.cfg, s.c.gate, s.c.currentStatus().Version))
 	if err != nil {
 		s.c.log.Error("describing the gate for Home Assistant", "error", err)
 		return

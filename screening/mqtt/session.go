@@ -185,6 +185,9 @@ func (s *session) sendFresh(ctx context.Context) error {
 
 func (s *session) sendBacklog(ctx context.Context) error {
 	room := min(s.share, backlogWindow-int(s.backlogInFlight.Load()))
+	if s.c.node != nil {
+		room = min(room, s.c.node.room(s.started))
+	}
 	if room <= 0 || s.backlogAt >= s.backlogEnd {
 		return nil
 	}
@@ -313,5 +316,5 @@ func (s *session) seeStatus(m paho.Message) {
 	s.warned.Do(func() {
 		s.c.log.Warn("somebody else publishes the status of this gate; is there another gate of this name?", "topic", m.Topic())
 	})
-	s.c.wakeStatus()
+	wake(s.c.statusChanged)
 }

@@ -23,13 +23,11 @@ type StatusMessage struct {
 }
 
 func (s *session) will() *will {
-	return &will{topic: s.c.gate.StatusTopic(), payload: s.statusPayload("offline")}
+	return &will{topic: s.c.gate.StatusTopic(), payload: s.statusPayload("offline"), retained: true}
 }
 
 func (s *session) statusPayload(state string) []byte {
-	s.c.mu.Lock()
-	message := StatusMessage{State: state, Since: s.since(), Status: s.c.status}
-	s.c.mu.Unlock()
+	message := StatusMessage{State: state, Since: s.since(), Status: s.c.currentStatus()}
 	if state == "offline" {
 		message.Status = Status{Version: message.Version}
 	}

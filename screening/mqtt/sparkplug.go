@@ -1,0 +1,324 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/screening"
+)
+
+// Sparkplug makes the gate an edge node for SCADA systems, as Sparkplug B 3.0 has it.
+type Sparkplug struct {
+	Enabled bool `yaml:"enabled"`
+	// GroupID is the Sparkplug group; empty is the name of the site. The edge node has the name of the gate.
+	GroupID string `yaml:"group_id"`
+}
+
+// sparkplugDevice is the one device of the edge node: the camera and what is decided by it.
+const sparkplugDevice = "screening"
+
+// sparkplugQueue is how many events wait while the edge node's connection is away.
+const sparkplugQueue = 1024
+
+// edgeNode tells Sparkplug hosts of the gate, over a connection of its own. A connection has one last will, and both
+// sides need it: the gate's own topics for the retained "offline", Sparkplug for the NDEATH that goes with the birth on
+// the same connection. It also keeps whatever becomes of this one away from the events' way to the broker.
+//
+// Sparkplug sends its data with QoS 0, so nothing that happens here confirms an event: only the broker's PUBACK for the
+// CloudEvent does. The node is told every event as that is published, and so also again, as historical, what is sent
+// again.
+type edgeNode struct {
+	c       *Client
+	group   string
+	events  chan *screening.Event
+	changed chan struct{} // the status of the gate
+	rebirth chan struct{} // a host asks for a rebirth
+	skipped atomic.Uint64
+
+	// All below is of run and what it calls.
+	conn   *connection
+	bdSeq  uint8 // of the connection, the same in its births and its death
+	seq    uint8 // of the next message
+	device bool  // it is born
+	status Status
+	newest screening.Event // the newest that is not historical
+
+	mu        sync.Mutex
+	connected bool
+	awaySince time.Time
+	lastError string
+}
+
+func newEdgeNode(c *Client) *edgeNode {
+	group := c.cfg.Sparkplug.GroupID
+	if group == "" {
+		group = c.gate.Site
+	}
+	return &edgeNode{
+		c: c, group: group, bdSeq: 255, // the first connection makes it 0
+		events:  make(chan *screening.Event, sparkplugQueue),
+		changed: make(chan struct{}, 1), rebirth: make(chan struct{}, 1),
+		awaySince: time.Now(),
+	}
+}
+
+// tell hands over an event that is published. It never waits: while the connection is away for long, the oldest are
+// dropped and counted.
+func (n *edgeNode) tell(event *screening.Event) {
+	for {
+		select {
+		case n.events <- event:
+			return
+		default:
+		}
+		select {
+		case <-n.events:
+			n.skipped.Add(1)
+		default:
+		}
+	}
+}
+
+// room is how many events of the backlog may be handed over. The backlog waits for a node that is at work or has not
+// had the time to come back, but not for one that does not come.
+func (n *edgeNode) room(since time.Time) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.awaySince.After(since) {
+		since = n.awaySince
+	}
+	if !n.connected && time.Since(since) > n.c.timing.sparkplug {
+		return backlogWindow
+	}
+	return backlogWindow - len(n.events)
+}
+
+// run keeps the edge node alive until ctx ends.
+func (n *edgeNode) run(ctx context.Context) {
+	n.c.reconnecting(ctx, n.connectOnce, func(err error) {
+		n.mu.Lock()
+		before := n.lastError
+		if n.connected {
+			n.connected, n.awaySince, before = false, time.Now(), ""
+		}
+		n.lastError = err.Error()
+		n.mu.Unlock()
+		if err.Error() != before {
+			n.c.log.Warn("no Sparkplug connection", "broker", n.c.cfg.Broker, "error", err)
+		}
+	})
+}
+
+func (n *edgeNode) topic(kind string) string {
+	topic := "spBv1.0/" + n.group + "/" + kind + "/" + n.c.gate.Name
+	if kind[0] == 'D' {
+		topic += "/" + sparkplugDevice
+	}
+	return topic
+}
+
+// connectOnce lives through one connection and returns why it ended.
+func (n *edgeNode) connectOnce(ctx context.Context) error {
+	n.bdSeq++
+	death := &will{topic: n.topic("NDEATH"), payload: n.death()}
+	conn, err := connect(ctx, n.c.cfg, n.c.cfg.clientID(n.c.gate)+"-sparkplug", death, n.receive)
+	if err != nil {
+		return fmt.Errorf("as an edge node that writes %s: %w", death.topic, err)
+	}
+	defer conn.Disconnect(0)
+	n.conn = conn
+	token := conn.Subscribe(n.topic("NCMD"), 1, nil).(*paho.SubscribeToken)
+	if err := wait(ctx, token, n.c.timing.acks); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", n.topic("NCMD"), err)
+	}
+	if token.Result()[n.topic("NCMD")] > 2 {
+		n.c.log.Warn("the broker does not let this gate subscribe", "user", n.c.cfg.User, "topic", n.topic("NCMD"))
+	}
+	n.birth()
+	n.mu.Lock()
+	n.connected, n.lastError = true, ""
+	n.mu.Unlock()
+	n.c.log.Info("born as a Sparkplug edge node", "topic", n.topic("NBIRTH"))
+	return n.publishing(ctx)
+}
+
+// publishing goes on until the connection breaks off or ctx ends.
+func (n *edgeNode) publishing(ctx context.Context) error {
+	pause := time.NewTicker(statusEvery)
+	defer pause.Stop()
+	rebirth, changed := n.rebirth, n.changed
+	for {
+		select {
+		case <-ctx.Done():
+			return n.farewell()
+		case err := <-n.conn.lost:
+			return err
+		case event := <-n.events:
+			n.publishEvent(event)
+		case <-rebirth:
+			n.birth()
+			rebirth = nil // however often hosts ask
+		case <-changed:
+			n.publishStatus()
+			changed = nil // however often it changes
+		case <-pause.C:
+			rebirth, changed = n.rebirth, n.changed
+		}
+		n.liveOrDie()
+	}
+}
+
+// birth introduces the node and its device, with all that they will ever tell.
+func (n *edgeNode) birth() {
+	n.seq, n.device, n.status = 0, false, n.c.currentStatus()
+	now := time.Now()
+	metrics := append([]metric{
+		{name: "bdSeq", kind: typeInt64, value: int64(n.bdSeq), at: now},
+		{name: rebirthMetric, kind: typeBoolean, value: false, at: now},
+		{name: "Properties/Version", kind: typeString, value: n.status.Version, at: now},
+	}, nodeMetrics(n.status, now)...)
+	n.publish("NBIRTH", now, metrics)
+	n.liveOrDie()
+}
+
+// liveOrDie has the device alive while the camera works, and as long as there are events to tell.
+func (n *edgeNode) liveOrDie() {
+	switch alive := n.status.Camera == string(screening.CameraOK) || len(n.events) > 0; {
+	case alive && !n.device:
+		n.deviceBirth()
+	case !alive && n.device:
+		n.publish("DDEATH", time.Now(), nil)
+		n.device = false
+	}
+}
+
+func (n *edgeNode) deviceBirth() {
+	now := time.Now()
+	at := now
+	if n.newest.ID != "" {
+		at = n.newest.Time
+	}
+	n.publish("DBIRTH", now, deviceMetrics(n.newest, at))
+	n.device = true
+}
+
+func (n *edgeNode) publishEvent(event *screening.Event) {
+	if !n.device {
+		n.deviceBirth()
+	}
+	n.publish("DDATA", time.Now(), deviceMetrics(*event, event.Time))
+	if !event.Data.Historical {
+		n.newest = *event
+	}
+}
+
+func (n *edgeNode) publishStatus() {
+	status := n.c.currentStatus()
+	if status == n.status {
+		return
+	}
+	n.status = status
+	now := time.Now()
+	n.publish("NDATA", now, nodeMetrics(status, now))
+}
+
+// publish does not wait: where it fails, the connection has broken off.
+func (n *edgeNode) publish(kind string, now time.Time, metrics []metric) {
+	n.conn.Publish(n.topic(kind), 0, false, marshalPayload(kind, n.seq, now, metrics))
+	n.seq++ // 0 follows 255
+}
+
+func (n *edgeNode) death() []byte {
+	now := time.Now()
+	return marshalPayload("NDEATH", 0, now, []metric{{name: "bdSeq", kind: typeInt64, value: int64(n.bdSeq), at: now}})
+}
+
+// farewell tells what is left to tell. A connection that ends as it should has no last will, so it ends with the death.
+func (n *edgeNode) farewell() error {
+	for len(n.events) > 0 {
+		n.publishEvent(<-n.events)
+	}
+	err := wait(context.Background(), n.conn.Publish(n.topic("NDEATH"), 1, false, n.death()), n.c.timing.farewell)
+	n.conn.Disconnect(250)
+	return err
+}
+
+// receive takes what hosts send. It must not block.
+func (n *edgeNode) receive(_ paho.Client, m paho.Message) {
+	err := parseRebirth(m.Payload())
+	switch {
+	case m.Topic() != n.topic("NCMD"):
+		err = fmt.Errorf("%.100q was not asked for", m.Topic())
+	case err == nil && m.Retained():
+		err = fmt.Errorf("an NCMD must not be retained")
+	}
+	if err != nil {
+		n.c.refuse(err)
+		return
+	}
+	n.c.obeyed.Add(1)
+	select {
+	case n.rebirth <- struct{}{}:
+	default: // one is due
+	}
+}
+
+// nodeMetrics is what the status topic tells, by the same names.
+func nodeMetrics(status Status, at time.Time) []metric {
+	reference := status.Reference
+	if reference == "" {
+		reference = "ok"
+	}
+	return []metric{
+		{name: "camera", kind: typeString, value: status.Camera, at: at},
+		{name: "reference", kind: typeString, value: reference, at: at},
+		{name: "paused", kind: typeBoolean, value: status.Paused, at: at},
+	}
+}
+
+// deviceMetrics is an event by the names of its JSON; what was not measured is null. The zero event is all null.
+func deviceMetrics(event screening.Event, at time.Time) []metric {
+	data := event.Data
+	metrics := []metric{
+		{name: "id", value: text(event.ID)},
+		{name: "outcome", value: text(string(data.Outcome))},
+		{name: "reason", value: text(data.Reason)},
+		{name: "policy", value: text(data.Policy)},
+		{name: "rescreen_of", value: text(data.RescreenOf)},
+		{name: "skin_site", value: text(string(data.SkinSite))},
+		{name: "skin_celsius", kind: typeDouble, value: number(data.SkinCelsius)},
+		{name: "skin_uncertainty_celsius", kind: typeDouble, value: number(data.SkinUncertaintyCelsius)},
+		{name: "body_celsius", kind: typeDouble, value: number(data.BodyCelsius)},
+		{name: "offset_celsius", kind: typeDouble, value: number(data.OffsetCelsius)},
+		{name: "threshold_celsius", kind: typeDouble, value: number(data.ThresholdCelsius)},
+		{name: "baseline_celsius", kind: typeDouble, value: number(data.BaselineCelsius)},
+		{name: "reference_correction_celsius", kind: typeDouble, value: number(data.Reference.CorrectionCelsius)},
+		{name: "seconds_to_verdict", kind: typeDouble, value: number(data.SecondsToVerdict)},
+	}
+	for i := range metrics {
+		metrics[i].at, metrics[i].historical = at, data.Historical
+		if metrics[i].kind == 0 {
+			metrics[i].kind = typeString
+		}
+	}
+	return metrics
+}
+
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func number(v *float64) any {
+	if v == nil {
+		return nil
+	}
+	return *v
+}

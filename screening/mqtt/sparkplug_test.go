@@ -1,0 +1,189 @@
+package mqtt
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// edge returns what the edge node of the test gate has published.
+func edge(t testing.TB, messages []message) []decoded {
+	t.Helper()
+	var published []decoded
+	for _, m := range messages {
+		kind := strings.Split(m.topic, "/")[2]
+		if kind == "NCMD" {
+			continue
+		}
+		device := ""
+		if kind[0] == 'D' {
+			device = "/screening"
+		}
+		if want := "spBv1.0/plant/" + kind + "/north" + device; m.topic != want || m.retained {
+			t.Errorf("published to %s, retained %v; want %s", m.topic, m.retained, want)
+		}
+		d := decode(t, m.payload)
+		d.Kind = kind
+		published = append(published, d)
+	}
+	return published
+}
+
+func kinds(published []decoded) string {
+	var kinds []string
+	for _, d := range published {
+		kinds = append(kinds, d.Kind)
+	}
+	return strings.Join(kinds, " ")
+}
+
+// newEdge returns a client that is an edge node whose camera works, and a host's view of it.
+func newEdge(t testing.TB, address, gateAddress string) (*Client, *subscriber) {
+	t.Helper()
+	host := subscribe(t, address, "spBv1.0/#")
+	cfg := testConfig(gateAddress)
+	cfg.Sparkplug.Enabled = true
+	c := newClient(t, cfg, openJournal(t), nil)
+	c.SetStatus(Status{Version: "1.2.3", Camera: "ok"})
+	return c, host
+}
+
+func TestSparkplugLife(t *testing.T) {
+	broker := startMosquitto(t)
+	c, host := newEdge(t, broker.address(), broker.address())
+	end := start(t, c)
+	step := func(count int) []decoded {
+		t.Helper()
+		return edge(t, host.waitFor(t, 5*time.Second, atLeast(count)))
+	}
+
+	born := step(2)
+	if diff := cmp.Diff(decoded{
+		Kind: "NBIRTH",
+		Metrics: map[string]any{"bdSeq": uint64(0), "Node Control/Rebirth": false, "Properties/Version": "1.2.3",
+			"camera": "ok", "reference": "ok", "paused": false},
+		Datatypes: map[string]uint32{"bdSeq": 4, "Node Control/Rebirth": 11, "Properties/Version": 12,
+			"camera": 12, "reference": 12, "paused": 11},
+	}, born[0]); diff != "" {
+		t.Error(diff)
+	}
+	if device := born[1]; device.Kind != "DBIRTH" || device.Seq != 1 || device.Metrics["skin_celsius"] != nil || device.Datatypes["skin_celsius"] != 10 {
+		t.Errorf("born as %+v", device)
+	}
+
+	e := event(1)
+	skin := 35.25
+	e.Data.SkinCelsius = &skin
+	if err := c.journal.Append(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	told := step(3)[2]
+	if told.Kind != "DDATA" || told.Historical || len(told.Datatypes) > 0 || told.Metrics["id"] != e.ID ||
+		told.Metrics["outcome"] != "pass" || told.Metrics["skin_celsius"] != 35.25 || told.Metrics["body_celsius"] != nil {
+		t.Errorf("told %+v", told)
+	}
+	for name := range told.Metrics {
+		if _, ok := born[1].Datatypes[name]; !ok {
+			t.Errorf("%s was not in the birth", name)
+		}
+	}
+
+	host.client.Publish("spBv1.0/plant/NCMD/north", 0, false, rebirthRequest()).Wait()
+	again := step(6)[3:]
+	if kinds(again) != "NBIRTH DBIRTH" || again[0].Metrics["bdSeq"] != uint64(0) || again[1].Metrics["skin_celsius"] != 35.25 {
+		t.Errorf("a rebirth gave %+v", again)
+	}
+
+	c.SetStatus(Status{Version: "1.2.3", Camera: "lost"})
+	if lost := step(8)[5:]; kinds(lost) != "NDATA DDEATH" || lost[0].Metrics["camera"] != "lost" {
+		t.Errorf("without a camera: %+v", lost)
+	}
+	appendEvents(t, c.journal, 2, 2) // decided just before that
+	if late := step(11)[7:]; kinds(late) != "DBIRTH DDATA DDEATH" || late[1].Metrics["id"] != event(2).ID {
+		t.Errorf("an event without a camera: %+v", late)
+	}
+
+	end()
+	all := step(12)
+	if death := all[10]; death.Kind != "NDEATH" || death.Seq != -1 || death.Metrics["bdSeq"] != uint64(0) {
+		t.Errorf("died as %+v", death)
+	}
+	for i, d := range all[3:10] { // since the rebirth
+		if d.Seq != i {
+			t.Errorf("message %d after the rebirth, %s, has number %d", i, d.Kind, d.Seq)
+		}
+	}
+}
+
+func TestSparkplugDeathOfABrokenConnection(t *testing.T) {
+	broker := startMosquitto(t)
+	link := newLink(t, broker.address())
+	c, host := newEdge(t, broker.address(), link.address())
+	start(t, c)
+	host.waitFor(t, 5*time.Second, atLeast(2))
+	appendEvents(t, c.journal, 1, 1)
+	host.waitFor(t, 5*time.Second, atLeast(3))
+	link.cut()
+	cut := edge(t, host.waitFor(t, 5*time.Second, atLeast(4)))
+	if death := cut[3]; death.Kind != "NDEATH" || death.Metrics["bdSeq"] != cut[0].Metrics["bdSeq"] {
+		t.Errorf("died as %+v", death)
+	}
+	for n := 2; n <= 5; n++ {
+		appendEvents(t, c.journal, n, n)
+	}
+	link.mend()
+	var after []decoded
+	host.waitFor(t, 10*time.Second, func(messages []message) bool {
+		after = edge(t, messages)[4:]
+		return len(after) >= 2+5 // and event 1 once more, for the broker may have lost it
+	})
+	if after[0].Kind != "NBIRTH" || after[0].Seq != 0 || after[0].Metrics["bdSeq"] == cut[0].Metrics["bdSeq"] || after[1].Kind != "DBIRTH" {
+		t.Errorf("born again as %+v", after[:2])
+	}
+	var ids []any
+	for _, d := range after[2:] {
+		ids = append(ids, d.Metrics["id"])
+		if d.Kind != "DDATA" || !d.Historical {
+			t.Errorf("what waited came as %+v", d)
+		}
+	}
+	if diff := cmp.Diff([]any{event(1).ID, event(2).ID, event(3).ID, event(4).ID, event(5).ID}, ids); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSparkplugNumbersMessagesFrom0To255(t *testing.T) {
+	broker := startMosquitto(t)
+	c, host := newEdge(t, broker.address(), broker.address())
+	start(t, c)
+	host.waitFor(t, 5*time.Second, atLeast(2))
+	appendEvents(t, c.journal, 1, 300)
+	for i, d := range edge(t, host.waitFor(t, 10*time.Second, atLeast(302))) {
+		if d.Seq != i%256 {
+			t.Fatalf("message %d has number %d", i, d.Seq)
+		}
+	}
+}
+
+// TestSparkplugHoldsNothingUp has a gate whose edge node never gets a connection.
+func TestSparkplugHoldsNothingUp(t *testing.T) {
+	broker := startMosquitto(t)
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
+	c, _ := newEdge(t, broker.address(), broker.address())
+	c.timing.sparkplug = time.Second
+	const waiting = sparkplugQueue + 100
+	appendEvents(t, c.journal, 1, waiting)
+	ctx, cancel := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() { c.reconnecting(ctx, c.connectOnce, c.disconnected) })
+	t.Cleanup(func() { cancel(); ended.Wait() })
+	sub.waitFor(t, 20*time.Second, atLeast(waiting))
+	eventually(t, func() bool { return c.State().Backlog == 0 })
+	if got := c.State().Skipped; got != waiting-sparkplugQueue {
+		t.Errorf("%d events are counted as not told", got)
+	}
+}
