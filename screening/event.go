@@ -53,6 +53,7 @@ type Data struct {
 type Reference struct {
 	Found             bool     `json:"found"`
 	NominalCelsius    *float64 `json:"nominal_celsius,omitempty"`
+	NominalAssumed    bool     `json:"nominal_assumed,omitempty"` // a guess, and all temperatures are off by as much as it is
 	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
 	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
 }
@@ -115,6 +116,7 @@ func newReference(r measure.Reference) Reference {
 	return Reference{
 		Found:             true,
 		NominalCelsius:    hundredths(r.NominalCelsius),
+		NominalAssumed:    r.Assumed,
 		MeasuredCelsius:   hundredths(r.MeasuredCelsius),
 		CorrectionCelsius: hundredths(r.CorrectionCelsius),
 	}

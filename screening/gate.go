@@ -30,17 +30,16 @@ type Config struct {
 
 // Gate walks frames through the stages. It is used by one goroutine.
 type Gate struct {
-	config    Config
-	camera    string
-	scale     radiometry.Scale
-	detector  *face.Detector
-	tracker   *track.Tracker
-	finder    *measure.ReferenceFinder
-	meter     *measure.Meter
-	policy    *policy.Policy
-	entropy   io.Reader
-	reference *float64 // nominal °C of the reference source, nil at a gate without one
-	paused    bool
+	config   Config
+	camera   string
+	scale    radiometry.Scale
+	detector *face.Detector
+	tracker  *track.Tracker
+	finder   *measure.ReferenceFinder
+	meter    *measure.Meter
+	policy   *policy.Policy
+	entropy  io.Reader
+	paused   bool
 
 	image         radiometry.Image
 	boxes         []track.Box
@@ -57,22 +56,24 @@ func NewGate(config Config, info camera.Info, detector *face.Detector, entropy i
 	if err != nil {
 		return nil, fmt.Errorf("scale of %s: %w", info.Name, err)
 	}
-	config.Policy.Referenced = info.ReferenceCelsius != nil
+	if config.Measure.ReferenceCelsius == nil { // what the config says of the source wins
+		config.Measure.ReferenceCelsius, config.Measure.ReferenceAssumed = info.ReferenceCelsius, !info.ReferenceKnown
+	}
+	config.Policy.Referenced = config.Measure.ReferenceCelsius != nil
 	judge, err := policy.New(config.Policy)
 	if err != nil {
 		return nil, err
 	}
 	g := &Gate{
-		config:    config,
-		camera:    nameOf(info),
-		scale:     scale,
-		detector:  detector,
-		tracker:   track.New(config.Track),
-		meter:     measure.NewMeter(config.Measure),
-		policy:    judge,
-		entropy:   ulid.Monotonic(entropy, 0),
-		visits:    map[int]*visit{},
-		reference: info.ReferenceCelsius,
+		config:   config,
+		camera:   nameOf(info),
+		scale:    scale,
+		detector: detector,
+		tracker:  track.New(config.Track),
+		meter:    measure.NewMeter(config.Measure),
+		policy:   judge,
+		entropy:  ulid.Monotonic(entropy, 0),
+		visits:   map[int]*visit{},
 	}
 	g.FindReferenceAnew()
 	return g, nil
@@ -141,7 +142,7 @@ func (s *stopwatch) lap() time.Duration {
 
 // FindReferenceAnew forgets where the reference source was.
 func (g *Gate) FindReferenceAnew() {
-	g.finder = measure.NewReferenceFinder(g.config.Measure, g.reference)
+	g.finder = measure.NewReferenceFinder(g.config.Measure)
 }
 
 // SetPaused says whether people are screened. A visit under way at a pause ends without a verdict, and whoever is there

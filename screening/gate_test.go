@@ -147,6 +147,34 @@ func TestEventHoldsOnlyWhatWasMeasured(t *testing.T) {
 	}
 }
 
+func TestAssumedReferenceIsToldInTheEvent(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		events, _ := walkThrough(t, assumed{simulate(t, "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}]\n"), known})
+		if len(events) != 1 {
+			t.Fatalf("%d events, want 1", len(events))
+		}
+		encoded, err := json.Marshal(events[0].Data.Reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Contains(encoded, []byte(`"nominal_assumed":true`)); got == known {
+			t.Errorf("the temperature of the source is known: %t; the event says %s", known, encoded)
+		}
+	}
+}
+
+// assumed is a camera beside whose reference source somebody may have put a thermometer.
+type assumed struct {
+	camera.Source
+	known bool
+}
+
+func (a assumed) Info() camera.Info {
+	info := a.Source.Info()
+	info.ReferenceKnown = a.known
+	return info
+}
+
 // unscaled is a camera whose counts mean nothing in degrees.
 type unscaled struct{ camera.Source }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -247,7 +248,7 @@ func keys(t reflect.Type) []string {
 func suggestion(name string, known []string) string {
 	best, distance := "", len(name)/3+1
 	for _, k := range known {
-		n := editDistance(name, k)
+		n := levenshtein.ComputeDistance(name, k)
 		if strings.HasPrefix(k, name+"_") { // the unit left out
 			n = 0
 		}
@@ -260,25 +261,4 @@ func suggestion(name string, known []string) string {
 	}
 	sort.Strings(known)
 	return "known here: " + strings.Join(known, ", ")
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

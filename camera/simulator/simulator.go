@@ -67,7 +67,7 @@ func New(s Scenario, o Options) (*Simulator, error) {
 func (m *Simulator) Info() camera.Info {
 	info := camera.Info{Name: "simulator", FPS: m.scenario.Camera.FPS, Units: "centikelvin", Live: m.live}
 	if r := m.scenario.Reference; r.Present {
-		info.ReferenceCelsius = &r.Celsius
+		info.ReferenceCelsius, info.ReferenceKnown = &r.Celsius, true
 	}
 	return info
 }

@@ -146,12 +146,12 @@ func (d *doctor) camera(ctx context.Context) {
 		return
 	}
 	defer source.Close()
-	info := c.info(source.Info())
+	info := source.Info()
 	view, err := d.look(ctx, source, info)
 	d.say("camera", err, "%s, %d×%d pixels upright, %.1f frames a second, %s",
 		info.Name, view.width, view.height, view.rate, info.Units)
 	if err == nil {
-		d.reference(info, view.reference)
+		d.reference(info.ReferenceCelsius != nil || c.Measure.ReferenceCelsius != nil, view.reference)
 	}
 }
 
@@ -211,12 +211,14 @@ func (d *doctor) look(ctx context.Context, source camera.Source, info camera.Inf
 	return v, nil
 }
 
-func (d *doctor) reference(info camera.Info, r measure.Reference) {
+func (d *doctor) reference(configured bool, r measure.Reference) {
 	switch {
-	case info.ReferenceCelsius == nil:
+	case !configured:
 		d.say("reference", nil, "none configured (measure.reference_celsius): only the group policy applies")
 	case r.Problem != measure.NoProblem:
-		d.say("reference", fmt.Errorf("%s; the source must be in view, uncovered, warm and %.1f °C", r.Problem, *info.ReferenceCelsius), "")
+		d.say("reference", fmt.Errorf("%s; the source must be in view, uncovered, warm and %.1f °C", r.Problem, r.NominalCelsius), "")
+	case r.Assumed:
+		d.say("reference", fmt.Errorf("its %.1f °C is only assumed, and every temperature is off by as much as that is; measure it and set measure.reference_celsius", r.NominalCelsius), "")
 	default:
 		d.say("reference", nil, "at %.0f, %.0f, radius %.1f pixels, reads %.2f °C, correction %+.2f °C",
 			r.X, r.Y, r.Radius, r.MeasuredCelsius, r.CorrectionCelsius)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
 
 	"thermogate/camera"
@@ -190,7 +191,7 @@ func wanted(t reflect.Type) string {
 func suggestion(key string) string {
 	best, distance := "", 1+len(key)/3
 	for _, known := range configKeys() {
-		if d := editDistance(key, known); d <= distance {
+		if d := levenshtein.ComputeDistance(key, known); d <= distance {
 			best, distance = known, d-1
 		}
 	}
@@ -217,27 +218,6 @@ func keysOf(t reflect.Type) []string {
 		}
 	}
 	return keys
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range b {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 var namedKey = regexp.MustCompile(`[a-z_]+(\.[a-z_]+)+|^[a-z_]+`)
@@ -268,14 +248,6 @@ func (c cameraConfig) options(flags camera.Options) camera.Options {
 		options.Units = c.Units
 	}
 	return options
-}
-
-// info is what is known of the camera once the config had its say.
-func (c config) info(info camera.Info) camera.Info {
-	if c.Measure.ReferenceCelsius != nil {
-		info.ReferenceCelsius, info.ReferenceKnown = c.Measure.ReferenceCelsius, true
-	}
-	return info
 }
 
 func (c config) gate() screening.Config {

@@ -50,7 +50,7 @@ Boxes and landmarks are in pixels of the upright picture.`,
 			}
 			for _, path := range paths {
 				if err := d.find(cmd.Context(), path); err != nil {
-					return errors.Join(fmt.Errorf("finding faces in %s: %w", path, err), out.Flush())
+					return errors.Join(err, out.Flush())
 				}
 			}
 			if err := out.Flush(); err != nil {
@@ -107,7 +107,7 @@ func (d *finder) find(ctx context.Context, path string) error {
 	defer source.Close()
 	scale, err := radiometry.ScaleOf(source.Info().Units)
 	if err != nil {
-		return err
+		return fmt.Errorf("units of %s: %w", path, err)
 	}
 	var frame camera.Frame
 	var img radiometry.Image
@@ -120,7 +120,7 @@ func (d *finder) find(ctx context.Context, path string) error {
 		scale.Convert(frame.Counts, frame.Width, frame.Height, &img)
 		faces, err := d.detector.Detect(&img)
 		if err != nil {
-			return err
+			return fmt.Errorf("finding faces in %s, frame %d: %w", path, frame.Index, err)
 		}
 		if err := d.write(newDetection(filepath.Base(path), &frame, faces)); err != nil {
 			return fmt.Errorf("writing a detection: %w", err)

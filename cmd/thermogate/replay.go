@@ -96,7 +96,7 @@ func (r *replayer) replay(ctx context.Context, recording string) error {
 	}
 	defer source.Close()
 	name := filepath.Base(recording)
-	gate, err := screening.NewGate(r.config.gate(), r.config.info(source.Info()), r.detector, seededBy(name))
+	gate, err := screening.NewGate(r.config.gate(), source.Info(), r.detector, seededBy(name))
 	if err != nil {
 		return err
 	}
@@ -152,6 +152,9 @@ func (v replayedVerdict) String() string {
 	}
 	if d.Reference.CorrectionCelsius != nil {
 		line += fmt.Sprintf(", correction %+.2f °C", *d.Reference.CorrectionCelsius)
+	}
+	if d.Reference.NominalAssumed {
+		line += fmt.Sprintf(" to an assumed %.1f °C", *d.Reference.NominalCelsius)
 	}
 	if d.SecondsToVerdict != nil {
 		line += fmt.Sprintf(", after %.2f s and %d frames", *d.SecondsToVerdict, d.FramesUsed)

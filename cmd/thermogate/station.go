@@ -279,7 +279,7 @@ func (s *station) process(frame *camera.Frame) (*screening.Scene, []verdict, err
 
 // newGate sets the gate up for a camera, with what was learnt of the people here before.
 func (s *station) newGate(info camera.Info) (*screening.Gate, error) {
-	gate, err := screening.NewGate(s.config.gate(), s.config.info(info), s.detector, rand.Reader)
+	gate, err := screening.NewGate(s.config.gate(), info, s.detector, rand.Reader)
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ type referenceState struct {
 	OK                bool     `json:"ok"`
 	Label             phrase   `json:"label"`
 	NominalCelsius    *float64 `json:"nominal_celsius,omitempty"`
+	Assumed           bool     `json:"assumed,omitempty"`
 	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
 	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
 }
@@ -71,7 +72,7 @@ func referenceStateOf(r measure.Reference) referenceState {
 	if problem != measure.NoProblem {
 		return referenceState{Label: label(string(problem))}
 	}
-	return referenceState{OK: true, NominalCelsius: &r.NominalCelsius, MeasuredCelsius: &r.MeasuredCelsius,
+	return referenceState{OK: true, NominalCelsius: &r.NominalCelsius, Assumed: r.Assumed, MeasuredCelsius: &r.MeasuredCelsius,
 		CorrectionCelsius: &r.CorrectionCelsius}
 }
 

@@ -8,8 +8,10 @@ import (
 // Config of the measurement at one gate. Lengths in the picture are fractions of its shorter side, so that they hold
 // for every resolution.
 type Config struct {
-	// ReferenceCelsius is the true temperature of the reference source; nil where there is none or a recording says.
+	// ReferenceCelsius is the true temperature of the reference source; nil where there is none.
 	ReferenceCelsius *float64 `yaml:"reference_celsius"`
+	// ReferenceAssumed is true where that is a guess: how far off it is, no uncertainty tells.
+	ReferenceAssumed bool `yaml:"-"`
 	// ReferenceUncertaintyCelsius is the standard uncertainty of that temperature: half of the ± in a certificate.
 	ReferenceUncertaintyCelsius float64 `yaml:"reference_uncertainty_celsius"`
 	// ReferenceArea is where in the upright picture the centre of the source may be; nil for anywhere.

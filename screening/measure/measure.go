@@ -38,6 +38,8 @@ type Reference struct {
 	X, Y, Radius float64
 	// NominalCelsius is what the source truly is; MeasuredCelsius what the camera says it is.
 	NominalCelsius, MeasuredCelsius float64
+	// Assumed is true where nobody set or measured NominalCelsius. Every temperature is then off by as much as the guess.
+	Assumed bool
 	// CorrectionCelsius is added to every temperature of this frame: filtered nominal minus measured.
 	CorrectionCelsius float64
 	// UncertaintyCelsius is the standard uncertainty of the correction.

@@ -49,7 +49,7 @@ func visits(t *testing.T, l label, detector *face.Detector) [][]sample {
 	var seen time.Time
 	play(t, l["name"], false, func(info camera.Info, frame *camera.Frame, img *radiometry.Image) {
 		if finder == nil {
-			finder = measure.NewReferenceFinder(measure.DefaultConfig(), info.ReferenceCelsius)
+			finder = measure.NewReferenceFinder(referenced(info.ReferenceCelsius))
 		}
 		ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil)
 		for i, s := range stretches {
@@ -185,7 +185,7 @@ func shoot(t testing.TB, s simulator.Scenario) []shot {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(s.Seed, 1))
-	finder := measure.NewReferenceFinder(measure.DefaultConfig(), sim.Info().ReferenceCelsius)
+	finder := measure.NewReferenceFinder(referenced(sim.Info().ReferenceCelsius))
 	meter := measure.NewMeter(measure.DefaultConfig())
 	type looked struct {
 		shot
@@ -458,7 +458,7 @@ func TestNoTemperatureWithoutAScale(t *testing.T) {
 	s.more = head
 	img := s.draw()
 	img.Relative = true
-	finder := measure.NewReferenceFinder(measure.DefaultConfig(), nil)
+	finder := measure.NewReferenceFinder(measure.DefaultConfig())
 	ref := finder.Update(img, time.Unix(0, 0), -1, nil)
 	r := measure.NewMeter(measure.DefaultConfig()).Measure(img, headFace(), nil, 0, ref)
 	if ref.Problem != measure.NotRadiometric || r.Problem != measure.NotRadiometric {

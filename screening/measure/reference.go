@@ -43,10 +43,9 @@ const (
 // ReferenceFinder finds the reference source, follows it and filters the correction that it gives. It is used by one
 // goroutine, frame after frame.
 type ReferenceFinder struct {
-	config  Config
-	nominal *float64
-	discs   *discFinder
-	scene   sceneChange
+	config Config
+	discs  *discFinder
+	scene  sceneChange
 
 	first, last time.Time
 	shutter     time.Time // the last event
@@ -66,13 +65,10 @@ type ReferenceFinder struct {
 	history              []moment  // oldest first, one every warmStep
 }
 
-// NewReferenceFinder returns a finder for a source of the nominal temperature, or, where that is nil, of the
-// configured one. With neither, every Reference is not Found, has no Problem and corrects nothing.
-func NewReferenceFinder(config Config, nominal *float64) *ReferenceFinder {
-	if nominal == nil {
-		nominal = config.ReferenceCelsius
-	}
-	return &ReferenceFinder{config: config, nominal: nominal, discs: newDiscFinder(config)}
+// NewReferenceFinder returns a finder for a source of the configured temperature. Without one, every Reference is not
+// Found, has no Problem and corrects nothing.
+func NewReferenceFinder(config Config) *ReferenceFinder {
+	return &ReferenceFinder{config: config, discs: newDiscFinder(config)}
 }
 
 // Update reads the reference in the next frame, captured at the given time, sinceFFC after the last shutter event
@@ -100,10 +96,10 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	case !r.shutter.IsZero() && at.Sub(r.shutter) < r.config.FFCDeadTime:
 		ref.Problem = ShutterClosed
 	}
-	if r.nominal == nil {
+	if r.config.ReferenceCelsius == nil {
 		return ref
 	}
-	ref.NominalCelsius = *r.nominal
+	ref.NominalCelsius, ref.Assumed = *r.config.ReferenceCelsius, r.config.ReferenceAssumed
 	d, ok := r.follow(img, at, faces)
 	if !ok {
 		r.started = r.started && at.Sub(r.seen) < anchorMemory
@@ -170,7 +166,7 @@ func (r *ReferenceFinder) acquire(img *radiometry.Image, at time.Time, faces []f
 }
 
 func (r *ReferenceFinder) believable(celsius float64) bool {
-	return math.Abs(*r.nominal-celsius) <= r.config.MaxCorrectionCelsius
+	return math.Abs(*r.config.ReferenceCelsius-celsius) <= r.config.MaxCorrectionCelsius
 }
 
 func apart(a, b disc) float64 { return math.Hypot(a.x-b.x, a.y-b.y) }
@@ -199,7 +195,7 @@ func (r *ReferenceFinder) settle(d disc) {
 // trusted in this frame. A jump is followed at once when the whole picture made it, as after a shutter event; a disc
 // that jumps alone was touched, lit or half covered.
 func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, change change) bool {
-	measured := *r.nominal - d.celsius
+	measured := *r.config.ReferenceCelsius - d.celsius
 	noise := sq(d.spread)/float64(d.pixels) + sq(0.005)
 	if !r.started {
 		r.correction, r.variance, r.started, r.odd = measured, noise, true, time.Time{}

@@ -70,6 +70,13 @@ func covered(name string, frame int) bool {
 	return name == "20210914-081748" && (frame == 187 || frame >= 212 && frame <= 219)
 }
 
+// referenced is the configuration of a gate with a source of this temperature.
+func referenced(nominal *float64) measure.Config {
+	config := measure.DefaultConfig()
+	config.ReferenceCelsius = nominal
+	return config
+}
+
 func TestReferenceIsFollowed(t *testing.T) {
 	for _, l := range labels(t) {
 		trueX, trueY, ok := l.reference()
@@ -81,7 +88,7 @@ func TestReferenceIsFollowed(t *testing.T) {
 			visible, followed := 0, 0
 			play(t, l["name"], false, func(info camera.Info, frame *camera.Frame, img *radiometry.Image) {
 				if finder == nil {
-					finder = measure.NewReferenceFinder(measure.DefaultConfig(), info.ReferenceCelsius)
+					finder = measure.NewReferenceFinder(referenced(info.ReferenceCelsius))
 				}
 				ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil)
 				near := ref.Found && math.Hypot(ref.X-trueX, ref.Y-trueY) <= 2
@@ -114,8 +121,7 @@ func TestNoReference(t *testing.T) {
 	}
 	for _, l := range labels(t) {
 		t.Run(l["name"], func(t *testing.T) {
-			nominal := 37.0
-			finder := measure.NewReferenceFinder(measure.DefaultConfig(), &nominal)
+			finder := measure.NewReferenceFinder(referenced(new(37.0)))
 			x, y, painted := l.reference()
 			found := 0
 			play(t, l["name"], true, func(_ camera.Info, frame *camera.Frame, img *radiometry.Image) {
@@ -189,8 +195,8 @@ func (s *stage) draw() *radiometry.Image {
 
 // watch runs frames of a scene at 9 Hz through a finder; each is prepared by the function before it is drawn.
 func watch(s *stage, config measure.Config, frames int, prepare func(frame int)) []measure.Reference {
-	nominal := 37.0
-	finder := measure.NewReferenceFinder(config, &nominal)
+	config.ReferenceCelsius = new(37.0)
+	finder := measure.NewReferenceFinder(config)
 	at := time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC)
 	var refs []measure.Reference
 	for frame := range frames {
@@ -326,8 +332,7 @@ func TestReferenceArea(t *testing.T) {
 
 func TestDiscInAFace(t *testing.T) {
 	s := newStage(120, 160)
-	nominal := 37.0
-	finder := measure.NewReferenceFinder(measure.DefaultConfig(), &nominal)
+	finder := measure.NewReferenceFinder(referenced(new(37.0)))
 	around := []face.Face{{X: float32(s.x) - 15, Y: float32(s.y) - 20, W: 30, H: 40}}
 	if ref := finder.Update(s.draw(), time.Unix(0, 0), -1, around); ref.Found {
 		t.Errorf("a disc inside a face was taken for the reference: %+v", ref)
@@ -335,7 +340,7 @@ func TestDiscInAFace(t *testing.T) {
 }
 
 func TestWithoutReference(t *testing.T) {
-	finder := measure.NewReferenceFinder(measure.DefaultConfig(), nil)
+	finder := measure.NewReferenceFinder(measure.DefaultConfig())
 	ref := finder.Update(newStage(120, 160).draw(), time.Unix(0, 0), -1, nil)
 	if ref.Found || ref.Problem != measure.NoProblem || ref.CorrectionCelsius != 0 {
 		t.Errorf("got %+v", ref)
@@ -365,8 +370,7 @@ func BenchmarkReferenceSearch(b *testing.B) {
 }
 
 func benchmarkReference(b *testing.B, s *stage) {
-	nominal := 37.0
-	finder := measure.NewReferenceFinder(measure.DefaultConfig(), &nominal)
+	finder := measure.NewReferenceFinder(referenced(new(37.0)))
 	at := time.Unix(0, 0)
 	pictures := []radiometry.Image{*s.draw(), {}}
 	pictures[0].Celsius = append([]float32(nil), pictures[0].Celsius...)

@@ -5,8 +5,8 @@ const painter = new Painter(element("picture"), { labels: language });
 const KEPT = 50;
 
 const words = {
-  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", nominal: "标称", read: "实测", correction: "修正" },
-  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", nominal: "nominal", read: "read", correction: "correction" },
+  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", nominal: "标称", assumed: "（假定）", read: "实测", correction: "修正" },
+  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", nominal: "nominal", assumed: " (assumed)", read: "read", correction: "correction" },
 }[language];
 
 const locale = language === "zh" ? "zh-CN" : "en-GB";
@@ -25,7 +25,7 @@ function showGate(gate) {
   state("broker", gate.broker, [gate.broker ? words.connected : words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
   const r = gate.reference;
   state("reference", r.ok, r.ok
-    ? `${words.nominal} ${celsius(r.nominal_celsius, 1)} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
+    ? `${words.nominal} ${celsius(r.nominal_celsius, 1)}${r.assumed ? words.assumed : ""} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
     : r.label[language] || words.none);
   state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none
     : `${gate.fps.toFixed(1)} ${words.fps}${gate.paused_until ? "" : ` · ${words.faces(gate.faces)}`}`);
@@ -42,7 +42,7 @@ function showPause(until) {
 // moment is a time of day, with the date where that is not today's.
 function moment(text, parts) {
   const time = new Date(text), today = time.toDateString() === new Date().toDateString();
-  return time.toLocaleString(locale, { ...parts, hour12: false, ...(today ? {} : { month: "2-digit", day: "2-digit" }) });
+  return time.toLocaleString(locale, { ...parts, hourCycle: "h23", ...(today ? {} : { month: "2-digit", day: "2-digit" }) });
 }
 
 function addVerdict(v) {
