@@ -56,28 +56,41 @@ func newCheckCommand() *cobra.Command {
 	return command
 }
 
-// askRunning asks the gate at an address for its health.
+// askRunning asks the gate at an address for its health. What keeps it from screening people it prints; only a gate that
+// a restart would help is an error.
 func askRunning(ctx context.Context, address string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+"/healthz", nil)
+	alive, body, err := ask(ctx, address, "/healthz")
 	if err != nil {
 		return err
 	}
+	if !alive {
+		return fmt.Errorf("the gate at %s is not well: %s", address, body)
+	}
+	if _, body, err = ask(ctx, address, "/readyz"); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, body)
+	return err
+}
+
+// ask returns whether all is well at a path of the gate, and what it says.
+func ask(ctx context.Context, address, path string) (bool, string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+path, nil)
+	if err != nil {
+		return false, "", err
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("no gate answers at %s: %w", address, err)
+		return false, "", fmt.Errorf("no gate answers at %s: %w", address, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if err != nil {
-		return fmt.Errorf("asking the gate at %s: %w", address, err)
+		return false, "", fmt.Errorf("asking the gate at %s: %w", address, err)
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the gate at %s is not well: %s", address, strings.TrimSpace(string(body)))
-	}
-	_, err = fmt.Fprintln(out, strings.TrimSpace(string(body)))
-	return err
+	return response.StatusCode == http.StatusOK, strings.TrimSpace(string(body)), nil
 }
 
 // doctor looks at everything a gate needs, one part after the other, and goes on after a fault.

@@ -215,7 +215,8 @@ func (s *station) watch(ctx context.Context) error {
 		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
-		s.health.SetBroker(broker.Connected)
+		s.health.SetBroker(broker.Connected, broker.LastError)
+		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
 		if len(s.health.Alive()) == 0 {
 			notify(daemon.SdNotifyWatchdog)
@@ -225,6 +226,17 @@ func (s *station) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+func totals(broker mqtt.State, kept journal.Stats) metrics.Totals {
+	return metrics.Totals{
+		CommandsObeyed:     broker.Commands,
+		MessagesRefused:    broker.Refused,
+		SparkplugSkipped:   broker.Skipped,
+		JournalDropped:     kept.Dropped,
+		JournalUnreadable:  kept.Unreadable,
+		JournalWasSetAside: kept.SetAside != "",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type Health struct {
 	reference       measure.Problem
 	referenceUsable time.Time
 	broker          bool
+	brokerProblem   string
 	journal         error
 	pausedUntil     time.Time
 }
@@ -77,11 +79,11 @@ func (h *Health) SetCamera(state screening.CameraState) {
 	h.camera = state
 }
 
-// SetBroker records whether the MQTT broker is connected.
-func (h *Health) SetBroker(connected bool) {
+// SetBroker records whether the MQTT broker is connected, and what is wrong with it, empty when nothing is known.
+func (h *Health) SetBroker(connected bool, problem string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.broker = connected
+	h.broker, h.brokerProblem = connected, problem
 }
 
 // SetJournal records why the journal can't be written, nil when it can.
@@ -120,7 +122,9 @@ func (h *Health) Ready() []Fault {
 		faults = append(faults, Fault{"reference", fmt.Sprintf("%s for %s", h.reference, seconds(out))})
 	}
 	if !h.broker {
-		faults = append(faults, Fault{"broker", "not connected; events wait in the journal"})
+		faults = append(faults, Fault{"broker", strings.TrimSuffix("not connected, events wait in the journal: "+h.brokerProblem, ": ")})
+	} else if h.brokerProblem != "" {
+		faults = append(faults, Fault{"broker", h.brokerProblem})
 	}
 	if h.journal != nil {
 		faults = append(faults, Fault{"journal", h.journal.Error()})

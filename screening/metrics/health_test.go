@@ -20,7 +20,7 @@ import (
 func started() *metrics.Health {
 	h := metrics.NewHealth(metrics.DefaultHealthConfig())
 	h.SetCamera(screening.CameraOK)
-	h.SetBroker(true)
+	h.SetBroker(true, "")
 	h.ObserveScene(scene(0, referenceFound))
 	return h
 }
@@ -50,7 +50,8 @@ func TestReady(t *testing.T) {
 	}{
 		{"all well", func(*metrics.Health) {}, nil},
 		{"camera stalled", func(h *metrics.Health) { h.SetCamera(screening.CameraStalled) }, []string{"camera"}},
-		{"broker away", func(h *metrics.Health) { h.SetBroker(false) }, []string{"broker"}},
+		{"broker away", func(h *metrics.Health) { h.SetBroker(false, "") }, []string{"broker"}},
+		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},
 		{"paused", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)) }, []string{"pause"}},
 		{"after a pause", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)); h.SetPaused(time.Time{}) }, nil},
 		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device")) }, []string{"journal"}},

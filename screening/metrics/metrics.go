@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"net/http"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,22 @@ type Metrics struct {
 	backlog     prometheus.Gauge
 	lost        prometheus.Counter
 	paused      prometheus.Gauge
+
+	obeyed, refused, skipped, journalDropped, unreadable prometheus.Counter
+	damaged                                              prometheus.Gauge
+
+	totalsMu sync.Mutex
+	totals   Totals
+}
+
+// Totals are counts since the start that others keep.
+type Totals struct {
+	CommandsObeyed     uint64
+	MessagesRefused    uint64
+	SparkplugSkipped   uint64
+	JournalDropped     uint64
+	JournalUnreadable  uint64
+	JournalWasSetAside bool
 }
 
 // reasonsOf lists the reasons that go with each outcome.
@@ -103,6 +120,15 @@ func New(version string) *Metrics {
 		lost: f.counter("events_lost_total",
 			"Events that could not be kept in the journal. Anything above 0 needs a person."),
 		paused: f.gauge("paused", "1 while screening is paused by command."),
+
+		obeyed:  f.counter("commands_obeyed_total", "Commands of the broker's side that were carried out."),
+		refused: f.counter("messages_refused_total", "Messages on subscribed topics that were malformed, unknown or not allowed."),
+		skipped: f.counter("sparkplug_events_skipped_total",
+			"Events that Sparkplug hosts were not told while that connection was away; their CloudEvents are sent all the same."),
+		journalDropped: f.counter("journal_dropped_events_total",
+			"Events deleted before the broker had confirmed them, because the journal had reached its size."),
+		unreadable: f.counter("journal_unreadable_events_total", "Rows of the journal that were no event any more and were passed over."),
+		damaged:    f.gauge("journal_damaged", "1 when a damaged journal was set aside since the start; the log names the file."),
 	}
 	stage := f.histogramVec("stage_duration_seconds", "Time one frame spent in a stage.",
 		prometheus.ExponentialBuckets(.00025, 2, 12), "stage")
@@ -213,6 +239,20 @@ func (m *Metrics) SetBacklog(events int) { m.backlog.Set(float64(events)) }
 
 // SetPaused records whether screening is paused.
 func (m *Metrics) SetPaused(paused bool) { m.paused.Set(oneIf(paused)) }
+
+// SetTotals records counts that only grow.
+func (m *Metrics) SetTotals(now Totals) {
+	m.totalsMu.Lock()
+	defer m.totalsMu.Unlock()
+	before := m.totals
+	m.totals = now
+	m.obeyed.Add(float64(now.CommandsObeyed - before.CommandsObeyed))
+	m.refused.Add(float64(now.MessagesRefused - before.MessagesRefused))
+	m.skipped.Add(float64(now.SparkplugSkipped - before.SparkplugSkipped))
+	m.journalDropped.Add(float64(now.JournalDropped - before.JournalDropped))
+	m.unreadable.Add(float64(now.JournalUnreadable - before.JournalUnreadable))
+	m.damaged.Set(oneIf(now.JournalWasSetAside))
+}
 
 // AddLost counts an event that could not be kept.
 func (m *Metrics) AddLost() { m.lost.Inc() }

@@ -4,7 +4,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,8 @@ func TestValues(t *testing.T) {
 	m.SetBacklog(4)
 	m.AddLost()
 	m.SetPaused(true)
+	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
+	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true})
 	m.ObserveScene(scene(2, referenceFound))
 	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
 	m.ObserveEvent(event(policy.Alert, string(policy.AboveThreshold), pointer(36.9), pointer(1.2)))
@@ -98,6 +102,12 @@ func TestValues(t *testing.T) {
 		`thermogate_reference_uncertainty_celsius`:                              "0.1",
 		`thermogate_broker_connected`:                                           "1",
 		`thermogate_journal_backlog_events`:                                     "4",
+		`thermogate_commands_obeyed_total`:                                      "1",
+		`thermogate_messages_refused_total`:                                     "7",
+		`thermogate_sparkplug_events_skipped_total`:                             "3",
+		`thermogate_journal_dropped_events_total`:                               "4",
+		`thermogate_journal_unreadable_events_total`:                            "5",
+		`thermogate_journal_damaged`:                                            "1",
 		`thermogate_events_lost_total`:                                          "1",
 		`thermogate_paused`:                                                     "1",
 	} {
@@ -138,5 +148,27 @@ func TestPromtoolFindsNothing(t *testing.T) {
 	cmd.Stdin = strings.NewReader(scrape(t, m))
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+// TestAlertRules proves that Prometheus reads the rules and that they ask for series that exist.
+func TestAlertRules(t *testing.T) {
+	const path = "../../deploy/prometheus/thermogate.rules.yml"
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("skipped, promtool is not installed (Debian package prometheus)")
+	}
+	if out, err := exec.Command(promtool, "check", "rules", path).CombinedOutput(); err != nil {
+		t.Errorf("promtool check rules: %v\n%s", err, out)
+	}
+	rules, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exposed := scrape(t, metrics.New("v1"))
+	for _, series := range regexp.MustCompile(`thermogate_\w+`).FindAllString(string(rules), -1) {
+		if family := strings.TrimSuffix(series, "_bucket"); !strings.Contains(exposed, "# TYPE "+family+" ") {
+			t.Errorf("the rules ask for %s, which no gate has", series)
+		}
 	}
 }
