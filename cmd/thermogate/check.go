@@ -16,6 +16,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/screening"
+	"thermogate/screening/door"
 	"thermogate/screening/face"
 	"thermogate/screening/measure"
 	"thermogate/screening/mqtt"
@@ -33,7 +34,7 @@ func newCheckCommand() *cobra.Command {
 	var running bool
 	command := &cobra.Command{
 		Use:   "check",
-		Short: "Doctor: config, disk, camera, reference, broker, pages; says what to do",
+		Short: "Doctor: config, disk, camera, reference, broker, door, pages; says what to do",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(configPath)
@@ -105,6 +106,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.disk()
 	d.camera(ctx)
 	d.broker(ctx)
+	d.door(ctx)
 	d.pages()
 }
 
@@ -247,6 +249,17 @@ func (d *doctor) broker(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	d.say("broker", mqtt.Check(ctx, c.MQTT, mqtt.Gate{Site: c.Site, Name: c.Gate}), "%s lets this gate in", c.MQTT.Broker)
+}
+
+func (d *doctor) door(ctx context.Context) {
+	if d.config.Door.Output == "" {
+		d.say("door", nil, "none configured")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	found, err := door.Check(ctx, d.config.Door)
+	d.say("door", err, "%s", found)
 }
 
 func (d *doctor) pages() {

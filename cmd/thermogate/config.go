@@ -16,6 +16,7 @@ import (
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
 	"thermogate/screening"
+	"thermogate/screening/door"
 	"thermogate/screening/journal"
 	"thermogate/screening/measure"
 	"thermogate/screening/mqtt"
@@ -37,6 +38,7 @@ type config struct {
 	Journal journal.Config    `yaml:"journal"`
 	MQTT    mqtt.Config       `yaml:"mqtt"`
 	Broker  mqtt.BrokerConfig `yaml:"broker"`
+	Door    door.Config       `yaml:"door"`
 	HTTP    httpConfig        `yaml:"http"`
 }
 
@@ -63,6 +65,7 @@ func defaultConfig() config {
 		Journal: journal.DefaultConfig(),
 		MQTT:    ownBroker(mqtt.DefaultConfig()),
 		Broker:  mqtt.DefaultBrokerConfig(),
+		Door:    door.DefaultConfig(),
 		HTTP:    defaultHTTPConfig(),
 	}
 }
@@ -133,6 +136,7 @@ func (c *config) validate() error {
 		{"journal", c.Journal.Validate},
 		{"broker", c.Broker.Validate},
 		{"mqtt", c.mqtt().Validate},
+		{"door", c.Door.Validate},
 		{"http", c.HTTP.Validate},
 	} {
 		if err := section.validate(); err != nil {
@@ -189,7 +193,7 @@ func wanted(t reflect.Type) string {
 
 // suggestion names the known key that is most like a misspelt one, if any is alike.
 func suggestion(key string) string {
-	best, distance := "", 1+len(key)/3
+	best, distance := "", 1+len(key)/4
 	for _, known := range configKeys() {
 		if d := levenshtein.ComputeDistance(key, known); d <= distance {
 			best, distance = known, d-1

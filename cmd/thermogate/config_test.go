@@ -26,6 +26,9 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		{"face larger than the picture", "visit:\n  near: 14\n", `:2: visit.near is 14`},
 		{"people nobody remembers", "track:\n  memory: -1s\n", `:2: track.memory is -1s`},
 		{"unknown orientation", "camera:\n  uri: x\n  orientation: sideways\n", `:3: camera.orientation`},
+		{"door without an address", "door:\n  output: modbus\n", `:1: door.modbus.address`},
+		{"door that is none", "door:\n  output: relay\n", `:2: door.output: "relay"`},
+		{"webhook that can't keep a door locked", "door:\n  output: webhook\n  fail: safe\n", `:3: door.fail`},
 		{"pages open to everybody", "http:\n  listen: 0.0.0.0:8080\n", `:2: http.listen is "0.0.0.0:8080", which others can reach`},
 	}
 	for _, test := range tests {

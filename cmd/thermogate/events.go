@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"thermogate/screening"
 	"thermogate/screening/journal"
 	"thermogate/screening/policy"
 )
@@ -127,7 +128,7 @@ func eventWriter(format string, out io.Writer) (func(journal.Entry) error, error
 var csvHeader = []string{
 	"time", "id", "source", "outcome", "reason", "skin_celsius", "skin_uncertainty_celsius", "skin_site", "body_celsius",
 	"offset_celsius", "policy", "threshold_celsius", "baseline_celsius", "reference_found", "reference_correction_celsius",
-	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed",
+	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed", "door_accepted",
 }
 
 // csvRecord leaves a cell empty where nothing was measured.
@@ -139,7 +140,16 @@ func csvRecord(e journal.Entry) []string {
 		number(d.OffsetCelsius), d.Policy, number(d.ThresholdCelsius), number(d.BaselineCelsius),
 		strconv.FormatBool(d.Reference.Found), number(d.Reference.CorrectionCelsius),
 		number(d.SecondsToVerdict), d.RescreenOf, d.Camera, d.Version, strconv.FormatBool(e.Confirmed),
+		doorAccepted(d.Door),
 	}
+}
+
+// doorAccepted is empty where there is no door, or where it is not known.
+func doorAccepted(d *screening.Door) string {
+	if d == nil || d.Accepted == nil {
+		return ""
+	}
+	return strconv.FormatBool(*d.Accepted)
 }
 
 func number(v *float64) string {

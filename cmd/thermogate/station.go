@@ -19,6 +19,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/screening"
+	"thermogate/screening/door"
 	"thermogate/screening/face"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
@@ -35,6 +36,7 @@ type station struct {
 	camera   *camera.Live
 	journal  *journal.Journal
 	broker   *mqtt.Client
+	door     *door.Door // nil at a gate that opens none
 	metrics  *metrics.Metrics
 	health   *metrics.Health
 	kiosk    *kiosk.Kiosk
@@ -112,6 +114,11 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
 		*status = mqtt.Status{Version: version(), Camera: string(screening.CameraStarting)}
 	})
+	if c.Door.Output != "" {
+		if s.door, err = door.New(c.Door, s.doorAnswered, s.log); err != nil {
+			return err
+		}
+	}
 	s.metrics = metrics.New(version())
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
@@ -165,6 +172,9 @@ func (s *station) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.screen(ctx) })
 	group.Go(func() error { return s.record(ctx) })
+	if s.door != nil {
+		group.Go(func() error { s.door.Run(); return nil }) // until record closes it
+	}
 	group.Go(func() error { s.broker.Run(ctx); return nil })
 	group.Go(func() error { return s.watch(ctx) })
 	group.Go(func() error { return serveHTTP(ctx, s.web, s.pages, s.log) })
@@ -218,6 +228,9 @@ func (s *station) watch(ctx context.Context) error {
 		s.health.SetBroker(broker.Connected, broker.LastError)
 		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
+		if s.door != nil {
+			s.health.SetDoor(s.door.Err())
+		}
 		if len(s.health.Alive()) == 0 {
 			notify(daemon.SdNotifyWatchdog)
 		}
@@ -307,26 +320,42 @@ func (s *station) newGate(info camera.Info) (*screening.Gate, error) {
 	return gate, nil
 }
 
-// record keeps every verdict on disk, and only then shows it.
+// record keeps every verdict on disk, and only then shows it and tells the door.
 func (s *station) record(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // what was decided is kept and shown, also while the station shuts down
+	if s.door != nil {
+		defer s.door.Close()
+	}
 	for v := range s.verdicts {
 		if since := v.event.Data.MeasurableSince; since != nil {
 			v.event.Data.SecondsToVerdict = new(time.Since(*since).Seconds())
 		}
-		err := s.journal.Append(ctx, v.event)
+		keep, opens := s.journal.Append, s.door != nil && s.door.Announce(&v.event)
+		if opens {
+			keep = s.journal.Hold
+		}
+		err := keep(ctx, v.event)
 		if err != nil {
 			s.log.Error("event not kept", "id", v.event.ID, "error", err)
 			s.metrics.AddLost()
 		}
 		s.health.SetJournal(err)
 		s.kiosk.Verdict(v.event)
+		if opens && err == nil {
+			s.door.Open(v.event)
+		}
 		s.metrics.ObserveEvent(v.event)
 		if err := s.memory.save(v.learnt); err != nil {
 			s.log.Error("what the group policy learnt is not kept", "error", err)
 		}
 	}
 	return nil
+}
+
+// doorAnswered lets an event be published that has waited for the door.
+func (s *station) doorAnswered(event screening.Event) {
+	s.journal.Release(event)
+	s.metrics.ObserveDoor(*event.Data.Door)
 }
 
 // endOf is nil for an error that only says that ctx is done.

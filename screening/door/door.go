@@ -131,7 +131,9 @@ func (d *Door) Run() {
 			}
 			d.answered(d.carryOut(c))
 		case <-timer.C:
-			d.note(d.within(time.Now(), d.output.tend))
+			if len(d.commands) == 0 { // people go first
+				d.note(d.within(time.Now(), d.output.tend))
+			}
 		}
 		if when := d.output.when(); !when.IsZero() {
 			timer.Reset(time.Until(when))

@@ -69,7 +69,7 @@ func (m *modbus) set(ctx context.Context, energised bool) error {
 func (m *modbus) probe(ctx context.Context) (string, error) {
 	answer, err := m.exchange(ctx, []byte{readCoils, byte(m.cfg.Coil >> 8), byte(m.cfg.Coil), 0, 1})
 	if err != nil {
-		return "", fmt.Errorf("%w; look at door.modbus and the device. Many devices talk to one program at a time: where the gate runs, ask thermogate check --running", err)
+		return "", fmt.Errorf("%w; look at door.modbus and the device. Many devices talk to one program at a time: of a gate that runs, /readyz tells", err)
 	}
 	if len(answer) != 3 || answer[1] != 1 {
 		return "", fmt.Errorf("modbus.address %s: % x is no answer to reading a coil; is this a Modbus TCP device?", m.cfg.Address, answer)

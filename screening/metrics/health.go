@@ -26,6 +26,7 @@ type Health struct {
 	broker          bool
 	brokerProblem   string
 	journal         error
+	door            error
 	pausedUntil     time.Time
 }
 
@@ -47,7 +48,7 @@ func DefaultHealthConfig() HealthConfig {
 
 // Fault is one part that keeps the gate from working.
 type Fault struct {
-	Part   string `json:"part"` // loop, camera, reference, broker, journal or pause
+	Part   string `json:"part"` // loop, camera, reference, broker, journal, pause or door
 	Detail string `json:"detail"`
 }
 
@@ -100,6 +101,13 @@ func (h *Health) SetPaused(until time.Time) {
 	h.pausedUntil = until
 }
 
+// SetDoor records why the door does not obey, nil when it does.
+func (h *Health) SetDoor(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.door = err
+}
+
 // Alive returns what is wrong with the process itself: a loop that hangs is only helped by a restart. Anything a
 // restart does not help with is left to Ready.
 func (h *Health) Alive() []Fault {
@@ -128,6 +136,9 @@ func (h *Health) Ready() []Fault {
 	}
 	if h.journal != nil {
 		faults = append(faults, Fault{"journal", h.journal.Error()})
+	}
+	if h.door != nil {
+		faults = append(faults, Fault{"door", h.door.Error()})
 	}
 	if !h.pausedUntil.IsZero() {
 		faults = append(faults, Fault{"pause", "nobody is screened until " + h.pausedUntil.Format(time.RFC3339)})

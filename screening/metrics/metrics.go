@@ -40,6 +40,8 @@ type Metrics struct {
 	broker      prometheus.Gauge
 	backlog     prometheus.Gauge
 	lost        prometheus.Counter
+	door        *prometheus.CounterVec
+	doorSeconds prometheus.Histogram
 	paused      prometheus.Gauge
 
 	obeyed, refused, skipped, journalDropped, unreadable prometheus.Counter
@@ -119,6 +121,10 @@ func New(version string) *Metrics {
 		backlog:     f.gauge("journal_backlog_events", "Events in the journal that the broker has not confirmed."),
 		lost: f.counter("events_lost_total",
 			"Events that could not be kept in the journal. Anything above 0 needs a person."),
+		door: f.counterVec("door_commands_total",
+			"Passes by what the door did: accepted, refused, unanswered, or not told at all because it was too late.", "result"),
+		doorSeconds: f.histogram("door_answer_seconds", "Time from a verdict on disk to the answer of the door.",
+			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2}),
 		paused: f.gauge("paused", "1 while screening is paused by command."),
 
 		obeyed:  f.counter("commands_obeyed_total", "Commands of the broker's side that were carried out."),
@@ -152,6 +158,9 @@ func (m *Metrics) startAtZero() {
 		for _, reason := range reasons {
 			m.screenings.WithLabelValues(string(outcome), reason)
 		}
+	}
+	for _, result := range []string{doorAccepted, doorRefused, doorUnanswered, doorNotTold} {
+		m.door.WithLabelValues(result)
 	}
 	m.SetCamera(screening.CameraStarting)
 	m.observeReference(measure.Reference{Problem: measure.ReferenceMissing})
@@ -210,6 +219,31 @@ func (m *Metrics) ObserveEvent(event screening.Event) {
 	}
 	if data.SkinCelsius != nil {
 		m.skin.Observe(*data.SkinCelsius)
+	}
+}
+
+// What can become of a pass at the door.
+const (
+	doorAccepted   = "accepted"
+	doorRefused    = "refused"
+	doorUnanswered = "unanswered"
+	doorNotTold    = "not_told"
+)
+
+// ObserveDoor counts what became of a pass at the door.
+func (m *Metrics) ObserveDoor(d screening.Door) {
+	result := doorUnanswered
+	switch {
+	case d.Commanded != nil && !*d.Commanded:
+		result = doorNotTold
+	case d.Accepted != nil && *d.Accepted:
+		result = doorAccepted
+	case d.Accepted != nil:
+		result = doorRefused
+	}
+	m.door.WithLabelValues(result).Inc()
+	if d.Seconds != nil {
+		m.doorSeconds.Observe(*d.Seconds)
 	}
 }
 

@@ -1,0 +1,276 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"thermogate/screening"
+	"thermogate/screening/policy"
+)
+
+func event(outcome policy.Outcome) screening.Event {
+	return screening.Event{
+		SpecVersion: "1.0", ID: "01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", Source: "/plant/north",
+		Type: "thermogate.screening." + string(outcome) + ".v1", Time: time.Now(), DataContentType: "application/json",
+		Data: screening.Data{Outcome: outcome, Reason: "below-threshold", Camera: "test", Version: "test"},
+	}
+}
+
+// work runs a door until the end of the test and returns it with what it answers.
+func work(t *testing.T, d *Door) <-chan screening.Event {
+	answers := make(chan screening.Event, 2*queue)
+	d.answered = func(e screening.Event) { answers <- e }
+	done := make(chan struct{})
+	go func() { defer close(done); d.Run() }()
+	t.Cleanup(func() { d.Close(); <-done })
+	return answers
+}
+
+func newDoor(t *testing.T, cfg Config) *Door {
+	t.Helper()
+	d, err := New(cfg, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// answer is the next one, less what differs between runs.
+func answer(t *testing.T, answers <-chan screening.Event) screening.Door {
+	t.Helper()
+	select {
+	case e := <-answers:
+		return *e.Data.Door
+	case <-time.After(10 * time.Second):
+		t.Fatal("no answer")
+		panic("unreachable")
+	}
+}
+
+var noSeconds = cmpopts.IgnoreFields(screening.Door{}, "Seconds")
+
+// TestOnlyAPassOpens gives the door every outcome there is, and some there are not.
+func TestOnlyAPassOpens(t *testing.T) {
+	server := startCoils(t)
+	d := newDoor(t, server.config(Secure))
+	answers := work(t, d)
+	for _, outcome := range []policy.Outcome{policy.Alert, policy.Inconclusive, "", "PASS", "pass ", "unknown"} {
+		e := event(outcome)
+		if d.Announce(&e) {
+			t.Errorf("%q is announced as a pass", outcome)
+		}
+		if diff := cmp.Diff(&screening.Door{Output: "modbus", Commanded: new(false)}, e.Data.Door); diff != "" {
+			t.Error(diff)
+		}
+		d.Open(e) // by mistake
+		if got := answer(t, answers); *got.Commanded || got.Accepted != nil {
+			t.Errorf("%q opened the door: %+v", outcome, got)
+		}
+	}
+	if server.wasOn() {
+		t.Error("the coil was switched on")
+	}
+	e := event(policy.Pass)
+	if !d.Announce(&e) {
+		t.Fatal("a pass is not announced")
+	}
+	if e.Data.Door.Commanded != nil || e.Data.Door.Accepted != nil || e.Data.Door.Error == "" {
+		t.Errorf("before the answer it is said to be %+v", e.Data.Door)
+	}
+	d.Open(e)
+	if diff := cmp.Diff(screening.Door{Output: "modbus", Commanded: new(true), Accepted: new(true)}, answer(t, answers), noSeconds); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzOutcome(f *testing.F) {
+	f.Add("pass")
+	f.Add("inconclusive")
+	f.Fuzz(func(t *testing.T, outcome string) {
+		opened := false
+		d := &Door{cfg: DefaultConfig(), log: slog.New(slog.DiscardHandler), output: outputFunc(func() error { opened = true; return nil })}
+		e := event(policy.Outcome(outcome))
+		announced := d.Announce(&e)
+		got := d.carryOut(command{e, time.Now()})
+		if pass := outcome == "pass"; opened != pass || announced != pass || *got.Data.Door.Commanded != pass {
+			t.Errorf("%q: opened %v, announced %v", outcome, opened, announced)
+		}
+	})
+}
+
+// outputFunc is an output that only opens.
+type outputFunc func() error
+
+func (f outputFunc) open(context.Context, screening.Event) error { return f() }
+func (f outputFunc) tend(context.Context) error                  { return nil }
+func (f outputFunc) when() time.Time                             { return time.Time{} }
+func (f outputFunc) rest(context.Context) error                  { return nil }
+func (f outputFunc) probe(context.Context) (string, error)       { return "", nil }
+
+func TestOldVerdictOpensNothing(t *testing.T) {
+	server := startCoils(t)
+	d := newDoor(t, server.config(Secure))
+	answers := work(t, d)
+	e := event(policy.Pass)
+	e.Time = time.Now().Add(-maxAge - time.Second)
+	d.Open(e)
+	if got := answer(t, answers); *got.Commanded || got.Accepted != nil || !strings.Contains(got.Error, "3.0 s old") {
+		t.Errorf("%+v", got)
+	}
+	if server.wasOn() {
+		t.Error("it opened")
+	}
+}
+
+// TestDoorThatHangs proves that nobody waits for it longer than its time, however many pass meanwhile.
+func TestDoorThatHangs(t *testing.T) {
+	server := startCoils(t)
+	server.hang()
+	cfg := server.config(Secure)
+	cfg.Timeout = 200 * time.Millisecond
+	d := newDoor(t, cfg)
+	answers := work(t, d)
+	told := map[string]time.Time{}
+	for i := range queue + 10 {
+		e := event(policy.Pass)
+		e.ID = string(rune('A' + i))
+		told[e.ID] = time.Now()
+		d.Open(e)
+		if took := time.Since(told[e.ID]); took > 100*time.Millisecond {
+			t.Fatalf("telling the door took %v", took)
+		}
+	}
+	var commanded int
+	for range told {
+		e := <-answers
+		if took := time.Since(told[e.ID]); took > cfg.Timeout+150*time.Millisecond {
+			t.Errorf("%v until an answer", took)
+		}
+		if e.Data.Door.Accepted != nil || e.Data.Door.Error == "" {
+			t.Errorf("a door that says nothing is said to %+v", e.Data.Door)
+		}
+		if *e.Data.Door.Commanded {
+			commanded++
+		}
+	}
+	if commanded > 2 || d.Err() == nil {
+		t.Errorf("told %d times, error %v", commanded, d.Err())
+	}
+	server.recover()
+	d.Open(event(policy.Pass))
+	for got := answer(t, answers); got.Accepted == nil; got = answer(t, answers) { // it may be busy with its care
+		d.Open(event(policy.Pass))
+	}
+	if d.Err() != nil {
+		t.Errorf("error %v once it obeys again", d.Err())
+	}
+}
+
+func TestConfigNamesTheKey(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"output: ":              func(c *Config) { c.Output = "relay" },
+		"fail: ":                func(c *Config) { c.Fail = "" },
+		"fail: a webhook":       func(c *Config) { c.Fail = Safe },
+		"pulse: ":               func(c *Config) { c.Pulse = time.Hour },
+		"timeout: ":             func(c *Config) { c.Timeout = 3 * time.Second },
+		"webhook.url: it":       func(c *Config) { c.Webhook.URL = "door.example/open" },
+		"webhook.url: user":     func(c *Config) { c.Webhook.URL = "https://a:secret@door.example" },
+		"webhook.secret_file: ": func(c *Config) { c.Webhook.SecretFile = "" },
+		"webhook.ca_file: ":     func(c *Config) { c.Webhook.URL, c.Webhook.CAFile = "http://door.example", "ca.pem" },
+		"modbus.address: ":      func(c *Config) { c.Output, c.Modbus.Address = Modbus, "door.example" },
+		"modbus.unit: ":         func(c *Config) { c.Output, c.Modbus.Unit = Modbus, 256 },
+		"modbus.coil: ":         func(c *Config) { c.Output, c.Modbus.Coil = Modbus, -1 },
+		"gpio.chip: ":           func(c *Config) { c.Output, c.GPIO.Chip = GPIO, "" },
+		"gpio.line: ":           func(c *Config) { c.Output, c.GPIO.Line = GPIO, -1 },
+	} {
+		c := DefaultConfig()
+		c.Output = Webhook
+		c.Webhook.URL, c.Webhook.SecretFile = "https://door.example/open", "secret"
+		c.Modbus.Address = "door.example:502"
+		if err := c.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "a:secret") {
+			t.Errorf("%s… expected, got %v", want, err)
+		}
+	}
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// record is a wire that notes what is asked of it; it fails while broken is set.
+type record struct {
+	levels []bool
+	broken error
+}
+
+func (r *record) set(_ context.Context, energised bool) error {
+	r.levels = append(r.levels, energised)
+	return r.broken
+}
+func (r *record) probe(context.Context) (string, error) { return "", nil }
+func (r *record) close()                                {}
+
+func TestLevelsOfALock(t *testing.T) {
+	const on, off = true, false
+	broken := errors.New("broken")
+	for name, test := range map[string]struct {
+		fail Fail
+		do   func(*lock, *record)
+		want []bool
+	}{
+		"secure: on to open":          {Secure, func(l *lock, _ *record) { tend(l); open(l); expire(l); tend(l); rest(l) }, []bool{off, on, off, off}},
+		"safe: on to keep locked":     {Safe, func(l *lock, _ *record) { tend(l); open(l); expire(l); tend(l); rest(l) }, []bool{on, off, on, off}},
+		"a pulse outlives its care":   {Secure, func(l *lock, _ *record) { open(l); tend(l); tend(l); expire(l); tend(l) }, []bool{on, on, on, off}},
+		"what failed is taken back":   {Secure, func(l *lock, w *record) { w.broken = broken; open(l); w.broken = nil; tend(l) }, []bool{on, off}},
+		"safe: taken back too":        {Safe, func(l *lock, w *record) { w.broken = broken; open(l); tend(l); tend(l) }, []bool{off, on, on}},
+		"one pass does not end other": {Secure, func(l *lock, w *record) { open(l); w.broken = broken; open(l); w.broken = nil; tend(l) }, []bool{on, on, on}},
+		"the end ends a pulse":        {Secure, func(l *lock, _ *record) { open(l); rest(l) }, []bool{on, off}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &record{}
+			cfg := DefaultConfig()
+			cfg.Fail = test.fail
+			test.do(newLock(w, cfg), w)
+			if !slices.Equal(w.levels, test.want) {
+				t.Errorf("levels %v, want %v", w.levels, test.want)
+			}
+		})
+	}
+}
+
+func open(l *lock) error { return l.open(context.Background(), event(policy.Pass)) }
+func tend(l *lock) error { return l.tend(context.Background()) }
+func rest(l *lock) error { return l.rest(context.Background()) }
+func expire(l *lock)     { l.openUntil = time.Now() }
+
+func TestDoorThatMayStandOpenIsTold(t *testing.T) {
+	w := &record{}
+	l := newLock(w, DefaultConfig())
+	if err := open(l); err != nil {
+		t.Fatal(err)
+	}
+	expire(l)
+	w.broken = errors.New("cable cut")
+	if err := tend(l); err == nil || !strings.Contains(err.Error(), "may stand open") || time.Until(l.when()) > retry {
+		t.Errorf("error %v, tried again in %v", err, time.Until(l.when()))
+	}
+	w.broken = nil
+	if err := tend(l); err != nil {
+		t.Error(err)
+	}
+	w.broken = errors.New("cable cut")
+	if err := tend(l); err == nil || strings.Contains(err.Error(), "may stand open") {
+		t.Errorf("error %v of a door that is locked", err)
+	}
+}
