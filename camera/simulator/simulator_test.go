@@ -343,6 +343,9 @@ func TestScenarioEnds(t *testing.T) {
 }
 
 func TestDemoIsVariedAndStaysSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws six minutes of people")
+	}
 	s := Demo()
 	s.Camera.Width, s.Camera.Height, s.Camera.FPS = 40, 54, 3
 	m := start(t, s, Options{})
