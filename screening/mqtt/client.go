@@ -140,7 +140,7 @@ func (c *Client) refuse(err error) {
 	}
 	c.mu.Unlock()
 	if !silent {
-		c.log.Warn("refused a command", "error", err, "refused", refused)
+		c.log.Warn("refused a message", "error", err, "refused", refused)
 	}
 }
 

@@ -67,6 +67,9 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 	cfg := testConfig(broker.address())
 	cfg.Commands = verbs
 	cfg.HomeAssistant.Enabled, cfg.Sparkplug.Enabled, cfg.ONVIF.Enabled = true, true, true
+	cfg.Sparkplug.PrimaryHostID = "scada"
+	const state = "spBv1.0/STATE/scada"
+	sub.client.Publish(state, 1, true, `{"online":true,"timestamp":1000}`).Wait()
 	j := openJournal(t)
 	c, _ := run(t, cfg, j, func(context.Context, Command) error { t.Error("obeyed"); return nil })
 	eventually(t, func() bool { return c.State().Refused == 2 }) // it is connected, and so is its edge node
@@ -104,7 +107,12 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 	for _, payload := range commands {
 		sub.client.Publish(ncmd, 0, false, payload).Wait()
 	}
-	hostile := uint64(2 + len(messages) + len(homeAssistant) + len(commands))
+	states := []string{"", "OFFLINE", `{"online":false}`, `{"online":0,"timestamp":2000}`, `{"online":false,"timestamp":"2000"}`,
+		`{"online":false,"timestamp":2000}{}`, `{"online":false,"timestamp":2000` + strings.Repeat(" ", 2000) + `}`}
+	for _, payload := range states {
+		sub.client.Publish(state, 1, false, payload).Wait()
+	}
+	hostile := uint64(2 + len(messages) + len(homeAssistant) + len(commands) + len(states))
 	eventually(t, func() bool { return c.State().Refused >= hostile })
 	appendEvents(t, j, 1, 1)
 	sub.waitFor(t, 5*time.Second, atLeast(1))

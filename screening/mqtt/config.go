@@ -82,9 +82,11 @@ func (c Config) Validate() error {
 	case c.HomeAssistant.Enabled && (c.HomeAssistant.Prefix == "" || strings.ContainsAny(c.HomeAssistant.Prefix, "+#")):
 		return fmt.Errorf("home_assistant.prefix: %q is not a topic", c.HomeAssistant.Prefix)
 	}
-	if c.Sparkplug.GroupID != "" {
-		if err := validateName(c.Sparkplug.GroupID); err != nil {
-			return fmt.Errorf("sparkplug.group_id: %q: %w", c.Sparkplug.GroupID, err)
+	for _, name := range []struct{ key, value string }{
+		{"group_id", c.Sparkplug.GroupID}, {"primary_host_id", c.Sparkplug.PrimaryHostID},
+	} {
+		if err := validateName(name.value); name.value != "" && err != nil {
+			return fmt.Errorf("sparkplug.%s: %q: %w", name.key, name.value, err)
 		}
 	}
 	for _, verb := range c.Commands {

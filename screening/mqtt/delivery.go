@@ -25,7 +25,7 @@ func (s *session) publish(entry journal.Entry, backlog bool) error {
 		return fmt.Errorf("event %s: %w", entry.Event.ID, err)
 	}
 	if s.c.node != nil {
-		s.c.node.tell(&entry.Event)
+		s.c.node.tell(entry.Event)
 	}
 	if s.c.cfg.ONVIF.Enabled {
 		if err := s.publishONVIF(entry.Event); err != nil {

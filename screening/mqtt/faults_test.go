@@ -35,7 +35,9 @@ func gateUntilKilled(path, broker string) error {
 	if err != nil {
 		return err
 	}
-	c, err := New(testConfig(broker), testGate, j, nil, quietLog)
+	cfg := testConfig(broker)
+	cfg.HomeAssistant.Enabled, cfg.Sparkplug.Enabled, cfg.ONVIF.Enabled = true, true, true
+	c, err := New(cfg, testGate, j, nil, quietLog)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"thermogate/screening"
 )
 
 // dataType says what a Sparkplug B metric holds, by the numbers of the specification's section on data types.
@@ -100,6 +103,61 @@ func appendString(b []byte, number protowire.Number, value string) []byte {
 // milliseconds is how Sparkplug gives times; it knows none before 1970.
 func milliseconds(at time.Time) uint64 { return uint64(max(at.UnixMilli(), 0)) }
 
+// nodeMetrics is what the status topic tells, by the same names.
+func nodeMetrics(status Status, at time.Time) []metric {
+	reference := status.Reference
+	if reference == "" {
+		reference = "ok"
+	}
+	return []metric{
+		{name: "camera", kind: typeString, value: status.Camera, at: at},
+		{name: "reference", kind: typeString, value: reference, at: at},
+		{name: "paused", kind: typeBoolean, value: status.Paused, at: at},
+	}
+}
+
+// deviceMetrics is an event by the names of its JSON; what was not measured is null. The zero event is all null.
+func deviceMetrics(event screening.Event, at time.Time) []metric {
+	data := event.Data
+	metrics := []metric{
+		{name: "id", value: text(event.ID)},
+		{name: "outcome", value: text(string(data.Outcome))},
+		{name: "reason", value: text(data.Reason)},
+		{name: "policy", value: text(data.Policy)},
+		{name: "rescreen_of", value: text(data.RescreenOf)},
+		{name: "skin_site", value: text(string(data.SkinSite))},
+		{name: "skin_celsius", kind: typeDouble, value: number(data.SkinCelsius)},
+		{name: "skin_uncertainty_celsius", kind: typeDouble, value: number(data.SkinUncertaintyCelsius)},
+		{name: "body_celsius", kind: typeDouble, value: number(data.BodyCelsius)},
+		{name: "offset_celsius", kind: typeDouble, value: number(data.OffsetCelsius)},
+		{name: "threshold_celsius", kind: typeDouble, value: number(data.ThresholdCelsius)},
+		{name: "baseline_celsius", kind: typeDouble, value: number(data.BaselineCelsius)},
+		{name: "reference_correction_celsius", kind: typeDouble, value: number(data.Reference.CorrectionCelsius)},
+		{name: "seconds_to_verdict", kind: typeDouble, value: number(data.SecondsToVerdict)},
+	}
+	for i := range metrics {
+		metrics[i].at, metrics[i].historical = at, data.Historical
+		if metrics[i].kind == 0 {
+			metrics[i].kind = typeString
+		}
+	}
+	return metrics
+}
+
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func number(v *float64) any {
+	if v == nil {
+		return nil
+	}
+	return *v
+}
+
 // rebirthMetric is the one thing that a Sparkplug host may ask of a gate: to introduce itself again.
 const rebirthMetric = "Node Control/Rebirth"
 
@@ -162,6 +220,29 @@ func parseRebirthMetric(f field) error {
 		return fmt.Errorf("%s has no value", rebirthMetric)
 	}
 	return nil
+}
+
+// hostState is what a host's STATE says.
+type hostState struct {
+	online    bool
+	timestamp int64 // milliseconds since 1970
+}
+
+func parseHostState(payload []byte) (hostState, error) {
+	if len(payload) > maxCommandBytes {
+		return hostState{}, fmt.Errorf("the STATE has %d bytes, more than %d", len(payload), maxCommandBytes)
+	}
+	var m struct {
+		Online    *bool  `json:"online"`
+		Timestamp *int64 `json:"timestamp"`
+	}
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return hostState{}, fmt.Errorf("the STATE is not as it should be: %w", err)
+	}
+	if m.Online == nil || m.Timestamp == nil {
+		return hostState{}, errors.New("the STATE has no online or no timestamp")
+	}
+	return hostState{*m.Online, *m.Timestamp}, nil
 }
 
 // field is one field of a Protocol Buffers message.

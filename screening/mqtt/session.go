@@ -253,19 +253,27 @@ func (s *session) greet(ctx context.Context) error {
 	if s.c.cfg.HomeAssistant.Enabled {
 		filters[s.c.cfg.HomeAssistant.Prefix+"/status"] = 1
 	}
-	token := s.conn.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
-	if err := wait(ctx, token, s.c.timing.acks); err != nil {
-		return s.brokenOff(fmt.Errorf("subscribing: %w", err))
-	}
-	for filter, granted := range token.Result() {
-		if granted > 2 {
-			s.c.log.Warn("the broker does not let this gate subscribe", "broker", s.c.cfg.Broker, "user", s.c.cfg.User, "topic", filter)
-		}
+	if err := s.c.subscribe(ctx, s.conn, filters); err != nil {
+		return s.brokenOff(err)
 	}
 	if s.c.cfg.HomeAssistant.Enabled {
 		s.publishDiscovery()
 	}
 	s.publishStatus()
+	return nil
+}
+
+// subscribe warns of topics that the broker does not grant.
+func (c *Client) subscribe(ctx context.Context, conn *connection, filters map[string]byte) error {
+	token := conn.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
+	if err := wait(ctx, token, c.timing.acks); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	for filter, granted := range token.Result() {
+		if granted > 2 {
+			c.log.Warn("the broker does not let this gate subscribe", "broker", c.cfg.Broker, "user", c.cfg.User, "topic", filter)
+		}
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -17,13 +18,20 @@ type Sparkplug struct {
 	Enabled bool `yaml:"enabled"`
 	// GroupID is the Sparkplug group; empty is the name of the site. The edge node has the name of the gate.
 	GroupID string `yaml:"group_id"`
+	// PrimaryHostID is the host that the edge node waits for: while its STATE is not online, the node is dead and events
+	// wait for it. Empty waits for none.
+	PrimaryHostID string `yaml:"primary_host_id"`
 }
 
 // sparkplugDevice is the one device of the edge node: the camera and what is decided by it.
 const sparkplugDevice = "screening"
 
-// sparkplugQueue is how many events wait while the edge node's connection is away.
-const sparkplugQueue = 1024
+const (
+	// sparkplugQueue is how many events wait while the edge node is away.
+	sparkplugQueue = 1024
+	// sparkplugFresh is how long an event may wait before it is told as historical.
+	sparkplugFresh = time.Second
+)
 
 // edgeNode tells Sparkplug hosts of the gate, over a connection of its own. A connection has one last will, and both
 // sides need it: the gate's own topics for the retained "offline", Sparkplug for the NDEATH that goes with the birth on
@@ -35,9 +43,10 @@ const sparkplugQueue = 1024
 type edgeNode struct {
 	c       *Client
 	group   string
-	events  chan *screening.Event
+	events  chan waiting
 	changed chan struct{} // the status of the gate
 	rebirth chan struct{} // a host asks for a rebirth
+	host    chan hostState
 	skipped atomic.Uint64
 
 	// All below is of run and what it calls.
@@ -47,11 +56,18 @@ type edgeNode struct {
 	device bool  // it is born
 	status Status
 	newest screening.Event // the newest that is not historical
+	hostAt int64           // timestamp of the newest STATE
 
 	mu        sync.Mutex
 	connected bool
 	awaySince time.Time
 	lastError string
+}
+
+// waiting is an event that the node is to tell, and since when.
+type waiting struct {
+	event screening.Event
+	since time.Time
 }
 
 func newEdgeNode(c *Client) *edgeNode {
@@ -61,18 +77,18 @@ func newEdgeNode(c *Client) *edgeNode {
 	}
 	return &edgeNode{
 		c: c, group: group, bdSeq: 255, // the first connection makes it 0
-		events:  make(chan *screening.Event, sparkplugQueue),
-		changed: make(chan struct{}, 1), rebirth: make(chan struct{}, 1),
+		events:  make(chan waiting, sparkplugQueue),
+		changed: make(chan struct{}, 1), rebirth: make(chan struct{}, 1), host: make(chan hostState, 16),
 		awaySince: time.Now(),
 	}
 }
 
 // tell hands over an event that is published. It never waits: while the connection is away for long, the oldest are
 // dropped and counted.
-func (n *edgeNode) tell(event *screening.Event) {
+func (n *edgeNode) tell(event screening.Event) {
 	for {
 		select {
-		case n.events <- event:
+		case n.events <- waiting{event, time.Now()}:
 			return
 		default:
 		}
@@ -132,12 +148,11 @@ func (n *edgeNode) connectOnce(ctx context.Context) error {
 	}
 	defer conn.Disconnect(0)
 	n.conn = conn
-	token := conn.Subscribe(n.topic("NCMD"), 1, nil).(*paho.SubscribeToken)
-	if err := wait(ctx, token, n.c.timing.acks); err != nil {
-		return fmt.Errorf("subscribing to %s: %w", n.topic("NCMD"), err)
+	if err := n.subscribe(ctx); err != nil {
+		return err
 	}
-	if token.Result()[n.topic("NCMD")] > 2 {
-		n.c.log.Warn("the broker does not let this gate subscribe", "user", n.c.cfg.User, "topic", n.topic("NCMD"))
+	if err := n.awaitHost(ctx); err != nil {
+		return err
 	}
 	n.birth()
 	n.mu.Lock()
@@ -147,7 +162,42 @@ func (n *edgeNode) connectOnce(ctx context.Context) error {
 	return n.publishing(ctx)
 }
 
-// publishing goes on until the connection breaks off or ctx ends.
+func (n *edgeNode) subscribe(ctx context.Context) error {
+	filters := map[string]byte{n.topic("NCMD"): 1}
+	if n.c.cfg.Sparkplug.PrimaryHostID != "" {
+		filters[n.hostTopic()] = 1
+	}
+	return n.c.subscribe(ctx, n.conn, filters)
+}
+
+func (n *edgeNode) hostTopic() string { return "spBv1.0/STATE/" + n.c.cfg.Sparkplug.PrimaryHostID }
+
+// awaitHost returns once the primary host is online, at once where there is none.
+func (n *edgeNode) awaitHost(ctx context.Context) error {
+	online := n.c.cfg.Sparkplug.PrimaryHostID == ""
+	for !online {
+		select {
+		case <-ctx.Done():
+			return n.die()
+		case err := <-n.conn.lost:
+			return err
+		case state := <-n.host:
+			online = n.see(state) && state.online
+		}
+	}
+	return nil
+}
+
+// see returns whether a STATE is news. One that overtook a newer one is not.
+func (n *edgeNode) see(state hostState) bool {
+	if state.timestamp < n.hostAt {
+		return false
+	}
+	n.hostAt = state.timestamp
+	return true
+}
+
+// publishing goes on until the connection breaks off, the primary host goes away or ctx ends.
 func (n *edgeNode) publishing(ctx context.Context) error {
 	pause := time.NewTicker(statusEvery)
 	defer pause.Stop()
@@ -158,8 +208,12 @@ func (n *edgeNode) publishing(ctx context.Context) error {
 			return n.farewell()
 		case err := <-n.conn.lost:
 			return err
-		case event := <-n.events:
-			n.publishEvent(event)
+		case w := <-n.events:
+			n.publishEvent(w)
+		case state := <-n.host:
+			if n.see(state) && !state.online {
+				return errors.Join(errHostAway, n.die())
+			}
 		case <-rebirth:
 			n.birth()
 			rebirth = nil // however often hosts ask
@@ -207,13 +261,17 @@ func (n *edgeNode) deviceBirth() {
 	n.device = true
 }
 
-func (n *edgeNode) publishEvent(event *screening.Event) {
+func (n *edgeNode) publishEvent(w waiting) {
 	if !n.device {
 		n.deviceBirth()
 	}
-	n.publish("DDATA", time.Now(), deviceMetrics(*event, event.Time))
+	event, now := w.event, time.Now()
+	if now.Sub(w.since) > sparkplugFresh {
+		event.Data.Historical = true
+	}
+	n.publish("DDATA", now, deviceMetrics(event, event.Time))
 	if !event.Data.Historical {
-		n.newest = *event
+		n.newest = event
 	}
 }
 
@@ -238,11 +296,16 @@ func (n *edgeNode) death() []byte {
 	return marshalPayload("NDEATH", 0, now, []metric{{name: "bdSeq", kind: typeInt64, value: int64(n.bdSeq), at: now}})
 }
 
-// farewell tells what is left to tell. A connection that ends as it should has no last will, so it ends with the death.
+// farewell tells what is left to tell.
 func (n *edgeNode) farewell() error {
 	for len(n.events) > 0 {
 		n.publishEvent(<-n.events)
 	}
+	return n.die()
+}
+
+// die ends the connection. One that ends as it should has no last will, so the death is sent before.
+func (n *edgeNode) die() error {
 	err := wait(context.Background(), n.conn.Publish(n.topic("NDEATH"), 1, false, n.death()), n.c.timing.farewell)
 	n.conn.Disconnect(250)
 	return err
@@ -250,75 +313,44 @@ func (n *edgeNode) farewell() error {
 
 // receive takes what hosts send. It must not block.
 func (n *edgeNode) receive(_ paho.Client, m paho.Message) {
-	err := parseRebirth(m.Payload())
-	switch {
-	case m.Topic() != n.topic("NCMD"):
+	var err error
+	switch m.Topic() {
+	case n.topic("NCMD"):
+		err = n.receiveCommand(m)
+	case n.hostTopic():
+		err = n.receiveState(m.Payload())
+	default:
 		err = fmt.Errorf("%.100q was not asked for", m.Topic())
-	case err == nil && m.Retained():
-		err = fmt.Errorf("an NCMD must not be retained")
 	}
 	if err != nil {
 		n.c.refuse(err)
-		return
+	}
+}
+
+func (n *edgeNode) receiveCommand(m paho.Message) error {
+	if err := parseRebirth(m.Payload()); err != nil {
+		return err
+	}
+	if m.Retained() {
+		return errors.New("an NCMD must not be retained")
 	}
 	n.c.obeyed.Add(1)
+	wake(n.rebirth)
+	return nil
+}
+
+func (n *edgeNode) receiveState(payload []byte) error {
+	state, err := parseHostState(payload)
+	if err != nil {
+		return err
+	}
 	select {
-	case n.rebirth <- struct{}{}:
-	default: // one is due
-	}
-}
-
-// nodeMetrics is what the status topic tells, by the same names.
-func nodeMetrics(status Status, at time.Time) []metric {
-	reference := status.Reference
-	if reference == "" {
-		reference = "ok"
-	}
-	return []metric{
-		{name: "camera", kind: typeString, value: status.Camera, at: at},
-		{name: "reference", kind: typeString, value: reference, at: at},
-		{name: "paused", kind: typeBoolean, value: status.Paused, at: at},
-	}
-}
-
-// deviceMetrics is an event by the names of its JSON; what was not measured is null. The zero event is all null.
-func deviceMetrics(event screening.Event, at time.Time) []metric {
-	data := event.Data
-	metrics := []metric{
-		{name: "id", value: text(event.ID)},
-		{name: "outcome", value: text(string(data.Outcome))},
-		{name: "reason", value: text(data.Reason)},
-		{name: "policy", value: text(data.Policy)},
-		{name: "rescreen_of", value: text(data.RescreenOf)},
-		{name: "skin_site", value: text(string(data.SkinSite))},
-		{name: "skin_celsius", kind: typeDouble, value: number(data.SkinCelsius)},
-		{name: "skin_uncertainty_celsius", kind: typeDouble, value: number(data.SkinUncertaintyCelsius)},
-		{name: "body_celsius", kind: typeDouble, value: number(data.BodyCelsius)},
-		{name: "offset_celsius", kind: typeDouble, value: number(data.OffsetCelsius)},
-		{name: "threshold_celsius", kind: typeDouble, value: number(data.ThresholdCelsius)},
-		{name: "baseline_celsius", kind: typeDouble, value: number(data.BaselineCelsius)},
-		{name: "reference_correction_celsius", kind: typeDouble, value: number(data.Reference.CorrectionCelsius)},
-		{name: "seconds_to_verdict", kind: typeDouble, value: number(data.SecondsToVerdict)},
-	}
-	for i := range metrics {
-		metrics[i].at, metrics[i].historical = at, data.Historical
-		if metrics[i].kind == 0 {
-			metrics[i].kind = typeString
-		}
-	}
-	return metrics
-}
-
-func text(s string) any {
-	if s == "" {
+	case n.host <- state:
 		return nil
+	default:
+		return errors.New("the primary host changes its state too often")
 	}
-	return s
 }
 
-func number(v *float64) any {
-	if v == nil {
-		return nil
-	}
-	return *v
-}
+// errHostAway ends a connection; the next waits until the primary host is back.
+var errHostAway = errors.New("the primary host is offline")

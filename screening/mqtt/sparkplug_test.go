@@ -15,10 +15,10 @@ func edge(t testing.TB, messages []message) []decoded {
 	t.Helper()
 	var published []decoded
 	for _, m := range messages {
-		kind := strings.Split(m.topic, "/")[2]
-		if kind == "NCMD" {
-			continue
+		if strings.HasPrefix(m.topic, "spBv1.0/STATE/") || strings.HasPrefix(m.topic, "spBv1.0/plant/NCMD/") {
+			continue // of hosts
 		}
+		kind := strings.Split(m.topic, "/")[2]
 		device := ""
 		if kind[0] == 'D' {
 			device = "/screening"
@@ -185,5 +185,48 @@ func TestSparkplugHoldsNothingUp(t *testing.T) {
 	eventually(t, func() bool { return c.State().Backlog == 0 })
 	if got := c.State().Skipped; got != waiting-sparkplugQueue {
 		t.Errorf("%d events are counted as not told", got)
+	}
+}
+
+func TestSparkplugWaitsForItsPrimaryHost(t *testing.T) {
+	broker := startMosquitto(t)
+	c, host := newEdge(t, broker.address(), broker.address())
+	c.cfg.Sparkplug.PrimaryHostID = "scada"
+	c.timing.sparkplug = 0 // what waits for the broker does not wait for the host, too
+	state := func(payload string) {
+		host.client.Publish("spBv1.0/STATE/scada", 1, true, payload).Wait()
+	}
+	node := func(count int) (published []decoded) {
+		t.Helper()
+		host.waitFor(t, 5*time.Second, func(messages []message) bool {
+			published = edge(t, messages)
+			return len(published) >= count
+		})
+		return published
+	}
+	state(`{"online":false,"timestamp":100}`)
+	start(t, c)
+	waitConnected(t, c)
+	appendEvents(t, c.journal, 1, 1)
+	eventually(t, func() bool { return c.State().Confirmed == 1 })
+	if before := node(0); len(before) > 0 {
+		t.Errorf("before the host is online: %s", kinds(before))
+	}
+	state(`{"online":true,"timestamp":200}`)
+	if born := node(3); kinds(born) != "NBIRTH DBIRTH DDATA" || born[2].Metrics["id"] != event(1).ID {
+		t.Errorf("once the host is online: %s", kinds(born))
+	}
+	state(`{"online":false,"timestamp":150}`) // of the host's last life
+	appendEvents(t, c.journal, 2, 2)
+	node(4)
+	state(`{"online":false,"timestamp":200}`)
+	if dead := node(5)[3:]; kinds(dead) != "DDATA NDEATH" {
+		t.Errorf("after the host went offline: %s", kinds(dead))
+	}
+	appendEvents(t, c.journal, 3, 3)
+	eventually(t, func() bool { return c.State().Confirmed == 3 })
+	state(`{"online":true,"timestamp":300}`)
+	if again := node(8)[5:]; kinds(again) != "NBIRTH DBIRTH DDATA" || again[2].Metrics["id"] != event(3).ID {
+		t.Errorf("once the host is back: %s", kinds(again))
 	}
 }
