@@ -178,7 +178,7 @@ func (n *edgeNode) awaitHost(ctx context.Context) error {
 	for !online {
 		select {
 		case <-ctx.Done():
-			return n.die()
+			return errors.Join(ctx.Err(), n.die())
 		case err := <-n.conn.lost:
 			return err
 		case state := <-n.host:
@@ -296,9 +296,9 @@ func (n *edgeNode) death() []byte {
 	return marshalPayload("NDEATH", 0, now, []metric{{name: "bdSeq", kind: typeInt64, value: int64(n.bdSeq), at: now}})
 }
 
-// farewell tells what is left to tell.
+// farewell tells what is left to tell, as far as there is time.
 func (n *edgeNode) farewell() error {
-	for len(n.events) > 0 {
+	for end := time.Now().Add(n.c.timing.farewell); len(n.events) > 0 && time.Now().Before(end); {
 		n.publishEvent(<-n.events)
 	}
 	return n.die()
