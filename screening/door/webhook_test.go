@@ -127,7 +127,7 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, no, "307"},
-		"hangs":  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, nil, "no answer in time"},
+		"hangs":  {func(_ http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); <-r.Context().Done() }, nil, "no answer in time"},
 		"breaks": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, "EOF"},
 		"a flood": {func(w http.ResponseWriter, _ *http.Request) {
 			for chunk := make([]byte, 64<<10); ; {
@@ -139,6 +139,7 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(test.handle)
+			defer server.Close()
 			defer server.CloseClientConnections()
 			cfg := webhookTo(t, server.URL)
 			cfg.Timeout = 200 * time.Millisecond
