@@ -179,8 +179,8 @@ func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
 	}
 	for i, v := range verdicts {
 		got := next(t, events)
-		if got.ID != v.event.ID || got.Data.Door.Accepted != nil {
-			t.Errorf("event %d: %+v", i, got)
+		if got.ID != v.event.ID || got.Data.Door.Accepted != nil && *got.Data.Door.Accepted {
+			t.Errorf("event %d: %s, %+v", i, got.ID, got.Data.Door)
 		}
 	}
 	if took := time.Since(began); took > 2*s.config.Door.Timeout {

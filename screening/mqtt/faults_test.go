@@ -44,8 +44,15 @@ func gateUntilKilled(path, broker string) error {
 	c.timing = quickTiming()
 	go c.Run(ctx)
 	for n := int(j.Last()) + 1; ; n++ {
-		if err := j.Append(ctx, event(n)); err != nil {
+		keep := j.Append
+		if waits(n) {
+			keep = j.Hold
+		}
+		if err := keep(ctx, event(n)); err != nil {
 			return err
+		}
+		if waits(n) {
+			time.AfterFunc(rand.N(50*time.Millisecond), func() { j.Release(event(n)) })
 		}
 		if _, err := fmt.Println(event(n).ID); err != nil {
 			return err
@@ -53,6 +60,9 @@ func gateUntilKilled(path, broker string) error {
 		time.Sleep(rand.N(10 * time.Millisecond))
 	}
 }
+
+// waits says of which events a door has to answer before they are published.
+func waits(n int) bool { return n%3 == 0 }
 
 func quickTiming() timing {
 	timing := defaultTiming()
