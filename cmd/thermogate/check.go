@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -47,7 +48,7 @@ func newCheckCommand() *cobra.Command {
 			d := doctor{config: c, out: cmd.OutOrStdout()}
 			d.examine(cmd.Context())
 			if d.faults > 0 {
-				return fmt.Errorf("%d of the above need attention", d.faults)
+				return fmt.Errorf("attention is needed above, faults: %d", d.faults)
 			}
 			return nil
 		},
@@ -157,7 +158,10 @@ func (d *doctor) camera(ctx context.Context) {
 	defer cancel()
 	source, err := openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
 	if err != nil {
-		d.say("camera", fmt.Errorf("%w; on this machine: %s", err, devices()), "")
+		if strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:") {
+			err = fmt.Errorf("%w; on this machine: %s", err, devices())
+		}
+		d.say("camera", err, "")
 		return
 	}
 	defer source.Close()
@@ -222,6 +226,9 @@ func (d *doctor) look(ctx context.Context, source camera.Source, info camera.Inf
 	if frames < 2 {
 		return v, fmt.Errorf("%s is open but no frames came within %s; look at its cable, and whether another program has it", info.Name, lookTime)
 	}
+	if v.reference.Problem == measure.NotRadiometric {
+		return v, fmt.Errorf("%s delivers %s, which are no temperatures: set camera.units, or camera.planck to the camera's calibration", info.Name, info.Units)
+	}
 	v.rate = float64(frames-1) / last.Sub(first).Seconds()
 	return v, nil
 }
@@ -243,7 +250,11 @@ func (d *doctor) reference(configured bool, r measure.Reference) {
 func (d *doctor) broker(ctx context.Context) {
 	c := d.config
 	if c.MQTT.Broker == "" {
-		d.say("broker", nil, "the gate brings its own, at %s", c.Broker.Listen)
+		own, err := mqtt.StartBroker(c.Broker, slog.New(slog.DiscardHandler))
+		if err == nil {
+			own.Close()
+		}
+		d.say("broker", err, "the gate brings its own, at %s", c.Broker.Listen)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -268,6 +279,9 @@ func (d *doctor) pages() {
 		listener.Close()
 	} else {
 		err = fmt.Errorf("http.listen: %w; is the gate running already? Else choose another port", err)
+	}
+	if err == nil {
+		_, err = d.config.HTTP.guard(nil)
 	}
 	d.say("pages", err, "%s is free", d.config.HTTP.Listen)
 }

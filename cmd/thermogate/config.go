@@ -12,6 +12,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
@@ -152,12 +153,15 @@ var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
 func located(err error, data []byte) error {
 	var unknown *yaml.UnknownFieldError
 	var mistyped *yaml.TypeError
+	var misplaced *yaml.UnexpectedNodeTypeError
 	var at yaml.Error
 	switch {
 	case errors.As(err, &unknown):
 		return fmt.Errorf(":%d: unknown key %q%s", unknown.Token.Position.Line, unknown.Token.Value, suggestion(unknown.Token.Value))
 	case errors.As(err, &mistyped) && mistyped.Token != nil:
 		return fmt.Errorf(":%d: %q is not %s", mistyped.Token.Position.Line, mistyped.Token.Value, wanted(mistyped.DstType))
+	case errors.As(err, &misplaced):
+		return fmt.Errorf(":%d: %s is not expected here; write %s", misplaced.Token.Position.Line, inWords(misplaced.Actual), inWords(misplaced.Expected))
 	case errors.As(err, &at) && at.GetToken() != nil:
 		message := strings.ReplaceAll(at.GetMessage(), "\n", " ")
 		return fmt.Errorf(":%d: %s", at.GetToken().Position.Line, message)
@@ -167,6 +171,20 @@ func located(err error, data []byte) error {
 		value := strings.Trim(first[strings.LastIndex(first, ` "`)+1:], `"`)
 		before, _, _ := strings.Cut(string(data), value)
 		return fmt.Errorf(":%d: %q is not %s", 1+strings.Count(before, "\n"), value, wanted(reflect.TypeFor[time.Duration]()))
+	}
+}
+
+// inWords names a part of a YAML file for people who don't speak YAML.
+func inWords(part ast.NodeType) string {
+	switch part {
+	case ast.MappingType:
+		return "a group of keys"
+	case ast.SequenceType:
+		return "a list"
+	case ast.StringType:
+		return "a text"
+	default:
+		return "a " + part.YAMLName()
 	}
 }
 

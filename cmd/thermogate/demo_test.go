@@ -36,9 +36,13 @@ func TestDemo(t *testing.T) {
 	if ready := get(t, pages+"readyz"); !strings.Contains(ready, `"ok"`) {
 		t.Errorf("not ready while events come: %s", ready)
 	}
+	counted := regexp.MustCompile(`thermogate_screenings_total\{.*\} [1-9]`)
 	metrics := get(t, pages+"metrics")
-	if !regexp.MustCompile(`thermogate_screenings_total\{.*\} [1-9]`).MatchString(metrics) {
-		t.Error("the metrics count no screening")
+	for !counted.MatchString(metrics) { // an event may be out before it is counted
+		if ctx.Err() != nil {
+			t.Fatal("the metrics count no screening")
+		}
+		metrics = get(t, pages+"metrics")
 	}
 	lint(t, metrics)
 	if page := get(t, pages); !strings.Contains(page, "<html") {

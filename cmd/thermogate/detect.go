@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,9 @@ Boxes and landmarks are in pixels of the upright picture.`,
 			}
 			if minScore <= 0 || minScore >= 1 {
 				return usageError{fmt.Errorf("--min-score %g: a score lies between 0 and 1", minScore)}
+			}
+			if sheetPath != "" && !slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(filepath.Ext(sheetPath))) {
+				return usageError{fmt.Errorf("--sheet %s: the name of a picture ends in .png or .jpg", sheetPath)}
 			}
 			options.EightBit = true
 			detector, err := face.New()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -53,7 +54,11 @@ A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) 
 			if err != nil {
 				return err
 			}
-			return errors.Join(journal.List(cmd.Context(), path, filter, write), out.Flush())
+			err = journal.List(cmd.Context(), path, filter, write)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("there is no journal %s; name the config of the gate with -c, or a journal with --journal", path)
+			}
+			return errors.Join(err, out.Flush())
 		},
 	}
 	flags := command.Flags()

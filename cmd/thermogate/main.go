@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,6 +41,8 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		// Letters by which a misspelt command may differ from the one it is taken for.
+		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError{errors.New("say what to do: thermogate demo shows all of it, thermogate --help lists the commands")}
 		},
@@ -70,10 +73,21 @@ func newRootCommand() *cobra.Command {
 func asUsageError(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+			return usageError{fmt.Errorf("%w%s", err, hint(cmd, args))}
 		}
 		return nil
 	}
+}
+
+// hint says what would be right instead of wrong arguments.
+func hint(cmd *cobra.Command, args []string) string {
+	if !cmd.HasSubCommands() {
+		return "; it is " + cmd.UseLine()
+	}
+	if likely := cmd.SuggestionsFor(args[0]); len(likely) > 0 {
+		return fmt.Sprintf("; did you mean %s?", strings.Join(likely, " or "))
+	}
+	return fmt.Sprintf(" (see %s --help)", cmd.CommandPath())
 }
 
 // version is what the Go toolchain recorded of the source: a tag, or a commit and its time.

@@ -31,6 +31,8 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 	text := file("notes.tiff", []byte("not a picture"))
 	config := file("gate.yaml", []byte("site: a\npolcy: {}\n"))
 	noCamera := file("nocamera.yaml", []byte("camera: {uri: /dev/video99}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"))
+	secret := file("secret.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+
+		"\nhttp: {listen: '0.0.0.0:0', password_file: /nowhere}\nbroker: {listen: '127.0.0.1:0'}\n"))
 	tests := []struct {
 		name string
 		args []string
@@ -52,6 +54,11 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 		{"missing config", []string{"run", "-c", "nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
 		{"run without a camera", []string{"run"}, []string{"camera.uri"}, 2},
 		{"check of a missing device", []string{"check", "-c", noCamera}, []string{"attention"}, 1},
+		{"check without the password", []string{"check", "-c", secret}, []string{"attention"}, 1},
+		{"misspelt command", []string{"chek"}, []string{"did you mean check"}, 2},
+		{"no pairs", []string{"study"}, []string{"PAIRS.csv"}, 2},
+		{"no journal", []string{"events", "--journal", "nowhere.db"}, []string{"nowhere.db", "--journal", "-c"}, 1},
+		{"sheet of an unknown kind", []string{"detect", "--sheet", "sheet.gif", eightBit}, []string{"sheet.gif", ".png"}, 2},
 		{"missing scenario", []string{"bench", "simulator:nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
 	}
 	for _, test := range tests {

@@ -74,7 +74,7 @@ func (s *sheet) save(path string) error {
 		}
 	}
 	if !gocv.IMWrite(path, page) {
-		return fmt.Errorf("can't write the sheet %s: check the folder, and that the name ends in .png or .jpg", path)
+		return fmt.Errorf("can't write the sheet %s: is there such a folder, and may files be written there?", path)
 	}
 	return nil
 }
