@@ -48,7 +48,7 @@ func newCheckCommand() *cobra.Command {
 			d := doctor{config: c, out: cmd.OutOrStdout()}
 			d.examine(cmd.Context())
 			if d.faults > 0 {
-				return fmt.Errorf("attention is needed above, faults: %d", d.faults)
+				return fmt.Errorf("what says FAULT above needs attention (%d)", d.faults)
 			}
 			return nil
 		},
@@ -105,10 +105,30 @@ type doctor struct {
 func (d *doctor) examine(ctx context.Context) {
 	d.say("config", nil, "gate %s of site %s", d.config.Gate, d.config.Site)
 	d.disk()
+	if d.running(ctx) {
+		return
+	}
 	d.camera(ctx)
 	d.broker(ctx)
 	d.door(ctx)
 	d.pages()
+}
+
+// running reports on a gate that runs with this config already. It has camera and ports for itself, and is not disturbed.
+func (d *doctor) running(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	address := d.config.HTTP.Listen
+	well, body, err := ask(ctx, address, "/readyz")
+	if err != nil || !strings.HasPrefix(body, `{"status"`) {
+		return false
+	}
+	var fault error
+	if !well {
+		fault = fmt.Errorf("it runs already, at %s, and says: %s", address, body)
+	}
+	d.say("gate", fault, "it runs already, at %s, and all is well; stop it to have the rest looked at", address)
+	return true
 }
 
 // say prints a line for one part.
