@@ -210,7 +210,8 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.freshAt = c.journal.Last() // what was stored before now is the backlog
+	s.storedBefore = c.journal.Last()
+	s.freshAt = s.storedBefore
 	c.mu.Lock()
 	c.state.Connected, c.state.Since, c.state.LastError = true, time.Now(), ""
 	c.mu.Unlock()

@@ -86,6 +86,28 @@ func TestFreshEventsPassTheBacklog(t *testing.T) {
 	eventually(t, func() bool { return c.State().Backlog == 0 })
 }
 
+// TestFreshEventIsNotBacklogToo has an event on its way to the broker at the moment the backlog is opened.
+func TestFreshEventIsNotBacklogToo(t *testing.T) {
+	broker := startMosquitto(t)
+	link := newLink(t, broker.address())
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
+	j := openJournal(t)
+	c := newClient(t, testConfig(link.address()), j, nil)
+	start(t, c)
+	waitConnected(t, c)
+	link.freeze()
+	appendEvents(t, j, 1, 1)
+	<-time.After(2 * c.timing.settle) // the backlog opens meanwhile
+	link.mend()
+	appendEvents(t, j, 2, 2)
+	eventually(t, func() bool { return c.State().Backlog == 0 })
+	for i, m := range sub.waitFor(t, 5*time.Second, atLeast(2)) {
+		if m.event.ID != event(i+1).ID || m.event.Data.Historical {
+			t.Errorf("event %d came as %s, historical %v", i+1, m.event.ID, m.event.Data.Historical)
+		}
+	}
+}
+
 func TestSubscriberThatComesBackLateToABrokerWithoutMemory(t *testing.T) {
 	broker := startMosquitto(t)
 	j := openJournal(t)

@@ -65,7 +65,7 @@ func newONVIFMessage(event screening.Event, now time.Time) (onvifMessage, bool) 
 		return onvifMessage{}, false
 	}
 	m := onvifMessage{
-		UTCTime: event.Time.UTC(),
+		UTCTime: event.Time.UTC().Truncate(time.Millisecond),
 		Source:  onvifSource{onvifVideoSource, onvifRule},
 		Data:    onvifData{State: data.Outcome == policy.Alert},
 	}

@@ -52,6 +52,7 @@ type session struct {
 	proven   bool    // the broker hands on what the gate publishes
 	unproven []int64 // acknowledged while it had not proven that
 
+	storedBefore          int64 // the newest event when the connection came about
 	freshAt               int64 // everything up to this Seq is sent or belongs to the backlog
 	backlogAt, backlogEnd int64 // the backlog lies after the one and up to the other
 	share                 int   // how much of the backlog may still be sent in this pace step
@@ -145,10 +146,13 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 	}
 }
 
-// openBacklog makes everything that is unconfirmed by now the backlog, after adding what the broker may have lost.
-// Unless done, the same events are added once more by the next call.
+// openBacklog makes what was stored before the connection and is unconfirmed the backlog, and with it what the broker
+// may have lost, also of this connection's first events. Unless done, the same events are added once more by the next
+// call.
 func (s *session) openBacklog(ctx context.Context, done bool) {
+	end := s.storedBefore
 	if s.c.markSet {
+		end = s.freshAt
 		n, err := s.c.journal.Reopen(ctx, s.c.mark)
 		if err != nil { // a full disk, say; the next connection tries again
 			s.c.log.Warn("what the broker may have lost can't be sent again now", "error", err)
@@ -157,7 +161,7 @@ func (s *session) openBacklog(ctx context.Context, done bool) {
 			s.c.markSet = !done
 		}
 	}
-	s.backlogAt, s.backlogEnd = 0, s.freshAt
+	s.backlogAt, s.backlogEnd = 0, end
 }
 
 func (s *session) sendFresh(ctx context.Context) error {
