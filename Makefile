@@ -3,8 +3,8 @@
 # Only the OpenCV modules that are used, not all that Debian ships.
 export CGO_LDFLAGS = -O2 -Wl,--as-needed
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-# Packages with tests that -short leaves out. They compute for minutes in one goroutine, ten times as long under the race
-# detector, which has nothing to find there.
+# Packages with tests of which -short leaves out a part: what computes for minutes in one goroutine takes ten times as
+# long under the race detector, which has nothing to find there, and what has a time limit would break it.
 figures = $(shell grep -rl 'testing.Short()' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
 .PHONY: demo build test lint bench

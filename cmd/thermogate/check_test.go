@@ -34,7 +34,6 @@ func TestCheckRunningSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-
 // TestCheckLeavesARunningGateAlone checks a config with which a gate runs: its camera and ports are taken, and that is
 // no fault.
 func TestCheckLeavesARunningGateAlone(t *testing.T) {

@@ -53,7 +53,7 @@ func (f pauseFile) save(until time.Time, length time.Duration) error {
 	return replaceFile(f.path, data)
 }
 
-// pause stops screening for a time and says so everywhere; 0 ends a pause. Callers hold s.mu.
+// pause stops screening for a time and says so everywhere; 0 ends a pause. Callers hold s.pausing.
 func (s *station) pause(length time.Duration) {
 	var until time.Time
 	if length > 0 {
@@ -62,18 +62,20 @@ func (s *station) pause(length time.Duration) {
 	} else if !s.pausedUntil.IsZero() {
 		s.log.Info("screening goes on after a pause")
 	}
-	if err := s.pauses.save(until, length); err != nil {
-		s.log.Error("the pause will not outlast a restart", "error", err)
-	}
+	s.mu.Lock()
 	s.pausedUntil = until
 	if s.gate != nil {
 		s.gate.SetPaused(length > 0)
 	}
+	s.mu.Unlock()
 	told := until.UTC().Truncate(time.Second)
 	s.metrics.SetPaused(length > 0)
 	s.health.SetPaused(told)
 	s.kiosk.SetPaused(told)
 	s.tell(func(status *mqtt.Status) { status.Paused, status.PausedUntil = length > 0, told })
+	if err := s.pauses.save(until, length); err != nil {
+		s.log.Error("a restart will not know of this", "error", err)
+	}
 }
 
 // recallPause goes on with the pause that a restart broke into.
@@ -82,15 +84,15 @@ func (s *station) recallPause() {
 	if err != nil {
 		s.log.Warn("a pause may be forgotten", "error", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.pausing.Lock()
+	defer s.pausing.Unlock()
 	s.pause(left)
 }
 
 // endPause ends a pause whose time has come.
 func (s *station) endPause() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.pausing.Lock()
+	defer s.pausing.Unlock()
 	if !s.pausedUntil.IsZero() && time.Now().After(s.pausedUntil) {
 		s.pause(0)
 	}

@@ -47,10 +47,12 @@ type station struct {
 	verdicts chan verdict
 	closers  []func() error
 
+	pausing sync.Mutex // one change of the pause at a time
+
 	mu          sync.Mutex      // of what follows; held while a frame goes through the gate
 	gate        *screening.Gate // nil before the first frame
 	info        camera.Info     // of the camera that gate is for
-	pausedUntil time.Time       // zero while people are screened
+	pausedUntil time.Time       // zero while people are screened; changes under pausing, too
 
 	statusMu sync.Mutex
 	status   mqtt.Status
@@ -368,12 +370,14 @@ func endOf(ctx context.Context, err error) error {
 
 // obey carries out a command of the broker's side.
 func (s *station) obey(_ context.Context, command mqtt.Command) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if command.Verb == mqtt.Pause {
+		s.pausing.Lock()
+		defer s.pausing.Unlock()
 		s.pause(command.Pause)
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.gate == nil {
 		return errors.New("no frame has come from the camera yet")
 	}

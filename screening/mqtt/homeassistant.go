@@ -87,16 +87,17 @@ func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 			ValueTemplate: "{{ value_json.reference | default('ok') }}",
 		},
 	}
-	paused := component{
-		Platform: "binary_sensor", Name: "Paused", StateTopic: gate.StatusTopic(), EntityCategory: "diagnostic",
-		ValueTemplate: "{{ 'ON' if value_json.paused is defined else 'OFF' }}",
+	paused := "{{ 'ON' if value_json.paused is defined else 'OFF' }}"
+	components["paused"] = component{
+		Platform: "binary_sensor", Name: "Paused", StateTopic: gate.StatusTopic(), EntityCategory: "diagnostic", ValueTemplate: paused,
 	}
 	if slices.Contains(cfg.Commands, Pause) {
-		paused.Platform, paused.Name, paused.EntityCategory = "switch", "Pause for 30 minutes", ""
-		paused.CommandTopic, paused.PayloadOn, paused.PayloadOff = gate.CommandTopic(Pause), `{"seconds":1800}`, `{"seconds":0}`
-		paused.StateOn, paused.StateOff = "ON", "OFF"
+		components["command_pause"] = component{
+			Platform: "switch", Name: "Pause for 30 minutes", CommandTopic: gate.CommandTopic(Pause),
+			PayloadOn: `{"seconds":1800}`, PayloadOff: `{"seconds":0}`,
+			StateTopic: gate.StatusTopic(), ValueTemplate: paused, StateOn: "ON", StateOff: "OFF",
+		}
 	}
-	components["paused"] = paused
 	for verb, name := range map[Verb]string{Rescreen: "Screen again", Recalibrate: "Find reference source", GroupReset: "Forget group baseline"} {
 		if slices.Contains(cfg.Commands, verb) {
 			components["command_"+string(verb)] = component{Platform: "button", Name: name, CommandTopic: gate.CommandTopic(verb), PayloadPress: "{}"}

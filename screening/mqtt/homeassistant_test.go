@@ -36,15 +36,15 @@ func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
 	if button := got.Components["command_recalibrate"]; button.CommandTopic != "thermogate/plant/north/command/recalibrate" {
 		t.Errorf("the button of an allowed command publishes to %q", button.CommandTopic)
 	}
-	if paused := got.Components["paused"]; paused.Platform != "binary_sensor" || paused.CommandTopic != "" {
-		t.Errorf("a pause that is not allowed can be asked for: %+v", paused)
+	if got.Components["paused"].Platform != "binary_sensor" || got.Components["command_pause"].Platform != "" {
+		t.Errorf("a pause is not told, or can be asked for and is not allowed: %+v", got.Components)
 	}
 	sub.client.Publish("homeassistant/status", 1, false, "online").Wait()
 	sub.waitFor(t, 5*time.Second, atLeast(2))
 }
 
 func TestHomeAssistantSwitchesThePause(t *testing.T) {
-	component := discoveryMessage(Config{Commands: []Verb{Pause}}, testGate, "").Components["paused"]
+	component := discoveryMessage(Config{Commands: []Verb{Pause}}, testGate, "").Components["command_pause"]
 	if component.Platform != "switch" {
 		t.Errorf("the pause is a %s", component.Platform)
 	}
