@@ -230,3 +230,17 @@ func TestSparkplugWaitsForItsPrimaryHost(t *testing.T) {
 		t.Errorf("once the host is back: %s", kinds(again))
 	}
 }
+
+func TestSparkplugIsNotBornAsOftenAsHostsAsk(t *testing.T) {
+	broker := startMosquitto(t)
+	c, host := newEdge(t, broker.address(), broker.address())
+	start(t, c)
+	host.waitFor(t, 5*time.Second, atLeast(2))
+	for range 500 {
+		host.client.Publish("spBv1.0/plant/NCMD/north", 0, false, rebirthRequest())
+	}
+	eventually(t, func() bool { return c.State().Commands == 500 })
+	if births := strings.Count(kinds(edge(t, host.all())), "NBIRTH"); births > 10 {
+		t.Errorf("born %d times", births)
+	}
+}
