@@ -33,6 +33,8 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 	noCamera := file("nocamera.yaml", []byte("camera: {uri: /dev/video99}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"))
 	secret := file("secret.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+
 		"\nhttp: {listen: '0.0.0.0:0', password_file: /nowhere}\nbroker: {listen: '127.0.0.1:0'}\n"))
+	doorWithoutSecret := file("door.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"+
+		"broker: {listen: '"+freeAddress("127.0.0.1:0")+"'}\ndoor: {output: webhook, webhook: {url: 'http://door.example', secret_file: nowhere}}\n"))
 	tests := []struct {
 		name string
 		args []string
@@ -59,6 +61,7 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 		{"no pairs", []string{"study"}, []string{"PAIRS.csv"}, 2},
 		{"no journal", []string{"events", "--journal", "nowhere.db"}, []string{"nowhere.db", "--journal", "-c"}, 1},
 		{"sheet of an unknown kind", []string{"detect", "--sheet", "sheet.gif", eightBit}, []string{"sheet.gif", ".png"}, 2},
+		{"door without its secret", []string{"run", "-c", doorWithoutSecret}, []string{"door.webhook.secret_file", "nowhere"}, 1},
 		{"missing scenario", []string{"bench", "simulator:nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
 	}
 	for _, test := range tests {

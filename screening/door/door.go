@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -43,10 +44,14 @@ func (r refusal) Unwrap() error { return r.error }
 
 var errSilent = errors.New("no answer in time")
 
-// inTime gives the many errors of a time that is over one name.
-func inTime(err error) error {
+// plain gives the many errors of a time that is over one name, and takes the address off those of a connection.
+func plain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return errSilent
+	}
+	var operation *net.OpError
+	if errors.As(err, &operation) {
+		return operation.Err
 	}
 	return err
 }
@@ -126,7 +131,9 @@ func (d *Door) Run() {
 		select {
 		case c, more := <-d.commands:
 			if !more {
-				d.note(d.within(time.Now(), d.output.rest))
+				if err := d.within(time.Now(), d.output.rest); err != nil {
+					d.note(err)
+				}
 				return
 			}
 			d.answered(d.carryOut(c))
@@ -179,9 +186,9 @@ func (d *Door) carryOut(c command) screening.Event {
 	case waited >= d.cfg.Timeout:
 		return notTold(c.event, d.cfg.Output, fmt.Sprintf("the door was busy for %v", waited.Round(time.Millisecond)))
 	}
-	plain := c.event
-	plain.Data.Door = nil
-	err := d.within(c.told, func(ctx context.Context) error { return d.output.open(ctx, plain) })
+	event := c.event
+	event.Data.Door = nil
+	err := d.within(c.told, func(ctx context.Context) error { return d.output.open(ctx, event) })
 	d.note(err)
 	proof := &screening.Door{
 		Output: string(d.cfg.Output), Commanded: new(true),

@@ -102,7 +102,7 @@ func (m *modbus) try(ctx context.Context, pdu []byte) ([]byte, error) {
 	if m.conn == nil {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.cfg.Address)
 		if err != nil {
-			return nil, refusal{inTime(err)}
+			return nil, refusal{plain(err)}
 		}
 		m.conn = conn
 	}
@@ -114,13 +114,13 @@ func (m *modbus) try(ctx context.Context, pdu []byte) ([]byte, error) {
 	_, err := m.conn.Write(append(request, pdu...))
 	if err != nil {
 		m.close()
-		return nil, inTime(err)
+		return nil, plain(err)
 	}
 	answer, err := readAnswer(m.conn, m.transaction, byte(m.cfg.Unit), pdu[0])
 	if err != nil && !errors.As(err, new(exception)) {
 		m.close() // what comes after it can't be told apart
 	}
-	return answer, inTime(err)
+	return answer, plain(err)
 }
 
 func (m *modbus) close() {

@@ -178,8 +178,6 @@ func TestPulseOfACoil(t *testing.T) {
 }
 
 func TestWhatACoilAnswers(t *testing.T) {
-	unreachable := DefaultConfig()
-	unreachable.Output, unreachable.Modbus.Address = Modbus, "127.0.0.1:1"
 	spoil := func(spoil func([]byte) []byte) func(*coils, *Config) {
 		return func(c *coils, _ *Config) { c.spoil = spoil }
 	}

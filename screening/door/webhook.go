@@ -124,7 +124,7 @@ func (w *webhook) plainly(err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("webhook.url: %s: %w", w.url.Host, inTime(err))
+	return fmt.Errorf("webhook.url: %s: %w", w.url.Host, plain(err))
 }
 
 // A webhook needs no care between verdicts.
@@ -148,7 +148,7 @@ func (w *webhook) probe(ctx context.Context) (string, error) {
 		conn, err = new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 	if err != nil {
-		return "", w.plainly(err)
+		return "", fmt.Errorf("%w; is this its address, and is it running?", w.plainly(err))
 	}
 	conn.Close()
 	return fmt.Sprintf("%s takes connections, %s; that it opens shows only when somebody passes", w.url.Host, how), nil
