@@ -231,7 +231,9 @@ func (s *station) watch(ctx context.Context) error {
 		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
 		if s.door != nil {
-			s.health.SetDoor(s.door.Err())
+			fault := s.door.Err()
+			s.health.SetDoor(fault)
+			s.kiosk.SetDoor(fault)
 		}
 		if len(s.health.Alive()) == 0 {
 			notify(daemon.SdNotifyWatchdog)

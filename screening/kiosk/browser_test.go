@@ -2,6 +2,7 @@ package kiosk
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os/exec"
@@ -205,6 +206,13 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	waitFor(t, tab, "history", `document.querySelectorAll("#verdicts tr").length === 50`)
 	waitFor(t, tab, "newest first", `document.querySelector("#verdicts tr").innerText.includes("Inconclusive")`)
 	waitFor(t, tab, "broker", `document.getElementById("broker").innerText.includes("connected · 3 waiting")`)
+	if hidden := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("door").hidden`)); !hidden {
+		t.Error("a gate without a door shows one")
+	}
+	g.SetDoor(errors.New("the coil refuses"))
+	waitFor(t, tab, "a door that fails", `document.getElementById("door").innerText.includes("does not obey · the coil refuses")`)
+	g.SetDoor(nil)
+	waitFor(t, tab, "a door that works", `document.getElementById("door").innerText.includes("works")`)
 	row := ask(t, tab, chromedp.Text("#verdicts tr:last-child"))
 	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "inner canthus", "+1.50", "+1.40", "37.50", "0.55 s"} {
 		if !strings.Contains(row, want) {

@@ -196,6 +196,18 @@ func (k *Kiosk) SetBroker(connected bool, backlog int) {
 	k.wake()
 }
 
+// SetDoor tells the engineers' page of the gate's door: nil, or why it does not do what it was last told to.
+func (k *Kiosk) SetDoor(fault error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	door := &doorState{OK: fault == nil}
+	if fault != nil {
+		door.Fault = fault.Error()
+	}
+	k.gate.Door = door
+	k.wake()
+}
+
 // wake tells all waiting pages that something is new.
 func (k *Kiosk) wake() {
 	close(k.changed)

@@ -39,10 +39,16 @@ type gateState struct {
 	Reference   referenceState        `json:"reference"`
 	Broker      bool                  `json:"broker"`
 	Backlog     int                   `json:"backlog"`
+	Door        *doorState            `json:"door,omitempty"` // of a gate that has one
 	Faces       int                   `json:"faces"`
 	FPS         *float64              `json:"fps,omitempty"`
 	Pages       int                   `json:"pages"`
 	PausedUntil time.Time             `json:"paused_until,omitzero"`
+}
+
+type doorState struct {
+	OK    bool   `json:"ok"`
+	Fault string `json:"fault,omitempty"` // as it is logged, in English
 }
 
 type referenceState struct {
