@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"thermogate/camera"
+)
+
+// slowSync makes every sync of a process that loads it take a third of a second, more than the camera's two frames.
+const slowSync = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+static int late(int fd, const char *name) {
+	int (*sync)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+	usleep(333000);
+	return sync(fd);
+}
+int fsync(int fd) { return late(fd, "fsync"); }
+int fdatasync(int fd) { return late(fd, "fdatasync"); }
+`
+
+// TestSlowDiskDelaysNoFrame runs the demo on a disk that is slow to sync.
+func TestSlowDiskDelaysNoFrame(t *testing.T) {
+	if os.Getenv("LD_PRELOAD") != "" { // the gate itself
+		if err := demo(t.Context(), nil, camera.Options{}, os.Stdout, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if testing.Short() {
+		t.Skip("takes a quarter of a minute, and the race detector alone delays frames")
+	}
+	compiler, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("gcc is not installed (Debian package gcc)")
+	}
+	dir := t.TempDir()
+	library := filepath.Join(dir, "slow.so")
+	if err := os.WriteFile(filepath.Join(dir, "slow.c"), []byte(slowSync), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command(compiler, "-shared", "-fPIC", "-o", library, filepath.Join(dir, "slow.c")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	gate := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSlowDiskDelaysNoFrame$")
+	gate.Env = append(os.Environ(), "LD_PRELOAD="+library, "TMPDIR="+dir)
+	printed, err := gate.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gate.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer gate.Wait()
+	defer gate.Process.Kill()
+	pages, broker := addresses(t, printed)
+
+	for range 2 {
+		event := firstEvent(t, ctx, broker)
+		if took := time.Since(event.Time); took < 300*time.Millisecond {
+			t.Errorf("event %s was out after %v: this disk is not slow", event.ID, took)
+		}
+	}
+	metrics := get(t, pages+"metrics")
+	captured, dropped := sample(t, metrics, "thermogate_frames_captured_total"), sample(t, metrics, "thermogate_frames_dropped_total")
+	if captured < 50 || dropped > captured/50 { // a loop that waits for the disk drops several frames an event
+		t.Errorf("of %v frames %v were dropped", captured, dropped)
+	}
+}
+
+// sample is the value of a metric without labels.
+func sample(t *testing.T, metrics, name string) float64 {
+	t.Helper()
+	m := regexp.MustCompile(fmt.Sprintf(`(?m)^%s (\S+)$`, name)).FindStringSubmatch(metrics)
+	if m == nil {
+		t.Fatalf("no metric %s", name)
+	}
+	value, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
