@@ -1,8 +1,7 @@
 """Draws augmented batches ahead of training, so that folds and epochs share them:
-bank.py SHARED OUT.pt DEVICE,… --batches N --seed S [--hard PREDICTIONS.json]
-With predictions of a first model on the same frames, those it gets wrong are drawn more often."""
+bank.py SHARED OUT.pt DEVICE,… --batches N --seed S [--people PEOPLE.npz…] [--found PREDICTIONS.json [--hard]]
+With what a first model finds on the same frames, doubtful labels are settled; --hard draws those it gets wrong more often."""
 import argparse
-import json
 
 import cv2
 import numpy as np
@@ -38,28 +37,26 @@ def targets(boxes, ignore, height, width):
 
 def batch(sampler):
     """Pictures; their heat maps and weights; and one row for each cell that answers for a face: picture, row, column,
-    share of its face, box, landmarks, attributes."""
+    share of its face, box."""
     height, width = SHAPES[sampler.rng.integers(len(SHAPES))]
     pictures, maps, cells = [], [], []
     for b in range(BATCH * 160 * 160 // (height * width)):
-        x, boxes, marks, attributes, ignore = sampler.sample(height, width)
+        x, boxes, _, _, ignore = sampler.sample(height, width)
         heat, weight, owner, share = targets(boxes, ignore, height, width)
         r, c = np.nonzero(owner >= 0)
         o = owner[r, c]
         total = np.bincount(o, share[r, c], minlength=len(boxes)) + 1e-6
-        cells.append(np.column_stack([np.full(len(r), b), r, c, share[r, c] / total[o], boxes[o],
-                                      marks[o].reshape(-1, 10), attributes[o]]))
+        cells.append(np.column_stack([np.full(len(r), b), r, c, share[r, c] / total[o], boxes[o]]))
         pictures.append(x)
         maps.append((heat, weight))
     half = lambda a: torch.from_numpy(np.array(a)).half()
     return half(pictures)[:, None], half(maps), torch.from_numpy(np.concatenate(cells)).float()
 
 
-def weigh(frames, path):
+def weigh(frames, found):
     """Weighs frames by the worst that a model made of them: a box where no face is, or a face without a box."""
-    found = {(d["source"][:-5], d["frame"]): d["faces"] for d in map(json.loads, open(path))}
     for f in frames:
-        boxes = [([b[k] for k in "xywh"], b["score"]) for b in found[f.name, f.index]]
+        boxes = found[f.name, f.index]
         worst = [s for b, s in boxes if all(data.iou(b, o) < 0.4 for o in f.boxes) and all(data.iou(b, o) < 0.2 for o in f.ignore)]
         worst += [1 - max([s for b, s in boxes if data.iou(b, o) >= 0.5], default=0) for o in f.boxes]
         f.weight *= (0.05 + max(worst, default=0)) ** 2
@@ -72,13 +69,16 @@ def main():
     ap.add_argument("devices")
     ap.add_argument("--batches", type=int, default=1200)
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--hard", help="JSON lines of predict.py for all frames of these devices")
+    ap.add_argument("--people", nargs="*", default=[])
+    ap.add_argument("--found", help="JSON lines of predict.py for all frames of these devices")
+    ap.add_argument("--hard", action="store_true")
     args = ap.parse_args()
     cv2.setNumThreads(1)
-    frames = data.load(args.shared, lambda d: d in args.devices.split(","))
+    found = data.read_found([args.found] if args.found else [])
+    frames = data.load(args.shared, lambda d: d in args.devices.split(","), found)
     if args.hard:
-        weigh(frames, args.hard)
-    sampler = data.Sampler(frames, args.seed, faces=0.55 if args.hard else 0.8)
+        weigh(frames, found)
+    sampler = data.Sampler(frames, args.seed, 0.55 if args.hard else 0.8, args.people and data.People(args.people))
     torch.save([batch(sampler) for _ in range(args.batches)], args.out)
 
 

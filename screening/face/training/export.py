@@ -6,10 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from model import POSE, Net
-
-# Training weighs the rare poses up only a little; without this a turned head is called frontal.
-POSE_SHIFT = torch.tensor([-0.5, 0.0, 0.0])
+from model import Net
 
 
 def mean(states):
@@ -20,7 +17,6 @@ def export(path, weights):
     net = Net()
     net.load_state_dict(mean([torch.load(w) for w in weights]))
     net.eval()
-    net.head[-1].bias.data[POSE] += POSE_SHIFT
     torch.onnx.export(net, torch.zeros(1, 1, 160, 144), path, opset_version=11, input_names=["celsius"], output_names=["faces"])
     twin = cv2.dnn.readNetFromONNX(path)
     worst = 0

@@ -1,9 +1,10 @@
 """Trains the second network on what the first found, cut out of the frames: is it a face, its landmarks, its pose, what
 hides it.
 
-    marks.py SHARED OUT.onnx FOUND.json… [--devices NAME,…] [--steps N] [--seed S]
+    marks.py SHARED OUT.onnx FIRST.pt [--found FOUND.json…] [--people PEOPLE.npz…] [--devices NAME,…] [--steps N] [--seed S]
 
-FOUND.json is what predict.py finds with the first network; where that is no face, it is what this one learns to tell.
+FOUND.json is what predict.py finds, FIRST.pt the first network; where they see faces and none is, it is what this one
+learns to tell.
 """
 import argparse
 import json
@@ -12,46 +13,16 @@ import time
 import cv2
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 import data
+import predict
+from model import CUT_HEIGHT, CUT_WIDTH, Marks, cut, normalise_cut
 
-WIDTH, HEIGHT = 32, 40  # pixels of a cut-out
-MARGIN = 0.15  # of the box, on every side
 JITTER = 0.06  # how far off the detector's box is, in its widths and heights
 BATCH = 128
 PARTS = "landmarks pose cover face".split()
 OTHERS = 0.4  # share of cut-outs that are no face
-
-
-class Marks(nn.Module):
-    """In: n x 1 x 40 x 32. Out: n x 17: five landmarks (x and y, 0 to 1 over the cut-out), the logits of three poses
-    (frontal, three-quarter, profile), the logits of glasses, mask and covered forehead, and last that of a face."""
-
-    def __init__(self):
-        super().__init__()
-        def conv(i, o, stride):
-            return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
-        self.body = nn.Sequential(conv(1, 16, 2), conv(16, 24, 1), conv(24, 40, 2), conv(40, 40, 1), conv(40, 48, 2))
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(48 * 5 * 4, 64), nn.ReLU(inplace=True), nn.Linear(64, 17))
-
-    def forward(self, x):
-        return self.head(self.body(x))
-
-
-def cut(celsius, box, turn=0.0):
-    """The cut-out around a box and the map from picture to cut-out."""
-    x, y, w, h = box
-    a, b = WIDTH / (w * (1 + 2 * MARGIN)), HEIGHT / (h * (1 + 2 * MARGIN))
-    c, s = np.cos(turn), np.sin(turn)
-    m = np.array([[a * c, -a * s, 0], [b * s, b * c, 0]])
-    m[:, 2] = np.array([WIDTH, HEIGHT]) / 2 - m[:, :2] @ [x + w / 2, y + h / 2]
-    m[:, 2] += (m[:, :2].sum(1) - 1) / 2  # pixel centres
-    scale = 1 / max(a, b)
-    if scale > 1.5:
-        celsius = cv2.GaussianBlur(celsius, (0, 0), 0.4 * scale)
-    return cv2.warpAffine(celsius, m, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), m
 
 
 def around(celsius, box, marks):
@@ -62,41 +33,72 @@ def around(celsius, box, marks):
     return part, box - [x0, y0, 0, 0], marks - [x0, y0]
 
 
-def normalise(picture):
-    """Around the median, 4 K for 1, bent softly towards +-3."""
-    x = (picture - np.median(picture)) / 4
-    return x / np.sqrt(1 + (x / 3) ** 2)
+def enhance(rng, picture):
+    """What cameras do to pictures for the eye: less of large differences, a bent scale."""
+    if rng.random() < 0.5:
+        return (picture - rng.uniform(0.2, 0.8) * cv2.GaussianBlur(picture, (0, 0), rng.uniform(5, 12))) * rng.uniform(1, 1.6)
+    low, high = picture.min(), picture.max() + 1e-6
+    return low + (high - low) * ((picture - low) / (high - low)) ** np.exp(rng.normal(0, 0.4))
 
 
 class Faces:
     """Cut-outs with what is known of them, drawn at random."""
 
-    def __init__(self, frames, found, seed):
-        self.rng = np.random.default_rng(seed)
-        self.frames = frames
+    def __init__(self, frames, found, people, seed):
+        self.rng, self.people = np.random.default_rng(seed), people
+        self.frames, self.invented = frames, []
         self.faces = [(f, i) for f in frames for i in range(len(f.boxes)) if min(f.boxes[i][2:]) >= data.SMALLEST]
         weights = np.array([f.weight * (1.5 if not np.isnan(f.landmarks[i][0, 0]) else 1) * (3 if f.attributes[i][0] > 0 else 1)
                             for f, i in self.faces])
         self.cumulative = np.cumsum(weights / weights.sum())
         at = {(f.name, f.index): f for f in frames}
-        self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key)) for box in boxes if far(f, box)]
+        self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key))
+                         for box, score in boxes if score >= 0.08 and far(f, box)]
+        self.empty = [f.celsius for f in frames if not len(f.boxes)]
+
+    def drawn(self):
+        """A scene of people who don't exist."""
+        return self.people.pick(self.rng, self.empty[self.rng.integers(len(self.empty))])
+
+    def mistake(self, first, scenes):
+        """Adds what the first network takes for faces in scenes of people who don't exist."""
+        self.invented = []
+        for _ in range(scenes):
+            f = self.drawn()
+            boxes = (np.array([b[k] for k in "xywh"]) for b in predict.detect(first, [f.celsius], 0.08)[0])
+            self.invented += [(f, box) for box in boxes if far(f, box)]
+
+    def face(self):
+        """A frame and which of its faces."""
+        rng = self.rng
+        while self.people and rng.random() < data.PEOPLE:
+            if len((f := self.drawn()).boxes):
+                return f, rng.integers(len(f.boxes))
+        return self.faces[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.faces) - 1)]
+
+    def other(self):
+        """A frame and a box that is no face."""
+        rng = self.rng
+        pool = rng.choice([0, 1, 2], p=[0.45, 0.3, 0.25])
+        for mistakes in (self.mistaken, self.invented)[pool:pool + 1]:
+            if mistakes:
+                return mistakes[rng.integers(len(mistakes))]
+        return self.elsewhere()
 
     def sample(self):
         rng = self.rng
         marks, attributes = np.full((5, 2), np.nan), np.full(4, -1.0)
         if face := rng.random() >= OTHERS:
-            f, i = self.faces[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.faces) - 1)]
+            f, i = self.face()
             box, marks, attributes = f.boxes[i].copy(), f.landmarks[i].copy(), f.attributes[i].copy()
-        elif rng.random() < 0.7 and self.mistaken:
-            f, box = self.mistaken[rng.integers(len(self.mistaken))]
         else:
-            f, box = self.elsewhere()
+            f, box = self.other()
         celsius, box, marks = around(f.celsius, box, marks)
-        if rng.random() < 0.35:  # a smaller face than this camera's
+        if rng.random() < 0.35 and min(celsius.shape) > data.SMALLEST:  # a smaller face than this camera's
             shrink = rng.uniform(0.4, 0.9)
             celsius = cv2.resize(cv2.GaussianBlur(celsius, (0, 0), 0.45 / shrink), None, fx=shrink, fy=shrink)
             box, marks = box * shrink, marks * shrink
-        if rng.random() < 0.5:
+        if face:
             celsius = celsius.copy()
             data.cover(rng, celsius, box, marks, attributes)
         box[:2] += rng.normal(0, JITTER, 2) * box[2:]
@@ -106,19 +108,21 @@ class Faces:
         marks = marks @ m[:, :2].T + m[:, 2]
         if rng.random() < 0.5:
             picture = picture[:, ::-1]
-            marks[:, 0] = WIDTH - 1 - marks[:, 0]
+            marks[:, 0] = CUT_WIDTH - 1 - marks[:, 0]
             marks = marks[data.ORDER]
         if rng.random() < 0.3:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.2))
-        picture = (picture - picture.mean()) * np.exp(rng.normal(0, 0.25)) + rng.normal(0, rng.uniform(0, 0.25), picture.shape)
+        picture = (picture - picture.mean()) * np.exp(rng.normal(0, 0.3)) + rng.normal(0, rng.uniform(0, 0.25), picture.shape)
+        if rng.random() < 0.25:
+            picture = enhance(rng, picture)
         attributes = np.r_[attributes if face else np.full(4, -1.0), float(face)]
-        return normalise(picture).astype(np.float32), (marks + 0.5) / (WIDTH, HEIGHT), attributes
+        return normalise_cut(picture).astype(np.float32), (marks + 0.5) / (CUT_WIDTH, CUT_HEIGHT), attributes
 
     def elsewhere(self):
         """A box anywhere, or half on a face."""
         rng = self.rng
         while True:
-            f = self.frames[rng.integers(len(self.frames))]
+            f = self.drawn() if self.people and rng.random() < 0.3 else self.frames[rng.integers(len(self.frames))]
             height, width = f.celsius.shape
             size = np.exp(rng.uniform(np.log(data.SMALLEST), np.log(70))) * np.array([1, 1.3])
             centre = rng.random(2) * (width, height)
@@ -140,16 +144,6 @@ def far(frame, box):
     """Whether a box is on no face, known or doubtful."""
     return (all(data.iou(b, box) < 0.25 for b in frame.boxes) and all(data.iou(b, box) < 0.1 for b in frame.ignore)
             and 0 < box[0] + box[2] / 2 < frame.celsius.shape[1] and 0 < box[1] + box[3] / 2 < frame.celsius.shape[0])
-
-
-def read_found(paths, least=0.08):
-    found = {}
-    for path in paths:
-        for line in open(path):
-            d = json.loads(line)
-            boxes = [np.array([f[k] for k in "xywh"]) for f in d["faces"] if f["score"] >= least]
-            found.setdefault((d["source"].removesuffix(".tiff"), d["frame"]), []).extend(boxes)
-    return found
 
 
 def loss_of(out, marks, attributes):
@@ -193,7 +187,9 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("shared")
     ap.add_argument("out")
-    ap.add_argument("found", nargs="*")
+    ap.add_argument("first")
+    ap.add_argument("--found", nargs="*", default=[])
+    ap.add_argument("--people", nargs="*", default=[])
     ap.add_argument("--devices", help="train on the recordings of these only, for a fold")
     ap.add_argument("--steps", type=int, default=2500)
     ap.add_argument("--seed", type=int, default=1)
@@ -201,9 +197,13 @@ def main():
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     devices = args.devices.split(",") if args.devices else None
-    frames = data.load(args.shared, lambda d: devices is None or d in devices)
-    net = train(Faces(frames, read_found(args.found), args.seed), args.steps)
-    torch.onnx.export(net, torch.zeros(1, 1, HEIGHT, WIDTH), args.out, input_names=["face"], output_names=["marks"], opset_version=11)
+    found = data.read_found(args.found)
+    frames = data.load(args.shared, lambda d: devices is None or d in devices, found)
+    faces = Faces(frames, found, args.people and data.People(args.people), args.seed)
+    if faces.people:
+        faces.mistake(predict.load(args.first), 1500)
+    net = train(faces, args.steps)
+    torch.onnx.export(net, torch.zeros(1, 1, CUT_HEIGHT, CUT_WIDTH), args.out, input_names=["face"], output_names=["marks"], opset_version=11)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""The network: one channel in, a map of face centres and what belongs to them out, at a quarter of the input size."""
+"""The two networks, and what the second looks at."""
+import cv2
+import numpy as np
 import torch
 import torch.nn as nn
 
 STRIDE = 4
-# Channels of the output: centre, box, landmarks, pose (frontal, three-quarter, profile), glasses, mask, forehead covered.
-HEAT, BOX, LANDMARKS, POSE, COVER, CHANNELS = 0, slice(1, 5), slice(5, 15), slice(15, 18), slice(18, 21), 21
+HEAT, BOX, CHANNELS = 0, slice(1, 5), 5  # of the output
+CUT_WIDTH, CUT_HEIGHT = 40, 48  # pixels of a cut-out
+CUT_MARGIN = 0.3  # of the box, on every side
 
 
 def conv(inputs, outputs, kernel=3, stride=1, groups=1):
@@ -27,7 +30,9 @@ class Separable(nn.Module):
 
 
 class Net(nn.Module):
-    """Down to stride 16 and back up to stride 4. Its shape follows what OpenCV 4.6 runs fast on one core: full
+    """One channel in; a map of face centres and their boxes out, at a quarter of the input size.
+
+    Down to stride 16 and back up to stride 4. Its shape follows what OpenCV 4.6 runs fast on one core: full
     convolutions where the map is small, depthwise ones where it is 18 columns wide or more, few additions at stride 4."""
 
     def __init__(self, c=(8, 24, 48, 64), up=32):
@@ -49,3 +54,39 @@ class Net(nn.Module):
         b = self.s8(a)
         p = self.join8(self.from8(b) + self.enlarge(self.from16(self.s16(b))))
         return self.head(self.join4(self.from4(a) + self.enlarge(p)))
+
+
+class Marks(nn.Module):
+    """In: n x 1 x 48 x 40. Out: n x 17: five landmarks (x and y, 0 to 1 over the cut-out), the logits of three poses
+    (frontal, three-quarter, profile), the logits of glasses, mask and covered forehead, and last that of a face."""
+
+    def __init__(self):
+        super().__init__()
+        def conv(i, o, stride):
+            return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(conv(1, 16, 2), conv(16, 32, 2), conv(32, 48, 1), conv(48, 64, 2))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * 6 * 5, 64), nn.ReLU(inplace=True), nn.Linear(64, 17))
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def cut(celsius, box, turn=0.0):
+    """The cut-out around a box and the map from picture to cut-out."""
+    x, y, w, h = box
+    a, b = CUT_WIDTH / (w * (1 + 2 * CUT_MARGIN)), CUT_HEIGHT / (h * (1 + 2 * CUT_MARGIN))
+    c, s = np.cos(turn), np.sin(turn)
+    m = np.array([[a * c, -a * s, 0], [b * s, b * c, 0]])
+    m[:, 2] = np.array([CUT_WIDTH, CUT_HEIGHT]) / 2 - m[:, :2] @ [x + w / 2, y + h / 2]
+    m[:, 2] += (m[:, :2].sum(1) - 1) / 2  # pixel centres
+    scale = 1 / max(a, b)
+    if scale > 1.5:
+        celsius = cv2.GaussianBlur(celsius, (0, 0), 0.4 * scale)
+    return cv2.warpAffine(celsius, m, (CUT_WIDTH, CUT_HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), m
+
+
+def normalise_cut(picture):
+    """Around the median of the middle, 4 K for 1, bent softly towards +-3."""
+    y, x = CUT_HEIGHT // 4, CUT_WIDTH // 4
+    x = (picture - np.median(picture[y:-y, x:-x])) / 4
+    return x / np.sqrt(1 + (x / 3) ** 2)

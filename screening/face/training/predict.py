@@ -1,15 +1,16 @@
 """Faces on recordings, one JSON line a frame as `thermogate detect --json` writes them, by weights that are no ONNX yet:
-predict.py SHARED IN.pt DEVICE,… [--labelled]   (with --labelled only the frames in faces.csv)"""
+predict.py SHARED IN.pt DEVICE,… [--labelled] [--marks MARKS.onnx] [--as OTHER]
+(only the frames in faces.csv; with the second network's look as well; as another camera's pictures)"""
+import argparse
 import csv
 import json
-import sys
 
 import cv2
 import numpy as np
 import torch
 
 import data
-from model import BOX, COVER, HEAT, LANDMARKS, POSE, STRIDE, Net
+from model import BOX, HEAT, STRIDE, Net, cut, normalise_cut
 
 
 def load(weights):
@@ -37,11 +38,9 @@ def decode(v, score, row, column, width, height):
     at = (np.array([column, row]) + 0.5) * STRIDE
     size = STRIDE * np.exp(np.clip(v[BOX][2:], -1, 4))
     low = at + (v[BOX][:2] - 0.5) * size
-    marks = at + v[LANDMARKS].reshape(5, 2) * size
     low, high = np.maximum(low, 0), np.minimum(low + size, (width, height))
     box = [*low, *(high - low)]
-    return dict(zip("xywh", map(float, box)), score=score, landmarks=marks.round(2).tolist(), pose=int(v[POSE].argmax()),
-                cover=[bool(c > 0) for c in v[COVER]])
+    return dict(zip("xywh", map(float, box)), score=score)
 
 
 def distinct(faces):
@@ -61,18 +60,101 @@ def overlap(a, b):
     return both / small if both > 0.85 * small else both / (a["w"] * a["h"] + b["w"] * b["h"] - both)
 
 
+def look_closer(marks, picture, faces, gain=1.0):
+    """The say of the second network in the scores, its landmarks and poses; gain as in scale."""
+    for f in faces:
+        part, m = cut(picture, np.array([f[k] for k in "xywh"]))
+        marks.setInput(normalise_cut(part * gain).astype(np.float32)[None, None])
+        values = marks.forward()[0]
+        f["score"] = float(1 / (1 + np.exp(-(np.log(f["score"] / (1 - f["score"])) + values[16]) / 2)))
+        points = values[:10].reshape(5, 2) * part.shape[::-1] - 0.5
+        f["landmarks"] = ((points - m[:, 2]) @ np.linalg.inv(m[:, :2]).T).round(2).tolist()
+        f["pose"] = int(values[10:13].argmax())
+    return sorted(faces, key=lambda f: -f["score"])
+
+
+def look(net, pictures):
+    """Faces at the sizes at which the detector looks, see ../detector.go."""
+    long = max(pictures[0].shape)
+    scale = 2 if long < 120 else 1
+    found = at_scale(net, pictures, scale)
+    if scale * long > 240:
+        large = at_scale(net, pictures, scale / 2)
+        found = [distinct([f for f in a if max(f["w"], f["h"]) <= 90 / scale] + b) for a, b in zip(found, large)]
+    return found
+
+
+def at_scale(net, pictures, scale):
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    found = detect(net, [p if scale == 1 else cv2.resize(p, None, fx=scale, fy=scale, interpolation=kind) for p in pictures])
+    return [[f | {k: f[k] / scale for k in "xywh"} for f in faces] for faces in found]
+
+
+def eight_bits(picture, enhance=lambda grey: grey):
+    low, high = picture.min(), picture.max()
+    return data.spread(enhance(np.uint8(np.round((picture - low) / (high - low) * 255))).astype(np.float32))
+
+
+def enlarged(factor):
+    def resample(picture):
+        return cv2.GaussianBlur(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), (0, 0), factor / 2)
+    return resample
+
+
+def beside_a_lamp(picture):
+    picture = picture.copy()
+    picture[60:100, :12] = 95
+    return picture
+
+
+def both(net, marks, pictures, relative):
+    """Faces by both networks. A picture without a scale may be inverted, see ../detector.go."""
+    found = look(net, pictures)
+    if marks:
+        found = [look_closer(marks, p, faces) for p, faces in zip(pictures, found)]
+    if not relative:
+        return found
+    best = lambda faces: max((f["score"] for f in faces), default=0)
+    turned = both(net, marks, [2 * np.median(p) - p for p in pictures], False)
+    return [t if best(f) < 0.5 and best(t) > best(f) + 0.05 else f for f, t in zip(found, turned)]
+
+
+AS = {  # what a picture becomes, how many times as large it is then, and whether it has lost its scale
+    "itself": (lambda p: p, 1, False),
+    "half": (lambda p: cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 0.5, False),
+    "320x240": (enlarged(2), 2, False),
+    "8bit": (eight_bits, 1, True),
+    "clahe": (lambda p: eight_bits(p, cv2.createCLAHE(4, (4, 4)).apply), 1, True),
+    "inverted": (lambda p: eight_bits(-p), 1, True),
+    "lamp": (beside_a_lamp, 1, False),
+}
+
+
 def main():
-    shared, weights, devices = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
-    net = load(weights)
-    labelled = {(r["name"], int(r["frame"])) for r in csv.DictReader(open(f"{shared}/labels/faces.csv"))}
-    for r in csv.DictReader(open(f"{shared}/labels/recordings.csv")):
-        if r["device"] not in devices:
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("shared")
+    ap.add_argument("weights")
+    ap.add_argument("devices")
+    ap.add_argument("--labelled", action="store_true")
+    ap.add_argument("--marks")
+    ap.add_argument("--as", dest="other", choices=AS, default="itself")
+    args = ap.parse_args()
+    torch.set_num_threads(1)
+    net, marks = load(args.weights), args.marks and cv2.dnn.readNetFromONNX(args.marks)
+    change, factor, relative = AS[args.other]
+    labelled = {(r["name"], int(r["frame"])) for r in csv.DictReader(open(f"{args.shared}/labels/faces.csv"))}
+    for r in csv.DictReader(open(f"{args.shared}/labels/recordings.csv")):
+        if r["device"] not in args.devices.split(","):
             continue
-        stack, _ = data.read_stack(f"{shared}/recordings/{r['name']}.tiff")
-        frames = [i for i in range(len(stack)) if "--labelled" not in sys.argv or (r["name"], i) in labelled]
+        stack, _ = data.read_stack(f"{args.shared}/recordings/{r['name']}.tiff")
+        frames = [i for i in range(len(stack)) if not args.labelled or (r["name"], i) in labelled]
         if not frames:
             continue
-        for i, faces in zip(frames, detect(net, stack[frames])):
+        pictures = [change(np.ascontiguousarray(stack[i])) for i in frames]
+        for i, faces in zip(frames, both(net, marks, pictures, relative)):
+            for f in faces:
+                for k in "xywh":
+                    f[k] /= factor
             print(json.dumps(dict(source=r["name"] + ".tiff", frame=i, width=stack.shape[2], height=stack.shape[1], faces=faces)))
 
 

@@ -1,4 +1,4 @@
-"""Trains the detector on banks of batches: train.py OUT.pt BANK.pt… --steps N --seed S [--start IN.pt --rate R] [--details]"""
+"""Trains the detector on banks of batches: train.py OUT.pt BANK.pt… --steps N --seed S [--start IN.pt --rate R]"""
 import argparse
 import time
 
@@ -6,10 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-import data
-from model import BOX, COVER, HEAT, LANDMARKS, POSE, STRIDE, Net
+from model import BOX, HEAT, STRIDE, Net
 
-PARTS = "centre box marks pose cover".split()
+PARTS = "centre box".split()
 
 
 def loss_of(out, maps, cells):
@@ -20,9 +19,7 @@ def loss_of(out, maps, cells):
     focal = positive * F.softplus(-z) * (1 - p) ** 2 + (1 - positive) * (1 - heat) ** 4 * F.softplus(z) * p ** 2
     centre = (focal * weight).sum() / positive.sum().clamp(min=1)
     b, r, c = cells[:, 0].long(), cells[:, 1].long(), cells[:, 2].long()
-    share, box, marks, attributes = cells[:, 3], cells[:, 4:8], cells[:, 8:18].view(-1, 5, 2), cells[:, 18:22]
-    faces = share.sum().clamp(min=1)
-    mean = lambda loss, use=1: (loss * share * use).sum() / faces
+    share, box = cells[:, 3], cells[:, 4:8]
     v = out[b, :, r, c]
     at = torch.stack([c, r], 1) * STRIDE + STRIDE / 2.0
     size = torch.exp(v[:, BOX][:, 2:].clamp(-1, 4)) * STRIDE
@@ -32,33 +29,7 @@ def loss_of(out, maps, cells):
     both = (high - low).clamp(min=0).prod(1)
     iou = both / (size.prod(1) + true_size.prod(1) - both)
     off = ((mid - true_mid).abs() / true_size).sum(1) + (size / true_size).log().abs().sum(1)
-    points = at[:, None] + v[:, LANDMARKS].view(-1, 5, 2) * size.detach()[:, None]
-    error = ((points - torch.nan_to_num(marks)) / true_size[:, :1, None]).abs()
-    error = F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.02, reduction="none").sum(2)
-    error = (error * torch.tensor([1.5, 1.5, 1, 0.5, 0.5]) * ~torch.isnan(marks[:, :, 0])).sum(1)
-    pose = F.cross_entropy(v[:, POSE], attributes[:, 0].clamp(min=0).long(), torch.tensor([0.6, 3.0, 4.0]), reduction="none")
-    cover = F.binary_cross_entropy_with_logits(v[:, COVER], attributes[:, 1:].clamp(min=0), reduction="none")
-    parts = (centre, mean(1 - iou + 0.3 * off), mean(error),
-             mean(pose, attributes[:, 0] >= 0), mean((cover * (attributes[:, 1:] >= 0)).sum(1)))
-    return parts
-
-
-def around_faces(x, maps, cells, side):
-    """Cuts each picture to side x side cells around one of its faces: more of them in the same time."""
-    height, width = maps.shape[2:]
-    pictures, cut, rows = [], [], []
-    for i in range(len(x)):
-        own = cells[cells[:, 0] == i]
-        at = own[torch.randint(len(own), ())][1:3] if len(own) else torch.rand(2) * torch.tensor([height, width])
-        r, c = (int((a - torch.rand(()) * side).clamp(0, n - side)) for a, n in zip(at, (height, width)))
-        pictures.append(x[i, :, r * STRIDE:(r + side) * STRIDE, c * STRIDE:(c + side) * STRIDE])
-        cut.append(maps[i, :, r:r + side, c:c + side])
-        own = own[(own[:, 1] >= r) & (own[:, 1] < r + side) & (own[:, 2] >= c) & (own[:, 2] < c + side)]
-        own[:, 1:3] -= torch.tensor([r, c])
-        own[:, 4:6] -= torch.tensor([c, r]) * STRIDE
-        own[:, 8:18] -= torch.tensor([c, r] * 5) * STRIDE
-        rows.append(own)
-    return torch.stack(pictures), torch.stack(cut), torch.cat(rows)
+    return centre, (((1 - iou) + 0.3 * off) * share).sum() / share.sum().clamp(min=1)
 
 
 def vary(x):
@@ -67,14 +38,7 @@ def vary(x):
     return x * torch.exp(torch.randn(shape) * 0.1) + torch.randn(shape) * 0.15 + torch.randn_like(x) * torch.rand(shape) * 0.03
 
 
-def without_smallest(maps, cells):
-    small = cells[:, 6:8].max(1).values < data.SMALLEST
-    b, r, c = cells[small, :3].long().T
-    maps[b, :, r, c] = 0
-    return maps, cells[~small]
-
-
-def train(net, batches, steps, rate, details):
+def train(net, batches, steps, rate):
     """Returns the weights averaged over the last steps."""
     net = net.to(memory_format=torch.channels_last)
     average = {k: v.clone() for k, v in net.state_dict().items()}
@@ -85,13 +49,10 @@ def train(net, batches, steps, rate, details):
         x, maps, cells = batches[order.pop()]
         for g in optimizer.param_groups:
             g["lr"] = rate * min(1, (step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * step / steps)) + 1e-5
-        maps, cells = without_smallest(maps.float(), cells)
-        if details and step % 4:
-            x, maps, cells = around_faces(x, maps, cells, 28)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # a quarter faster, and no worse
             out = net(vary(x.float()).to(memory_format=torch.channels_last))
-        parts = loss_of(out.float(), maps, cells)
-        loss = sum(w * p for w, p in zip((1, 2, 5, 1.5, 1) if details else (1, 2, 2, 0.3, 0.5), parts))
+        parts = loss_of(out.float(), maps.float(), cells)
+        loss = parts[0] + 2 * parts[1]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5)
@@ -114,7 +75,6 @@ def main():
     ap.add_argument("--steps", type=int, default=2500)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--rate", type=float, default=3e-3)
-    ap.add_argument("--details", action="store_true", help="cut to faces, and weigh landmarks, pose and cover more")
     ap.add_argument("--start", help="weights to go on from")
     args = ap.parse_args()
     torch.manual_seed(args.seed)
@@ -124,7 +84,7 @@ def main():
     net = Net()
     if args.start:
         net.load_state_dict(torch.load(args.start))
-    torch.save(train(net, batches, args.steps, args.rate, args.details), args.out)
+    torch.save(train(net, batches, args.steps, args.rate), args.out)
 
 
 if __name__ == "__main__":
