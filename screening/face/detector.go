@@ -32,7 +32,7 @@ const (
 const (
 	heatChannel = 0
 	boxChannel  = 1
-	channels    = 21 // the others helped in training; the second network, see marks.go, knows them better
+	channels    = 5
 )
 
 // Working sizes. A picture with a longer side than maxSide is reduced to it; one with a shorter one than minSide is

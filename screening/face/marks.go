@@ -17,14 +17,14 @@ var marksModel []byte
 
 // What the second network was trained with, see training/marks.py.
 const (
-	cutWidth, cutHeight = 32, 40
-	cutMargin           = 0.15 // of the box, on every side
-	cutCelsius          = 4    // temperature above the face's median that is 1 to the network
+	cutWidth, cutHeight = 40, 48
+	cutMargin           = 0.3 // of the box, on every side
+	cutCelsius          = 4   // temperature above the face's median that is 1 to the network
 	cutBend             = 3
 )
 
 // closeWeight is the say of the close look in the score; the rest is that of the first network.
-const closeWeight = 0.5
+const closeWeight = 0.3
 
 // marker looks closely at one face: landmarks, pose, what hides it.
 type marker struct {
@@ -32,6 +32,8 @@ type marker struct {
 	blob   gocv.Mat
 	input  []float32 // the memory of blob
 	sorted []float32
+	// What of the picture the cut-out is made from.
+	columns, rows []tap
 }
 
 func newMarker() (*marker, error) {
@@ -55,11 +57,7 @@ func (m *marker) close() error { return errors.Join(m.net.Close(), m.blob.Close(
 func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 	stepX, stepY := f.W*(1+2*cutMargin)/cutWidth, f.H*(1+2*cutMargin)/cutHeight
 	left, top := f.X+f.W/2-stepX*cutWidth/2, f.Y+f.H/2-stepY*cutHeight/2
-	for v := range cutHeight {
-		for u := range cutWidth {
-			m.input[v*cutWidth+u] = cellMean(img, left+float32(u)*stepX, top+float32(v)*stepY, stepX, stepY)
-		}
-	}
+	m.cutOut(img, left, top, stepX, stepY)
 	m.normalise(gain / cutCelsius)
 	m.net.SetInput(m.blob, "")
 	out := m.net.Forward("")
@@ -82,9 +80,12 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 	return nil
 }
 
-// normalise brings the cut-out to what the network knows: around its median, bent softly.
+// normalise brings the cut-out to what the network knows: around the median of its middle, bent softly.
 func (m *marker) normalise(gain float32) {
-	m.sorted = append(m.sorted[:0], m.input...)
+	m.sorted = m.sorted[:0]
+	for row := cutHeight / 4; row < cutHeight*3/4; row++ {
+		m.sorted = append(m.sorted, m.input[row*cutWidth+cutWidth/4:row*cutWidth+cutWidth*3/4]...)
+	}
 	slices.Sort(m.sorted)
 	median := m.sorted[len(m.sorted)/2]
 	for i, c := range m.input {
@@ -96,26 +97,41 @@ func (m *marker) normalise(gain float32) {
 	}
 }
 
-// cellMean is the mean of a cell of the picture, between its pixels where the cell is small, over them where it is large.
-func cellMean(img *radiometry.Image, x, y, w, h float32) float32 {
-	nx, ny := max(1, int(w+0.5)), max(1, int(h+0.5))
-	var sum float32
-	for j := range ny {
-		for i := range nx {
-			sum += between(img, x+w*(float32(i)+0.5)/float32(nx)-0.5, y+h*(float32(j)+0.5)/float32(ny)-0.5)
+// cutOut fills the input with the means of cells of the picture, the first of them at left and top: between its pixels
+// where cells are small, over them where they are large.
+func (m *marker) cutOut(img *radiometry.Image, left, top, stepX, stepY float32) {
+	perColumn, perRow := max(1, int(stepX+0.5)), max(1, int(stepY+0.5))
+	m.columns = appendTaps(m.columns[:0], left, stepX/float32(perColumn), cutWidth*perColumn, img.Width)
+	m.rows = appendTaps(m.rows[:0], top, stepY/float32(perRow), cutHeight*perRow, img.Height)
+	share := 1 / float32(perColumn*perRow)
+	for v := range cutHeight {
+		out := m.input[v*cutWidth:][:cutWidth]
+		clear(out)
+		for _, row := range m.rows[v*perRow:][:perRow] {
+			upper, lower := img.Celsius[row.at*img.Width:][:img.Width], img.Celsius[row.next*img.Width:][:img.Width]
+			for u := range out {
+				for _, c := range m.columns[u*perColumn:][:perColumn] {
+					above := upper[c.at] + (upper[c.next]-upper[c.at])*c.weight
+					below := lower[c.at] + (lower[c.next]-lower[c.at])*c.weight
+					out[u] += (above + (below-above)*row.weight) * share
+				}
+			}
 		}
 	}
-	return sum / float32(nx*ny)
 }
 
-// between interpolates linearly between the centres of four pixels; beyond the border the picture goes on as it ends.
-func between(img *radiometry.Image, x, y float32) float32 {
-	x = min(max(x, 0), float32(img.Width-1))
-	y = min(max(y, 0), float32(img.Height-1))
-	x0, y0 := int(x), int(y)
-	x1, y1 := min(x0+1, img.Width-1), min(y0+1, img.Height-1)
-	fx, fy := x-float32(x0), y-float32(y0)
-	upper := img.At(x0, y0)*(1-fx) + img.At(x1, y0)*fx
-	lower := img.At(x0, y1)*(1-fx) + img.At(x1, y1)*fx
-	return upper*(1-fy) + lower*fy
+// tap is a place between the centres of two neighbouring pixels; weight is the say of the second.
+type tap struct {
+	at, next int
+	weight   float32
+}
+
+// appendTaps appends n places, step apart, along a side of a picture; beyond its border it goes on as it ends.
+func appendTaps(taps []tap, start, step float32, n, size int) []tap {
+	for i := range n {
+		x := min(max(start+step*(float32(i)+0.5)-0.5, 0), float32(size-1))
+		at := int(x)
+		taps = append(taps, tap{at, min(at+1, size-1), x - float32(at)})
+	}
+	return taps
 }

@@ -6,17 +6,11 @@ import cv2
 import numpy as np
 import torch
 
-from model import Net
-
-
-def mean(states):
-    return {k: sum(s[k].double() for s in states).div(len(states)).to(v.dtype) for k, v in states[0].items()}
+import predict
 
 
 def export(path, weights):
-    net = Net()
-    net.load_state_dict(mean([torch.load(w) for w in weights]))
-    net.eval()
+    net = predict.load(*weights)
     torch.onnx.export(net, torch.zeros(1, 1, 160, 144), path, opset_version=11, input_names=["celsius"], output_names=["faces"])
     twin = cv2.dnn.readNetFromONNX(path)
     worst = 0

@@ -1,6 +1,7 @@
 """Faces on recordings, one JSON line a frame as `thermogate detect --json` writes them, by weights that are no ONNX yet:
-predict.py SHARED IN.pt DEVICE,… [--labelled] [--marks MARKS.onnx] [--as OTHER]
-(only the frames in faces.csv; with the second network's look as well; as another camera's pictures)"""
+predict.py SHARED IN.pt[,IN.pt] DEVICE,… [--labelled] [--marks MARKS.onnx] [--as OTHER]
+Weights are averaged. --labelled leaves out frames that are not in faces.csv, --marks adds the second network's say, --as
+makes another camera's pictures of them."""
 import argparse
 import csv
 import json
@@ -13,9 +14,14 @@ import data
 from model import BOX, HEAT, STRIDE, Net, cut, normalise_cut
 
 
-def load(weights):
+CLOSE_WEIGHT = 0.3  # of the second network's say in a score, as in ../marks.go
+
+
+def load(*weights):
+    """The network with the mean of one or more weights."""
+    states = [torch.load(w) for w in weights]
     net = Net()
-    net.load_state_dict(torch.load(weights))
+    net.load_state_dict({k: sum(s[k].double() for s in states).div(len(states)).to(v.dtype) for k, v in states[0].items()})
     return net.eval()
 
 
@@ -60,13 +66,14 @@ def overlap(a, b):
     return both / small if both > 0.85 * small else both / (a["w"] * a["h"] + b["w"] * b["h"] - both)
 
 
-def look_closer(marks, picture, faces, gain=1.0):
-    """The say of the second network in the scores, its landmarks and poses; gain as in scale."""
+def look_closer(marks, picture, faces):
+    """The say of the second network in the scores, its landmarks and poses."""
     for f in faces:
         part, m = cut(picture, np.array([f[k] for k in "xywh"]))
-        marks.setInput(normalise_cut(part * gain).astype(np.float32)[None, None])
+        marks.setInput(normalise_cut(part).astype(np.float32)[None, None])
         values = marks.forward()[0]
-        f["score"] = float(1 / (1 + np.exp(-(np.log(f["score"] / (1 - f["score"])) + values[16]) / 2)))
+        logit = np.log(f["score"] / (1 - f["score"]))
+        f["score"] = float(1 / (1 + np.exp(-((1 - CLOSE_WEIGHT) * logit + CLOSE_WEIGHT * values[16]))))
         points = values[:10].reshape(5, 2) * part.shape[::-1] - 0.5
         f["landmarks"] = ((points - m[:, 2]) @ np.linalg.inv(m[:, :2]).T).round(2).tolist()
         f["pose"] = int(values[10:13].argmax())
@@ -140,7 +147,7 @@ def main():
     ap.add_argument("--as", dest="other", choices=AS, default="itself")
     args = ap.parse_args()
     torch.set_num_threads(1)
-    net, marks = load(args.weights), args.marks and cv2.dnn.readNetFromONNX(args.marks)
+    net, marks = load(*args.weights.split(",")), args.marks and cv2.dnn.readNetFromONNX(args.marks)
     change, factor, relative = AS[args.other]
     labelled = {(r["name"], int(r["frame"])) for r in csv.DictReader(open(f"{args.shared}/labels/faces.csv"))}
     for r in csv.DictReader(open(f"{args.shared}/labels/recordings.csv")):
