@@ -65,7 +65,7 @@ class Marks(nn.Module):
         def conv(i, o, stride):
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
         self.body = nn.Sequential(conv(1, 16, 2), conv(16, 32, 2), conv(32, 48, 1), conv(48, 64, 2))
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * 6 * 5, 64), nn.ReLU(inplace=True), nn.Linear(64, 17))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * 6 * 5, 48), nn.ReLU(inplace=True), nn.Linear(48, 17))
 
     def forward(self, x):
         return self.head(self.body(x))
