@@ -68,7 +68,7 @@ Boxes and landmarks are in pixels of the upright picture.`,
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "one JSON object a frame")
 	command.Flags().StringVar(&sheetPath, "sheet", "", "draw the frames with their faces on one picture, FILE.png")
-	command.Flags().Float32Var(&minScore, "min-score", 0.35, "leave out faces below this score; the gate uses 0.5 and up")
+	command.Flags().Float32Var(&minScore, "min-score", 0.35, "leave out faces below this score; the gate uses 0.7 and up")
 	source.bind(command.Flags())
 	return command
 }

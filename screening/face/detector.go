@@ -50,8 +50,7 @@ const (
 	sameFace = 0.4
 	// proposalScore is the score of the first network from which on the second looks.
 	proposalScore = 0.2
-	// defaultMinScore found 88 of 95 frontal faces on a device never seen, frame by frame, and no more than one false box
-	// in 70 frames.
+	// defaultMinScore is where a gate whose camera was not trained on gave the fewest verdicts on nobody (MODEL_CARD.md).
 	defaultMinScore = 0.7
 	// A picture without a scale may be inverted (hot is black). It is looked at both ways where the plain one shows no
 	// face above sureScore, and taken as inverted where that is better by invertedMargin.

@@ -144,12 +144,12 @@ func TestFacesDrawnByHand(t *testing.T) {
 		// a face that may have a box: the backs of heads, which the model card tells of.
 		least, boxed float64
 	}{
-		{"as recorded", func(img *radiometry.Image) *radiometry.Image { return img }, 1, 0.99, 0.2},
-		{"half the pixels a side", func(img *radiometry.Image) *radiometry.Image { return resampled(t, img, 0.5) }, 0.5, 0.97, 0.2},
-		{"320x240", func(img *radiometry.Image) *radiometry.Image { return resampled(t, img, 2) }, 2, 0.97, 0.35},
-		{"640x480", func(img *radiometry.Image) *radiometry.Image { return resampled(t, img, 4) }, 4, 0.97, 0.35},
-		{"8 bits", func(img *radiometry.Image) *radiometry.Image { return grey(img, false) }, 1, 0.95, 0.3},
-		{"8 bits, hot is black", func(img *radiometry.Image) *radiometry.Image { return grey(img, true) }, 1, 0.9, 0.3},
+		{"as recorded", func(img *radiometry.Image) *radiometry.Image { return img }, 1, 0.99, 0.04},
+		{"half the pixels a side", func(img *radiometry.Image) *radiometry.Image { return resampled(t, img, 0.5) }, 0.5, 0.97, 0.04},
+		{"320x240", func(img *radiometry.Image) *radiometry.Image { return resampled(t, img, 2) }, 2, 0.97, 0.08},
+		{"640x480", func(img *radiometry.Image) *radiometry.Image { return resampled(t, img, 4) }, 4, 0.97, 0.08},
+		{"8 bits", func(img *radiometry.Image) *radiometry.Image { return grey(img, false) }, 1, 0.95, 0.15},
+		{"8 bits, hot is black", func(img *radiometry.Image) *radiometry.Image { return grey(img, true) }, 1, 0.95, 0.15},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDetector(t)
@@ -236,7 +236,7 @@ func TestHotObjectBesideAFace(t *testing.T) {
 			found++
 		}
 	}
-	if t.Logf("%d of %d faces", found, faces); float64(found) < 0.95*float64(faces) {
+	if t.Logf("%d of %d faces", found, faces); float64(found) < 0.97*float64(faces) {
 		t.Errorf("found %d of %d faces beside something at 95 °C", found, faces)
 	}
 }
