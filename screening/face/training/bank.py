@@ -1,6 +1,6 @@
 """Draws augmented batches ahead of training, so that folds and epochs share them:
-bank.py SHARED OUT.pt DEVICE,… --batches N --seed S [--people PEOPLE.npz…] [--found PREDICTIONS.json [--hard]]
-With what a first model finds on the same frames, doubtful labels are settled; --hard draws those it gets wrong more often."""
+bank.py SHARED OUT.pt DEVICE,… --batches N --seed S [--people PEOPLE.npz…] [--found PREDICTIONS.json [--hard FIRST.pt]]
+With what a first model finds on the same frames, doubtful labels are settled; --hard draws what it gets wrong more often."""
 import argparse
 
 import cv2
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 import data
+import predict
 from model import STRIDE
 
 SHAPES = [(160, 160)] * 5 + [(128, 176), (240, 240)]
@@ -53,13 +54,19 @@ def batch(sampler):
     return half(pictures)[:, None], half(maps), torch.from_numpy(np.concatenate(cells)).float()
 
 
-def weigh(frames, found):
-    """Weighs frames by the worst that a model made of them: a box where no face is, or a face without a box."""
-    for f in frames:
-        boxes = found[f.name, f.index]
-        worst = [s for b, s in boxes if all(data.iou(b, o) < 0.4 for o in f.boxes) and all(data.iou(b, o) < 0.2 for o in f.ignore)]
-        worst += [1 - max([s for b, s in boxes if data.iou(b, o) >= 0.5], default=0) for o in f.boxes]
-        f.weight *= (0.05 + max(worst, default=0)) ** 2
+def hardness(frame, found):
+    """How often to draw a frame, by the worst that a model made of it: a box where no face is, or a face without a box."""
+    worst = [s for b, s in found if all(data.iou(b, o) < 0.4 for o in frame.boxes) and all(data.iou(b, o) < 0.2 for o in frame.ignore)]
+    worst += [1 - max([s for b, s in found if data.iou(b, o) >= 0.5], default=0) for o in frame.boxes]
+    return (0.05 + max(worst, default=0)) ** 2
+
+
+def hard_scenes(people, first, rooms, seed):
+    """Hardness of each scene of people who don't exist, before a recorded frame."""
+    rng = np.random.default_rng(seed)
+    for i in range(len(people.scenes)):
+        f = people.before(rng, i, rooms[rng.integers(len(rooms))])
+        yield hardness(f, [(np.array([b[k] for k in "xywh"]), b["score"]) for b in predict.detect(first, [f.celsius])[0]])
 
 
 def main():
@@ -71,14 +78,18 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--people", nargs="*", default=[])
     ap.add_argument("--found", help="JSON lines of predict.py for all frames of these devices")
-    ap.add_argument("--hard", action="store_true")
+    ap.add_argument("--hard", metavar="FIRST.pt", help="the first model")
     args = ap.parse_args()
     cv2.setNumThreads(1)
     found = data.read_found([args.found] if args.found else [])
     frames = data.load(args.shared, lambda d: d in args.devices.split(","), found)
+    people = args.people and data.People(args.people)
     if args.hard:
-        weigh(frames, found)
-    sampler = data.Sampler(frames, args.seed, 0.55 if args.hard else 0.8, args.people and data.People(args.people))
+        for f in frames:
+            f.weight *= hardness(f, found[f.name, f.index])
+        rooms = [f.celsius for f in frames if not len(f.boxes)]
+        people.cumulative = data.cumulative(list(hard_scenes(people, predict.load(args.hard), rooms, args.seed)))
+    sampler = data.Sampler(frames, args.seed, 0.55 if args.hard else 0.8, people)
     torch.save([batch(sampler) for _ in range(args.batches)], args.out)
 
 

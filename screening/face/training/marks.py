@@ -22,7 +22,7 @@ from model import CUT_HEIGHT, CUT_WIDTH, Marks, cut, normalise_cut
 JITTER = 0.06  # how far off the detector's box is, in its widths and heights
 BATCH = 128
 PARTS = "landmarks pose cover face".split()
-FRONTAL_SHIFT = 0.5  # most people face the camera; without this a turned head is taken to do so as well
+FRONTAL_SHIFT = 0.25  # most people face the camera; without this a turned head is taken to do so as well
 OTHERS = 0.4  # share of cut-outs that are no face
 
 
@@ -49,9 +49,8 @@ class Faces:
         self.rng, self.people = np.random.default_rng(seed), people
         self.frames, self.invented = frames, []
         self.faces = [(f, i) for f in frames for i in range(len(f.boxes)) if min(f.boxes[i][2:]) >= data.SMALLEST]
-        weights = np.array([f.weight * (1.5 if not np.isnan(f.landmarks[i][0, 0]) else 1) * (3 if f.attributes[i][0] > 0 else 1)
-                            for f, i in self.faces])
-        self.cumulative = np.cumsum(weights / weights.sum())
+        self.cumulative = data.cumulative([f.weight * (1.5 if not np.isnan(f.landmarks[i][0, 0]) else 1) * (3 if f.attributes[i][0] > 0 else 1)
+                                           for f, i in self.faces])
         at = {(f.name, f.index): f for f in frames}
         self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key))
                          for box, score in boxes if score >= 0.08 and far(f, box)]
@@ -75,7 +74,7 @@ class Faces:
         while self.people and rng.random() < data.PEOPLE:
             if len((f := self.drawn()).boxes):
                 return f, rng.integers(len(f.boxes))
-        return self.faces[min(int(np.searchsorted(self.cumulative, rng.random())), len(self.faces) - 1)]
+        return self.faces[data.drawn(rng, self.cumulative)]
 
     def other(self):
         """A frame and a box that is no face."""

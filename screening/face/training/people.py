@@ -141,11 +141,13 @@ def skin(rng, rest, hairline, temples):
     t += rng.normal(0, 0.8) * near(rest, MARKS[3:].mean(0), [0.25, 0.08, 0.3])
     t -= rng.normal(0.3, 0.6) * near(rest, [0, 6.3, 1.3], [0.3, 0.2, 0.4])
     if rng.random() < 0.25:  # beard
-        jaw = np.maximum(near(rest, [0, 6.3, 1.2], [0.5, 0.25, 0.6]), near(rest, [0, 6.82, 1.5], [0.25, 0.05, 0.3]))
-        t -= rng.uniform(1, 4) * np.minimum(1, 1.5 * jaw)
+        wide = rng.uniform(1, 1.5)
+        jaw = np.maximum(near(rest, [0, 6.3, 1.2], [0.5 * wide, 0.25 * wide, 0.6 * wide]), near(rest, [0, 6.82, 1.5], [0.25, 0.05, 0.3]))
+        t -= rng.uniform(1, 7) * np.minimum(1, 1.5 * jaw)
     t = t * depth + waves(rng, rest, 0.35) * rng.uniform(0, 0.4) - rng.uniform(0, 0.5) * np.clip(5 - rest[:, 1], 0, 3)
     y, z, ear = rest[:, 1], rest[:, 2], near(rest, [0, 7.15, 0.35], [9, 0.45, 0.35]) * (np.abs(rest[:, 0]) > 0.68) > 0.3
-    edge = np.maximum.reduce([(y - hairline) / 0.1, np.minimum((temples - z) / 0.1, (y - 7.4) / 0.1), np.minimum((0.25 - z) / 0.1, (y - 6.65) / 0.1)])
+    thin = np.exp(rng.uniform(np.log(0.1), np.log(2)))  # short hair gets thinner over such a height towards the neck
+    edge = np.maximum.reduce([(y - hairline) / 0.1, np.minimum((temples - z) / 0.1, (y - 7.4) / 0.1), np.minimum((0.25 - z) / 0.1, (y - 6.65) / thin)])
     return t, np.clip(edge, 0, 1) * ~ear * (y > 6.4)
 
 
@@ -161,7 +163,7 @@ def person(rng, wardrobe, head, middle):
     pitch, roll = (rng.normal(0, 8), rng.normal(0, 5)) if rng.random() < 0.85 else (rng.uniform(-25, 40), rng.normal(0, 15))
     room = -rng.uniform(2.5, 16)  # the scene, against the neck
     pieces = []  # vertices at rest, how far they go with the joints, quads, temperature of each vertex, drawn from both sides
-    scalp = room * rng.uniform(0, 0.85)  # short hair lets much of the skin's warmth through
+    scalp = room * rng.uniform(0, 0.92) ** 2  # short hair lets much of the skin's warmth through
     temperature = warm * (1 - hair) + hair * (scalp + 0.6 * waves(rng, wardrobe.rest, 0.15))
     hidden = np.zeros(len(shape), bool)
     def wear(kind, name, level, rough, length):
