@@ -66,7 +66,7 @@ def hard_scenes(people, first, rooms, seed):
     rng = np.random.default_rng(seed)
     for i in range(len(people.scenes)):
         f = people.before(rng, i, rooms[rng.integers(len(rooms))])
-        yield hardness(f, [(np.array([b[k] for k in "xywh"]), b["score"]) for b in predict.detect(first, [f.celsius])[0]])
+        yield hardness(f, data.boxes_and_scores(predict.detect(first, [f.celsius])[0]))
 
 
 def main():

@@ -68,9 +68,12 @@ def read_found(paths):
     for path in paths:
         for line in open(path):
             d = json.loads(line)
-            boxes = [(np.array([f[k] for k in "xywh"]), f["score"]) for f in d["faces"]]
-            found[d["source"].removesuffix(".tiff"), d["frame"]] = boxes
+            found[d["source"].removesuffix(".tiff"), d["frame"]] = boxes_and_scores(d["faces"])
     return found
+
+
+def boxes_and_scores(faces):
+    return [(np.array([f[k] for k in "xywh"]), f["score"]) for f in faces]
 
 
 def settle(frame, found):

@@ -65,8 +65,8 @@ class Faces:
         self.invented = []
         for _ in range(scenes):
             f = self.drawn()
-            boxes = (np.array([b[k] for k in "xywh"]) for b in predict.detect(first, [f.celsius], 0.08)[0])
-            self.invented += [(f, box) for box in boxes if far(f, box)]
+            boxes = data.boxes_and_scores(predict.detect(first, [f.celsius], 0.08)[0])
+            self.invented += [(f, box) for box, _ in boxes if far(f, box)]
 
     def face(self):
         """A frame and which of its faces."""
