@@ -181,7 +181,7 @@ func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face
 
 // examine has the second network look closely at what the first proposed, and keeps what both take for a face, best first.
 func (d *Detector) examine(img *radiometry.Image, faces []Face, gain float32) ([]Face, error) {
-	hopeless := (logit(d.MinScore) - closeWeight*sureLogit) / (1 - closeWeight)
+	hopeless := (logit(d.MinScore) - closeWeight*hopedLogit) / (1 - closeWeight)
 	faces = slices.DeleteFunc(faces, func(f Face) bool { return logit(f.Score) < hopeless })
 	for i := range faces {
 		if err := d.marker.mark(img, &faces[i], gain*levelCelsius); err != nil {

@@ -87,6 +87,7 @@ def main():
     if args.hard:
         for f in frames:
             f.weight *= hardness(f, found[f.name, f.index])
+    if args.hard and people:
         rooms = [f.celsius for f in frames if not len(f.boxes)]
         people.cumulative = data.cumulative(list(hard_scenes(people, predict.load(args.hard), rooms, args.seed)))
     sampler = data.Sampler(frames, args.seed, 0.55 if args.hard else 0.8, people)

@@ -378,8 +378,8 @@ def polygon(shape, points):
 
 
 def cover(rng, canvas, box, marks, attributes):
-    """Masks, beards, glasses, hats and hair that nobody in the recordings wears, painted with their own temperature. A hat
-    makes box smaller."""
+    """Masks, beards, glasses, hats and hair, of which the recordings have few or none, painted with their own temperature.
+    A hat makes box smaller."""
     x, y, w, h = box
     if min(w, h) < 10:
         return
