@@ -13,8 +13,9 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/simulator"
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
+	"thermogate/screening/gate"
 )
 
 // benchFrames is how many frames of the simulator are timed where no recording is given: a minute of a Lepton.
@@ -53,7 +54,7 @@ func newBenchCommand() *cobra.Command {
 
 // stageTimes holds what every stage took, frame by frame.
 type stageTimes struct {
-	stages []screening.StageTimes
+	stages []event.StageTimes
 	read   []time.Duration
 	total  []time.Duration
 }
@@ -65,14 +66,14 @@ func (t *stageTimes) take(ctx context.Context, uri string, options camera.Option
 	}
 	defer source.Close()
 	c := defaultConfig()
-	gate, err := screening.NewGate(c.gate(), source.Info(), detector, seededBy(uri))
+	gate, err := gate.New(c.gate(), source.Info(), detector, seededBy(uri))
 	if err != nil {
 		return err
 	}
 	_, endless := source.(*simulator.Simulator)
 	started := time.Now()
 	enough := errors.New("enough frames")
-	err = walk(ctx, source, gate, func(_ *camera.Frame, scene *screening.Scene, _ []screening.Event) error {
+	err = walk(ctx, source, gate, func(_ *camera.Frame, scene *event.Scene, _ []event.Event) error {
 		total := time.Since(started)
 		s := scene.Stages
 		t.stages = append(t.stages, s)
@@ -98,7 +99,7 @@ func (t *stageTimes) print(out io.Writer) error {
 		n := len(times)
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t\n", name, round(times[n/2]), round(times[n*99/100]), round(times[n-1]))
 	}
-	stage := func(name string, of func(screening.StageTimes) time.Duration) {
+	stage := func(name string, of func(event.StageTimes) time.Duration) {
 		times := make([]time.Duration, len(t.stages))
 		for i, s := range t.stages {
 			times[i] = of(s)
@@ -110,12 +111,12 @@ func (t *stageTimes) print(out io.Writer) error {
 		sum += d
 	}
 	row("read", t.read)
-	stage("radiometry", func(s screening.StageTimes) time.Duration { return s.Radiometry })
-	stage("face", func(s screening.StageTimes) time.Duration { return s.Face })
-	stage("reference", func(s screening.StageTimes) time.Duration { return s.Reference })
-	stage("track", func(s screening.StageTimes) time.Duration { return s.Track })
-	stage("measure", func(s screening.StageTimes) time.Duration { return s.Measure })
-	stage("policy", func(s screening.StageTimes) time.Duration { return s.Policy })
+	stage("radiometry", func(s event.StageTimes) time.Duration { return s.Radiometry })
+	stage("face", func(s event.StageTimes) time.Duration { return s.Face })
+	stage("reference", func(s event.StageTimes) time.Duration { return s.Reference })
+	stage("track", func(s event.StageTimes) time.Duration { return s.Track })
+	stage("measure", func(s event.StageTimes) time.Duration { return s.Measure })
+	stage("policy", func(s event.StageTimes) time.Duration { return s.Policy })
 	row("all", t.total)
 	if err := table.Flush(); err != nil {
 		return err

@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"thermogate/camera"
-	"thermogate/screening"
 	"thermogate/screening/door"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
-	"thermogate/screening/measure"
+	"thermogate/screening/gate"
 	"thermogate/screening/mqtt"
 )
 
@@ -216,7 +216,7 @@ func devices() string {
 type view struct {
 	width, height int
 	rate          float64
-	reference     measure.Reference
+	reference     event.ReferenceSource
 }
 
 func (d *doctor) look(ctx context.Context, source camera.Source, info camera.Info) (view, error) {
@@ -226,13 +226,13 @@ func (d *doctor) look(ctx context.Context, source camera.Source, info camera.Inf
 		return v, err
 	}
 	defer detector.Close()
-	gate, err := screening.NewGate(d.config.gate(), info, detector, seededBy(info.Name))
+	gate, err := gate.New(d.config.gate(), info, detector, seededBy(info.Name))
 	if err != nil {
 		return v, err
 	}
 	var first, last time.Time
 	frames := 0
-	err = walk(ctx, source, gate, func(frame *camera.Frame, scene *screening.Scene, _ []screening.Event) error {
+	err = walk(ctx, source, gate, func(frame *camera.Frame, scene *event.Scene, _ []event.Event) error {
 		if frames++; frames == 1 {
 			first = frame.Captured
 		}
@@ -246,18 +246,18 @@ func (d *doctor) look(ctx context.Context, source camera.Source, info camera.Inf
 	if frames < 2 {
 		return v, fmt.Errorf("%s is open but no frames came within %s; look at its cable, and whether another program has it", info.Name, lookTime)
 	}
-	if v.reference.Problem == measure.NotRadiometric {
+	if v.reference.Problem == event.NotRadiometric {
 		return v, fmt.Errorf("%s delivers %s, which are no temperatures: set camera.units, or camera.planck to the camera's calibration", info.Name, info.Units)
 	}
 	v.rate = float64(frames-1) / last.Sub(first).Seconds()
 	return v, nil
 }
 
-func (d *doctor) reference(configured bool, r measure.Reference) {
+func (d *doctor) reference(configured bool, r event.ReferenceSource) {
 	switch {
 	case !configured:
 		d.say("reference", nil, "none configured (measure.reference_celsius): only the group policy applies")
-	case r.Problem != measure.NoProblem:
+	case r.Problem != event.NoProblem:
 		d.say("reference", fmt.Errorf("%s; the source must be in view, uncovered, warm and %.1f °C", r.Problem, r.NominalCelsius), "")
 	case r.Assumed:
 		d.say("reference", fmt.Errorf("its %.1f °C is only assumed, and every temperature is off by as much as that is; measure it and set measure.reference_celsius", r.NominalCelsius), "")

@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/metrics"
 )
 
 func TestCheckRunningSaysWhatIsWrong(t *testing.T) {
 	health := metrics.NewHealth(metrics.HealthConfig{Hang: time.Hour, Stale: time.Hour, ReferenceGrace: time.Hour})
-	health.ObserveScene(&screening.Scene{})
-	health.SetCamera(screening.CameraOK)
+	health.ObserveScene(&event.Scene{})
+	health.SetCamera(event.CameraOK)
 	health.SetBroker(false, `it refuses user "north"`)
 	mux := http.NewServeMux()
 	health.Register(mux)

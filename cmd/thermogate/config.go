@@ -16,8 +16,8 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
-	"thermogate/screening"
 	"thermogate/screening/door"
+	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/measure"
 	"thermogate/screening/mqtt"
@@ -27,13 +27,13 @@ import (
 
 // config is the one file of a gate. deploy/thermogate.yaml explains every key.
 type config struct {
-	Site    string                `yaml:"site"`
-	Gate    string                `yaml:"gate"`
-	Camera  cameraConfig          `yaml:"camera"`
-	Measure measure.Config        `yaml:"measure"`
-	Policy  policy.Config         `yaml:"policy"`
-	Track   track.Config          `yaml:"track"`
-	Visit   screening.VisitConfig `yaml:"visit"`
+	Site    string           `yaml:"site"`
+	Gate    string           `yaml:"gate"`
+	Camera  cameraConfig     `yaml:"camera"`
+	Measure measure.Config   `yaml:"measure"`
+	Policy  policy.Config    `yaml:"policy"`
+	Track   track.Config     `yaml:"track"`
+	Visit   gate.VisitConfig `yaml:"visit"`
 	// DataDir holds the journal and what the group policy learnt.
 	DataDir string            `yaml:"data_dir"`
 	Journal journal.Config    `yaml:"journal"`
@@ -61,7 +61,7 @@ func defaultConfig() config {
 		Measure: measure.DefaultConfig(),
 		Policy:  policy.DefaultConfig(),
 		Track:   track.DefaultConfig(),
-		Visit:   screening.DefaultVisitConfig(),
+		Visit:   gate.DefaultVisitConfig(),
 		DataDir: "thermogate-data",
 		Journal: journal.DefaultConfig(),
 		MQTT:    ownBroker(mqtt.DefaultConfig()),
@@ -272,8 +272,8 @@ func (c cameraConfig) options(flags camera.Options) camera.Options {
 	return options
 }
 
-func (c config) gate() screening.Config {
-	return screening.Config{
+func (c config) gate() gate.Config {
+	return gate.Config{
 		Site:    c.Site,
 		Name:    c.Gate,
 		Version: version(),

@@ -16,7 +16,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"thermogate/camera"
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // TestDemo runs the whole gate and looks at it from outside: an event over MQTT, the pages, the metrics, the end.
@@ -29,10 +29,10 @@ func TestDemo(t *testing.T) {
 	go func() { ended <- demo(ctx, nil, camera.Options{}, out, io.Discard) }()
 	pages, broker := addresses(t, printed)
 
-	event := firstEvent(t, ctx, broker)
-	if event.Source != "/demo/gate-1" || event.Data.Camera == "" || event.Data.SecondsToVerdict == nil {
-		t.Errorf("event %+v", event)
-	} else if late := *event.Data.SecondsToVerdict; late > 1 && !testing.Short() { // the race detector is no part of the budget
+	e := firstEvent(t, ctx, broker)
+	if e.Source != "/demo/gate-1" || e.Data.Camera == "" || e.Data.SecondsToVerdict == nil {
+		t.Errorf("event %+v", e)
+	} else if late := *e.Data.SecondsToVerdict; late > 1 && !testing.Short() { // the race detector is no part of the budget
 		t.Errorf("the verdict took %.2f s", late)
 	}
 	if ready := get(t, pages+"readyz"); !strings.Contains(ready, `"ok"`) {
@@ -87,7 +87,7 @@ func addresses(t *testing.T, printed io.Reader) (pages, broker string) {
 }
 
 // firstEvent subscribes as an integrator would and waits for a verdict.
-func firstEvent(t *testing.T, ctx context.Context, broker string) screening.Event {
+func firstEvent(t *testing.T, ctx context.Context, broker string) event.Event {
 	t.Helper()
 	payloads := make(chan []byte, 1)
 	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("test"))
@@ -104,16 +104,16 @@ func firstEvent(t *testing.T, ctx context.Context, broker string) screening.Even
 	if token.Wait() && token.Error() != nil {
 		t.Fatal(token.Error())
 	}
-	var event screening.Event
+	var e event.Event
 	select {
 	case payload := <-payloads:
-		if err := json.Unmarshal(payload, &event); err != nil {
+		if err := json.Unmarshal(payload, &e); err != nil {
 			t.Fatalf("%v in %s", err, payload)
 		}
 	case <-ctx.Done():
 		t.Fatal("no event came")
 	}
-	return event
+	return e
 }
 
 func get(t *testing.T, url string) string {

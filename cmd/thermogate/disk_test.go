@@ -68,9 +68,9 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 	pages, broker := addresses(t, printed)
 
 	for range 2 {
-		event := firstEvent(t, ctx, broker)
-		if took := time.Since(event.Time); took < 300*time.Millisecond {
-			t.Errorf("event %s was out after %v: this disk is not slow", event.ID, took)
+		e := firstEvent(t, ctx, broker)
+		if took := time.Since(e.Time); took < 300*time.Millisecond {
+			t.Errorf("event %s was out after %v: this disk is not slow", e.ID, took)
 		}
 	}
 	metrics := get(t, pages+"metrics")

@@ -22,10 +22,9 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"thermogate/camera"
-	"thermogate/screening"
 	"thermogate/screening/door"
+	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
-	"thermogate/screening/policy"
 )
 
 // doorway is a receiver of the webhook that notes whom it was told of.
@@ -82,12 +81,12 @@ func record(t *testing.T, s *station) (end func()) {
 }
 
 // published subscribes to the events of a gate.
-func published(t *testing.T, s *station) <-chan screening.Event {
+func published(t *testing.T, s *station) <-chan event.Event {
 	t.Helper()
-	events := make(chan screening.Event, 100)
+	events := make(chan event.Event, 100)
 	ready := make(chan struct{})
 	go mqtt.Receive(t.Context(), s.config.mqtt(), "test", []string{"thermogate/+/+/screening/+"}, func() { close(ready) }, func(m mqtt.Message) {
-		var e screening.Event
+		var e event.Event
 		if err := json.Unmarshal(m.Payload, &e); err != nil {
 			t.Error(err)
 		}
@@ -97,7 +96,7 @@ func published(t *testing.T, s *station) <-chan screening.Event {
 	return events
 }
 
-func next(t *testing.T, events <-chan screening.Event) screening.Event {
+func next(t *testing.T, events <-chan event.Event) event.Event {
 	t.Helper()
 	select {
 	case e := <-events:
@@ -108,14 +107,14 @@ func next(t *testing.T, events <-chan screening.Event) screening.Event {
 	}
 }
 
-func decided(outcome policy.Outcome) verdict {
-	return verdict{event: screening.Event{
-		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/site/gate", Type: "thermogate.screening." + string(outcome) + ".v1",
-		Time: time.Now(), DataContentType: "application/json", Data: screening.Data{Outcome: outcome, Camera: "test", Version: "test"},
+func decided(outcome event.Outcome) verdict {
+	return verdict{event: event.Event{
+		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/site/gate", Type: "thermogate.event." + string(outcome) + ".v1",
+		Time: time.Now(), DataContentType: "application/json", Data: event.Data{Outcome: outcome, Camera: "test", Version: "test"},
 	}}
 }
 
-var byDoor = cmpopts.IgnoreFields(screening.Door{}, "Seconds")
+var byDoor = cmpopts.IgnoreFields(event.Door{}, "Seconds")
 
 // TestPassOpensTheDoorAndItsEventSaysSo lets people of every outcome through a whole gate.
 func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
@@ -126,9 +125,9 @@ func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
 	}
 	events := published(t, s)
 	end := record(t, s)
-	for _, outcome := range []policy.Outcome{policy.Pass, policy.Alert, policy.Inconclusive, policy.Pass, policy.Inconclusive} {
-		want := screening.Door{Output: "webhook", Commanded: new(false)}
-		if outcome == policy.Pass {
+	for _, outcome := range []event.Outcome{event.Pass, event.Alert, event.Inconclusive, event.Pass, event.Inconclusive} {
+		want := event.Door{Output: "webhook", Commanded: new(false)}
+		if outcome == event.Pass {
 			want.Commanded, want.Accepted = new(true), new(true)
 		}
 		v := decided(outcome)
@@ -137,7 +136,7 @@ func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
 		if diff := cmp.Diff(&want, got.Data.Door, byDoor); diff != "" || got.ID != v.event.ID {
 			t.Errorf("%s: %s", outcome, diff)
 		}
-		if outcome == policy.Pass {
+		if outcome == event.Pass {
 			if told := <-way.told; told != v.event.ID {
 				t.Errorf("told of %s, want %s", told, v.event.ID)
 			}
@@ -166,7 +165,7 @@ func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
 	for !s.broker.State().Connected {
 		time.Sleep(time.Millisecond)
 	}
-	verdicts := []verdict{decided(policy.Pass), decided(policy.Pass), decided(policy.Alert), decided(policy.Pass)}
+	verdicts := []verdict{decided(event.Pass), decided(event.Pass), decided(event.Alert), decided(event.Pass)}
 	began := time.Now()
 	for _, v := range verdicts {
 		s.verdicts <- v
@@ -196,8 +195,8 @@ func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		record(t, s)
-		s.verdicts <- decided(policy.Pass)
-		s.verdicts <- decided(policy.Alert)
+		s.verdicts <- decided(event.Pass)
+		s.verdicts <- decided(event.Alert)
 		select {} // until killed
 	}
 	way := startDoorway(t, hangs)
@@ -231,7 +230,7 @@ func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 	if got.ID != id || proof == nil || proof.Commanded != nil || proof.Accepted != nil || !strings.Contains(proof.Error, "not known") {
 		t.Errorf("event %s with %+v, want %s", got.ID, proof, id)
 	}
-	v := decided(policy.Inconclusive)
+	v := decided(event.Inconclusive)
 	s.verdicts <- v
 	for got := next(t, events); got.ID != v.event.ID; got = next(t, events) { // the alert may have been stored or not
 	}

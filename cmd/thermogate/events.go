@@ -14,9 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/journal"
-	"thermogate/screening/policy"
 )
 
 func newEventsCommand() *cobra.Command {
@@ -101,12 +100,12 @@ func parseWhen(flag, value string, now time.Time) (time.Time, error) {
 	return time.Time{}, usageError{fmt.Errorf("%s %q: write a date (2026-03-01), a time (2026-03-01T06:00:00+08:00) or how long ago (24h)", flag, value)}
 }
 
-func parseOutcome(value string) (policy.Outcome, error) {
-	switch outcome := policy.Outcome(value); outcome {
-	case "", policy.Pass, policy.Alert, policy.Inconclusive:
+func parseOutcome(value string) (event.Outcome, error) {
+	switch outcome := event.Outcome(value); outcome {
+	case "", event.Pass, event.Alert, event.Inconclusive:
 		return outcome, nil
 	}
-	return "", usageError{fmt.Errorf("--outcome %q: it is %s, %s or %s", value, policy.Pass, policy.Alert, policy.Inconclusive)}
+	return "", usageError{fmt.Errorf("--outcome %q: it is %s, %s or %s", value, event.Pass, event.Alert, event.Inconclusive)}
 }
 
 // eventWriter returns what writes one entry after the other in the given format.
@@ -140,7 +139,7 @@ var csvHeader = []string{
 func csvRecord(e journal.Entry) []string {
 	d := e.Event.Data
 	return []string{
-		e.Event.Time.Format(time.RFC3339Nano), e.Event.ID, e.Event.Source, string(d.Outcome), d.Reason,
+		e.Event.Time.Format(time.RFC3339Nano), e.Event.ID, e.Event.Source, string(d.Outcome), string(d.Reason),
 		number(d.SkinCelsius), number(d.SkinUncertaintyCelsius), string(d.SkinSite), number(d.BodyCelsius),
 		number(d.OffsetCelsius), d.Policy, number(d.ThresholdCelsius), number(d.BaselineCelsius),
 		strconv.FormatBool(d.Reference.Found), number(d.Reference.CorrectionCelsius),
@@ -150,7 +149,7 @@ func csvRecord(e journal.Entry) []string {
 }
 
 // doorAccepted is empty where there is no door, or where it is not known.
-func doorAccepted(d *screening.Door) string {
+func doorAccepted(d *event.Door) string {
 	if d == nil || d.Accepted == nil {
 		return ""
 	}

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/journal"
-	"thermogate/screening/policy"
 )
 
 // storedEvents makes a journal with an alert and two passes, the first of them confirmed.
@@ -23,11 +22,11 @@ func storedEvents(t *testing.T) string {
 		t.Fatal(err)
 	}
 	skin := 36.5
-	for i, outcome := range []policy.Outcome{policy.Pass, policy.Alert, policy.Pass} {
-		err := j.Append(t.Context(), screening.Event{
+	for i, outcome := range []event.Outcome{event.Pass, event.Alert, event.Pass} {
+		err := j.Append(t.Context(), event.Event{
 			ID: "EVENT" + string(rune('1'+i)), Source: "/plant/north",
 			Time: time.Date(2026, 3, 1+i, 11, 30, 0, 0, time.UTC), // the same day in every zone,
-			Data: screening.Data{Outcome: outcome, SkinCelsius: &skin, Camera: "a, \"b\""},
+			Data: event.Data{Outcome: outcome, SkinCelsius: &skin, Camera: "a, \"b\""},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -13,8 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"thermogate/camera"
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
+	"thermogate/screening/gate"
 )
 
 func newReplayCommand() *cobra.Command {
@@ -65,9 +66,9 @@ type replayer struct {
 
 // replayedVerdict is one line of replay --json.
 type replayedVerdict struct {
-	Recording string          `json:"recording"`
-	Frame     int             `json:"frame"`
-	Event     screening.Event `json:"event"`
+	Recording string      `json:"recording"`
+	Frame     int         `json:"frame"`
+	Event     event.Event `json:"event"`
 }
 
 func newReplayer(c config, options camera.Options, out io.Writer, asJSON bool) (*replayer, error) {
@@ -96,13 +97,13 @@ func (r *replayer) replay(ctx context.Context, recording string) error {
 	}
 	defer source.Close()
 	name := filepath.Base(recording)
-	gate, err := screening.NewGate(r.config.gate(), source.Info(), r.detector, seededBy(name))
+	gate, err := gate.New(r.config.gate(), source.Info(), r.detector, seededBy(name))
 	if err != nil {
 		return err
 	}
-	return walk(ctx, source, gate, func(frame *camera.Frame, _ *screening.Scene, events []screening.Event) error {
-		for _, event := range events {
-			if err := r.write(replayedVerdict{name, frame.Index, event}); err != nil {
+	return walk(ctx, source, gate, func(frame *camera.Frame, _ *event.Scene, events []event.Event) error {
+		for _, e := range events {
+			if err := r.write(replayedVerdict{name, frame.Index, e}); err != nil {
 				return fmt.Errorf("writing a verdict: %w", err)
 			}
 		}
@@ -111,8 +112,8 @@ func (r *replayer) replay(ctx context.Context, recording string) error {
 }
 
 // walk takes a source through a gate to its end and shows each step.
-func walk(ctx context.Context, source camera.Source, gate *screening.Gate,
-	show func(*camera.Frame, *screening.Scene, []screening.Event) error) error {
+func walk(ctx context.Context, source camera.Source, gate *gate.Gate,
+	show func(*camera.Frame, *event.Scene, []event.Event) error) error {
 	var frame camera.Frame
 	for ctx.Err() == nil {
 		if err := source.Read(ctx, &frame); errors.Is(err, io.EOF) {

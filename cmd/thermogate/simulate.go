@@ -16,10 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/journal"
 	"thermogate/screening/mqtt"
-	"thermogate/screening/policy"
 )
 
 func newSimulateCommand() *cobra.Command {
@@ -152,7 +151,7 @@ func (f *fleet) gate(ctx context.Context, gate mqtt.Gate, path string, connected
 	if err != nil {
 		return err
 	}
-	client.SetStatus(mqtt.Status{Version: version(), Camera: string(screening.CameraOK)})
+	client.SetStatus(mqtt.Status{Version: version(), Camera: string(event.CameraOK)})
 	connection, leave := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { client.Run(connection) })
@@ -177,12 +176,12 @@ func (f *fleet) send(ctx context.Context, gate mqtt.Gate, j *journal.Journal) er
 	interval := time.Duration(float64(time.Second) / f.rate)
 	end := time.Now().Add(f.duration)
 	for awake := sleep(ctx, mathrand.N(interval)); awake && time.Now().Before(end); awake = sleep(ctx, interval) {
-		event := madeUpEvent(gate, time.Now())
-		f.receiver.expect(event.ID)
-		if err := j.Append(context.WithoutCancel(ctx), event); err != nil {
+		e := madeUpEvent(gate, time.Now())
+		f.receiver.expect(e.ID)
+		if err := j.Append(context.WithoutCancel(ctx), e); err != nil {
 			return err
 		}
-		f.receiver.stored(time.Since(event.Time))
+		f.receiver.stored(time.Since(e.Time))
 	}
 	return nil
 }
@@ -190,16 +189,16 @@ func (f *fleet) send(ctx context.Context, gate mqtt.Gate, j *journal.Journal) er
 // simulatedSite keeps made-up events apart from those of people.
 const simulatedSite = "simulated"
 
-func madeUpEvent(gate mqtt.Gate, now time.Time) screening.Event {
+func madeUpEvent(gate mqtt.Gate, now time.Time) event.Event {
 	skin := 35 + mathrand.NormFloat64()*0.4
-	outcome, reason := policy.Pass, "below-threshold"
+	outcome, reason := event.Pass, event.BelowThreshold
 	if mathrand.IntN(50) == 0 {
-		outcome, reason, skin = policy.Alert, "above-threshold", skin+2
+		outcome, reason, skin = event.Alert, event.AboveThreshold, skin+2
 	}
-	return screening.Event{
+	return event.Event{
 		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/" + gate.Site + "/" + gate.Name,
-		Type: "thermogate.screening." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
-		Data: screening.Data{
+		Type: "thermogate.event." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
+		Data: event.Data{
 			Outcome: outcome, Reason: reason, SkinCelsius: &skin, SkinSite: "inner-canthus", Policy: "simulated",
 			FirstSeen: now.UTC(), Camera: "none, simulated", Version: version(),
 		},
@@ -244,19 +243,19 @@ func (r *receiver) stored(took time.Duration) {
 
 func (r *receiver) receive(m mqtt.Message) {
 	now := time.Now()
-	var event screening.Event
-	if err := json.Unmarshal(m.Payload, &event); err != nil {
+	var e event.Event
+	if err := json.Unmarshal(m.Payload, &e); err != nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch come, known := r.expected[event.ID]; {
+	switch come, known := r.expected[e.ID]; {
 	case !known: // of another simulation
 	case come:
 		r.repeated++
 	default:
-		r.expected[event.ID] = true
-		r.late = append(r.late, now.Sub(event.Time))
+		r.expected[e.ID] = true
+		r.late = append(r.late, now.Sub(e.Time))
 	}
 }
 

@@ -18,9 +18,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/camera"
-	"thermogate/screening"
 	"thermogate/screening/door"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
+	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
 	"thermogate/screening/metrics"
@@ -49,10 +50,10 @@ type station struct {
 
 	pausing sync.Mutex // one change of the pause at a time
 
-	mu          sync.Mutex      // of what follows; held while a frame goes through the gate
-	gate        *screening.Gate // nil before the first frame
-	info        camera.Info     // of the camera that gate is for
-	pausedUntil time.Time       // zero while people are screened; changes under pausing, too
+	mu          sync.Mutex  // of what follows; held while a frame goes through the gate
+	gate        *gate.Gate  // nil before the first frame
+	info        camera.Info // of the camera that gate is for
+	pausedUntil time.Time   // zero while people are screened; changes under pausing, too
 
 	statusMu sync.Mutex
 	status   mqtt.Status
@@ -60,7 +61,7 @@ type station struct {
 
 // verdict is an event on its way to the disk, with what the policy had learnt by then.
 type verdict struct {
-	event  screening.Event
+	event  event.Event
 	learnt policy.State
 }
 
@@ -114,7 +115,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
-		*status = mqtt.Status{Version: version(), Camera: string(screening.CameraStarting)}
+		*status = mqtt.Status{Version: version(), Camera: string(event.CameraStarting)}
 	})
 	if c.Door.Output != "" {
 		if s.door, err = door.New(c.Door, s.doorAnswered, s.log); err != nil {
@@ -186,7 +187,7 @@ func (s *station) run(ctx context.Context) error {
 
 // cameraChanged tells everybody of a camera that came or went.
 func (s *station) cameraChanged(status camera.Status) {
-	state := screening.CameraState(status.State)
+	state := event.CameraState(status.State)
 	if status.Err != nil {
 		s.log.Warn("camera "+string(status.State), "error", status.Err)
 	} else {
@@ -221,7 +222,7 @@ func (s *station) watch(ctx context.Context) error {
 			s.metrics.AddReopened()
 		}
 		if status.State != camera.OK {
-			s.health.SetCamera(screening.CameraState(status.State)) // a sign of life while there are no frames
+			s.health.SetCamera(event.CameraState(status.State)) // a sign of life while there are no frames
 		}
 		before = status
 		s.endPause()
@@ -276,7 +277,7 @@ func (s *station) screen(ctx context.Context) error {
 		s.health.ObserveScene(scene)
 		s.kiosk.Show(scene)
 		s.tell(func(status *mqtt.Status) {
-			status.Camera, status.Reference = string(screening.CameraOK), string(scene.Reference.Problem)
+			status.Camera, status.Reference = string(event.CameraOK), string(scene.Reference.Problem)
 		})
 		for _, v := range verdicts {
 			s.verdicts <- v
@@ -285,7 +286,7 @@ func (s *station) screen(ctx context.Context) error {
 }
 
 // process takes a frame through the gate, which is set up anew for another camera.
-func (s *station) process(frame *camera.Frame) (*screening.Scene, []verdict, error) {
+func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.camera.Info(); s.gate == nil || now.Name != s.info.Name || now.Units != s.info.Units {
@@ -300,15 +301,15 @@ func (s *station) process(frame *camera.Frame) (*screening.Scene, []verdict, err
 		return nil, nil, err
 	}
 	var verdicts []verdict
-	for _, event := range events {
-		verdicts = append(verdicts, verdict{event, s.gate.Policy().State()})
+	for _, e := range events {
+		verdicts = append(verdicts, verdict{e, s.gate.Policy().State()})
 	}
 	return scene, verdicts, nil
 }
 
 // newGate sets the gate up for a camera, with what was learnt of the people here before.
-func (s *station) newGate(info camera.Info) (*screening.Gate, error) {
-	gate, err := screening.NewGate(s.config.gate(), info, s.detector, rand.Reader)
+func (s *station) newGate(info camera.Info) (*gate.Gate, error) {
+	gate, err := gate.New(s.config.gate(), info, s.detector, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -357,9 +358,9 @@ func (s *station) record(ctx context.Context) error {
 }
 
 // doorAnswered lets an event be published that has waited for the door.
-func (s *station) doorAnswered(event screening.Event) {
-	s.journal.Release(event)
-	s.metrics.ObserveDoor(*event.Data.Door)
+func (s *station) doorAnswered(e event.Event) {
+	s.journal.Release(e)
+	s.metrics.ObserveDoor(*e.Data.Door)
 }
 
 // endOf is nil for an error that only says that ctx is done.

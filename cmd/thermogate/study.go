@@ -9,17 +9,16 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"thermogate/screening/study"
 
 	"github.com/spf13/cobra"
-
-	"thermogate/screening/policy"
 )
 
 func newStudyCommand() *cobra.Command {
 	var configPath, plotPath string
 	var asJSON bool
-	var columns policy.Columns
-	var options policy.StudyOptions
+	var columns study.Columns
+	var options study.Options
 	command := &cobra.Command{
 		Use:   "study PAIRS.csv",
 		Short: "Offset, sensitivity and specificity from pairs of skin and oral temperature",
@@ -40,25 +39,25 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 			if err := errors.Join(columns.Validate(), options.Validate()); err != nil {
 				return usageError{err}
 			}
-			study, err := studyFile(args[0], columns, options)
+			result, err := studyFile(args[0], columns, options)
 			if err != nil {
 				return fmt.Errorf("studying %s: %w", args[0], err)
 			}
 			if plotPath != "" {
-				if err := savePlot(study, plotPath); err != nil {
+				if err := savePlot(result, plotPath); err != nil {
 					return err
 				}
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(study)
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
 			}
-			return printStudy(cmd.OutOrStdout(), study, options)
+			return printStudy(cmd.OutOrStdout(), result, options)
 		},
 	}
 	flags := command.Flags()
 	flags.StringVarP(&configPath, "config", "c", "", "judge by the policy of this configuration `file`, not by the defaults")
 	flags.IntVar(&columns.Round, "round", 1, "round of pictures in a clinical file, 1 to 4")
-	flags.StringVar(&columns.Site, "site", "", "only this `site`: inner-canthus (or canthi), forehead or face; a clinical file is read for inner-canthus")
+	flags.StringVar((*string)(&columns.Site), "site", "", "only this `site`: inner-canthus (or canthi), forehead or face; a clinical file is read for inner-canthus")
 	flags.StringVar(&columns.Skin, "column", "", "`name` of the skin temperature column, where it is another one")
 	flags.Float64Var(&options.FebrileCelsius, "febrile", 37.5, "oral temperature from which on somebody is febrile, `°C`")
 	flags.Float64Var(&options.PeoplePerDay, "people-per-day", 1000, "`number` of people through the gate in a day")
@@ -68,32 +67,32 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 	return command
 }
 
-func studyFile(path string, columns policy.Columns, options policy.StudyOptions) (policy.Study, error) {
+func studyFile(path string, columns study.Columns, options study.Options) (study.Study, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return policy.Study{}, errors.Unwrap(err)
+		return study.Study{}, errors.Unwrap(err)
 	}
 	defer file.Close()
-	pairs, leftOut, err := policy.ReadPairs(file, columns)
+	pairs, leftOut, err := study.ReadPairs(file, columns)
 	if err != nil {
-		return policy.Study{}, err
+		return study.Study{}, err
 	}
-	return policy.Evaluate(pairs, leftOut, options)
+	return study.Evaluate(pairs, leftOut, options)
 }
 
-func savePlot(study policy.Study, path string) error {
+func savePlot(s study.Study, path string) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("saving the plot: %w", err)
 	}
-	if err := study.WritePlot(file); err != nil {
+	if err := s.WritePlot(file); err != nil {
 		file.Close()
 		return fmt.Errorf("saving the plot to %s: %w", path, err)
 	}
 	return file.Close()
 }
 
-func printStudy(w io.Writer, s policy.Study, o policy.StudyOptions) error {
+func printStudy(w io.Writer, s study.Study, o study.Options) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "%d pairs, %d febrile (oral ≥ %g °C)\n", s.Pairs, s.Febrile, s.FebrileCelsius)
 	for _, l := range s.LeftOut {
@@ -122,7 +121,7 @@ func printStudy(w io.Writer, s policy.Study, o policy.StudyOptions) error {
 	return out.Flush()
 }
 
-func printPolicies(out io.Writer, title string, policies []policy.PolicyStudy, o policy.StudyOptions) {
+func printPolicies(out io.Writer, title string, policies []study.PolicyStudy, o study.Options) {
 	fmt.Fprintf(out, "\n%s; a day of %g people, %g %% of them febrile\n", title, o.PeoplePerDay, 100*o.Prevalence)
 	fmt.Fprintln(out, "policy\tsensitivity\tspecificity\talerts a day\tof them false\tmissed")
 	for _, p := range policies {
@@ -135,11 +134,11 @@ func printPolicies(out io.Writer, title string, policies []policy.PolicyStudy, o
 	}
 }
 
-func interval(i policy.Interval, digits int) string {
+func interval(i study.Interval, digits int) string {
 	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, i.Value, digits, i.Low, digits, i.High)
 }
 
-func rate(r *policy.Rate) string {
+func rate(r *study.Rate) string {
 	if r == nil {
 		return "–"
 	}

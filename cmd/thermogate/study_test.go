@@ -19,7 +19,7 @@ const pairsFile = `skin,oral,camera
 37.0,38.6,north
 `
 
-func study(t *testing.T, args ...string) (string, error) {
+func runStudy(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	command := newStudyCommand()
@@ -37,7 +37,7 @@ func TestStudy(t *testing.T) {
 	if err := os.WriteFile(pairs, []byte(pairsFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text, err := study(t, pairs, "--plot", picture, "--people-per-day", "200")
+	text, err := runStudy(t, pairs, "--plot", picture, "--people-per-day", "200")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestStudy(t *testing.T) {
 		t.Errorf("the plot is no PNG (%v)", err)
 	}
 
-	text, err = study(t, pairs, "--json")
+	text, err = runStudy(t, pairs, "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestStudyErrors(t *testing.T) {
 		{[]string{missing, "--site", "ear"}, `site "ear" is none of inner-canthus, forehead and face`, true},
 		{[]string{missing, "--round", "9"}, "round 9: a clinical file has rounds 1 to 4", true},
 	} {
-		_, err := study(t, test.args...)
+		_, err := runStudy(t, test.args...)
 		if err == nil || err.Error() != test.want || errors.As(err, &usageError{}) != test.usage {
 			t.Errorf("%v: %v", test.args[1:], err)
 		}

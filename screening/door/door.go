@@ -14,8 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // maxAge is how old a verdict may be when the door's turn comes. Later, somebody else may stand there.
@@ -27,7 +26,7 @@ const queue = 64
 // output is a door by what it hangs on.
 type output interface {
 	// open tells the door to open, and is nil if it says that it does. A refusal says that it certainly does not.
-	open(ctx context.Context, event screening.Event) error
+	open(ctx context.Context, e event.Event) error
 	// tend does what the door needs from time to time, when is when next. The zero time is never.
 	tend(ctx context.Context) error
 	when() time.Time
@@ -60,7 +59,7 @@ func plain(err error) error {
 type Door struct {
 	cfg      Config
 	output   output
-	answered func(screening.Event)
+	answered func(event.Event)
 	log      *slog.Logger
 	commands chan command
 
@@ -69,13 +68,13 @@ type Door struct {
 }
 
 type command struct {
-	event screening.Event
+	event event.Event
 	told  time.Time
 }
 
 // New makes a door that hands every event given to Open to answered, with what became of it in Data.Door. It reads the
 // files that cfg names; nothing moves before Run.
-func New(cfg Config, answered func(screening.Event), log *slog.Logger) (*Door, error) {
+func New(cfg Config, answered func(event.Event), log *slog.Logger) (*Door, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("door.%w", err)
 	}
@@ -100,10 +99,10 @@ func Check(ctx context.Context, cfg Config) (string, error) {
 }
 
 // Announce writes into the event what is true of the door until it answers, and says whether it is to be told at all.
-func (d *Door) Announce(event *screening.Event) bool {
-	proof := &screening.Door{Output: string(d.cfg.Output)}
-	event.Data.Door = proof
-	if event.Data.Outcome != policy.Pass {
+func (d *Door) Announce(e *event.Event) bool {
+	proof := &event.Door{Output: string(d.cfg.Output)}
+	e.Data.Door = proof
+	if e.Data.Outcome != event.Pass {
 		proof.Commanded = new(false)
 		return false
 	}
@@ -112,11 +111,11 @@ func (d *Door) Announce(event *screening.Event) bool {
 }
 
 // Open tells the door to open for the person of the event, and does not wait for it.
-func (d *Door) Open(event screening.Event) {
+func (d *Door) Open(e event.Event) {
 	select {
-	case d.commands <- command{event, time.Now()}:
+	case d.commands <- command{e, time.Now()}:
 	default:
-		d.answered(notTold(event, d.cfg.Output, "too many wait for the door"))
+		d.answered(notTold(e, d.cfg.Output, "too many wait for the door"))
 	}
 }
 
@@ -176,21 +175,21 @@ func (d *Door) within(began time.Time, do func(context.Context) error) error {
 }
 
 // carryOut tells the door, unless the command is no longer good, and returns the event with the outcome of that.
-func (d *Door) carryOut(c command) screening.Event {
+func (d *Door) carryOut(c command) event.Event {
 	age, waited := time.Since(c.event.Time), time.Since(c.told)
 	switch {
-	case c.event.Data.Outcome != policy.Pass:
+	case c.event.Data.Outcome != event.Pass:
 		return notTold(c.event, d.cfg.Output, "only a pass opens the door")
 	case age > maxAge:
 		return notTold(c.event, d.cfg.Output, fmt.Sprintf("the verdict was already %.1f s old", age.Seconds()))
 	case waited >= d.cfg.Timeout:
 		return notTold(c.event, d.cfg.Output, fmt.Sprintf("the door was busy for %v", waited.Round(time.Millisecond)))
 	}
-	event := c.event
-	event.Data.Door = nil
-	err := d.within(c.told, func(ctx context.Context) error { return d.output.open(ctx, event) })
+	e := c.event
+	e.Data.Door = nil
+	err := d.within(c.told, func(ctx context.Context) error { return d.output.open(ctx, e) })
 	d.note(err)
-	proof := &screening.Door{
+	proof := &event.Door{
 		Output: string(d.cfg.Output), Commanded: new(true),
 		Seconds: new(time.Since(c.told).Round(time.Microsecond).Seconds()),
 	}
@@ -207,7 +206,7 @@ func (d *Door) carryOut(c command) screening.Event {
 	return c.event
 }
 
-func notTold(event screening.Event, output Output, why string) screening.Event {
-	event.Data.Door = &screening.Door{Output: string(output), Commanded: new(false), Error: "not told to open: " + why}
-	return event
+func notTold(e event.Event, output Output, why string) event.Event {
+	e.Data.Door = &event.Door{Output: string(output), Commanded: new(false), Error: "not told to open: " + why}
+	return e
 }

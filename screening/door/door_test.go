@@ -12,22 +12,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
-func event(outcome policy.Outcome) screening.Event {
-	return screening.Event{
+func sample(outcome event.Outcome) event.Event {
+	return event.Event{
 		SpecVersion: "1.0", ID: "01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", Source: "/plant/north",
-		Type: "thermogate.screening." + string(outcome) + ".v1", Time: time.Now(), DataContentType: "application/json",
-		Data: screening.Data{Outcome: outcome, Reason: "below-threshold", Camera: "test", Version: "test"},
+		Type: "thermogate.event." + string(outcome) + ".v1", Time: time.Now(), DataContentType: "application/json",
+		Data: event.Data{Outcome: outcome, Reason: "below-threshold", Camera: "test", Version: "test"},
 	}
 }
 
 // work runs a door until the end of the test and returns it with what it answers.
-func work(t *testing.T, d *Door) <-chan screening.Event {
-	answers := make(chan screening.Event, 2*queue)
-	d.answered = func(e screening.Event) { answers <- e }
+func work(t *testing.T, d *Door) <-chan event.Event {
+	answers := make(chan event.Event, 2*queue)
+	d.answered = func(e event.Event) { answers <- e }
 	done := make(chan struct{})
 	go func() { defer close(done); d.Run() }()
 	t.Cleanup(func() { d.Close(); <-done })
@@ -44,7 +43,7 @@ func newDoor(t *testing.T, cfg Config) *Door {
 }
 
 // answer is the next one, less what differs between runs.
-func answer(t *testing.T, answers <-chan screening.Event) screening.Door {
+func answer(t *testing.T, answers <-chan event.Event) event.Door {
 	t.Helper()
 	select {
 	case e := <-answers:
@@ -55,19 +54,19 @@ func answer(t *testing.T, answers <-chan screening.Event) screening.Door {
 	}
 }
 
-var noSeconds = cmpopts.IgnoreFields(screening.Door{}, "Seconds")
+var noSeconds = cmpopts.IgnoreFields(event.Door{}, "Seconds")
 
 // TestOnlyAPassOpens gives the door every outcome there is, and some there are not.
 func TestOnlyAPassOpens(t *testing.T) {
 	server := startCoils(t)
 	d := newDoor(t, server.config(Secure))
 	answers := work(t, d)
-	for _, outcome := range []policy.Outcome{policy.Alert, policy.Inconclusive, "", "PASS", "pass ", "unknown"} {
-		e := event(outcome)
+	for _, outcome := range []event.Outcome{event.Alert, event.Inconclusive, "", "PASS", "pass ", "unknown"} {
+		e := sample(outcome)
 		if d.Announce(&e) {
 			t.Errorf("%q is announced as a pass", outcome)
 		}
-		if diff := cmp.Diff(&screening.Door{Output: "modbus", Commanded: new(false)}, e.Data.Door); diff != "" {
+		if diff := cmp.Diff(&event.Door{Output: "modbus", Commanded: new(false)}, e.Data.Door); diff != "" {
 			t.Error(diff)
 		}
 		d.Open(e) // by mistake
@@ -78,7 +77,7 @@ func TestOnlyAPassOpens(t *testing.T) {
 	if server.wasOn() {
 		t.Error("the coil was switched on")
 	}
-	e := event(policy.Pass)
+	e := sample(event.Pass)
 	if !d.Announce(&e) {
 		t.Fatal("a pass is not announced")
 	}
@@ -86,7 +85,7 @@ func TestOnlyAPassOpens(t *testing.T) {
 		t.Errorf("before the answer it is said to be %+v", e.Data.Door)
 	}
 	d.Open(e)
-	if diff := cmp.Diff(screening.Door{Output: "modbus", Commanded: new(true), Accepted: new(true)}, answer(t, answers), noSeconds); diff != "" {
+	if diff := cmp.Diff(event.Door{Output: "modbus", Commanded: new(true), Accepted: new(true)}, answer(t, answers), noSeconds); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -97,7 +96,7 @@ func FuzzOutcome(f *testing.F) {
 	f.Fuzz(func(t *testing.T, outcome string) {
 		opened := false
 		d := &Door{cfg: DefaultConfig(), log: slog.New(slog.DiscardHandler), output: outputFunc(func() error { opened = true; return nil })}
-		e := event(policy.Outcome(outcome))
+		e := sample(event.Outcome(outcome))
 		announced := d.Announce(&e)
 		got := d.carryOut(command{e, time.Now()})
 		if pass := outcome == "pass"; opened != pass || announced != pass || *got.Data.Door.Commanded != pass {
@@ -109,17 +108,17 @@ func FuzzOutcome(f *testing.F) {
 // outputFunc is an output that only opens.
 type outputFunc func() error
 
-func (f outputFunc) open(context.Context, screening.Event) error { return f() }
-func (f outputFunc) tend(context.Context) error                  { return nil }
-func (f outputFunc) when() time.Time                             { return time.Time{} }
-func (f outputFunc) rest(context.Context) error                  { return nil }
-func (f outputFunc) probe(context.Context) (string, error)       { return "", nil }
+func (f outputFunc) open(context.Context, event.Event) error { return f() }
+func (f outputFunc) tend(context.Context) error              { return nil }
+func (f outputFunc) when() time.Time                         { return time.Time{} }
+func (f outputFunc) rest(context.Context) error              { return nil }
+func (f outputFunc) probe(context.Context) (string, error)   { return "", nil }
 
 func TestOldVerdictOpensNothing(t *testing.T) {
 	server := startCoils(t)
 	d := newDoor(t, server.config(Secure))
 	answers := work(t, d)
-	e := event(policy.Pass)
+	e := sample(event.Pass)
 	e.Time = time.Now().Add(-maxAge - time.Second)
 	d.Open(e)
 	if got := answer(t, answers); *got.Commanded || got.Accepted != nil || !strings.Contains(got.Error, "3.0 s old") {
@@ -140,7 +139,7 @@ func TestDoorThatHangs(t *testing.T) {
 	answers := work(t, d)
 	told := map[string]time.Time{}
 	for i := range queue + 10 {
-		e := event(policy.Pass)
+		e := sample(event.Pass)
 		e.ID = string(rune('A' + i))
 		told[e.ID] = time.Now()
 		d.Open(e)
@@ -165,9 +164,9 @@ func TestDoorThatHangs(t *testing.T) {
 		t.Errorf("told %d times, error %v", commanded, d.Err())
 	}
 	server.recover()
-	d.Open(event(policy.Pass))
+	d.Open(sample(event.Pass))
 	for got := answer(t, answers); got.Accepted == nil; got = answer(t, answers) { // it may be busy with its care
-		d.Open(event(policy.Pass))
+		d.Open(sample(event.Pass))
 	}
 	if d.Err() != nil {
 		t.Errorf("error %v once it obeys again", d.Err())
@@ -249,7 +248,7 @@ func TestLevelsOfALock(t *testing.T) {
 	}
 }
 
-func open(l *lock) error { return l.open(context.Background(), event(policy.Pass)) }
+func open(l *lock) error { return l.open(context.Background(), sample(event.Pass)) }
 func tend(l *lock) error { return l.tend(context.Background()) }
 func rest(l *lock) error { return l.rest(context.Background()) }
 func expire(l *lock)     { l.openUntil = time.Now() }

@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 func TestGPIOThatIsNone(t *testing.T) {
@@ -23,7 +22,7 @@ func TestGPIOThatIsNone(t *testing.T) {
 		if _, err := Check(t.Context(), cfg); err == nil || !strings.HasPrefix(err.Error(), "door.gpio.chip "+chip) || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v", err)
 		}
-		got := *newDoor(t, cfg).carryOut(command{event(policy.Pass), time.Now()}).Data.Door
+		got := *newDoor(t, cfg).carryOut(command{sample(event.Pass), time.Now()}).Data.Door
 		if got.Accepted == nil || *got.Accepted || !strings.Contains(got.Error, says) {
 			t.Errorf("%+v", got)
 		}
@@ -93,11 +92,11 @@ func TestPulseOfALine(t *testing.T) {
 				check(beyond, "no such line")
 
 				d := newDoor(t, cfg)
-				answers := make(chan screening.Event, 1)
-				d.answered = func(e screening.Event) { answers <- e }
+				answers := make(chan event.Event, 1)
+				d.answered = func(e event.Event) { answers <- e }
 				ended := make(chan struct{})
 				go func() { defer close(ended); d.Run() }()
-				d.Open(event(policy.Pass))
+				d.Open(sample(event.Pass))
 				if got := answer(t, answers); got.Accepted == nil || !*got.Accepted {
 					t.Fatalf("%+v", got)
 				}
@@ -107,10 +106,10 @@ func TestPulseOfALine(t *testing.T) {
 				check(cfg, "held by the gate that runs")
 				becomes(fail == Safe)
 				second := newDoor(t, cfg)
-				if got := *second.carryOut(command{event(policy.Pass), time.Now()}).Data.Door; *got.Accepted || !strings.Contains(got.Error, "another program uses this line") {
+				if got := *second.carryOut(command{sample(event.Pass), time.Now()}).Data.Door; *got.Accepted || !strings.Contains(got.Error, "another program uses this line") {
 					t.Errorf("%+v", got)
 				}
-				d.Open(event(policy.Pass))
+				d.Open(sample(event.Pass))
 				answer(t, answers)
 				d.Close()
 				<-ended

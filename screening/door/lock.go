@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // refresh is how often the level of a wire is written again: for devices that drop it when nobody writes any more or
@@ -40,7 +40,7 @@ func newLock(w wire, c Config) *lock {
 func (l *lock) when() time.Time { return l.due }
 
 // open also makes a pulse that has begun longer.
-func (l *lock) open(ctx context.Context, _ screening.Event) error {
+func (l *lock) open(ctx context.Context, _ event.Event) error {
 	l.mayBeOpen = true
 	err := l.wire.set(ctx, !l.locked)
 	now := time.Now()

@@ -13,8 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // coils is a Modbus TCP server with one coil, number 7 of unit 3.
@@ -149,14 +148,14 @@ func TestPulseOfACoil(t *testing.T) {
 			cfg := server.config(fail)
 			cfg.Pulse = 300 * time.Millisecond
 			d := newDoor(t, cfg)
-			answers := make(chan screening.Event, 1)
-			d.answered = func(e screening.Event) { answers <- e }
+			answers := make(chan event.Event, 1)
+			d.answered = func(e event.Event) { answers <- e }
 			ended := make(chan struct{})
 			go func() { defer close(ended); d.Run() }()
 			locked := fail == Safe
 			server.becomes(locked) // at the start
 			began := time.Now()
-			d.Open(event(policy.Pass))
+			d.Open(sample(event.Pass))
 			server.becomes(!locked)
 			if got := answer(t, answers); got.Accepted == nil || !*got.Accepted || got.Seconds == nil {
 				t.Errorf("%+v", got)
@@ -166,7 +165,7 @@ func TestPulseOfACoil(t *testing.T) {
 			if took := time.Since(began); took < cfg.Pulse {
 				t.Errorf("locked again after %v, want %v", took, cfg.Pulse)
 			}
-			d.Open(event(policy.Pass))
+			d.Open(sample(event.Pass))
 			server.becomes(!locked)
 			d.Close()
 			<-ended
@@ -205,7 +204,7 @@ func TestWhatACoilAnswers(t *testing.T) {
 			cfg := server.config(Secure)
 			test.change(server, &cfg)
 			d := newDoor(t, cfg)
-			got := *d.carryOut(command{event(policy.Pass), time.Now()}).Data.Door
+			got := *d.carryOut(command{sample(event.Pass), time.Now()}).Data.Door
 			if diff := cmp.Diff(test.accepted, got.Accepted); diff != "" || !*got.Commanded {
 				t.Errorf("%+v: %s", got, diff)
 			}

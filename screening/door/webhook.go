@@ -22,7 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // maxResponseBytes is how much of an answer is read, to be able to use its connection again.
@@ -77,8 +77,8 @@ func readKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-func (w *webhook) open(ctx context.Context, event screening.Event) error {
-	body, err := json.Marshal(event)
+func (w *webhook) open(ctx context.Context, e event.Event) error {
+	body, err := json.Marshal(e)
 	if err != nil {
 		return refusal{err}
 	}
@@ -91,9 +91,9 @@ func (w *webhook) open(ctx context.Context, event screening.Event) error {
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	request.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	request.Header.Set("User-Agent", "thermogate")
-	request.Header.Set("Webhook-Id", event.ID)
+	request.Header.Set("Webhook-Id", e.ID)
 	request.Header.Set("Webhook-Timestamp", timestamp)
-	request.Header.Set("Webhook-Signature", sign(w.key, event.ID, timestamp, body))
+	request.Header.Set("Webhook-Signature", sign(w.key, e.ID, timestamp, body))
 	request.Header["Idempotency-Key"] = nil // not sent: it lets the client try again where a kept connection was closed
 	response, err := w.client.Do(request)
 	if err != nil {

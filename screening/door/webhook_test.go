@@ -18,8 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // The test vector of deploy/README.md. Its signature is the one that the reference library of Standard Webhooks gives.
@@ -87,10 +86,10 @@ func TestPostOfAPass(t *testing.T) {
 	cfg.Webhook.CAFile = file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	d := newDoor(t, cfg)
 	answers := work(t, d)
-	e := event(policy.Pass)
+	e := sample(event.Pass)
 	d.Announce(&e)
 	d.Open(e)
-	if diff := cmp.Diff(screening.Door{Output: "webhook", Commanded: new(true), Accepted: new(true)}, answer(t, answers), noSeconds); diff != "" {
+	if diff := cmp.Diff(event.Door{Output: "webhook", Commanded: new(true), Accepted: new(true)}, answer(t, answers), noSeconds); diff != "" {
 		t.Fatal(diff)
 	}
 	got := <-posts
@@ -106,8 +105,8 @@ func TestPostOfAPass(t *testing.T) {
 	if got.header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" || got.header["Idempotency-Key"] != nil {
 		t.Errorf("headers %v", got.header)
 	}
-	var sent screening.Event
-	if err := json.Unmarshal(got.body, &sent); err != nil || sent.ID != e.ID || sent.Data.Outcome != policy.Pass || sent.Data.Door != nil {
+	var sent event.Event
+	if err := json.Unmarshal(got.body, &sent); err != nil || sent.ID != e.ID || sent.Data.Outcome != event.Pass || sent.Data.Door != nil {
 		t.Errorf("%v in %s", err, got.body)
 	}
 }
@@ -143,7 +142,7 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 			defer server.CloseClientConnections()
 			cfg := webhookTo(t, server.URL)
 			cfg.Timeout = 200 * time.Millisecond
-			got := *newDoor(t, cfg).carryOut(command{event(policy.Pass), time.Now()}).Data.Door
+			got := *newDoor(t, cfg).carryOut(command{sample(event.Pass), time.Now()}).Data.Door
 			if diff := cmp.Diff(test.accepted, got.Accepted); diff != "" || !*got.Commanded {
 				t.Errorf("%+v: %s", got, diff)
 			}
@@ -162,7 +161,7 @@ func TestReceiverThatCannotBeTrusted(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	cfg := webhookTo(t, server.URL)
-	got := *newDoor(t, cfg).carryOut(command{event(policy.Pass), time.Now()}).Data.Door
+	got := *newDoor(t, cfg).carryOut(command{sample(event.Pass), time.Now()}).Data.Door
 	if got.Accepted == nil || *got.Accepted || !strings.Contains(got.Error, "certificate") || asked.Load() {
 		t.Errorf("%+v", got)
 	}
@@ -180,7 +179,7 @@ func TestConnectionIsKept(t *testing.T) {
 		if i == 2 {
 			server.CloseClientConnections() // as a receiver does that restarts
 		}
-		if err := d.carryOut(command{event(policy.Pass), time.Now()}); !*err.Data.Door.Accepted {
+		if err := d.carryOut(command{sample(event.Pass), time.Now()}); !*err.Data.Door.Accepted {
 			t.Fatalf("%+v", err.Data.Door)
 		}
 	}

@@ -14,19 +14,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // asked is event n as it is stored while its door has not answered, answered the same once it has.
-func asked(n int) screening.Event {
-	e := event(n)
-	e.Data.Door = &screening.Door{Output: "modbus", Error: "not known"}
+func asked(n int) event.Event {
+	e := sample(n)
+	e.Data.Door = &event.Door{Output: "modbus", Error: "not known"}
 	return e
 }
 
-func answered(n int) screening.Event {
-	e := event(n)
-	e.Data.Door = &screening.Door{Output: "modbus", Commanded: new(true), Accepted: new(true)}
+func answered(n int) event.Event {
+	e := sample(n)
+	e.Data.Door = &event.Door{Output: "modbus", Commanded: new(true), Accepted: new(true)}
 	return e
 }
 
@@ -38,7 +38,7 @@ func hold(t *testing.T, j *Journal, n int) {
 }
 
 // publishable waits until so many events may be published and returns them.
-func publishable(t *testing.T, j *Journal, count int) []screening.Event {
+func publishable(t *testing.T, j *Journal, count int) []event.Event {
 	t.Helper()
 	for deadline := time.After(10 * time.Second); ; {
 		entries, err := j.Pending(t.Context(), 0, j.Last(), 1000)
@@ -46,7 +46,7 @@ func publishable(t *testing.T, j *Journal, count int) []screening.Event {
 			t.Fatal(err)
 		}
 		if len(entries) == count {
-			var events []screening.Event
+			var events []event.Event
 			for _, e := range entries {
 				events = append(events, e.Event)
 			}
@@ -67,7 +67,7 @@ func TestHeldEventKeepsItsPlace(t *testing.T) {
 	hold(t, j, 2)
 	appendAll(t, j, 3, 3)
 	hold(t, j, 4)
-	if diff := cmp.Diff([]screening.Event{event(1)}, publishable(t, j, 1)); diff != "" {
+	if diff := cmp.Diff([]event.Event{sample(1)}, publishable(t, j, 1)); diff != "" {
 		t.Error(diff)
 	}
 	if got := j.Stats().Pending; got != 4 {
@@ -75,7 +75,7 @@ func TestHeldEventKeepsItsPlace(t *testing.T) {
 	}
 	j.Release(answered(4))
 	j.Release(answered(2))
-	want := []screening.Event{event(1), answered(2), event(3), answered(4)}
+	want := []event.Event{sample(1), answered(2), sample(3), answered(4)}
 	if diff := cmp.Diff(want, publishable(t, j, 4)); diff != "" {
 		t.Error(diff)
 	}
@@ -103,7 +103,7 @@ func TestReleaseIsWrittenBeforeClose(t *testing.T) {
 	hold(t, j, 1)
 	j.Release(answered(1))
 	j.Close()
-	if diff := cmp.Diff([]screening.Event{answered(1)}, publishable(t, open(t, path), 1)); diff != "" {
+	if diff := cmp.Diff([]event.Event{answered(1)}, publishable(t, open(t, path), 1)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -120,7 +120,7 @@ func holdUntilKilled(path string) {
 	}
 	j.Release(answered(1))
 	j.Release(answered(3))
-	if err := j.Append(context.Background(), event(5)); err != nil { // which comes after the releases
+	if err := j.Append(context.Background(), sample(5)); err != nil { // which comes after the releases
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -149,7 +149,7 @@ func TestHoldEndsWithTheProcess(t *testing.T) {
 	if diff := cmp.Diff(ids(1, 5), held); diff != "" || err != nil {
 		t.Errorf("%v, listed as not confirmed: %s", err, diff)
 	}
-	want := []screening.Event{answered(1), asked(2), answered(3), asked(4), event(5)}
+	want := []event.Event{answered(1), asked(2), answered(3), asked(4), sample(5)}
 	if diff := cmp.Diff(want, publishable(t, open(t, path), 5)); diff != "" {
 		t.Error(diff)
 	}
@@ -164,10 +164,10 @@ func TestReleaseWaitsForRoomOnTheDisk(t *testing.T) {
 		t.Fatal("there still is room")
 	}
 	n := 2
-	for ; j.Append(t.Context(), event(n)) == nil; n++ { // the log may still have room
+	for ; j.Append(t.Context(), sample(n)) == nil; n++ { // the log may still have room
 	}
 	j.Release(answered(1))
-	if err := j.Append(t.Context(), event(n)); !errors.Is(err, ErrDiskFull) {
+	if err := j.Append(t.Context(), sample(n)); !errors.Is(err, ErrDiskFull) {
 		t.Fatalf("error %v", err)
 	}
 	if err := os.Remove(ballast); err != nil {
@@ -201,7 +201,7 @@ func TestHeldEventSurvivesDamageAndRetention(t *testing.T) {
 	}
 	publishable(t, j, 0)
 	j.Release(answered(301))
-	if diff := cmp.Diff([]screening.Event{answered(301)}, publishable(t, j, 1)); diff != "" {
+	if diff := cmp.Diff([]event.Event{answered(301)}, publishable(t, j, 1)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // Errors that Append can return, to be told apart with errors.Is.
@@ -61,7 +61,7 @@ func (c Config) Validate() error {
 type Entry struct {
 	Seq       int64
 	Confirmed bool
-	Event     screening.Event
+	Event     event.Event
 }
 
 // Mark is a point on the journal's own clock of confirmations. That clock runs in milliseconds, only while the journal
@@ -168,25 +168,25 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Jour
 // an append that failed can be tried again. With a slow disk Append waits, and with it whoever calls it: the loop that
 // reads frames hands events to a goroutine of its own. After an error, ErrDiskFull among others, the event is not in
 // the journal and everything before it still is. If ctx ends while the event is being written, it may or may not be.
-func (j *Journal) Append(ctx context.Context, event screening.Event) error {
-	return j.keep(ctx, event, sql.NullInt64{})
+func (j *Journal) Append(ctx context.Context, e event.Event) error {
+	return j.keep(ctx, e, sql.NullInt64{})
 }
 
 // Hold stores event as Append does, but keeps it, and with it all that come later, from being published until Release.
 // A hold ends with the process: the next Open releases the event as it was stored here.
-func (j *Journal) Hold(ctx context.Context, event screening.Event) error {
-	return j.keep(ctx, event, sql.NullInt64{Int64: held, Valid: true})
+func (j *Journal) Hold(ctx context.Context, e event.Event) error {
+	return j.keep(ctx, e, sql.NullInt64{Int64: held, Valid: true})
 }
 
 // Release ends the hold on the event of this id and stores it anew, synced to disk before it can be published. It does
 // not wait for the disk.
-func (j *Journal) Release(event screening.Event) {
-	body, err := encode(event)
+func (j *Journal) Release(e event.Event) {
+	body, err := encode(e)
 	if err != nil {
-		j.log.Error("an event is published as it was held", "id", event.ID, "error", err)
+		j.log.Error("an event is published as it was held", "id", e.ID, "error", err)
 	}
 	j.notedMu.Lock()
-	j.releases = append(j.releases, release{event.ID, body})
+	j.releases = append(j.releases, release{e.ID, body})
 	j.notedMu.Unlock()
 	j.wake()
 }
@@ -198,29 +198,29 @@ func (j *Journal) wake() {
 	}
 }
 
-func (j *Journal) keep(ctx context.Context, event screening.Event, confirmed sql.NullInt64) error {
-	err := j.append(ctx, event, confirmed)
+func (j *Journal) keep(ctx context.Context, e event.Event, confirmed sql.NullInt64) error {
+	err := j.append(ctx, e, confirmed)
 	j.statsMu.Lock()
 	defer j.statsMu.Unlock()
 	if err != nil {
 		j.stats.Failed++
 		j.stats.LastError = err.Error()
-		return fmt.Errorf("storing event %s in %s: %w", event.ID, j.path, err)
+		return fmt.Errorf("storing event %s in %s: %w", e.ID, j.path, err)
 	}
 	j.stats.LastError = ""
 	return nil
 }
 
-func (j *Journal) append(ctx context.Context, event screening.Event, confirmed sql.NullInt64) error {
-	if event.ID == "" {
+func (j *Journal) append(ctx context.Context, e event.Event, confirmed sql.NullInt64) error {
+	if e.ID == "" {
 		return errors.New("it has no id")
 	}
-	body, err := encode(event)
+	body, err := encode(e)
 	if err != nil {
 		return err
 	}
 	r := request{
-		row:  row{id: event.ID, outcome: string(event.Data.Outcome), unixMilli: event.Time.UnixMilli(), confirmed: confirmed, body: body},
+		row:  row{id: e.ID, outcome: string(e.Data.Outcome), unixMilli: e.Time.UnixMilli(), confirmed: confirmed, body: body},
 		done: make(chan error, 1),
 	}
 	select {
@@ -238,8 +238,8 @@ func (j *Journal) append(ctx context.Context, event screening.Event, confirmed s
 	}
 }
 
-func encode(event screening.Event) ([]byte, error) {
-	body, err := json.Marshal(event)
+func encode(e event.Event) ([]byte, error) {
+	body, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
 	}

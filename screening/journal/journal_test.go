@@ -18,8 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 func TestMain(m *testing.M) {
@@ -34,11 +33,11 @@ func TestMain(m *testing.M) {
 
 var start = time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)
 
-func event(n int) screening.Event {
-	return screening.Event{
-		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%05d", n), Source: "/plant/gate", Type: "thermogate.screening.pass.v1",
+func sample(n int) event.Event {
+	return event.Event{
+		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%05d", n), Source: "/plant/gate", Type: "thermogate.event.pass.v1",
 		Time: start.Add(time.Duration(n) * time.Second), DataContentType: "application/json",
-		Data: screening.Data{Outcome: policy.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
+		Data: event.Data{Outcome: event.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
 	}
 }
 
@@ -55,7 +54,7 @@ func open(t testing.TB, path string) *Journal {
 func appendAll(t testing.TB, j *Journal, from, to int) {
 	t.Helper()
 	for n := from; n <= to; n++ {
-		if err := j.Append(t.Context(), event(n)); err != nil {
+		if err := j.Append(t.Context(), sample(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,7 +70,7 @@ func fill(t testing.TB, path string, count int) {
 	defer s.close()
 	var rows []row
 	for n := 1; n <= count; n++ {
-		e := event(n)
+		e := sample(n)
 		body, err := json.Marshal(e)
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +98,7 @@ func pendingIDs(t testing.TB, j *Journal) []string {
 func ids(from, to int) []string {
 	var ids []string
 	for n := from; n <= to; n++ {
-		ids = append(ids, event(n).ID)
+		ids = append(ids, sample(n).ID)
 	}
 	return ids
 }
@@ -114,7 +113,7 @@ func TestPendingIsWhatTheBrokerHasNotConfirmedInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	j = open(t, path)
-	if diff := cmp.Diff([]string{event(3).ID, event(5).ID}, pendingIDs(t, j)); diff != "" {
+	if diff := cmp.Diff([]string{sample(3).ID, sample(5).ID}, pendingIDs(t, j)); diff != "" {
 		t.Error(diff)
 	}
 	if got := j.Stats(); got.Pending != 2 || got.Unclean {
@@ -129,7 +128,7 @@ func TestPendingIsWhatTheBrokerHasNotConfirmedInOrder(t *testing.T) {
 func TestOrderIsThatOfArrivalWhenTheClockJumps(t *testing.T) {
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"))
 	for n, shift := range []time.Duration{0, 50 * 365 * 24 * time.Hour, -30 * 365 * 24 * time.Hour, 0} {
-		e := event(n + 1)
+		e := sample(n + 1)
 		e.Time = start.Add(shift)
 		if err := j.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -176,11 +175,11 @@ func appendUntilKilled(path string) {
 		os.Exit(1)
 	}
 	for n := int(j.Last()) + 1; ; n++ {
-		if err := j.Append(context.Background(), event(n)); err != nil {
+		if err := j.Append(context.Background(), sample(n)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		fmt.Println(event(n).ID)
+		fmt.Println(sample(n).ID)
 		j.Confirm(int64(n - 50))
 	}
 }
@@ -241,13 +240,13 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 	<-held
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := j.Append(ctx, event(1)); !errors.Is(err, context.DeadlineExceeded) {
+	if err := j.Append(ctx, sample(1)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want that of the caller's deadline", err)
 	}
 	var wg sync.WaitGroup
 	for n := 2; n <= 101; n++ {
 		wg.Go(func() {
-			if err := j.Append(t.Context(), event(n)); err != nil {
+			if err := j.Append(t.Context(), sample(n)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -270,14 +269,14 @@ func TestFullDisk(t *testing.T) {
 	var stored []string
 	n := 1
 	for ; n < 5000; n++ {
-		err := j.Append(t.Context(), event(n))
+		err := j.Append(t.Context(), sample(n))
 		if errors.Is(err, ErrDiskFull) {
 			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		stored = append(stored, event(n).ID)
+		stored = append(stored, sample(n).ID)
 	}
 	if n == 5000 {
 		t.Fatal("the disk never was full")
@@ -354,7 +353,7 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 				t.Errorf("%d events rescued, %d pending; want at least %d", stats.Salvaged, stats.Pending, damage.rescued)
 			}
 			appendAll(t, j, 501, 502)
-			if got := pendingIDs(t, j); len(got) != stats.Salvaged+2 || got[len(got)-1] != event(502).ID {
+			if got := pendingIDs(t, j); len(got) != stats.Salvaged+2 || got[len(got)-1] != sample(502).ID {
 				t.Errorf("%d events pending", len(got))
 			}
 		})
@@ -375,7 +374,7 @@ func TestDamageWhileOpen(t *testing.T) {
 		t.Fatal("nobody noticed")
 	}
 	got := pendingIDs(t, j)
-	if len(got) != stats.Salvaged+1 || got[len(got)-1] != event(501).ID {
+	if len(got) != stats.Salvaged+1 || got[len(got)-1] != sample(501).ID {
 		t.Errorf("%d events pending, %d rescued", len(got), stats.Salvaged)
 	}
 	if j.Last() <= 500 {
@@ -441,7 +440,7 @@ func TestRetention(t *testing.T) {
 	appendAll(t, j, 1, 20)
 	j.Confirm(1, 2, 3, 4, 5, 11)
 	err := j.do(t.Context(), func(*store) error {
-		j.pruneAge(context.Background(), event(10).Time.AddDate(0, 0, j.cfg.MaxAgeDays))
+		j.pruneAge(context.Background(), sample(10).Time.AddDate(0, 0, j.cfg.MaxAgeDays))
 		return nil
 	})
 	if err != nil {
@@ -459,9 +458,9 @@ func TestSizeLimitTakesConfirmedEventsFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	long := func(n int) screening.Event {
-		e := event(n)
-		e.Data.Reason = strings.Repeat("x", 8000)
+	long := func(n int) event.Event {
+		e := sample(n)
+		e.Data.Reason = event.Reason(strings.Repeat("x", 8000))
 		return e
 	}
 	var wg sync.WaitGroup
@@ -530,9 +529,9 @@ func TestListFilters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path)
 	for n := 1; n <= 6; n++ {
-		e := event(n)
+		e := sample(n)
 		if n%2 == 0 {
-			e.Data.Outcome = policy.Alert
+			e.Data.Outcome = event.Alert
 		}
 		if err := j.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -547,11 +546,11 @@ func TestListFilters(t *testing.T) {
 		want   []string
 	}{
 		"all":     {Filter{}, ids(1, 6)},
-		"since":   {Filter{Since: event(5).Time}, ids(5, 6)},
-		"until":   {Filter{Until: event(3).Time}, ids(1, 2)},
+		"since":   {Filter{Since: sample(5).Time}, ids(5, 6)},
+		"until":   {Filter{Until: sample(3).Time}, ids(1, 2)},
 		"newest":  {Filter{Limit: 2}, ids(5, 6)},
 		"pending": {Filter{Pending: true}, ids(3, 6)},
-		"alerts":  {Filter{Outcome: policy.Alert, Pending: true, Limit: 1}, ids(6, 6)},
+		"alerts":  {Filter{Outcome: event.Alert, Pending: true, Limit: 1}, ids(6, 6)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -590,7 +589,7 @@ func FuzzStoredRow(f *testing.F) {
 func BenchmarkAppend(b *testing.B) {
 	j := open(b, filepath.Join(b.TempDir(), "journal.db"))
 	for n := 0; b.Loop(); n++ {
-		if err := j.Append(b.Context(), event(n)); err != nil {
+		if err := j.Append(b.Context(), sample(n)); err != nil {
 			b.Fatal(err)
 		}
 	}

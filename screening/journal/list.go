@@ -6,17 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"thermogate/screening/event"
 	"time"
-
-	"thermogate/screening/policy"
 )
 
 // Filter selects events by what is in them. Its zero value selects all.
 type Filter struct {
-	Since, Until time.Time      // Since <= event time < Until; zero is no bound
-	Outcome      policy.Outcome // empty is every outcome
-	Pending      bool           // only those that the broker has not confirmed
-	Limit        int            // only the newest so many; 0 is all
+	Since, Until time.Time     // Since <= event time < Until; zero is no bound
+	Outcome      event.Outcome // empty is every outcome
+	Pending      bool          // only those that the broker has not confirmed
+	Limit        int           // only the newest so many; 0 is all
 }
 
 // List calls fn with every selected event of the journal at path, in the order in which they were stored. It only

@@ -14,9 +14,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // browser starts a Chromium of its own; tabs of it end with the test.
@@ -42,7 +40,7 @@ func browser(t *testing.T) context.Context {
 type gate struct {
 	*Kiosk
 	address string
-	scenes  chan *screening.Scene
+	scenes  chan *event.Scene
 	stop    func()
 }
 
@@ -56,7 +54,7 @@ func startGate(t *testing.T, address string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{Kiosk: New(DefaultConfig()), address: listener.Addr().String(), scenes: make(chan *screening.Scene)}
+	g := &gate{Kiosk: New(DefaultConfig()), address: listener.Addr().String(), scenes: make(chan *event.Scene)}
 	server := &http.Server{Handler: g.Kiosk}
 	go server.Serve(listener)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -64,7 +62,7 @@ func startGate(t *testing.T, address string) *gate {
 	go func() { defer close(finished); g.play(ctx) }()
 	g.stop = func() { cancel(); <-finished; g.Close(); server.Close() }
 	t.Cleanup(g.stop)
-	g.SetCamera(screening.CameraOK)
+	g.SetCamera(event.CameraOK)
 	return g
 }
 
@@ -126,17 +124,17 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 	tab := browser(t)
 	tests := []struct {
 		name    string
-		scene   *screening.Scene
-		verdict *screening.Event
+		scene   *event.Scene
+		verdict *event.Event
 		want    phrase
 		tone    tone
 	}{
 		{"nobody", sceneAt(0), nil, idleMessage.head, toneIdle},
-		{"too far", sceneAt(0, far(measure.TooFar)), nil, guideOf(measure.TooFar).head, toneGuide},
-		{"covered", sceneAt(0, near(measure.Covered)), nil, guideOf(measure.Covered).head, toneGuide},
+		{"too far", sceneAt(0, far(event.TooFar)), nil, guideOf(event.TooFar).head, toneGuide},
+		{"covered", sceneAt(0, near(event.Covered)), nil, guideOf(event.Covered).head, toneGuide},
 		{"measuring", sceneAt(0, near("")), nil, measuringMessage.head, toneMeasuring},
 		{"pass", sceneAt(0, near("")), passed("P"), phrase{"体温正常，请进", "Temperature normal, please go in"}, tonePass},
-		{"inconclusive", sceneAt(0, near("")), verdict("I", policy.Inconclusive, string(measure.Moving)), inconclusiveHead, toneInconclusive},
+		{"inconclusive", sceneAt(0, near("")), verdict("I", event.Inconclusive, event.Moving), inconclusiveHead, toneInconclusive},
 		{"alert", sceneAt(0, near("")), alerted("A"), phrase{"请到旁边稍候", "Please step aside"}, toneAlert},
 	}
 	for _, lang := range []string{"zh", "en"} {
@@ -172,9 +170,9 @@ func TestNoPictureWithoutAFreshOne(t *testing.T) {
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
 	waitFor(t, tab, "camera works", pictureShown)
 
-	g.SetCamera(screening.CameraStalled)
+	g.SetCamera(event.CameraStalled)
 	waitFor(t, tab, "camera stalled", pictureGone+` && document.getElementById("head").textContent === "Picture lost, recovering"`)
-	g.SetCamera(screening.CameraOK)
+	g.SetCamera(event.CameraOK)
 	waitFor(t, tab, "camera is back", pictureShown)
 
 	g.scenes <- nil // the loop hangs and nobody says so
@@ -200,7 +198,7 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	for range HistoryLength {
 		g.Verdict(*passed("P"))
 	}
-	g.Verdict(*verdict("I", policy.Inconclusive, string(measure.Covered)))
+	g.Verdict(*verdict("I", event.Inconclusive, event.Covered))
 	g.SetBroker(true, 3)
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
 	waitFor(t, tab, "history", `document.querySelectorAll("#verdicts tr").length === 50`)
@@ -249,8 +247,8 @@ func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
 	if hidden := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("stage").offsetWidth === 0`)); !hidden {
 		t.Error("a live picture is shown")
 	}
-	g.SetCamera(screening.CameraLost)
-	g.SetCamera(screening.CameraOK)
+	g.SetCamera(event.CameraLost)
+	g.SetCamera(event.CameraOK)
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
 	waitFor(t, tab, "status page", `document.getElementById("paused").innerText.match(/goes on by itself at \d\d:\d\d/)`)
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
@@ -262,9 +260,9 @@ func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
 func TestPagesFitAPhone(t *testing.T) {
 	tab := browser(t)
 	g := startGate(t, "")
-	g.Verdict(*verdict("I", policy.Inconclusive, string(policy.GroupUnknown)))
+	g.Verdict(*verdict("I", event.Inconclusive, event.GroupUnknown))
 	g.Verdict(*alerted("A"))
-	g.scenes <- sceneAt(0, near(measure.Covered))
+	g.scenes <- sceneAt(0, near(event.Covered))
 	for _, path := range []string{"/?lang=zh", "/?lang=en", "/status?lang=zh", "/status?lang=en"} {
 		for _, width := range []int64{320, 390} {
 			do(t, tab, chromedp.EmulateViewport(width, 844, chromedp.EmulateMobile), chromedp.Navigate("http://"+g.address+path))

@@ -4,15 +4,13 @@ import (
 	"slices"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // cue is what the person in front of the gate should see now.
 type cue struct {
 	message message
-	verdict *screening.Event // the verdict it speaks of, nil for everything else
+	verdict *event.Event // the verdict it speaks of, nil for everything else
 }
 
 // director decides what the worker's page says. Its clock is the capture time of the frames.
@@ -27,7 +25,7 @@ type director struct {
 }
 
 type heldVerdict struct {
-	event *screening.Event
+	event *event.Event
 	since time.Time
 }
 
@@ -43,24 +41,24 @@ const (
 )
 
 // announce shows a verdict from now on.
-func (d *director) announce(event *screening.Event) cue {
-	d.held = append(d.held, heldVerdict{event, d.now})
+func (d *director) announce(e *event.Event) cue {
+	d.held = append(d.held, heldVerdict{e, d.now})
 	if len(d.known) == knownLength {
 		d.known = slices.Delete(d.known, 0, 1)
 	}
-	d.known = append(d.known, event.ID)
+	d.known = append(d.known, e.ID)
 	return d.show(d.verdictCue())
 }
 
 // next returns what to show for a new frame.
-func (d *director) next(scene *screening.Scene) cue {
+func (d *director) next(scene *event.Scene) cue {
 	if scene.Captured.Before(d.now) { // a recording that starts over
 		d.held = d.held[:0]
 		d.change, d.sound = time.Time{}, time.Time{}
 	}
 	d.now = scene.Captured
 	d.expire()
-	if d.sound.IsZero() || scene.Reference.Problem == measure.NoProblem {
+	if d.sound.IsZero() || scene.Reference.Problem == event.NoProblem {
 		d.sound = d.now
 	}
 
@@ -83,7 +81,7 @@ func (d *director) next(scene *screening.Scene) cue {
 }
 
 // help tells a person what is in the way.
-func (d *director) help(problem measure.Problem) message {
+func (d *director) help(problem event.Reason) message {
 	m := guideOf(problem)
 	if m.tone == toneFault && d.now.Sub(d.sound) < passingTime {
 		return momentMessage
@@ -92,8 +90,8 @@ func (d *director) help(problem measure.Problem) message {
 }
 
 // emptyGate invites people, unless nobody can be measured.
-func (d *director) emptyGate(problem measure.Problem) message {
-	if problem == measure.NoProblem || d.now.Sub(d.sound) < passingTime {
+func (d *director) emptyGate(problem event.Reason) message {
+	if problem == event.NoProblem || d.now.Sub(d.sound) < passingTime {
 		return idleMessage
 	}
 	return guideOf(problem)
@@ -112,7 +110,7 @@ func (d *director) expire() {
 // current is the newest verdict, except that an alert is not pushed away by the verdict of the person beside.
 func (d *director) current() heldVerdict {
 	for i := len(d.held) - 1; i >= 0; i-- {
-		if d.held[i].event.Data.Outcome == policy.Alert {
+		if d.held[i].event.Data.Outcome == event.Alert {
 			return d.held[i]
 		}
 	}
@@ -120,8 +118,8 @@ func (d *director) current() heldVerdict {
 }
 
 func (d *director) verdictCue() cue {
-	event := d.current().event
-	return cue{message: verdictOf(&event.Data), verdict: event}
+	e := d.current().event
+	return cue{message: verdictOf(&e.Data), verdict: e}
 }
 
 // guide shows words that are not a verdict, once those before have been up long enough to be read.
@@ -142,20 +140,20 @@ func (d *director) show(c cue) cue {
 
 // standing returns the verdict that holds for a person, nil for one who waits for it: the event is not announced yet, or
 // the look failed for a reason the person can mend and the gate looks again.
-func (d *director) standing(person *screening.Person) *screening.Event {
-	event := person.Event
-	if event == nil || !slices.Contains(d.known, event.ID) {
+func (d *director) standing(person *event.Person) *event.Event {
+	e := person.Event
+	if e == nil || !slices.Contains(d.known, e.ID) {
 		return nil
 	}
-	held := slices.ContainsFunc(d.held, func(v heldVerdict) bool { return v.event.ID == event.ID })
-	if !held && verdictOf(&event.Data).icon == againIcon {
+	held := slices.ContainsFunc(d.held, func(v heldVerdict) bool { return v.event.ID == e.ID })
+	if !held && verdictOf(&e.Data).icon == againIcon {
 		return nil
 	}
-	return event
+	return e
 }
 
 // foremost returns the nearest person who waits for a verdict and the nearest who has one; nil where there is none.
-func (d *director) foremost(people []screening.Person) (waiting, done *screening.Person) {
+func (d *director) foremost(people []event.Person) (waiting, done *event.Person) {
 	for i := range people {
 		person := &people[i]
 		nearest := &waiting
@@ -169,8 +167,8 @@ func (d *director) foremost(people []screening.Person) (waiting, done *screening
 	return waiting, done
 }
 
-func area(b screening.Box) float64 { return b.W * b.H }
+func area(b event.Box) float64 { return b.W * b.H }
 
-func inView(people []screening.Person, eventID string) bool {
-	return slices.ContainsFunc(people, func(p screening.Person) bool { return p.Event != nil && p.Event.ID == eventID })
+func inView(people []event.Person, eventID string) bool {
+	return slices.ContainsFunc(people, func(p event.Person) bool { return p.Event != nil && p.Event.ID == eventID })
 }

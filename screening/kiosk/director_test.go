@@ -4,31 +4,29 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // step is one thing that happens at the gate and what the person should read after it.
 type step struct {
 	at      float64 // seconds
-	people  []screening.Person
-	verdict *screening.Event
+	people  []event.Person
+	verdict *event.Event
 	want    message
 }
 
 func TestWhatThePersonReads(t *testing.T) {
 	alice, bob := passed("A"), alerted("B")
-	missed := verdict("C", policy.Inconclusive, string(measure.Covered))
-	cold := verdict("D", policy.Inconclusive, string(policy.ColdArrival))
-	people := func(p ...screening.Person) []screening.Person { return p }
+	missed := verdict("C", event.Inconclusive, event.Covered)
+	cold := verdict("D", event.Inconclusive, event.ColdArrival)
+	people := func(p ...event.Person) []event.Person { return p }
 	tests := []struct {
 		name  string
 		steps []step
 	}{
 		{"one person walks through", []step{
 			{at: 0, want: idleMessage},
-			{at: 1, people: people(near(measure.TooFar)), want: guideOf(measure.TooFar)},
+			{at: 1, people: people(near(event.TooFar)), want: guideOf(event.TooFar)},
 			{at: 2, people: people(near("")), want: measuringMessage},
 			{at: 2.5, people: people(near("")), verdict: alice, want: passMessage},
 			{at: 3, people: people(done(near(""), alice)), want: passMessage},
@@ -37,8 +35,8 @@ func TestWhatThePersonReads(t *testing.T) {
 		}},
 		{"the next person does not wait for the hold", []step{
 			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
-			{at: .5, people: people(near(measure.Moving)), want: passMessage},
-			{at: 1.1, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
+			{at: .5, people: people(near(event.Moving)), want: passMessage},
+			{at: 1.1, people: people(near(event.Moving)), want: guideOf(event.Moving)},
 		}},
 		{"a bystander's pass does not hide an alert", []step{
 			{at: 0, people: people(near(""), far("")), verdict: bob, want: alertMessage},
@@ -47,8 +45,8 @@ func TestWhatThePersonReads(t *testing.T) {
 		}},
 		{"who waits beside is guided although the first one lingers", []step{
 			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
-			{at: 2.4, people: people(done(near(""), alice), far(measure.TooFar)), want: passMessage},
-			{at: 2.6, people: people(done(near(""), alice), far(measure.TooFar)), want: guideOf(measure.TooFar)},
+			{at: 2.4, people: people(done(near(""), alice), far(event.TooFar)), want: passMessage},
+			{at: 2.6, people: people(done(near(""), alice), far(event.TooFar)), want: guideOf(event.TooFar)},
 		}},
 		{"who stays after a pass reads no second pass", []step{
 			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
@@ -59,13 +57,13 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: 9, people: people(done(near(""), bob)), want: alertMessage},
 		}},
 		{"who stays after a failed look is helped with the next one", []step{
-			{at: 0, people: people(near("")), verdict: missed, want: inconclusiveOf(string(measure.Covered))},
-			{at: 2, people: people(done(near(measure.Covered), missed)), want: inconclusiveOf(string(measure.Covered))},
-			{at: 3, people: people(done(near(measure.Covered), missed)), want: guideOf(measure.Covered)},
+			{at: 0, people: people(near("")), verdict: missed, want: inconclusiveOf(event.Covered)},
+			{at: 2, people: people(done(near(event.Covered), missed)), want: inconclusiveOf(event.Covered)},
+			{at: 3, people: people(done(near(event.Covered), missed)), want: guideOf(event.Covered)},
 		}},
 		{"who came in from the cold reads so for as long as they stay", []step{
-			{at: 0, people: people(near("")), verdict: cold, want: inconclusiveOf(string(policy.ColdArrival))},
-			{at: 9, people: people(done(near(""), cold)), want: inconclusiveOf(string(policy.ColdArrival))},
+			{at: 0, people: people(near("")), verdict: cold, want: inconclusiveOf(event.ColdArrival)},
+			{at: 9, people: people(done(near(""), cold)), want: inconclusiveOf(event.ColdArrival)},
 		}},
 		{"a verdict is not shown before it is announced", []step{
 			{at: 0, people: people(near("")), want: measuringMessage},
@@ -74,13 +72,13 @@ func TestWhatThePersonReads(t *testing.T) {
 		}},
 		{"staff are not called for a shadow on the reference", []step{
 			{at: 0, want: idleMessage},
-			{at: 2, people: people(near(measure.ReferenceMissing)), want: momentMessage},
+			{at: 2, people: people(near(event.ReferenceMissing)), want: momentMessage},
 		}},
 		{"guidance does not flicker", []step{
-			{at: 0, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
-			{at: .1, people: people(near(measure.TurnedAway)), want: guideOf(measure.Moving)},
-			{at: .2, people: people(near(measure.Moving)), want: guideOf(measure.Moving)},
-			{at: .6, people: people(near(measure.TurnedAway)), want: guideOf(measure.TurnedAway)},
+			{at: 0, people: people(near(event.Moving)), want: guideOf(event.Moving)},
+			{at: .1, people: people(near(event.TurnedAway)), want: guideOf(event.Moving)},
+			{at: .2, people: people(near(event.Moving)), want: guideOf(event.Moving)},
+			{at: .6, people: people(near(event.TurnedAway)), want: guideOf(event.TurnedAway)},
 		}},
 		{"a recording that starts over forgets the verdict", []step{
 			{at: 60, people: people(near("")), verdict: alice, want: passMessage},
@@ -104,12 +102,12 @@ func TestWhatThePersonReads(t *testing.T) {
 }
 
 func TestNobodyIsInvitedWhileNobodyCanBeMeasured(t *testing.T) {
-	for problem, want := range map[measure.Problem]tone{
-		measure.NoProblem:         toneIdle,
-		measure.WarmingUp:         toneWait,
-		measure.ReferenceUnstable: toneWait,
-		measure.ReferenceMissing:  toneFault,
-		measure.NotRadiometric:    toneFault,
+	for problem, want := range map[event.Reason]tone{
+		event.NoProblem:         toneIdle,
+		event.WarmingUp:         toneWait,
+		event.ReferenceUnstable: toneWait,
+		event.ReferenceMissing:  toneFault,
+		event.NotRadiometric:    toneFault,
 	} {
 		d := director{}
 		show := func(seconds float64) tone {

@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 )
 
 func serve(t *testing.T, config Config) (*Kiosk, *httptest.Server) {
@@ -20,7 +19,7 @@ func serve(t *testing.T, config Config) (*Kiosk, *httptest.Server) {
 	k := New(config)
 	server := httptest.NewServer(k)
 	t.Cleanup(func() { k.Close(); server.Close() })
-	k.SetCamera(screening.CameraOK)
+	k.SetCamera(event.CameraOK)
 	return k, server
 }
 
@@ -138,7 +137,7 @@ func TestSlowPageDoesNotDelayTheGate(t *testing.T) {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		scene := sceneAt(0, near(measure.TooFar))
+		scene := sceneAt(0, near(event.TooFar))
 		for range 2000 {
 			scene.Captured = scene.Captured.Add(time.Second)
 			k.Show(scene)
@@ -171,12 +170,12 @@ func TestNoPictureIsServedStale(t *testing.T) {
 
 	fresh() // from now on pictures are painted
 	show(0)
-	k.SetCamera(screening.CameraStalled)
+	k.SetCamera(event.CameraStalled)
 	show(1) // a frame that was under way
 	if code := fresh(); code != http.StatusNoContent {
 		t.Errorf("camera stalled: status %d", code)
 	}
-	k.SetCamera(screening.CameraOK)
+	k.SetCamera(event.CameraOK)
 	show(2)
 	if response := get(t, server.URL+"/picture?after=2", nil); response.StatusCode != http.StatusNoContent {
 		t.Errorf("nothing newer: status %d, picture %s", response.StatusCode, response.Header.Get("Picture-Number"))
@@ -191,7 +190,7 @@ func BenchmarkShow(b *testing.B) {
 	for _, watched := range []bool{false, true} {
 		b.Run(map[bool]string{false: "nobody watches", true: "watched"}[watched], func(b *testing.B) {
 			k := New(DefaultConfig())
-			k.SetCamera(screening.CameraOK)
+			k.SetCamera(event.CameraOK)
 			for b.Loop() {
 				scene.Captured = scene.Captured.Add(110 * time.Millisecond)
 				if watched {

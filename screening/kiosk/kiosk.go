@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // Config of a Kiosk.
@@ -42,8 +42,8 @@ type Kiosk struct {
 	streams, polls chan struct{}
 
 	mu        sync.Mutex
-	camera    screening.CameraState // as it was last told; the pages may know better
-	changed   chan struct{}         // closed at every change and replaced
+	camera    event.CameraState // as it was last told; the pages may know better
+	changed   chan struct{}     // closed at every change and replaced
 	paused    bool
 	director  director
 	cue       cue
@@ -88,7 +88,7 @@ func New(config Config) *Kiosk {
 		director: director{hold: config.VerdictHold},
 		gate:     gateState{Name: config.Gate, Version: config.Version},
 	}
-	k.enter(screening.CameraStarting)
+	k.enter(event.CameraStarting)
 	k.mux = k.routes()
 	return k
 }
@@ -97,14 +97,14 @@ func New(config Config) *Kiosk {
 func (k *Kiosk) Close() { k.close.Do(func() { close(k.closed) }) }
 
 // Show puts a processed frame on the pages. It copies what it needs.
-func (k *Kiosk) Show(scene *screening.Scene) {
+func (k *Kiosk) Show(scene *event.Scene) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.camera != screening.CameraOK {
+	if k.camera != event.CameraOK {
 		return // a frame that was still under way when the camera failed
 	}
 	k.shown = time.Now()
-	k.enter(screening.CameraOK)
+	k.enter(event.CameraOK)
 	k.rate.frame(scene.Captured)
 	k.gate.observe(scene)
 	k.setScreen(k.director.next(scene))
@@ -113,7 +113,7 @@ func (k *Kiosk) Show(scene *screening.Scene) {
 }
 
 // paint makes a picture if a page wants one.
-func (k *Kiosk) paint(scene *screening.Scene) {
+func (k *Kiosk) paint(scene *event.Scene) {
 	since := scene.Captured.Sub(k.painted)
 	if time.Since(k.asked) > unwatched || (since >= 0 && since < paintInterval) {
 		return
@@ -124,29 +124,29 @@ func (k *Kiosk) paint(scene *screening.Scene) {
 }
 
 // Recall lists a verdict from before the start on the engineers' page. They come oldest first.
-func (k *Kiosk) Recall(event screening.Event) {
+func (k *Kiosk) Recall(e event.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.list(&event)
+	k.list(&e)
 	k.wake()
 }
 
-func (k *Kiosk) list(event *screening.Event) {
+func (k *Kiosk) list(e *event.Event) {
 	k.verdicts++
 	if len(k.history) == HistoryLength {
 		k.history = append(k.history[:0], k.history[1:]...)
 	}
-	k.history = append(k.history, rowOf(event))
+	k.history = append(k.history, rowOf(e))
 }
 
 // Verdict shows a verdict at once.
-func (k *Kiosk) Verdict(event screening.Event) {
+func (k *Kiosk) Verdict(e event.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.list(&event)
+	k.list(&e)
 	if !k.paused {
-		next := k.director.announce(&event)
-		if k.gate.Camera == screening.CameraOK {
+		next := k.director.announce(&e)
+		if k.gate.Camera == event.CameraOK {
 			k.setScreen(next)
 		}
 	}
@@ -154,7 +154,7 @@ func (k *Kiosk) Verdict(event screening.Event) {
 }
 
 // SetCamera tells the pages how the camera is. They show a picture only while it is CameraOK.
-func (k *Kiosk) SetCamera(state screening.CameraState) {
+func (k *Kiosk) SetCamera(state event.CameraState) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.camera, k.shown = state, time.Now()
@@ -163,12 +163,12 @@ func (k *Kiosk) SetCamera(state screening.CameraState) {
 }
 
 // enter shows a state of the camera.
-func (k *Kiosk) enter(state screening.CameraState) {
+func (k *Kiosk) enter(state event.CameraState) {
 	if state == k.gate.Camera {
 		return
 	}
-	k.gate.Camera, k.gate.CameraLabel = state, label(string(state))
-	if state == screening.CameraOK {
+	k.gate.Camera, k.gate.CameraLabel = state, label(state)
+	if state == event.CameraOK {
 		k.setScreen(cue{message: cameraMessage(state)}) // until its first frame
 		return
 	}
@@ -227,8 +227,8 @@ func (k *Kiosk) setScreen(c cue) {
 
 // checkStall notices a gate that has stopped showing frames without saying so.
 func (k *Kiosk) checkStall() {
-	if k.camera == screening.CameraOK && time.Since(k.shown) > k.config.StallLimit {
-		k.enter(screening.CameraStalled)
+	if k.camera == event.CameraOK && time.Since(k.shown) > k.config.StallLimit {
+		k.enter(event.CameraStalled)
 	}
 }
 

@@ -4,8 +4,7 @@ import (
 	"math"
 
 	"thermogate/camera/radiometry"
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 )
 
 // maxPixels keeps a picture below 50 kB. A larger one is made smaller by a whole factor.
@@ -53,7 +52,7 @@ type painter struct {
 }
 
 // paint makes a picture in which a face bears the verdict that standing gives for it.
-func (p *painter) paint(number uint64, scene *screening.Scene, standing func(*screening.Person) *screening.Event) *picture {
+func (p *painter) paint(number uint64, scene *event.Scene, standing func(*event.Person) *event.Event) *picture {
 	factor := 1
 	for (scene.Image.Width/factor)*(scene.Image.Height/factor) > maxPixels {
 		factor++
@@ -63,7 +62,7 @@ func (p *painter) paint(number uint64, scene *screening.Scene, standing func(*sc
 	head.Width, head.Height = scene.Image.Width/factor, scene.Image.Height/factor
 	if !scene.Image.Relative {
 		low, high := p.low, p.high
-		if scene.Reference.Found && scene.Reference.Problem == measure.NoProblem {
+		if scene.Reference.Found && scene.Reference.Problem == event.NoProblem {
 			low += scene.Reference.CorrectionCelsius
 			high += scene.Reference.CorrectionCelsius
 		}
@@ -75,7 +74,7 @@ func (p *painter) paint(number uint64, scene *screening.Scene, standing func(*sc
 	return &picture{number, p.appendGrey(body, scene.Image, factor)}
 }
 
-func headOf(scene *screening.Scene, standing func(*screening.Person) *screening.Event) pictureHead {
+func headOf(scene *event.Scene, standing func(*event.Person) *event.Event) pictureHead {
 	w, h := float64(scene.Image.Width), float64(scene.Image.Height)
 	head := pictureHead{Faces: make([]faceMark, 0, len(scene.People))}
 	for i := range scene.People {
@@ -85,17 +84,17 @@ func headOf(scene *screening.Scene, standing func(*screening.Person) *screening.
 		head.Faces = append(head.Faces, mark)
 	}
 	if r := scene.Reference; r.Found {
-		head.Reference = &discMark{r.X / w, r.Y / h, r.Radius / w, r.Problem == measure.NoProblem}
+		head.Reference = &discMark{r.X / w, r.Y / h, r.Radius / w, r.Problem == event.NoProblem}
 	}
 	return head
 }
 
-func markOf(person *screening.Person, verdict *screening.Event) (tone, phrase) {
+func markOf(person *event.Person, verdict *event.Event) (tone, phrase) {
 	switch {
 	case verdict != nil:
-		return verdictOf(&verdict.Data).tone, label(string(verdict.Data.Outcome))
-	case person.Hint != measure.NoProblem:
-		return toneGuide, label(string(person.Hint))
+		return verdictOf(&verdict.Data).tone, label(verdict.Data.Outcome)
+	case person.Hint != event.NoProblem:
+		return toneGuide, label(person.Hint)
 	default:
 		return toneMeasuring, label("measuring")
 	}

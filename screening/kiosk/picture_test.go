@@ -7,8 +7,7 @@ import (
 	"testing"
 
 	"thermogate/camera/radiometry"
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 )
 
 // split takes a picture apart as a page does.
@@ -25,10 +24,10 @@ func split(t *testing.T, p *picture) (pictureHead, []byte) {
 	return head, grey
 }
 
-func noVerdict(*screening.Person) *screening.Event { return nil }
+func noVerdict(*event.Person) *event.Event { return nil }
 
 func TestPictureOrdersTemperatures(t *testing.T) {
-	scene := sceneAt(0, near(measure.Covered))
+	scene := sceneAt(0, near(event.Covered))
 	scene.Image.Celsius[0] = float32(math.NaN())
 	var p painter
 	head, grey := split(t, p.paint(1, scene, noVerdict))
@@ -73,7 +72,7 @@ func TestPictureOfAnySize(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {120, 160}, {640, 512}, {1025, 769}} {
 		image := &radiometry.Image{Width: size[0], Height: size[1], Celsius: make([]float32, size[0]*size[1])}
 		var p painter
-		if _, grey := split(t, p.paint(1, &screening.Scene{Image: image}, noVerdict)); len(grey) > maxPixels {
+		if _, grey := split(t, p.paint(1, &event.Scene{Image: image}, noVerdict)); len(grey) > maxPixels {
 			t.Errorf("%v: %d bytes", size, len(grey))
 		}
 	}

@@ -3,8 +3,7 @@ package kiosk
 import (
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 )
 
 // screenState is what the worker's page shows besides the picture.
@@ -31,19 +30,19 @@ func screenOf(c cue) screenState {
 
 // gateState is the state line of the engineers' page.
 type gateState struct {
-	Name        string                `json:"name"`
-	Version     string                `json:"version"`
-	Build       string                `json:"build"` // of the page itself: a page with another one reloads
-	Camera      screening.CameraState `json:"camera"`
-	CameraLabel phrase                `json:"camera_label"`
-	Reference   referenceState        `json:"reference"`
-	Broker      bool                  `json:"broker"`
-	Backlog     int                   `json:"backlog"`
-	Door        *doorState            `json:"door,omitempty"` // of a gate that has one
-	Faces       int                   `json:"faces"`
-	FPS         *float64              `json:"fps,omitempty"`
-	Pages       int                   `json:"pages"`
-	PausedUntil time.Time             `json:"paused_until,omitzero"`
+	Name        string            `json:"name"`
+	Version     string            `json:"version"`
+	Build       string            `json:"build"` // of the page itself: a page with another one reloads
+	Camera      event.CameraState `json:"camera"`
+	CameraLabel phrase            `json:"camera_label"`
+	Reference   referenceState    `json:"reference"`
+	Broker      bool              `json:"broker"`
+	Backlog     int               `json:"backlog"`
+	Door        *doorState        `json:"door,omitempty"` // of a gate that has one
+	Faces       int               `json:"faces"`
+	FPS         *float64          `json:"fps,omitempty"`
+	Pages       int               `json:"pages"`
+	PausedUntil time.Time         `json:"paused_until,omitzero"`
 }
 
 type doorState struct {
@@ -60,7 +59,7 @@ type referenceState struct {
 	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
 }
 
-func (g *gateState) observe(scene *screening.Scene) {
+func (g *gateState) observe(scene *event.Scene) {
 	g.Faces = len(scene.People)
 	g.Reference = referenceStateOf(scene.Reference)
 }
@@ -70,13 +69,13 @@ func (g *gateState) forgetScene() {
 	g.Reference = referenceState{}
 }
 
-func referenceStateOf(r measure.Reference) referenceState {
+func referenceStateOf(r event.ReferenceSource) referenceState {
 	problem := r.Problem
-	if problem == measure.NoProblem && !r.Found {
-		problem = measure.ReferenceMissing
+	if problem == event.NoProblem && !r.Found {
+		problem = event.ReferenceMissing
 	}
-	if problem != measure.NoProblem {
-		return referenceState{Label: label(string(problem))}
+	if problem != event.NoProblem {
+		return referenceState{Label: label(problem)}
 	}
 	return referenceState{OK: true, NominalCelsius: &r.NominalCelsius, Assumed: r.Assumed, MeasuredCelsius: &r.MeasuredCelsius,
 		CorrectionCelsius: &r.CorrectionCelsius}
@@ -99,14 +98,14 @@ type verdictRow struct {
 	SecondsToVerdict       *float64 `json:"seconds_to_verdict,omitempty"`
 }
 
-func rowOf(event *screening.Event) verdictRow {
-	data := &event.Data
+func rowOf(e *event.Event) verdictRow {
+	data := &e.Data
 	return verdictRow{
-		Time:                   event.Time,
+		Time:                   e.Time,
 		Tone:                   verdictOf(data).tone,
-		Outcome:                label(string(data.Outcome)),
+		Outcome:                label(data.Outcome),
 		Reason:                 label(data.Reason),
-		Site:                   label(string(data.SkinSite)),
+		Site:                   label(data.SkinSite),
 		SkinCelsius:            data.SkinCelsius,
 		SkinUncertaintyCelsius: data.SkinUncertaintyCelsius,
 		BodyCelsius:            data.BodyCelsius,

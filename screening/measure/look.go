@@ -3,6 +3,7 @@ package measure
 import (
 	"math"
 	"slices"
+	"thermogate/screening/event"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type Estimate struct {
 	// NoiseCelsius is the standard uncertainty of that mean from what changes from frame to frame; SystematicCelsius of
 	// what all frames share.
 	NoiseCelsius, SystematicCelsius float64
-	Site                            Site
+	Site                            event.Site
 	NoseCelsius                     float64
 	// Frames is how many readings the mean rests on.
 	Frames int
@@ -55,7 +56,7 @@ const (
 
 // Add takes the next reading of this person. A reading with a problem is left out.
 func (l *Look) Add(r Reading, at time.Time) {
-	if r.Problem != NoProblem {
+	if r.Problem != event.NoProblem {
 		return
 	}
 	if len(l.readings) == lookFrames {
@@ -105,7 +106,7 @@ func (l *Look) Estimate() Estimate {
 }
 
 // median of the readings of one site.
-func (l *Look) median(site Site) float64 {
+func (l *Look) median(site event.Site) float64 {
 	l.scratch = l.scratch[:0]
 	for _, r := range l.readings {
 		if r.Site == site {
@@ -120,25 +121,25 @@ func (l *Look) median(site Site) float64 {
 }
 
 // site is the best site that enough frames show.
-func (l *Look) site() Site {
+func (l *Look) site() event.Site {
 	canthi, foreheads, faces := 0, 0, 0
 	for _, r := range l.readings {
 		switch r.Site {
-		case InnerCanthus:
+		case event.InnerCanthus:
 			canthi++
-		case Forehead:
+		case event.Forehead:
 			foreheads++
-		case WholeFace:
+		case event.WholeFace:
 			faces++
 		}
 	}
 	switch {
 	case canthi > 0 && float64(canthi) >= canthusShare*float64(len(l.readings)):
-		return InnerCanthus
+		return event.InnerCanthus
 	case foreheads > 0 && foreheads >= faces:
-		return Forehead
+		return event.Forehead
 	case faces > 0:
-		return WholeFace
+		return event.WholeFace
 	}
-	return InnerCanthus
+	return event.InnerCanthus
 }

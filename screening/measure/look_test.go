@@ -6,16 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"thermogate/screening/event"
 	"thermogate/screening/measure"
 )
 
-func reading(skin, noise float64, site measure.Site) measure.Reading {
+func reading(skin, noise float64, site event.Site) measure.Reading {
 	return measure.Reading{SkinCelsius: skin, NoiseCelsius: noise, SystematicCelsius: 0.2, Site: site, NoseCelsius: skin - 2}
 }
 
 func TestLookOfNothing(t *testing.T) {
 	var look measure.Look
-	look.Add(measure.Reading{Problem: measure.Moving}, time.Unix(0, 0))
+	look.Add(measure.Reading{Problem: event.Moving}, time.Unix(0, 0))
 	if e := look.Estimate(); e != (measure.Estimate{}) {
 		t.Errorf("got %+v", e)
 	}
@@ -24,24 +25,24 @@ func TestLookOfNothing(t *testing.T) {
 func TestLookPrefersTheCanthi(t *testing.T) {
 	var look measure.Look
 	for i := range 6 {
-		site, skin := measure.InnerCanthus, 35.5
+		site, skin := event.InnerCanthus, 35.5
 		if i%2 == 1 {
-			site, skin = measure.Forehead, 34.0
+			site, skin = event.Forehead, 34.0
 		}
 		look.Add(reading(skin, 0.05, site), time.Unix(int64(i), 0))
 	}
-	if e := look.Estimate(); e.Site != measure.InnerCanthus || e.Frames != 3 || math.Abs(e.SkinCelsius-35.5) > 1e-9 {
+	if e := look.Estimate(); e.Site != event.InnerCanthus || e.Frames != 3 || math.Abs(e.SkinCelsius-35.5) > 1e-9 {
 		t.Errorf("got %+v", e)
 	}
 }
 
 func TestLookLeavesOutOutliersAndTrustsStandingFaces(t *testing.T) {
 	var look measure.Look
-	look.Add(reading(34.6, 0.3, measure.InnerCanthus), time.Unix(0, 0)) // still walking
+	look.Add(reading(34.6, 0.3, event.InnerCanthus), time.Unix(0, 0)) // still walking
 	for i := range 5 {
-		look.Add(reading(35.0, 0.05, measure.InnerCanthus), time.Unix(int64(i), 0))
+		look.Add(reading(35.0, 0.05, event.InnerCanthus), time.Unix(int64(i), 0))
 	}
-	look.Add(reading(37.9, 0.05, measure.InnerCanthus), time.Unix(9, 0)) // a cup passes
+	look.Add(reading(37.9, 0.05, event.InnerCanthus), time.Unix(9, 0)) // a cup passes
 	if e := look.Estimate(); math.Abs(e.SkinCelsius-35) > 0.02 || e.Frames != 6 {
 		t.Errorf("got %+v", e)
 	}
@@ -58,7 +59,7 @@ func TestLookNoise(t *testing.T) {
 			var look measure.Look
 			wander := random.NormFloat64()
 			for i := range frames {
-				look.Add(reading(truth+noise*wander, noise, measure.InnerCanthus), time.Unix(int64(i), 0))
+				look.Add(reading(truth+noise*wander, noise, event.InnerCanthus), time.Unix(int64(i), 0))
 				wander = correlation*wander + math.Sqrt(1-correlation*correlation)*random.NormFloat64()
 			}
 			e := look.Estimate()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"thermogate/camera/radiometry"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 )
 
@@ -64,7 +65,7 @@ const (
 	unevenness = 0.09
 	// Standard uncertainties of the sites as stand-ins for the canthus in the clinic. Between two looks at one person's
 	// canthi 0.1 °C (0.12 °C over 544 people: Wang et al. 2023, PhysioNet, doi 10.13026/3bhc-9065; 0.09 °C on the
-	// recordings). Forehead less canthi differs by 0.38 °C from person to person there, the face as a whole by 0.22 °C
+	// recordings). event.Forehead less canthi differs by 0.38 °C from person to person there, the face as a whole by 0.22 °C
 	// with the canthi in view; twice that without.
 	canthusUncertainty  = 0.1
 	foreheadUncertainty = 0.38
@@ -92,27 +93,27 @@ func NewMeter(config Config) *Meter { return &Meter{config: config} }
 
 // Measure reads the skin temperature of one face of the picture. prev is the same person's face in the frame before,
 // the given time earlier, or nil; ref is the reference in this frame. A Reading with a Problem has no temperatures.
-func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, elapsed time.Duration, ref Reference) Reading {
+func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, elapsed time.Duration, ref event.ReferenceSource) Reading {
 	pace := m.config.MaxSpeed // nobody knows yet
 	if prev != nil {
 		pace = speed(f, *prev, elapsed)
 	}
-	if problem := m.obstacle(img, f, pace, ref); problem != NoProblem {
+	if problem := m.obstacle(img, f, pace, ref); problem != event.NoProblem {
 		return Reading{Problem: problem}
 	}
 	g := frame(f)
 	m.edges.look(img, int(f.X-f.W/2), int(f.Y-f.H/4), int(f.X+3*f.W/2), int(f.Y+3*f.H/2))
 	level := m.level(img, f)
 	if math.IsNaN(level) {
-		return Reading{Problem: CutOff}
+		return Reading{Problem: event.CutOff}
 	}
 	spot, ok := m.spot(img, f, g, level)
 	if !ok {
-		return Reading{Problem: Covered}
+		return Reading{Problem: event.Covered}
 	}
 	skin := spot.celsius + ref.CorrectionCelsius
 	if skin < minSkinCelsius || skin > maxSkinCelsius {
-		return Reading{Problem: OutOfRange}
+		return Reading{Problem: event.OutOfRange}
 	}
 	return Reading{
 		SkinCelsius:       skin,
@@ -124,23 +125,23 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 }
 
 // obstacle returns what keeps the face from being measured, the gate's own obstacles first.
-func (m *Meter) obstacle(img *radiometry.Image, f face.Face, pace float64, ref Reference) Problem {
+func (m *Meter) obstacle(img *radiometry.Image, f face.Face, pace float64, ref event.ReferenceSource) event.Reason {
 	width := float64(f.W)
 	switch {
 	case img.Relative:
-		return NotRadiometric
-	case ref.Problem != NoProblem:
+		return event.NotRadiometric
+	case ref.Problem != event.NoProblem:
 		return ref.Problem
 	case width < m.config.MinFacePixels, width < smallFace && pace > smallFaceSpeed:
-		return TooFar
+		return event.TooFar
 	case cutOff(img, f):
-		return CutOff
+		return event.CutOff
 	case turned(f):
-		return TurnedAway
+		return event.TurnedAway
 	case pace > m.config.MaxSpeed:
-		return Moving
+		return event.Moving
 	}
-	return NoProblem
+	return event.NoProblem
 }
 
 func cutOff(img *radiometry.Image, f face.Face) bool {
@@ -239,7 +240,7 @@ func (m *Meter) box(img *radiometry.Image, g axes, along, below, halfAlong, half
 type spot struct {
 	celsius, uncertainty float64
 	noise, motion        float64 // standing, and for a speed of one width a second
-	site                 Site
+	site                 event.Site
 }
 
 // spot returns the best site that can be seen. What hides the others is told from the picture alone: lenses, hair and
@@ -265,7 +266,7 @@ func (m *Meter) wholeFace(img *radiometry.Image, f face.Face) (spot, bool) {
 		uncertainty: faceUncertainty,
 		noise:       math.Hypot(netd/math.Sqrt(float64(n)/5), landmarkNoise),
 		motion:      foreheadMotion,
-		site:        WholeFace,
+		site:        event.WholeFace,
 	}
 	return s, s.celsius < float64(m.pixels[n/2])+hotAboveFace
 }
@@ -331,7 +332,7 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 		uncertainty: math.Hypot(canthusUncertainty, lossUncertainty*lost),
 		noise:       (1 + loss) * math.Hypot(netd/math.Sqrt(4*side*side), landmarkNoise),
 		motion:      canthusMotion,
-		site:        InnerCanthus,
+		site:        event.InnerCanthus,
 	}, true
 }
 
@@ -405,7 +406,7 @@ func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bo
 		uncertainty: foreheadUncertainty,
 		noise:       math.Hypot(netd/math.Sqrt(float64(n)/5), landmarkNoise),
 		motion:      foreheadMotion,
-		site:        Forehead,
+		site:        event.Forehead,
 	}
 	return s, s.celsius > level-hairBelowSkin && s.celsius < level+hotAboveSkin
 }

@@ -15,6 +15,7 @@ import (
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
 	"thermogate/camera/simulator"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/measure"
 )
@@ -36,7 +37,7 @@ type sample struct {
 	frame   int
 	at      time.Time
 	celsius float64
-	site    measure.Site
+	site    event.Site
 }
 
 // visits measures the nearest face in each stretch of a recording, standing ones only.
@@ -68,7 +69,7 @@ func visits(t *testing.T, l label, detector *face.Detector) [][]sample {
 			moved := math.Hypot(float64(nearest.X+nearest.W/2-before.X-before.W/2), float64(nearest.Y-before.Y))
 			standing := moved < 0.5*float64(nearest.W)*frame.Captured.Sub(seen).Seconds()
 			before, seen = nearest, frame.Captured
-			if r.Problem == measure.NoProblem && standing {
+			if r.Problem == event.NoProblem && standing {
 				out[i] = append(out[i], sample{frame.Index, frame.Captured, r.SkinCelsius, r.Site})
 			}
 		}
@@ -118,9 +119,9 @@ func TestSkinIsSteady(t *testing.T) {
 	}
 }
 
-func mainSite(visit []sample) measure.Site {
-	count := map[measure.Site]int{}
-	best := measure.InnerCanthus
+func mainSite(visit []sample) event.Site {
+	count := map[event.Site]int{}
+	best := event.InnerCanthus
 	for _, s := range visit {
 		if count[s.site]++; count[s.site] > count[best] {
 			best = s.site
@@ -168,7 +169,7 @@ func median(v []float64) float64 {
 type shot struct {
 	truth    simulator.Person
 	estimate measure.Estimate
-	problem  measure.Problem // of the last frame
+	problem  event.Reason // of the last frame
 }
 
 // shoot runs a scenario and looks at everybody for the first nine tenths of a second they stand. Landmarks are the true
@@ -276,7 +277,7 @@ func TestSkinAgainstTruth(t *testing.T) {
 			}
 			lineUp(&s, metres, skins...)
 			for _, shot := range shoot(t, s) {
-				if shot.estimate.Frames == 0 || shot.estimate.Site != measure.InnerCanthus {
+				if shot.estimate.Frames == 0 || shot.estimate.Site != event.InnerCanthus {
 					refused++
 					continue
 				}
@@ -365,36 +366,36 @@ func shift(f face.Face, dx, dy float32) face.Face {
 }
 
 func TestWhatKeepsAFaceFromBeingMeasured(t *testing.T) {
-	good := measure.Reference{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
+	good := event.ReferenceSource{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
 	plain := func(x, y float64) (float64, bool) { return head(x, y) }
 	for _, c := range []struct {
 		name string
 		draw func(x, y float64) (float64, bool)
 		face func(f face.Face) face.Face
 		prev func(f face.Face) face.Face
-		ref  measure.Reference
-		want measure.Problem
-		site measure.Site
+		ref  event.ReferenceSource
+		want event.Reason
+		site event.Site
 	}{
-		{name: "nothing", ref: good, site: measure.InnerCanthus},
-		{name: "no reference configured", ref: measure.Reference{UncertaintyCelsius: 2.9}, site: measure.InnerCanthus},
-		{name: "reference lost", ref: measure.Reference{Problem: measure.ReferenceMissing}, want: measure.ReferenceMissing},
-		{name: "shutter", ref: measure.Reference{Found: true, Problem: measure.ShutterClosed}, want: measure.ShutterClosed},
-		{name: "far", ref: good, want: measure.TooFar, face: func(f face.Face) face.Face { f.W, f.H = 10, 13; return f }},
-		{name: "cut off", ref: good, want: measure.CutOff, face: func(f face.Face) face.Face { return shift(f, -58, 0) }},
-		{name: "profile", ref: good, want: measure.TurnedAway, face: func(f face.Face) face.Face { f.Pose = face.Profile; return f }},
-		{name: "nose beside the eyes", ref: good, want: measure.TurnedAway, face: func(f face.Face) face.Face { f.Landmarks[face.Nose].X += 10; return f }},
-		{name: "walking", ref: good, want: measure.Moving, prev: func(f face.Face) face.Face { return shift(f, 12, 0) }},
-		{name: "correction of 6 °C", ref: measure.Reference{Found: true, CorrectionCelsius: 6, UncertaintyCelsius: 0.1}, site: measure.InnerCanthus},
-		{name: "colder than skin", ref: measure.Reference{Found: true, CorrectionCelsius: -8, UncertaintyCelsius: 0.1}, want: measure.OutOfRange},
-		{name: "hotter than skin", ref: measure.Reference{Found: true, CorrectionCelsius: 9.5, UncertaintyCelsius: 0.1}, want: measure.OutOfRange},
-		{name: "glasses", ref: good, site: measure.Forehead, draw: func(x, y float64) (float64, bool) {
+		{name: "nothing", ref: good, site: event.InnerCanthus},
+		{name: "no reference configured", ref: event.ReferenceSource{UncertaintyCelsius: 2.9}, site: event.InnerCanthus},
+		{name: "reference lost", ref: event.ReferenceSource{Problem: event.ReferenceMissing}, want: event.ReferenceMissing},
+		{name: "shutter", ref: event.ReferenceSource{Found: true, Problem: event.ShutterClosed}, want: event.ShutterClosed},
+		{name: "far", ref: good, want: event.TooFar, face: func(f face.Face) face.Face { f.W, f.H = 10, 13; return f }},
+		{name: "cut off", ref: good, want: event.CutOff, face: func(f face.Face) face.Face { return shift(f, -58, 0) }},
+		{name: "profile", ref: good, want: event.TurnedAway, face: func(f face.Face) face.Face { f.Pose = face.Profile; return f }},
+		{name: "nose beside the eyes", ref: good, want: event.TurnedAway, face: func(f face.Face) face.Face { f.Landmarks[face.Nose].X += 10; return f }},
+		{name: "walking", ref: good, want: event.Moving, prev: func(f face.Face) face.Face { return shift(f, 12, 0) }},
+		{name: "correction of 6 °C", ref: event.ReferenceSource{Found: true, CorrectionCelsius: 6, UncertaintyCelsius: 0.1}, site: event.InnerCanthus},
+		{name: "colder than skin", ref: event.ReferenceSource{Found: true, CorrectionCelsius: -8, UncertaintyCelsius: 0.1}, want: event.OutOfRange},
+		{name: "hotter than skin", ref: event.ReferenceSource{Found: true, CorrectionCelsius: 9.5, UncertaintyCelsius: 0.1}, want: event.OutOfRange},
+		{name: "glasses", ref: good, site: event.Forehead, draw: func(x, y float64) (float64, bool) {
 			if math.Abs(math.Abs(x-60)-6) < 5 && math.Abs(y-76) < 4 {
 				return 28, true
 			}
 			return head(x, y)
 		}},
-		{name: "glasses and hat", ref: good, site: measure.WholeFace, draw: func(x, y float64) (float64, bool) {
+		{name: "glasses and hat", ref: good, site: event.WholeFace, draw: func(x, y float64) (float64, bool) {
 			if math.Abs(math.Abs(x-60)-6) < 5 && math.Abs(y-76) < 4 || y < 73 {
 				return 28, true
 			}
@@ -419,7 +420,7 @@ func TestWhatKeepsAFaceFromBeingMeasured(t *testing.T) {
 			if r.Problem != c.want || r.Site != c.site {
 				t.Errorf("problem %q at site %q, want %q at %q", r.Problem, r.Site, c.want, c.site)
 			}
-			if r.Problem != measure.NoProblem && r.SkinCelsius != 0 {
+			if r.Problem != event.NoProblem && r.SkinCelsius != 0 {
 				t.Errorf("a temperature of %.2f with a problem", r.SkinCelsius)
 			}
 		})
@@ -428,7 +429,7 @@ func TestWhatKeepsAFaceFromBeingMeasured(t *testing.T) {
 
 // TestHotThingsAreNotSkin holds a hot cup and a plate before the mouth, a cigarette and a lamp at the eyes.
 func TestHotThingsAreNotSkin(t *testing.T) {
-	ref := measure.Reference{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
+	ref := event.ReferenceSource{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
 	read := func(hot func(x, y float64) bool) measure.Reading {
 		s := newStage(120, 160)
 		s.more = func(x, y float64) (float64, bool) {
@@ -447,7 +448,7 @@ func TestHotThingsAreNotSkin(t *testing.T) {
 		"lamp":      func(x, y float64) bool { return math.Hypot(x-60, y-76) < 4 },
 	} {
 		r := read(hot)
-		if r.Problem == measure.NoProblem && math.Abs(r.SkinCelsius-bare.SkinCelsius) > 3*r.SystematicCelsius {
+		if r.Problem == event.NoProblem && math.Abs(r.SkinCelsius-bare.SkinCelsius) > 3*r.SystematicCelsius {
 			t.Errorf("%s: %.2f °C at %s, without it %.2f °C", name, r.SkinCelsius, r.Site, bare.SkinCelsius)
 		}
 	}
@@ -461,7 +462,7 @@ func TestNoTemperatureWithoutAScale(t *testing.T) {
 	finder := measure.NewReferenceFinder(measure.DefaultConfig())
 	ref := finder.Update(img, time.Unix(0, 0), -1, nil)
 	r := measure.NewMeter(measure.DefaultConfig()).Measure(img, headFace(), nil, 0, ref)
-	if ref.Problem != measure.NotRadiometric || r.Problem != measure.NotRadiometric {
+	if ref.Problem != event.NotRadiometric || r.Problem != event.NotRadiometric {
 		t.Errorf("reference %q, face %q", ref.Problem, r.Problem)
 	}
 }
@@ -478,8 +479,8 @@ func FuzzMeasure(f *testing.F) {
 		face := headFace()
 		face.X, face.Y, face.W, face.H = x, y, w, h
 		face.Landmarks[0].X, face.Landmarks[0].Y, face.Landmarks[1].X, face.Landmarks[1].Y = lx, ly, rx, ry
-		r := meter.Measure(img, face, nil, 0, measure.Reference{Found: true})
-		if r.Problem == measure.NoProblem && !(r.SkinCelsius >= 28 && r.SkinCelsius <= 43 && r.NoiseCelsius > 0) {
+		r := meter.Measure(img, face, nil, 0, event.ReferenceSource{Found: true})
+		if r.Problem == event.NoProblem && !(r.SkinCelsius >= 28 && r.SkinCelsius <= 43 && r.NoiseCelsius > 0) {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -491,7 +492,7 @@ func BenchmarkMeasure(b *testing.B) {
 	img := s.draw()
 	meter := measure.NewMeter(measure.DefaultConfig())
 	f := headFace()
-	ref := measure.Reference{Found: true, UncertaintyCelsius: 0.1}
+	ref := event.ReferenceSource{Found: true, UncertaintyCelsius: 0.1}
 	b.ReportAllocs()
 	for b.Loop() {
 		meter.Measure(img, f, &f, time.Second/9, ref)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"thermogate/camera/radiometry"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 )
 
@@ -73,7 +74,7 @@ func NewReferenceFinder(config Config) *ReferenceFinder {
 
 // Update reads the reference in the next frame, captured at the given time, sinceFFC after the last shutter event
 // (negative where unknown). A disc inside one of the faces of the same frame is not taken for the source.
-func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face) Reference {
+func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face) event.ReferenceSource {
 	if r.first.IsZero() {
 		r.first, r.last = at, at
 	}
@@ -86,15 +87,15 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 		r.shutter = at.Add(-sinceFFC)
 	}
 
-	ref := Reference{UncertaintyCelsius: r.config.CameraUncertaintyCelsius}
+	ref := event.ReferenceSource{UncertaintyCelsius: r.config.CameraUncertaintyCelsius}
 	switch {
 	case img.Relative:
-		ref.Problem = NotRadiometric
+		ref.Problem = event.NotRadiometric
 		return ref
 	case at.Sub(r.first) < r.config.WarmUp:
-		ref.Problem = WarmingUp
+		ref.Problem = event.WarmingUp
 	case !r.shutter.IsZero() && at.Sub(r.shutter) < r.config.FFCDeadTime:
-		ref.Problem = ShutterClosed
+		ref.Problem = event.ShutterClosed
 	}
 	if r.config.ReferenceCelsius == nil {
 		return ref
@@ -103,8 +104,8 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	d, ok := r.follow(img, at, faces)
 	if !ok {
 		r.started = r.started && at.Sub(r.seen) < anchorMemory
-		if ref.Problem == NoProblem {
-			ref.Problem = ReferenceMissing
+		if ref.Problem == event.NoProblem {
+			ref.Problem = event.ReferenceMissing
 		}
 		return ref
 	}
@@ -115,8 +116,8 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
 	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast))
-	if !(steady && warm) && ref.Problem == NoProblem {
-		ref.Problem = ReferenceUnstable
+	if !(steady && warm) && ref.Problem == event.NoProblem {
+		ref.Problem = event.ReferenceUnstable
 	}
 	return ref
 }

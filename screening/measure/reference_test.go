@@ -12,6 +12,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/measure"
 	"thermogate/testdata"
@@ -106,7 +107,7 @@ func TestReferenceIsFollowed(t *testing.T) {
 				if near {
 					followed++
 				}
-				if near && ref.Problem != measure.NoProblem && ref.Problem != measure.ShutterClosed {
+				if near && ref.Problem != event.NoProblem && ref.Problem != event.ShutterClosed {
 					t.Errorf("frame %d: %s", frame.Index, ref.Problem)
 				}
 			})
@@ -198,11 +199,11 @@ func (s *stage) draw() *radiometry.Image {
 }
 
 // watch runs frames of a scene at 9 Hz through a finder; each is prepared by the function before it is drawn.
-func watch(s *stage, config measure.Config, frames int, prepare func(frame int)) []measure.Reference {
+func watch(s *stage, config measure.Config, frames int, prepare func(frame int)) []event.ReferenceSource {
 	config.ReferenceCelsius = new(37.0)
 	finder := measure.NewReferenceFinder(config)
 	at := time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC)
-	var refs []measure.Reference
+	var refs []event.ReferenceSource
 	for frame := range frames {
 		if prepare != nil {
 			prepare(frame)
@@ -213,7 +214,7 @@ func watch(s *stage, config measure.Config, frames int, prepare func(frame int))
 	return refs
 }
 
-func usable(r measure.Reference) bool { return r.Found && r.Problem == measure.NoProblem }
+func usable(r event.ReferenceSource) bool { return r.Found && r.Problem == event.NoProblem }
 
 func TestReferenceOfAnySize(t *testing.T) {
 	for name, s := range map[string]*stage{
@@ -247,7 +248,7 @@ func TestReferenceFollowsTheWholePicture(t *testing.T) {
 	if got, want := refs[30].CorrectionCelsius, 1.2*(1-0.7*0.19); math.Abs(got-want) > 0.05 {
 		t.Errorf("correction in the frame of the jump is %.3f, want %.3f", got, want)
 	}
-	if refs[30].Problem != measure.ShutterClosed || !usable(refs[45]) {
+	if refs[30].Problem != event.ShutterClosed || !usable(refs[45]) {
 		t.Errorf("after the jump %q, 1.7 s later %q", refs[30].Problem, refs[45].Problem)
 	}
 	var steps float64
@@ -264,42 +265,42 @@ func TestReferenceIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		prepare func(s *stage, frame int)
-		want    measure.Problem
+		want    event.Reason
 	}{
 		{"covered by a hand", func(s *stage, frame int) {
 			if frame >= 30 {
 				s.more = func(x, y float64) (float64, bool) { return 31, x > 80 && y > 115 }
 			}
-		}, measure.ReferenceMissing},
+		}, event.ReferenceMissing},
 		{"half covered", func(s *stage, frame int) {
 			if frame >= 30 {
 				s.more = func(x, y float64) (float64, bool) { return 31, x > s.x-1 && y > 110 }
 			}
-		}, measure.ReferenceMissing},
+		}, event.ReferenceMissing},
 		{"saturated", func(s *stage, _ int) {
 			s.celsius, s.limit = 40, 38
-		}, measure.ReferenceMissing},
-		{"a lamp", func(s *stage, _ int) { s.celsius = 60 }, measure.ReferenceMissing},
-		{"a cup in a hand", func(s *stage, frame int) { s.x, s.y = 40+0.5*float64(frame), 80 }, measure.ReferenceMissing},
+		}, event.ReferenceMissing},
+		{"a lamp", func(s *stage, _ int) { s.celsius = 60 }, event.ReferenceMissing},
+		{"a cup in a hand", func(s *stage, frame int) { s.x, s.y = 40+0.5*float64(frame), 80 }, event.ReferenceMissing},
 		{"an oval head", func(s *stage, _ int) {
 			s.celsius = s.room + 2
 			s.more = func(x, y float64) (float64, bool) {
 				return 34, math.Hypot((x-60)/7, (y-60)/9.5) < 1
 			}
-		}, measure.ReferenceMissing},
-		{"not warm yet", func(s *stage, frame int) { s.celsius = 33 + 0.05*float64(frame)/9*10 }, measure.ReferenceUnstable},
+		}, event.ReferenceMissing},
+		{"not warm yet", func(s *stage, frame int) { s.celsius = 33 + 0.05*float64(frame)/9*10 }, event.ReferenceUnstable},
 		{"touched", func(s *stage, frame int) {
 			if frame > last-4 {
 				s.celsius = 36
 			}
-		}, measure.ReferenceUnstable},
+		}, event.ReferenceUnstable},
 		{"shutter without telemetry", func(s *stage, frame int) {
 			if frame == last { // the camera repeats its picture
 				s.random, s.noise = rand.New(rand.NewPCG(9, 9)), 0.05
 			} else if frame == last-1 {
 				s.random = rand.New(rand.NewPCG(9, 9))
 			}
-		}, measure.ShutterClosed},
+		}, event.ShutterClosed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(120, 160)
@@ -346,7 +347,7 @@ func TestDiscInAFace(t *testing.T) {
 func TestWithoutReference(t *testing.T) {
 	finder := measure.NewReferenceFinder(measure.DefaultConfig())
 	ref := finder.Update(newStage(120, 160).draw(), time.Unix(0, 0), -1, nil)
-	if ref.Found || ref.Problem != measure.NoProblem || ref.CorrectionCelsius != 0 {
+	if ref.Found || ref.Problem != event.NoProblem || ref.CorrectionCelsius != 0 {
 		t.Errorf("got %+v", ref)
 	}
 	if ref.UncertaintyCelsius < 1 {

@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 )
 
 // Health knows whether the gate is alive and whether it can screen people. All methods may be called from several
@@ -20,8 +19,8 @@ type Health struct {
 	mu              sync.Mutex
 	moved           time.Time // the loop last showed a sign of life
 	frame           time.Time // a frame last went through
-	camera          screening.CameraState
-	reference       measure.Problem
+	camera          event.CameraState
+	reference       event.Reason
 	referenceUsable time.Time
 	broker          bool
 	brokerProblem   string
@@ -55,25 +54,25 @@ type Fault struct {
 // NewHealth returns the health of a gate that is starting up.
 func NewHealth(config HealthConfig) *Health {
 	now := time.Now()
-	return &Health{config: config, moved: now, referenceUsable: now, camera: screening.CameraStarting,
-		reference: measure.ReferenceMissing}
+	return &Health{config: config, moved: now, referenceUsable: now, camera: event.CameraStarting,
+		reference: event.ReferenceMissing}
 }
 
 // ObserveScene records that a frame went through.
-func (h *Health) ObserveScene(scene *screening.Scene) {
+func (h *Health) ObserveScene(scene *event.Scene) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.moved = time.Now()
 	h.frame = h.moved
 	h.reference = problemOf(scene.Reference)
-	if h.reference == measure.NoProblem {
+	if h.reference == event.NoProblem {
 		h.referenceUsable = h.moved
 	}
 }
 
 // SetCamera records the state of the camera. Call it at every attempt to reopen the camera, also when the state stays
 // the same: it is the sign of life while there are no frames.
-func (h *Health) SetCamera(state screening.CameraState) {
+func (h *Health) SetCamera(state event.CameraState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.moved = time.Now()
@@ -148,7 +147,7 @@ func (h *Health) Ready() []Fault {
 
 func (h *Health) cameraFault() string {
 	switch {
-	case h.camera != screening.CameraOK:
+	case h.camera != event.CameraOK:
 		return string(h.camera)
 	case h.frame.IsZero():
 		return "no frame yet"

@@ -11,15 +11,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 	"thermogate/screening/metrics"
 )
 
 // started returns the health of a gate in which everything works.
 func started() *metrics.Health {
 	h := metrics.NewHealth(metrics.DefaultHealthConfig())
-	h.SetCamera(screening.CameraOK)
+	h.SetCamera(event.CameraOK)
 	h.SetBroker(true, "")
 	h.ObserveScene(scene(0, referenceFound))
 	return h
@@ -49,7 +48,7 @@ func TestReady(t *testing.T) {
 		want   []string
 	}{
 		{"all well", func(*metrics.Health) {}, nil},
-		{"camera stalled", func(h *metrics.Health) { h.SetCamera(screening.CameraStalled) }, []string{"camera"}},
+		{"camera stalled", func(h *metrics.Health) { h.SetCamera(event.CameraStalled) }, []string{"camera"}},
 		{"broker away", func(h *metrics.Health) { h.SetBroker(false, "") }, []string{"broker"}},
 		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},
 		{"paused", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)) }, []string{"pause"}},
@@ -88,15 +87,15 @@ func TestHealthOverTime(t *testing.T) {
 		expect("loop hangs", "/healthz", http.StatusServiceUnavailable, "no frame and no attempt")
 
 		for range 10 {
-			h.SetCamera(screening.CameraLost)
+			h.SetCamera(event.CameraLost)
 			time.Sleep(30 * time.Second)
 		}
 		expect("camera tried every 30 s", "/healthz", http.StatusOK, "")
 		expect("camera tried every 30 s", "/readyz", http.StatusServiceUnavailable, `{"part":"camera","detail":"lost"}`)
 
-		h.SetCamera(screening.CameraOK)
+		h.SetCamera(event.CameraOK)
 		for range 6 {
-			h.ObserveScene(scene(0, measure.Reference{Problem: measure.ReferenceMissing}))
+			h.ObserveScene(scene(0, event.ReferenceSource{Problem: event.ReferenceMissing}))
 			time.Sleep(time.Second)
 		}
 		expect("reference covered", "/readyz", http.StatusServiceUnavailable, "reference-missing for")
@@ -109,7 +108,7 @@ func TestShortShadowOnReferenceIsNoFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := started()
 		time.Sleep(time.Second)
-		h.ObserveScene(scene(1, measure.Reference{Problem: measure.ReferenceMissing}))
+		h.ObserveScene(scene(1, event.ReferenceSource{Problem: event.ReferenceMissing}))
 		if faults := h.Ready(); faults != nil {
 			t.Errorf("one second without the reference: %v", faults)
 		}

@@ -12,9 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // Metrics counts what the gate does. All methods may be called from several goroutines at once.
@@ -62,25 +60,25 @@ type Totals struct {
 }
 
 // reasonsOf lists the reasons that go with each outcome.
-var reasonsOf = map[policy.Outcome][]string{
-	policy.Pass:  {string(policy.BelowThreshold), string(policy.BelowGroup), string(policy.BelowThresholdAndGroup)},
-	policy.Alert: {string(policy.AboveThreshold), string(policy.AboveGroup), string(policy.AboveThresholdAndGroup)},
-	policy.Inconclusive: {
-		string(policy.TooClose), string(policy.ColdArrival), string(policy.ReferenceLost), string(policy.GroupUnknown),
-		string(policy.NoReading),
-		string(measure.ReferenceMissing), string(measure.ReferenceUnstable), string(measure.ShutterClosed),
-		string(measure.WarmingUp), string(measure.TooFar), string(measure.CutOff), string(measure.TurnedAway),
-		string(measure.Moving), string(measure.Covered), string(measure.OutOfRange), string(measure.NotRadiometric),
+var reasonsOf = map[event.Outcome][]string{
+	event.Pass:  {string(event.BelowThreshold), string(event.BelowGroup), string(event.BelowThresholdAndGroup)},
+	event.Alert: {string(event.AboveThreshold), string(event.AboveGroup), string(event.AboveThresholdAndGroup)},
+	event.Inconclusive: {
+		string(event.TooClose), string(event.ColdArrival), string(event.ReferenceLost), string(event.GroupUnknown),
+		string(event.NoReading),
+		string(event.ReferenceMissing), string(event.ReferenceUnstable), string(event.ShutterClosed),
+		string(event.WarmingUp), string(event.TooFar), string(event.CutOff), string(event.TurnedAway),
+		string(event.Moving), string(event.Covered), string(event.OutOfRange), string(event.NotRadiometric),
 	},
 }
 
 var cameraStates = []string{
-	string(screening.CameraStarting), string(screening.CameraOK), string(screening.CameraStalled), string(screening.CameraLost),
+	string(event.CameraStarting), string(event.CameraOK), string(event.CameraStalled), string(event.CameraLost),
 }
 
 var referenceStates = []string{
-	"ok", string(measure.ReferenceMissing), string(measure.ReferenceUnstable), string(measure.ShutterClosed), string(measure.WarmingUp),
-	string(measure.NotRadiometric),
+	"ok", string(event.ReferenceMissing), string(event.ReferenceUnstable), string(event.ShutterClosed), string(event.WarmingUp),
+	string(event.NotRadiometric),
 }
 
 type stageHistograms struct {
@@ -162,8 +160,8 @@ func (m *Metrics) startAtZero() {
 	for _, result := range []string{doorAccepted, doorRefused, doorUnanswered, doorNotTold} {
 		m.door.WithLabelValues(result)
 	}
-	m.SetCamera(screening.CameraStarting)
-	m.observeReference(measure.Reference{Problem: measure.ReferenceMissing})
+	m.SetCamera(event.CameraStarting)
+	m.observeReference(event.ReferenceSource{Problem: event.ReferenceMissing})
 }
 
 // Handler serves the metrics in the formats Prometheus reads.
@@ -172,7 +170,7 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // ObserveScene counts a processed frame.
-func (m *Metrics) ObserveScene(scene *screening.Scene) {
+func (m *Metrics) ObserveScene(scene *event.Scene) {
 	m.processed.Inc()
 	m.lastFrame.Set(float64(scene.Captured.UnixMilli()) / 1000)
 	m.faces.Set(float64(len(scene.People)))
@@ -193,27 +191,27 @@ func observeStage(stage prometheus.Observer, took time.Duration) {
 	}
 }
 
-func (m *Metrics) observeReference(reference measure.Reference) {
+func (m *Metrics) observeReference(reference event.ReferenceSource) {
 	state := problemOf(reference)
 	m.reference.set(cmp.Or(string(state), "ok"))
 	m.nominal.set(reference.Found, reference.NominalCelsius)
 	m.measured.set(reference.Found, reference.MeasuredCelsius)
-	m.correction.set(state == measure.NoProblem, reference.CorrectionCelsius)
-	m.uncertainty.set(state == measure.NoProblem, reference.UncertaintyCelsius)
+	m.correction.set(state == event.NoProblem, reference.CorrectionCelsius)
+	m.uncertainty.set(state == event.NoProblem, reference.UncertaintyCelsius)
 }
 
 // problemOf is what keeps the reference source from being measured against.
-func problemOf(reference measure.Reference) measure.Problem {
-	if !reference.Found && reference.Problem == measure.NoProblem {
-		return measure.ReferenceMissing
+func problemOf(reference event.ReferenceSource) event.Reason {
+	if !reference.Found && reference.Problem == event.NoProblem {
+		return event.ReferenceMissing
 	}
 	return reference.Problem
 }
 
 // ObserveEvent counts a verdict.
-func (m *Metrics) ObserveEvent(event screening.Event) {
-	data := event.Data
-	m.screenings.WithLabelValues(string(data.Outcome), data.Reason).Inc()
+func (m *Metrics) ObserveEvent(e event.Event) {
+	data := e.Data
+	m.screenings.WithLabelValues(string(data.Outcome), string(data.Reason)).Inc()
 	if data.SecondsToVerdict != nil {
 		m.secondsToVerdict.Observe(*data.SecondsToVerdict)
 	}
@@ -231,7 +229,7 @@ const (
 )
 
 // ObserveDoor counts what became of a pass at the door.
-func (m *Metrics) ObserveDoor(d screening.Door) {
+func (m *Metrics) ObserveDoor(d event.Door) {
 	result := doorUnanswered
 	switch {
 	case d.Commanded != nil && !*d.Commanded:
@@ -248,11 +246,11 @@ func (m *Metrics) ObserveDoor(d screening.Door) {
 }
 
 // SetCamera records the state of the camera.
-func (m *Metrics) SetCamera(state screening.CameraState) {
+func (m *Metrics) SetCamera(state event.CameraState) {
 	m.camera.set(string(state))
-	if state != screening.CameraOK {
+	if state != event.CameraOK {
 		m.faces.Set(0)
-		m.observeReference(measure.Reference{Problem: measure.ReferenceMissing})
+		m.observeReference(event.ReferenceSource{Problem: event.ReferenceMissing})
 	}
 }
 

@@ -11,25 +11,23 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/measure"
+	"thermogate/screening/event"
 	"thermogate/screening/metrics"
-	"thermogate/screening/policy"
 )
 
 func pointer(v float64) *float64 { return &v }
 
-func event(outcome policy.Outcome, reason string, skin, took *float64) screening.Event {
-	return screening.Event{ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Data: screening.Data{
+func sample(outcome event.Outcome, reason event.Reason, skin, took *float64) event.Event {
+	return event.Event{ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", Data: event.Data{
 		Outcome: outcome, Reason: reason, SkinCelsius: skin, SecondsToVerdict: took}}
 }
 
-func scene(people int, reference measure.Reference) *screening.Scene {
-	return &screening.Scene{
+func scene(people int, reference event.ReferenceSource) *event.Scene {
+	return &event.Scene{
 		Captured:  time.UnixMilli(1_600_000_000_500),
 		Reference: reference,
-		People:    make([]screening.Person, people),
-		Stages:    screening.StageTimes{Radiometry: time.Millisecond, Face: 6 * time.Millisecond},
+		People:    make([]event.Person, people),
+		Stages:    event.StageTimes{Radiometry: time.Millisecond, Face: 6 * time.Millisecond},
 	}
 }
 
@@ -56,11 +54,11 @@ func values(text string) map[string]string {
 	return samples
 }
 
-var referenceFound = measure.Reference{Found: true, NominalCelsius: 37, MeasuredCelsius: 35.5, CorrectionCelsius: 1.5, UncertaintyCelsius: .1}
+var referenceFound = event.ReferenceSource{Found: true, NominalCelsius: 37, MeasuredCelsius: 35.5, CorrectionCelsius: 1.5, UncertaintyCelsius: .1}
 
 func TestValues(t *testing.T) {
 	m := metrics.New("v1.2.3")
-	m.SetCamera(screening.CameraOK)
+	m.SetCamera(event.CameraOK)
 	m.AddCaptured(5)
 	m.AddDropped(2)
 	m.AddReopened()
@@ -71,9 +69,9 @@ func TestValues(t *testing.T) {
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true})
 	m.ObserveScene(scene(2, referenceFound))
-	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
-	m.ObserveEvent(event(policy.Alert, string(policy.AboveThreshold), pointer(36.9), pointer(1.2)))
-	m.ObserveEvent(event(policy.Inconclusive, string(measure.TooFar), nil, nil))
+	m.ObserveEvent(sample(event.Pass, event.BelowThreshold, pointer(34.6), pointer(.55)))
+	m.ObserveEvent(sample(event.Alert, event.AboveThreshold, pointer(36.9), pointer(1.2)))
+	m.ObserveEvent(sample(event.Inconclusive, event.TooFar, nil, nil))
 
 	got := values(scrape(t, m))
 	for series, want := range map[string]string{
@@ -129,10 +127,10 @@ func TestUnmeasuredReferenceIsAbsent(t *testing.T) {
 	check("before the first frame", false)
 	m.ObserveScene(scene(0, referenceFound))
 	check("with the reference in view", true)
-	m.ObserveScene(scene(0, measure.Reference{Problem: measure.ReferenceMissing}))
+	m.ObserveScene(scene(0, event.ReferenceSource{Problem: event.ReferenceMissing}))
 	check("after it was lost", false)
 	m.ObserveScene(scene(0, referenceFound))
-	m.SetCamera(screening.CameraLost)
+	m.SetCamera(event.CameraLost)
 	check("without a camera", false)
 }
 
@@ -143,7 +141,7 @@ func TestPromtoolFindsNothing(t *testing.T) {
 	}
 	m := metrics.New("v1")
 	m.ObserveScene(scene(1, referenceFound))
-	m.ObserveEvent(event(policy.Pass, string(policy.BelowThreshold), pointer(34.6), pointer(.55)))
+	m.ObserveEvent(sample(event.Pass, event.BelowThreshold, pointer(34.6), pointer(.55)))
 	cmd := exec.Command(promtool, "check", "metrics")
 	cmd.Stdin = strings.NewReader(scrape(t, m))
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {

@@ -29,7 +29,7 @@ func TestEventsReachASubscriberUnchanged(t *testing.T) {
 	j := openJournal(t)
 	c, _ := run(t, testConfig(broker.address()), j, nil)
 	waitConnected(t, c)
-	want := event(1)
+	want := sample(1)
 	skin := 35.25
 	want.Data.SkinCelsius = &skin
 	if err := j.Append(t.Context(), want); err != nil {
@@ -102,7 +102,7 @@ func TestFreshEventIsNotBacklogToo(t *testing.T) {
 	appendEvents(t, j, 2, 2)
 	eventually(t, func() bool { return c.State().Backlog == 0 })
 	for i, m := range sub.waitFor(t, 5*time.Second, atLeast(2)) {
-		if m.event.ID != event(i+1).ID || m.event.Data.Historical {
+		if m.event.ID != sample(i+1).ID || m.event.Data.Historical {
 			t.Errorf("event %d came as %s, historical %v", i+1, m.event.ID, m.event.Data.Historical)
 		}
 	}

@@ -271,7 +271,7 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	if m := <-messages; m.Topic != cfg.onvifTopic(testGate) {
 		t.Errorf("the console got %s", m.Topic)
 	}
-	if m := <-messages; m.Topic != testGate.ScreeningTopic("pass") || !strings.Contains(string(m.Payload), event(2).ID) {
+	if m := <-messages; m.Topic != testGate.ScreeningTopic("pass") || !strings.Contains(string(m.Payload), sample(2).ID) {
 		t.Errorf("the console got %s on %s", m.Payload, m.Topic)
 	}
 }

@@ -48,13 +48,13 @@ func gateUntilKilled(path, broker string) error {
 		if waits(n) {
 			keep = j.Hold
 		}
-		if err := keep(ctx, event(n)); err != nil {
+		if err := keep(ctx, sample(n)); err != nil {
 			return err
 		}
 		if waits(n) {
-			time.AfterFunc(rand.N(50*time.Millisecond), func() { j.Release(event(n)) })
+			time.AfterFunc(rand.N(50*time.Millisecond), func() { j.Release(sample(n)) })
 		}
-		if _, err := fmt.Println(event(n).ID); err != nil {
+		if _, err := fmt.Println(sample(n).ID); err != nil {
 			return err
 		}
 		time.Sleep(rand.N(10 * time.Millisecond))

@@ -18,9 +18,8 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 	"thermogate/screening/journal"
-	"thermogate/screening/policy"
 )
 
 var (
@@ -30,11 +29,11 @@ var (
 	subscribers atomic.Int32 // so that each has a client id of its own
 )
 
-func event(n int) screening.Event {
-	return screening.Event{
-		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%06d", n), Source: "/plant/north", Type: "thermogate.screening.pass.v1",
+func sample(n int) event.Event {
+	return event.Event{
+		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%06d", n), Source: "/plant/north", Type: "thermogate.event.pass.v1",
 		Time: time.Now().UTC(), DataContentType: "application/json",
-		Data: screening.Data{Outcome: policy.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
+		Data: event.Data{Outcome: event.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
 	}
 }
 
@@ -53,7 +52,7 @@ func appendEvents(t testing.TB, j *journal.Journal, from, to int) {
 	var wg sync.WaitGroup
 	for n := from; n <= to; n++ {
 		wg.Go(func() {
-			if err := j.Append(t.Context(), event(n)); err != nil {
+			if err := j.Append(t.Context(), sample(n)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -146,7 +145,7 @@ type message struct {
 	payload  []byte
 	retained bool
 	at       time.Time
-	event    screening.Event // on a screening topic
+	event    event.Event // on a screening topic
 }
 
 func subscribe(t testing.TB, address, filter string) *subscriber {

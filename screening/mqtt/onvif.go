@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 // ONVIF has verdicts out once more as a thermal camera tells of fever, for video management systems: the event of the
@@ -59,15 +58,15 @@ func (c Config) onvifTopic(gate Gate) string {
 
 // newONVIFMessage returns false for an event that says neither that the temperature is too high nor that it is not, and
 // for one that is too old.
-func newONVIFMessage(event screening.Event, now time.Time) (onvifMessage, bool) {
-	data := event.Data
-	if data.Outcome == policy.Inconclusive || now.Sub(event.Time) > onvifPatience {
+func newONVIFMessage(e event.Event, now time.Time) (onvifMessage, bool) {
+	data := e.Data
+	if data.Outcome == event.Inconclusive || now.Sub(e.Time) > onvifPatience {
 		return onvifMessage{}, false
 	}
 	m := onvifMessage{
-		UTCTime: event.Time.UTC().Truncate(time.Millisecond),
+		UTCTime: e.Time.UTC().Truncate(time.Millisecond),
 		Source:  onvifSource{onvifVideoSource, onvifRule},
-		Data:    onvifData{State: data.Outcome == policy.Alert},
+		Data:    onvifData{State: data.Outcome == event.Alert},
 	}
 	if data.BodyCelsius != nil {
 		m.Data.Temperature = new(math.Round((*data.BodyCelsius+kelvinOffset)*100) / 100)
@@ -77,14 +76,14 @@ func newONVIFMessage(event screening.Event, now time.Time) (onvifMessage, bool) 
 
 // publishONVIF comes before the event itself on the same connection, whose PUBACK then stands for both: a broker
 // acknowledges in the order of arrival.
-func (s *session) publishONVIF(event screening.Event) error {
-	message, ok := newONVIFMessage(event, time.Now())
+func (s *session) publishONVIF(e event.Event) error {
+	message, ok := newONVIFMessage(e, time.Now())
 	if !ok {
 		return nil
 	}
 	payload, err := json.Marshal(message)
 	if err != nil {
-		return fmt.Errorf("event %s for ONVIF: %w", event.ID, err)
+		return fmt.Errorf("event %s for ONVIF: %w", e.ID, err)
 	}
 	s.conn.Publish(s.c.cfg.onvifTopic(s.c.gate), 1, false, payload)
 	return nil

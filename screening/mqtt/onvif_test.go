@@ -4,8 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"thermogate/screening"
-	"thermogate/screening/policy"
+	"thermogate/screening/event"
 )
 
 func TestONVIFAlarms(t *testing.T) {
@@ -17,23 +16,23 @@ func TestONVIFAlarms(t *testing.T) {
 	waitConnected(t, c)
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	body, skin := 38.25, 36.87
-	told := func(outcome policy.Outcome, id string, at time.Time, body *float64) {
+	told := func(outcome event.Outcome, id string, at time.Time, body *float64) {
 		t.Helper()
-		e := event(1)
+		e := sample(1)
 		e.ID, e.Time, e.Data.Outcome, e.Data.SkinCelsius, e.Data.BodyCelsius = id, at, outcome, &skin, body
 		if err := c.journal.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	told(policy.Alert, "1", at, &body)
-	told(policy.Inconclusive, "2", at, nil)
-	told(policy.Alert, "3", at.Add(-time.Hour), &body) // the clock of the gate jumped, say
-	told(policy.Pass, "4", at, nil)
+	told(event.Alert, "1", at, &body)
+	told(event.Inconclusive, "2", at, nil)
+	told(event.Alert, "3", at.Add(-time.Hour), &body) // the clock of the gate jumped, say
+	told(event.Pass, "4", at, nil)
 	const topic = "thermogate/plant/north/onvif-ej/RuleEngine/Radiometry/BodyTemperatureAlarm/&thermal/thermogate"
 	var alarms []string
 	vms.waitFor(t, 5*time.Second, func(messages []message) bool {
 		alarms = nil
-		var last screening.Event
+		var last event.Event
 		for _, m := range messages {
 			if m.topic == topic && !m.retained {
 				alarms = append(alarms, string(m.payload))

@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // dataType says what a Sparkplug B metric holds, by the numbers of the specification's section on data types.
@@ -117,12 +117,12 @@ func nodeMetrics(status Status, at time.Time) []metric {
 }
 
 // deviceMetrics is an event by the names of its JSON; what was not measured is null. The zero event is all null.
-func deviceMetrics(event screening.Event, at time.Time) []metric {
-	data := event.Data
+func deviceMetrics(e event.Event, at time.Time) []metric {
+	data := e.Data
 	metrics := []metric{
-		{name: "id", value: text(event.ID)},
+		{name: "id", value: text(e.ID)},
 		{name: "outcome", value: text(string(data.Outcome))},
-		{name: "reason", value: text(data.Reason)},
+		{name: "reason", value: text(string(data.Reason))},
 		{name: "policy", value: text(data.Policy)},
 		{name: "rescreen_of", value: text(data.RescreenOf)},
 		{name: "skin_site", value: text(string(data.SkinSite))},

@@ -10,7 +10,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
-	"thermogate/screening"
+	"thermogate/screening/event"
 )
 
 // Sparkplug makes the gate an edge node for SCADA systems, as Sparkplug B 3.0 has it.
@@ -55,8 +55,8 @@ type edgeNode struct {
 	seq    uint8 // of the next message
 	device bool  // it is born
 	status Status
-	newest screening.Event // the newest that is not historical
-	hostAt int64           // timestamp of the newest STATE
+	newest event.Event // the newest that is not historical
+	hostAt int64       // timestamp of the newest STATE
 
 	mu        sync.Mutex
 	connected bool
@@ -66,7 +66,7 @@ type edgeNode struct {
 
 // waiting is an event that the node is to tell, and since when.
 type waiting struct {
-	event screening.Event
+	event event.Event
 	since time.Time
 }
 
@@ -85,10 +85,10 @@ func newEdgeNode(c *Client) *edgeNode {
 
 // tell hands over an event that is published. It never waits: while the connection is away for long, the oldest are
 // dropped and counted.
-func (n *edgeNode) tell(event screening.Event) {
+func (n *edgeNode) tell(e event.Event) {
 	for {
 		select {
-		case n.events <- waiting{event, time.Now()}:
+		case n.events <- waiting{e, time.Now()}:
 			return
 		default:
 		}
@@ -242,7 +242,7 @@ func (n *edgeNode) birth() {
 
 // liveOrDie has the device alive while the camera works, and as long as there are events to tell.
 func (n *edgeNode) liveOrDie() {
-	switch alive := n.status.Camera == string(screening.CameraOK) || len(n.events) > 0; {
+	switch alive := n.status.Camera == string(event.CameraOK) || len(n.events) > 0; {
 	case alive && !n.device:
 		n.deviceBirth()
 	case !alive && n.device:
@@ -265,13 +265,13 @@ func (n *edgeNode) publishEvent(w waiting) {
 	if !n.device {
 		n.deviceBirth()
 	}
-	event, now := w.event, time.Now()
+	e, now := w.event, time.Now()
 	if now.Sub(w.since) > sparkplugFresh {
-		event.Data.Historical = true
+		e.Data.Historical = true
 	}
-	n.publish("DDATA", now, deviceMetrics(event, event.Time))
-	if !event.Data.Historical {
-		n.newest = event
+	n.publish("DDATA", now, deviceMetrics(e, e.Time))
+	if !e.Data.Historical {
+		n.newest = e
 	}
 }
 

@@ -75,7 +75,7 @@ func TestSparkplugLife(t *testing.T) {
 		t.Errorf("born as %+v", device)
 	}
 
-	e := event(1)
+	e := sample(1)
 	skin := 35.25
 	e.Data.SkinCelsius = &skin
 	if err := c.journal.Append(t.Context(), e); err != nil {
@@ -103,7 +103,7 @@ func TestSparkplugLife(t *testing.T) {
 		t.Errorf("without a camera: %+v", lost)
 	}
 	appendEvents(t, c.journal, 2, 2) // decided just before that
-	if late := step(11)[7:]; kinds(late) != "DBIRTH DDATA DDEATH" || late[1].Metrics["id"] != event(2).ID {
+	if late := step(11)[7:]; kinds(late) != "DBIRTH DDATA DDEATH" || late[1].Metrics["id"] != sample(2).ID {
 		t.Errorf("an event without a camera: %+v", late)
 	}
 
@@ -151,7 +151,7 @@ func TestSparkplugDeathOfABrokenConnection(t *testing.T) {
 			t.Errorf("what waited came as %+v", d)
 		}
 	}
-	if diff := cmp.Diff([]any{event(1).ID, event(2).ID, event(3).ID, event(4).ID, event(5).ID}, ids); diff != "" {
+	if diff := cmp.Diff([]any{sample(1).ID, sample(2).ID, sample(3).ID, sample(4).ID, sample(5).ID}, ids); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -213,7 +213,7 @@ func TestSparkplugWaitsForItsPrimaryHost(t *testing.T) {
 		t.Errorf("before the host is online: %s", kinds(before))
 	}
 	state(`{"online":true,"timestamp":200}`)
-	if born := node(3); kinds(born) != "NBIRTH DBIRTH DDATA" || born[2].Metrics["id"] != event(1).ID {
+	if born := node(3); kinds(born) != "NBIRTH DBIRTH DDATA" || born[2].Metrics["id"] != sample(1).ID {
 		t.Errorf("once the host is online: %s", kinds(born))
 	}
 	state(`{"online":false,"timestamp":150}`) // of the host's last life
@@ -226,7 +226,7 @@ func TestSparkplugWaitsForItsPrimaryHost(t *testing.T) {
 	appendEvents(t, c.journal, 3, 3)
 	eventually(t, func() bool { return c.State().Confirmed == 3 })
 	state(`{"online":true,"timestamp":300}`)
-	if again := node(8)[5:]; kinds(again) != "NBIRTH DBIRTH DDATA" || again[2].Metrics["id"] != event(3).ID {
+	if again := node(8)[5:]; kinds(again) != "NBIRTH DBIRTH DDATA" || again[2].Metrics["id"] != sample(3).ID {
 		t.Errorf("once the host is back: %s", kinds(again))
 	}
 }

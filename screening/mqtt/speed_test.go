@@ -17,7 +17,7 @@ func BenchmarkVerdictToSubscriber(b *testing.B) {
 	var took []time.Duration
 	for n := 1; b.Loop(); n++ {
 		began := time.Now()
-		if err := j.Append(b.Context(), event(n)); err != nil {
+		if err := j.Append(b.Context(), sample(n)); err != nil {
 			b.Fatal(err)
 		}
 		messages := sub.waitFor(b, 10*time.Second, atLeast(n))
@@ -55,7 +55,7 @@ func BenchmarkOutageDrain(b *testing.B) {
 		added := 0
 		for c.State().Backlog > 0 {
 			added++
-			if err := j.Append(b.Context(), event(waiting+added)); err != nil {
+			if err := j.Append(b.Context(), sample(waiting+added)); err != nil {
 				b.Fatal(err)
 			}
 			time.Sleep(250 * time.Millisecond)

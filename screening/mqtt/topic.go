@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"thermogate/screening/event"
 	"unicode"
 	"unicode/utf8"
-
-	"thermogate/screening/policy"
 )
 
 // Gate is which gate of which site speaks.
@@ -44,7 +43,7 @@ func validateName(name string) error {
 }
 
 // ScreeningTopic is where events of this outcome are published, with QoS 1, not retained.
-func (g Gate) ScreeningTopic(outcome policy.Outcome) string {
+func (g Gate) ScreeningTopic(outcome event.Outcome) string {
 	return g.topic("screening/" + string(outcome))
 }
 

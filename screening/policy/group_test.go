@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
+	"thermogate/screening/event"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,14 +64,14 @@ func TestWarmQueue(t *testing.T) {
 	for n := 1; n <= 500; n++ {
 		at = at.Add(10 * time.Second)
 		level := baseline(p, at) + p.config.MarginCelsius
-		if v := meet(t, p, math.Min(level, 36.12)-0.05, at); v.Outcome != Pass {
+		if v := meet(t, p, math.Min(level, 36.12)-0.05, at); v.Outcome != event.Pass {
 			t.Fatalf("person %d: %v %v, want a pass", n, v.Outcome, v.Reason)
 		}
 		rise := baseline(p, at) - before
 		if n == 20 && rise > 0.25 {
 			t.Errorf("20 warm people raised the baseline by %.2f °C", rise)
 		}
-		if v := meet(t, p, 36.7, at); v.Outcome != Alert {
+		if v := meet(t, p, 36.7, at); v.Outcome != event.Alert {
 			t.Fatalf("after %d warm people 36.7 °C of skin is %v", n, v.Outcome)
 		}
 	}
@@ -84,7 +85,7 @@ func TestOnlyPassesTeach(t *testing.T) {
 	at := shift(t, p, 50, 35.5, start)
 	before := p.State()
 	for _, skin := range []float64{38.5, 36.2, 32.0, 36.09} { // alert, alert, cold arrival, too close
-		if v := meet(t, p, skin, at); v.Outcome == Pass {
+		if v := meet(t, p, skin, at); v.Outcome == event.Pass {
 			t.Fatalf("%v °C passed", skin)
 		}
 	}
@@ -170,12 +171,12 @@ func TestWithoutReference(t *testing.T) {
 	at := start
 	for i, skin := range []float64{31.4, 31.6, 31.1, 31.9, 33.1, 31.5, 31.6, 31.3, 31.7, 31.4} {
 		v := meet(t, p, skin, at)
-		if v.Outcome != Inconclusive || v.Reason != GroupUnknown {
+		if v.Outcome != event.Inconclusive || v.Reason != event.GroupUnknown {
 			t.Fatalf("person %d: %v %v, while there is nobody to compare with", i+1, v.Outcome, v.Reason)
 		}
 		at = at.Add(time.Minute)
 	}
-	for skin, want := range map[float64]Outcome{31.5: Pass, 31.9: Pass, 32.3: Alert, 28.6: Inconclusive} {
+	for skin, want := range map[float64]event.Outcome{31.5: event.Pass, 31.9: event.Pass, 32.3: event.Alert, 28.6: event.Inconclusive} {
 		e := look(skin)
 		e.At, e.ReferenceOK = at, false
 		v, _ := p.Decide(e)

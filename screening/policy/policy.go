@@ -10,17 +10,8 @@ package policy
 import (
 	"fmt"
 	"math"
+	"thermogate/screening/event"
 	"time"
-)
-
-// Outcome of a screening.
-type Outcome string
-
-// The outcomes.
-const (
-	Pass         Outcome = "pass"
-	Alert        Outcome = "alert"
-	Inconclusive Outcome = "inconclusive"
 )
 
 // Kind names a rule.
@@ -33,38 +24,13 @@ const (
 	Both   Kind = "both"
 )
 
-// Reason says in a word why a verdict is what it is.
-type Reason string
-
-// The reasons. The first three go with an alert, the next three with a pass, the rest with an inconclusive look.
-const (
-	AboveThreshold         Reason = "above-threshold"
-	AboveGroup             Reason = "above-group"
-	AboveThresholdAndGroup Reason = "above-threshold-and-group"
-	BelowThreshold         Reason = "below-threshold"
-	BelowGroup             Reason = "below-group"
-	BelowThresholdAndGroup Reason = "below-threshold-and-group"
-	TooClose               Reason = "too-close"      // the alarm level lies within the uncertainty of the reading
-	ColdArrival            Reason = "cold-arrival"   // skin still cooled from outside: wait inside, then look again
-	ReferenceLost          Reason = "reference-lost" // a reference is configured, but was not valid in this look
-	GroupUnknown           Reason = "group-unknown"  // no reference, and too few people seen yet to compare with
-	NoReading              Reason = "no-reading"     // the time is over and less than three frames were measured
-)
-
-// The sites a reading may come from. They are spelled as package measure spells them.
-const (
-	innerCanthus = "inner-canthus"
-	forehead     = "forehead"
-	wholeFace    = "face"
-)
-
 // Estimate is what is known so far of one look at one person.
 type Estimate struct {
 	SkinCelsius float64
 	// NoiseCelsius is the standard uncertainty of SkinCelsius that more frames make smaller, SystematicCelsius the one
 	// they don't.
 	NoiseCelsius, SystematicCelsius float64
-	Site                            string
+	Site                            event.Site
 	// NoseCelsius is the nose and cheeks, NaN where unknown. Zero counts as unknown too.
 	NoseCelsius float64
 	Frames      int           // measured frames in this look
@@ -75,8 +41,8 @@ type Estimate struct {
 
 // Verdict is the answer to one look. What was not measured or does not apply is nil.
 type Verdict struct {
-	Outcome Outcome
-	Reason  Reason
+	Outcome event.Outcome
+	Reason  event.Reason
 	// Policy is the rule that was applied. At a gate without a reference source this is Group whatever was asked for.
 	Policy             Kind
 	SkinCelsius        *float64
@@ -110,18 +76,18 @@ func New(config Config) (*Policy, error) {
 // Decide returns the verdict of a look, or false while more frames are wanted and there is time for them.
 //
 // A pass or an alert comes as soon as the reading is earlySigma standard errors clear of the alarm level, or finalSigma
-// when the time is over (README.md has the error rates). Inconclusive comes only then: another frame may help.
+// when the time is over (README.md has the error rates). event.Inconclusive comes only then: another frame may help.
 func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	timeUp := e.Elapsed >= p.config.TimeLimit
 	numbers := e.SkinCelsius + e.NoiseCelsius + e.SystematicCelsius
 	if e.Frames == 0 || math.IsNaN(numbers) || math.IsInf(numbers, 0) {
-		return p.Unmeasured(NoReading), timeUp
+		return p.Unmeasured(event.NoReading), timeUp
 	}
 	if p.config.Referenced && !e.ReferenceOK {
-		return p.Unmeasured(ReferenceLost), timeUp
+		return p.Unmeasured(event.ReferenceLost), timeUp
 	}
-	v, level := p.compare(e)
-	if v.Outcome == Inconclusive {
+	v, level := p.Compare(e)
+	if v.Outcome == event.Inconclusive {
 		return v, timeUp
 	}
 	z := earlySigma
@@ -130,72 +96,72 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	}
 	switch {
 	case e.Frames < minFrames:
-		v.Outcome, v.Reason = Inconclusive, NoReading
+		v.Outcome, v.Reason = event.Inconclusive, event.NoReading
 	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)):
-		v.Outcome, v.Reason = Inconclusive, TooClose
-	case v.Outcome == Pass && p.cold(e, v):
-		v.Outcome, v.Reason = Inconclusive, ColdArrival
+		v.Outcome, v.Reason = event.Inconclusive, event.TooClose
+	case v.Outcome == event.Pass && p.cold(e, v):
+		v.Outcome, v.Reason = event.Inconclusive, event.ColdArrival
 	}
-	return v, timeUp || v.Outcome != Inconclusive
+	return v, timeUp || v.Outcome != event.Inconclusive
 }
 
-// compare gives the verdict as if the reading were exact, and the alarm level on the scale of the skin.
-func (p *Policy) compare(e Estimate) (v Verdict, level float64) {
+// Compare gives the verdict as if the reading were exact, and the alarm level on the scale of the skin.
+func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 	c := p.config
-	offset := c.offset(e.Site)
-	toCanthus := offset - c.offset(innerCanthus)
-	skin := hundredths(e.SkinCelsius)
-	half := hundredths(1.96 * math.Hypot(e.NoiseCelsius, e.SystematicCelsius))
+	offset := c.Offset(e.Site)
+	toCanthus := offset - c.Offset(event.InnerCanthus)
+	skin := event.Hundredths(e.SkinCelsius)
+	half := event.Hundredths(1.96 * math.Hypot(e.NoiseCelsius, e.SystematicCelsius))
 	v = Verdict{
 		Policy:             c.inEffect(),
 		SkinCelsius:        &skin,
 		UncertaintyCelsius: &half,
-		canthusCelsius:     hundredths(skin + toCanthus),
+		canthusCelsius:     event.Hundredths(skin + toCanthus),
 	}
 	if p.group.known() {
-		baseline := hundredths(p.group.at(e.At).baseline())
+		baseline := event.Hundredths(p.group.at(e.At).baseline())
 		v.BaselineCelsius = &baseline
 	}
 	overBody, overGroup := false, false
 	level = math.Inf(1)
 	if v.Policy != Group {
-		body := hundredths(skin + offset)
+		body := event.Hundredths(skin + offset)
 		v.BodyCelsius, v.OffsetCelsius = &body, &offset
-		level = hundredths(c.ThresholdCelsius - offset)
+		level = event.Hundredths(c.ThresholdCelsius - offset)
 		overBody = skin >= level
 	}
 	if v.Policy != Offset {
 		if v.BaselineCelsius == nil {
-			v.Outcome, v.Reason = Inconclusive, GroupUnknown
+			v.Outcome, v.Reason = event.Inconclusive, event.GroupUnknown
 			return v, level
 		}
-		groupLevel := hundredths(*v.BaselineCelsius + c.MarginCelsius - toCanthus)
+		groupLevel := event.Hundredths(*v.BaselineCelsius + c.MarginCelsius - toCanthus)
 		overGroup = skin >= groupLevel
 		level = math.Min(level, groupLevel)
 	}
 	threshold := level
 	if v.BodyCelsius != nil {
-		threshold = hundredths(level + offset)
+		threshold = event.Hundredths(level + offset)
 	}
 	v.ThresholdCelsius = &threshold
 	v.Outcome, v.Reason = rule(v.Policy, overBody, overGroup)
 	return v, level
 }
 
-func rule(kind Kind, overBody, overGroup bool) (Outcome, Reason) {
+func rule(kind Kind, overBody, overGroup bool) (event.Outcome, event.Reason) {
 	switch {
 	case overBody && overGroup:
-		return Alert, AboveThresholdAndGroup
+		return event.Alert, event.AboveThresholdAndGroup
 	case overBody:
-		return Alert, AboveThreshold
+		return event.Alert, event.AboveThreshold
 	case overGroup:
-		return Alert, AboveGroup
+		return event.Alert, event.AboveGroup
 	case kind == Offset:
-		return Pass, BelowThreshold
+		return event.Pass, event.BelowThreshold
 	case kind == Group:
-		return Pass, BelowGroup
+		return event.Pass, event.BelowGroup
 	}
-	return Pass, BelowThresholdAndGroup
+	return event.Pass, event.BelowThresholdAndGroup
 }
 
 // doubt is the standard uncertainty that counts against a decision. Systematic uncertainty does not so far as the
@@ -207,7 +173,7 @@ func (p *Policy) doubt(e Estimate, kind Kind) float64 {
 		return doubt
 	}
 	shared := sharedSystematic
-	if e.Site != innerCanthus {
+	if e.Site != event.InnerCanthus {
 		shared = math.Hypot(shared, siteSpread)
 	}
 	excess := math.Max(0, e.SystematicCelsius*e.SystematicCelsius-shared*shared)
@@ -224,14 +190,14 @@ func (p *Policy) cold(e Estimate, v Verdict) bool {
 }
 
 // Unmeasured is the verdict of a look that gave no reading.
-func (p *Policy) Unmeasured(why Reason) Verdict {
-	return Verdict{Outcome: Inconclusive, Reason: why, Policy: p.config.inEffect()}
+func (p *Policy) Unmeasured(why event.Reason) Verdict {
+	return Verdict{Outcome: event.Inconclusive, Reason: why, Policy: p.config.inEffect()}
 }
 
 // Learn lets the group baseline follow a verdict given at a time. Only people who passed count, and those at a gate
 // without a reference who came before there was a group to compare with.
 func (p *Policy) Learn(v Verdict, at time.Time) {
-	if v.Outcome == Pass || v.Reason == GroupUnknown {
+	if v.Outcome == event.Pass || v.Reason == event.GroupUnknown {
 		p.group.learn(v.canthusCelsius, at)
 	}
 }
@@ -241,17 +207,14 @@ func (p *Policy) Reset() {
 	p.group = newGroup(p.config)
 }
 
-// hundredths rounds to what is published, so that an event's own numbers give its verdict again.
-func hundredths(celsius float64) float64 { return math.Round(celsius*100) / 100 }
-
-func (c Config) offset(site string) float64 {
+func (c Config) Offset(site event.Site) float64 {
 	switch site {
-	case forehead:
-		return hundredths(c.ForeheadOffsetCelsius)
-	case wholeFace:
-		return hundredths(c.FaceOffsetCelsius)
+	case event.Forehead:
+		return event.Hundredths(c.ForeheadOffsetCelsius)
+	case event.WholeFace:
+		return event.Hundredths(c.FaceOffsetCelsius)
 	}
-	return hundredths(c.OffsetCelsius)
+	return event.Hundredths(c.OffsetCelsius)
 }
 
 // inEffect is the rule that can be applied: without a reference skin temperatures mean something only beside each other.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"thermogate/screening/event"
 	"time"
 )
 
@@ -12,7 +13,7 @@ var start = time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC)
 // look is an estimate after a whole second of steady frames.
 func look(skin float64) Estimate {
 	return Estimate{
-		SkinCelsius: skin, NoiseCelsius: 0.02, SystematicCelsius: 0.15, Site: innerCanthus, NoseCelsius: skin - 2,
+		SkinCelsius: skin, NoiseCelsius: 0.02, SystematicCelsius: 0.15, Site: event.InnerCanthus, NoseCelsius: skin - 2,
 		Frames: 9, Elapsed: time.Second, At: start, ReferenceOK: true,
 	}
 }
@@ -37,43 +38,43 @@ func TestDecide(t *testing.T) {
 		name    string
 		change  func(*Config)
 		look    func(*Estimate)
-		outcome Outcome
-		reason  Reason
+		outcome event.Outcome
+		reason  event.Reason
 	}{
-		{"a usual face", nil, nil, Pass, BelowThresholdAndGroup},
-		{"fever", nil, func(e *Estimate) { e.SkinCelsius = 36.9 }, Alert, AboveThresholdAndGroup},
+		{"a usual face", nil, nil, event.Pass, event.BelowThresholdAndGroup},
+		{"fever", nil, func(e *Estimate) { e.SkinCelsius = 36.9 }, event.Alert, event.AboveThresholdAndGroup},
 		{"fever against people who read low", func(c *Config) { c.PriorCelsius = 34.8 },
-			func(e *Estimate) { e.SkinCelsius = 35.8 }, Alert, AboveGroup},
+			func(e *Estimate) { e.SkinCelsius = 35.8 }, event.Alert, event.AboveGroup},
 		{"fever among people who read high", func(c *Config) { c.PriorCelsius = 36.2 },
-			func(e *Estimate) { e.SkinCelsius = 36.5 }, Alert, AboveThreshold},
+			func(e *Estimate) { e.SkinCelsius = 36.5 }, event.Alert, event.AboveThreshold},
 		{"offset alone doesn't ask the group", func(c *Config) { c.Kind = Offset; c.PriorCelsius = 34.8 },
-			func(e *Estimate) { e.SkinCelsius = 35.8 }, Pass, BelowThreshold},
+			func(e *Estimate) { e.SkinCelsius = 35.8 }, event.Pass, event.BelowThreshold},
 		{"group alone doesn't ask the threshold", func(c *Config) { c.Kind = Group; c.PriorCelsius = 36.2 },
-			func(e *Estimate) { e.SkinCelsius = 36.5 }, Pass, BelowGroup},
+			func(e *Estimate) { e.SkinCelsius = 36.5 }, event.Pass, event.BelowGroup},
 		{"without a reference offset is off", func(c *Config) { c.Kind = Offset; c.Referenced = false },
-			func(e *Estimate) { e.SkinCelsius = 36.9; e.ReferenceOK = false }, Inconclusive, GroupUnknown},
-		{"the reference is covered", nil, func(e *Estimate) { e.ReferenceOK = false }, Inconclusive, ReferenceLost},
-		{"nothing measured", nil, func(e *Estimate) { *e = Estimate{Elapsed: time.Second} }, Inconclusive, NoReading},
-		{"one frame is too little", nil, func(e *Estimate) { e.Frames = 1 }, Inconclusive, NoReading},
-		{"not a number", nil, func(e *Estimate) { e.SkinCelsius = math.NaN() }, Inconclusive, NoReading},
-		{"noise unknown", nil, func(e *Estimate) { e.NoiseCelsius = math.NaN() }, Inconclusive, NoReading},
-		{"endless uncertainty", nil, func(e *Estimate) { e.SystematicCelsius = math.Inf(1) }, Inconclusive, NoReading},
-		{"noise reaches the alarm level", nil, func(e *Estimate) { e.SkinCelsius = 36.0; e.NoiseCelsius = 0.1 }, Inconclusive, TooClose},
+			func(e *Estimate) { e.SkinCelsius = 36.9; e.ReferenceOK = false }, event.Inconclusive, event.GroupUnknown},
+		{"the reference is covered", nil, func(e *Estimate) { e.ReferenceOK = false }, event.Inconclusive, event.ReferenceLost},
+		{"nothing measured", nil, func(e *Estimate) { *e = Estimate{Elapsed: time.Second} }, event.Inconclusive, event.NoReading},
+		{"one frame is too little", nil, func(e *Estimate) { e.Frames = 1 }, event.Inconclusive, event.NoReading},
+		{"not a number", nil, func(e *Estimate) { e.SkinCelsius = math.NaN() }, event.Inconclusive, event.NoReading},
+		{"noise unknown", nil, func(e *Estimate) { e.NoiseCelsius = math.NaN() }, event.Inconclusive, event.NoReading},
+		{"endless uncertainty", nil, func(e *Estimate) { e.SystematicCelsius = math.Inf(1) }, event.Inconclusive, event.NoReading},
+		{"noise reaches the alarm level", nil, func(e *Estimate) { e.SkinCelsius = 36.0; e.NoiseCelsius = 0.1 }, event.Inconclusive, event.TooClose},
 		{"usual systematic uncertainty is in the threshold", nil,
-			func(e *Estimate) { e.SkinCelsius = 35.98; e.SystematicCelsius = 0.3 }, Pass, BelowThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius = 35.98; e.SystematicCelsius = 0.3 }, event.Pass, event.BelowThresholdAndGroup},
 		{"unusual systematic uncertainty is not", nil,
-			func(e *Estimate) { e.SkinCelsius = 35.5; e.SystematicCelsius = 0.6 }, Inconclusive, TooClose},
+			func(e *Estimate) { e.SkinCelsius = 35.5; e.SystematicCelsius = 0.6 }, event.Inconclusive, event.TooClose},
 		{"a fever far above is sure all the same", nil,
-			func(e *Estimate) { e.SkinCelsius = 38.2; e.SystematicCelsius = 0.6 }, Alert, AboveThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius = 38.2; e.SystematicCelsius = 0.6 }, event.Alert, event.AboveThresholdAndGroup},
 		{"the forehead's spread is in its offset", nil,
-			func(e *Estimate) { e.SkinCelsius = 35.5; e.SystematicCelsius = 0.4; e.Site = forehead }, Pass, BelowThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius = 35.5; e.SystematicCelsius = 0.4; e.Site = event.Forehead }, event.Pass, event.BelowThresholdAndGroup},
 		{"a forehead is colder than canthi", nil,
-			func(e *Estimate) { e.SkinCelsius = 36.0; e.Site = forehead }, Alert, AboveThresholdAndGroup},
-		{"cold all over", nil, func(e *Estimate) { e.SkinCelsius = 32.9; e.NoseCelsius = 31 }, Inconclusive, ColdArrival},
-		{"cold nose", nil, func(e *Estimate) { e.NoseCelsius = 29 }, Inconclusive, ColdArrival},
-		{"nose unknown", nil, func(e *Estimate) { e.NoseCelsius = math.NaN() }, Pass, BelowThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius = 36.0; e.Site = event.Forehead }, event.Alert, event.AboveThresholdAndGroup},
+		{"cold all over", nil, func(e *Estimate) { e.SkinCelsius = 32.9; e.NoseCelsius = 31 }, event.Inconclusive, event.ColdArrival},
+		{"cold nose", nil, func(e *Estimate) { e.NoseCelsius = 29 }, event.Inconclusive, event.ColdArrival},
+		{"nose unknown", nil, func(e *Estimate) { e.NoseCelsius = math.NaN() }, event.Pass, event.BelowThresholdAndGroup},
 		{"fever in spite of a cold nose", nil,
-			func(e *Estimate) { e.SkinCelsius = 36.9; e.NoseCelsius = 29 }, Alert, AboveThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius = 36.9; e.NoseCelsius = 29 }, event.Alert, event.AboveThresholdAndGroup},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -92,8 +93,8 @@ func TestDecide(t *testing.T) {
 // TestBoundary pins the rounding: to hundredths, and a reading at the alarm level is an alert.
 func TestBoundary(t *testing.T) {
 	p := newPolicy(t, func(c *Config) { c.Kind = Offset })
-	for skin, want := range map[float64]Outcome{36.1149: Pass, 36.115: Alert, 36.12: Alert, 36.1151: Alert, 36.11: Pass} {
-		if v, _ := p.compare(look(skin)); v.Outcome != want {
+	for skin, want := range map[float64]event.Outcome{36.1149: event.Pass, 36.115: event.Alert, 36.12: event.Alert, 36.1151: event.Alert, 36.11: event.Pass} {
+		if v, _ := p.Compare(look(skin)); v.Outcome != want {
 			t.Errorf("%.4f °C of skin: %v, want %v", skin, v.Outcome, want)
 		}
 	}
@@ -118,7 +119,7 @@ func TestNoSqueezing(t *testing.T) {
 			} else if v.BodyCelsius != nil || v.OffsetCelsius != nil {
 				t.Fatal("the group policy knows no body temperature")
 			}
-			if v.Outcome != Inconclusive && (compared >= *v.ThresholdCelsius) != (v.Outcome == Alert) {
+			if v.Outcome != event.Inconclusive && (compared >= *v.ThresholdCelsius) != (v.Outcome == event.Alert) {
 				t.Fatalf("%v: %v against %v is said to be %v", kind, compared, *v.ThresholdCelsius, v.Outcome)
 			}
 		}
@@ -161,8 +162,8 @@ func TestErrorRates(t *testing.T) {
 		for range people {
 			v, n := person(p, random, level+test.above, noise)
 			frames += n
-			undecided += count(v.Outcome == Inconclusive)
-			wrong += count(v.Outcome != Inconclusive && (v.Outcome == Alert) != (test.above > 0))
+			undecided += count(v.Outcome == event.Inconclusive)
+			wrong += count(v.Outcome != event.Inconclusive && (v.Outcome == event.Alert) != (test.above > 0))
 		}
 		w, u, f := float64(wrong)/people, float64(undecided)/people, float64(frames)/people
 		t.Logf("%+.3f °C: wrong %.4f, inconclusive %.4f, %.1f frames", test.above, w, u, f)
@@ -217,4 +218,11 @@ func TestValidateNamesTheKey(t *testing.T) {
 			t.Errorf("spoilt %s: error %v", key, err)
 		}
 	}
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

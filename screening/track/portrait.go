@@ -3,6 +3,7 @@ package track
 import (
 	"math"
 	"slices"
+	"thermogate/screening/event"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 type Portrait [portraitWidth * portraitHeight]float32
 
 // NewPortrait draws the face in box from a picture of width × height temperatures, row by row.
-func NewPortrait(celsius []float32, width, height int, box Box) Portrait {
+func NewPortrait(celsius []float32, width, height int, box event.Box) Portrait {
 	var raw, p Portrait
 	const margin = 0.1 // hair and ears are part of a likeness
 	left, top := box.X-margin*box.W, box.Y-margin*box.H

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"thermogate/screening/event"
 	"time"
 )
-
-// Box is a face in pixels of the upright picture.
-type Box struct{ X, Y, W, H float64 }
 
 // Subject is one face followed through the picture.
 type Subject struct {
@@ -18,7 +16,7 @@ type Subject struct {
 	// Detection is the index of this subject's box in the last Update, -1 where it was not seen in that frame.
 	Detection int
 	// Box is where the face was last seen.
-	Box       Box
+	Box       event.Box
 	FirstSeen time.Time
 	LastSeen  time.Time
 	// Frames counts the frames in which the face was seen.
@@ -74,7 +72,7 @@ func New(config Config) *Tracker { return &Tracker{config: config, nextID: 1} }
 
 // Update takes the boxes found in the frame captured at the given time and returns everybody who is in view or was
 // within the tracker's memory, oldest first. The slice is valid until the next Update.
-func (t *Tracker) Update(boxes []Box, at time.Time) []Subject {
+func (t *Tracker) Update(boxes []event.Box, at time.Time) []Subject {
 	t.subjects = slices.DeleteFunc(t.subjects, func(s Subject) bool { return at.Sub(s.LastSeen) > t.config.Memory })
 	for i := range t.subjects {
 		t.subjects[i].Detection = -1
@@ -97,7 +95,7 @@ func (t *Tracker) Update(boxes []Box, at time.Time) []Subject {
 }
 
 // rank lists every pair of subject and box that may be the same person, best first.
-func (t *Tracker) rank(boxes []Box, at time.Time) []pair {
+func (t *Tracker) rank(boxes []event.Box, at time.Time) []pair {
 	t.pairs = t.pairs[:0]
 	for i := range t.subjects {
 		for j, box := range boxes {
@@ -120,7 +118,7 @@ func (t *Tracker) rank(boxes []Box, at time.Time) []pair {
 
 // cost is the distance in face widths between the box and where the subject was expected. What may still be the same
 // person widens with the time that passed, for people move unseen too, up to twice the reach.
-func (t *Tracker) cost(s *Subject, box Box, at time.Time) (float64, bool) {
+func (t *Tracker) cost(s *Subject, box event.Box, at time.Time) (float64, bool) {
 	gap := at.Sub(s.LastSeen).Seconds()
 	expect := math.Min(gap, 0.3) // a walk is straight for no longer
 	dx := box.X + box.W/2 - (s.Box.X + s.Box.W/2 + s.vx*expect)
@@ -132,7 +130,7 @@ func (t *Tracker) cost(s *Subject, box Box, at time.Time) (float64, bool) {
 	return cost + 0.2*gap, math.Hypot(dx, dy)/width <= reach && growth <= t.config.Growth
 }
 
-func (s *Subject) see(box Box, detection int, at time.Time) {
+func (s *Subject) see(box event.Box, detection int, at time.Time) {
 	if gap := at.Sub(s.LastSeen).Seconds(); gap > 0 {
 		const smoothing = 0.5
 		s.vx += smoothing * ((box.X+box.W/2-s.Box.X-s.Box.W/2)/gap - s.vx)

@@ -2,13 +2,14 @@ package track
 
 import (
 	"testing"
+	"thermogate/screening/event"
 	"time"
 )
 
 const frame = 114 * time.Millisecond
 
 // walk feeds the boxes of one scene, frame by frame, and returns the ID behind each box.
-func walk(t *testing.T, frames [][]Box) [][]int {
+func walk(t *testing.T, frames [][]event.Box) [][]int {
 	t.Helper()
 	tracker := New(DefaultConfig())
 	at := time.Unix(0, 0)
@@ -25,15 +26,15 @@ func walk(t *testing.T, frames [][]Box) [][]int {
 	return ids
 }
 
-func repeat(n int, boxes ...Box) [][]Box {
-	frames := make([][]Box, n)
+func repeat(n int, boxes ...event.Box) [][]event.Box {
+	frames := make([][]event.Box, n)
 	for i := range frames {
 		frames[i] = boxes
 	}
 	return frames
 }
 
-func join(parts ...[][]Box) (all [][]Box) {
+func join(parts ...[][]event.Box) (all [][]event.Box) {
 	for _, p := range parts {
 		all = append(all, p...)
 	}
@@ -41,24 +42,24 @@ func join(parts ...[][]Box) (all [][]Box) {
 }
 
 func TestSamePerson(t *testing.T) {
-	near, other := Box{40, 50, 36, 48}, Box{90, 60, 25, 33}
-	var approach [][]Box
+	near, other := event.Box{X: 40, Y: 50, W: 36, H: 48}, event.Box{X: 90, Y: 60, W: 25, H: 33}
+	var approach [][]event.Box
 	for i := range 12 {
 		w := 18 + 2*float64(i)
-		approach = append(approach, [][]Box{{{60 - w/2, 60 - w/2, w, w * 1.3}}}...)
+		approach = append(approach, [][]event.Box{{{X: 60 - w/2, Y: 60 - w/2, W: w, H: w * 1.3}}}...)
 	}
 	tests := []struct {
 		name   string
-		frames [][]Box
+		frames [][]event.Box
 		people int
 	}{
 		{"stands", repeat(20, near), 1},
 		{"walks up and grows", approach, 1},
 		{"looks away for a second", join(repeat(5, near), repeat(9), repeat(5, near)), 1},
-		{"leans in fast", join(repeat(5, near), repeat(5, Box{22, 40, 52, 69})), 1},
+		{"leans in fast", join(repeat(5, near), repeat(5, event.Box{X: 22, Y: 40, W: 52, H: 69})), 1},
 		{"next worker after a pause", join(repeat(5, near), repeat(20), repeat(5, near)), 2},
 		{"two side by side", repeat(20, near, other), 2},
-		{"one of two leaves and the other moves over", join(repeat(9, near, other), repeat(9, Box{84, 60, 25, 33})), 2},
+		{"one of two leaves and the other moves over", join(repeat(9, near, other), repeat(9, event.Box{X: 84, Y: 60, W: 25, H: 33})), 2},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -76,18 +77,18 @@ func TestSamePerson(t *testing.T) {
 }
 
 func TestOrderOfBoxesDoesNotSwapPeople(t *testing.T) {
-	left, right := Box{20, 50, 36, 48}, Box{80, 50, 36, 48}
-	ids := walk(t, [][]Box{{left, right}, {right, left}, {left, right}})
+	left, right := event.Box{X: 20, Y: 50, W: 36, H: 48}, event.Box{X: 80, Y: 50, W: 36, H: 48}
+	ids := walk(t, [][]event.Box{{left, right}, {right, left}, {left, right}})
 	if ids[0][0] != ids[1][1] || ids[0][1] != ids[1][0] || ids[2][0] != ids[0][0] {
 		t.Errorf("people swapped: %v", ids)
 	}
 }
 
 func TestPeoplePassingEachOtherKeepTheirNames(t *testing.T) {
-	var frames [][]Box
+	var frames [][]event.Box
 	for i := range 21 {
 		x := float64(i) * 4
-		frames = append(frames, []Box{{X: x, Y: 40, W: 30, H: 40}, {X: 80 - x, Y: 60, W: 20, H: 27}})
+		frames = append(frames, []event.Box{{X: x, Y: 40, W: 30, H: 40}, {X: 80 - x, Y: 60, W: 20, H: 27}})
 	}
 	ids := walk(t, frames)
 	for i := range ids {

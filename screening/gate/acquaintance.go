@@ -1,10 +1,11 @@
-package screening
+package gate
 
 import (
 	"math"
 	"slices"
 	"time"
 
+	"thermogate/screening/event"
 	"thermogate/screening/policy"
 	"thermogate/screening/track"
 )
@@ -24,7 +25,7 @@ type acquaintance struct {
 	portraits []track.Portrait
 	drawn     time.Time // when the last portrait was
 	lastSeen  time.Time
-	event     *Event
+	event     *event.Event
 }
 
 // draw adds a portrait now and then, the newest in place of the oldest.
@@ -51,8 +52,8 @@ func (a *acquaintance) likeness(b *acquaintance) float64 {
 }
 
 // recognise returns the latest event of the person whom a visit resembles most, nil for a stranger.
-func (g *Gate) recognise(v *visit) *Event {
-	var known *Event
+func (g *Gate) recognise(v *visit) *event.Event {
+	var known *event.Event
 	best := likeEnough
 	for _, a := range g.acquaintances {
 		if likeness := a.likeness(&v.person); likeness >= best {
@@ -72,7 +73,7 @@ func (g *Gate) part(v *visit) {
 func (g *Gate) fade(at time.Time) {
 	g.acquaintances = slices.DeleteFunc(g.acquaintances, func(a acquaintance) bool {
 		memory := g.config.Visit.Rescreen
-		if a.event.Data.Outcome == policy.Pass {
+		if a.event.Data.Outcome == event.Pass {
 			memory = g.config.Visit.Return
 		}
 		return at.Sub(a.lastSeen) > memory
@@ -81,8 +82,8 @@ func (g *Gate) fade(at time.Time) {
 
 // sameVisit says whether a pass is that of somebody who passed moments ago, turned round and looked again. It is asked
 // only of passes: a warm person is never taken for another who was not.
-func sameVisit(now policy.Verdict, before Data) bool {
-	return now.Outcome == policy.Pass && before.Outcome == policy.Pass &&
+func sameVisit(now policy.Verdict, before event.Data) bool {
+	return now.Outcome == event.Pass && before.Outcome == event.Pass &&
 		now.SkinCelsius != nil && before.SkinCelsius != nil &&
 		math.Abs(*now.SkinCelsius-*before.SkinCelsius) <= sameSkinCelsius
 }

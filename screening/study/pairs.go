@@ -1,4 +1,4 @@
-package policy
+package study
 
 import (
 	"bufio"
@@ -11,13 +11,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"thermogate/screening/event"
 	"time"
 )
 
 // Pair is one person's skin temperature at the gate and oral temperature by a clinical thermometer soon after.
 type Pair struct {
 	Line           int // in the file, from 1
-	Camera, Site   string
+	Camera         string
+	Site           event.Site
 	SkinCelsius    float64
 	OralCelsius    float64
 	AmbientCelsius float64   // NaN where unknown
@@ -32,15 +34,15 @@ type LeftOut struct {
 
 // Columns chooses what is read of a file.
 type Columns struct {
-	Round int    // of a clinical file, 1 to 4
-	Site  string // inner-canthus (or canthi), forehead or face; empty means all that a plain file has
-	Skin  string // a skin column by its own name, instead of Round and Site's
+	Round int        // of a clinical file, 1 to 4
+	Site  event.Site // inner-canthus (or canthi), forehead or face; empty means all that a plain file has
+	Skin  string     // a skin column by its own name, instead of Round and Site's
 }
 
 // Validate reports a choice that no file has.
 func (c Columns) Validate() error {
 	if c.Site != "" && c.Site != "canthi" && !isSite(c.Site) {
-		return fmt.Errorf("site %q is none of %s, %s and %s", c.Site, innerCanthus, forehead, wholeFace)
+		return fmt.Errorf("site %q is none of %s, %s and %s", c.Site, event.InnerCanthus, event.Forehead, event.WholeFace)
 	}
 	if c.Skin == "" && (c.Round < 1 || c.Round > 4) {
 		return fmt.Errorf("round %d: a clinical file has rounds 1 to 4", c.Round)
@@ -53,8 +55,8 @@ func (c Columns) Validate() error {
 // skin column a site and round.
 const clinicalOral = "aveOralM"
 
-func clinicalSkin(site string, round int) string {
-	column := map[string]string{forehead: "T_FH_Max", wholeFace: "T_Max"}[site]
+func clinicalSkin(site event.Site, round int) string {
+	column := map[event.Site]string{event.Forehead: "T_FH_Max", event.WholeFace: "T_Max"}[site]
 	if column == "" {
 		column = "canthiMax"
 	}
@@ -85,7 +87,7 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 		return nil, nil, err
 	}
 	if choose.Site == "canthi" {
-		choose.Site = innerCanthus
+		choose.Site = event.InnerCanthus
 	}
 	t, err := readTable(r)
 	if err != nil {
@@ -100,7 +102,7 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 	for _, row := range t.rows {
 		pair, reason := layout.pair(row)
 		if reason == "" && choose.Site != "" && pair.Site != choose.Site {
-			reason = "site is not " + choose.Site
+			reason = "site is not " + string(choose.Site)
 		}
 		if reason == "" {
 			pairs = append(pairs, pair)
@@ -183,13 +185,13 @@ func separator(r *bufio.Reader) rune {
 // layout is where in a row things are; -1 is nowhere.
 type layout struct {
 	skin, oral, site, ambient, camera, date, time int
-	siteName                                      string
+	siteName                                      event.Site
 }
 
 func (t table) layout(choose Columns) (layout, error) {
 	l := layout{skin: -1, oral: -1, site: -1, ambient: -1, camera: -1, date: -1, time: -1, siteName: choose.Site}
 	if l.siteName == "" {
-		l.siteName = innerCanthus
+		l.siteName = event.InnerCanthus
 	}
 	var skin []string
 	if t.clinical {
@@ -229,7 +231,9 @@ func (t table) column(names ...string) int {
 	return -1
 }
 
-func isSite(s string) bool { return s == innerCanthus || s == forehead || s == wholeFace }
+func isSite(s event.Site) bool {
+	return s == event.InnerCanthus || s == event.Forehead || s == event.WholeFace
+}
 
 func abridged(cells []string) string {
 	named := slices.DeleteFunc(slices.Clone(cells), func(c string) bool { return strings.TrimSpace(c) == "" })
@@ -242,7 +246,7 @@ func abridged(cells []string) string {
 func (l layout) pair(r row) (Pair, string) {
 	p := Pair{Line: r.line, Camera: r.cell(l.camera), Site: l.siteName, AmbientCelsius: math.NaN()}
 	if s := r.cell(l.site); s != "" {
-		p.Site = s
+		p.Site = event.Site(s)
 	}
 	var reason string
 	if p.SkinCelsius, reason = temperature("skin", r.cell(l.skin), leastSkin, mostSkin); reason != "" {
@@ -252,7 +256,7 @@ func (l layout) pair(r row) (Pair, string) {
 		return p, reason
 	}
 	if !isSite(p.Site) {
-		return p, fmt.Sprintf("site is none of %s, %s and %s", innerCanthus, forehead, wholeFace)
+		return p, fmt.Sprintf("site is none of %s, %s and %s", event.InnerCanthus, event.Forehead, event.WholeFace)
 	}
 	if ambient, err := strconv.ParseFloat(r.cell(l.ambient), 64); err == nil {
 		p.AmbientCelsius = ambient

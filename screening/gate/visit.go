@@ -1,10 +1,11 @@
-package screening
+package gate
 
 import (
 	"fmt"
 	"slices"
 	"time"
 
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/measure"
 	"thermogate/screening/policy"
@@ -53,7 +54,7 @@ type visit struct {
 	firstSeen       time.Time
 	measurableSince time.Time // of the look under way; zero before its first measured frame
 	hinderedSince   time.Time // zero while nothing is in the way that the person or the gate could mend
-	problem         measure.Problem
+	problem         event.Reason
 	look            measure.Look
 	measured        time.Time  // the latest measured frame of the look
 	sightings       []sighting // of the last moments, oldest first
@@ -83,7 +84,7 @@ func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, cl
 		v = &visit{firstSeen: subject.FirstSeen}
 		g.visits[subject.ID] = v
 	}
-	if v.decided && v.person.event.Data.Outcome == policy.Inconclusive && at.Sub(v.decidedAt) >= g.config.Visit.Retry {
+	if v.decided && v.person.event.Data.Outcome == event.Inconclusive && at.Sub(v.decidedAt) >= g.config.Visit.Retry {
 		v.lookAgain()
 	}
 	seen := subject.Detection >= 0
@@ -98,7 +99,7 @@ func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, cl
 	}
 	g.scene.Stages.Policy += clock.lap()
 	if seen {
-		g.scene.People = append(g.scene.People, Person{ID: subject.ID, Face: Box(subject.Box), Hint: v.problem, Event: v.person.event})
+		g.scene.People = append(g.scene.People, event.Person{ID: subject.ID, Face: subject.Box, Hint: v.problem, Event: v.person.event})
 	}
 }
 
@@ -110,14 +111,14 @@ func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
 	if len(v.sightings) > 0 {
 		before, elapsed = &v.sightings[0].face, at.Sub(v.sightings[0].at)
 	}
-	reading := measure.Reading{Problem: measure.TooFar}
+	reading := measure.Reading{Problem: event.TooFar}
 	if g.near(f) {
 		reading = g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
 	}
 	v.sightings = append(v.sightings, sighting{f, at})
 	v.problem, v.person.lastSeen = reading.Problem, at
 	switch {
-	case reading.Problem == measure.NoProblem:
+	case reading.Problem == event.NoProblem:
 		g.measured(v, reading, f, at)
 	case !steppedUp(reading.Problem):
 		v.hinderedSince = time.Time{}
@@ -146,26 +147,26 @@ func (g *Gate) measured(v *visit, reading measure.Reading, f face.Face, at time.
 }
 
 // steppedUp tells a person who is before the camera and can't be measured from one who passes by or works behind.
-func steppedUp(p measure.Problem) bool { return p != measure.TooFar && p != measure.TurnedAway }
+func steppedUp(p event.Reason) bool { return p != event.TooFar && p != event.TurnedAway }
 
 // decide asks the policy once something was measured, and gives up when nothing was for too long.
 func (g *Gate) decide(v *visit, seen bool, at time.Time) (policy.Verdict, bool) {
 	e := v.look.Estimate()
 	if e.Frames == 0 {
-		return g.policy.Unmeasured(policy.Reason(v.problem)), !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= g.config.Visit.Patience
+		return g.policy.Unmeasured(event.Reason(v.problem)), !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= g.config.Visit.Patience
 	}
 	verdict, ok := g.policy.Decide(policy.Estimate{
 		SkinCelsius:       e.SkinCelsius,
 		NoiseCelsius:      e.NoiseCelsius,
 		SystematicCelsius: e.SystematicCelsius,
-		Site:              string(e.Site),
+		Site:              e.Site,
 		NoseCelsius:       e.NoseCelsius,
 		Frames:            e.Frames,
 		Elapsed:           at.Sub(v.measurableSince),
 		At:                at,
-		ReferenceOK:       g.scene.Reference.Problem == measure.NoProblem,
+		ReferenceOK:       g.scene.Reference.Problem == event.NoProblem,
 	})
-	if ok && verdict.Outcome == policy.Inconclusive && seen && v.problem != measure.NoProblem {
+	if ok && verdict.Outcome == event.Inconclusive && seen && v.problem != event.NoProblem {
 		v.lookAgain() // somebody who walks on or turns away, and may yet stand still
 		return policy.Verdict{}, false
 	}
@@ -183,13 +184,13 @@ func (g *Gate) conclude(v *visit, verdict policy.Verdict, at time.Time) {
 		v.person.event = before
 		return
 	}
-	event := g.newEvent(v, verdict, at)
-	if before != nil && (v.repeat || before.Data.Outcome != policy.Pass) {
-		event.Data.RescreenOf = before.ID
+	e := g.newEvent(v, verdict, at)
+	if before != nil && (v.repeat || before.Data.Outcome != event.Pass) {
+		e.Data.RescreenOf = before.ID
 	}
-	v.person.event = &event
+	v.person.event = &e
 	g.policy.Learn(verdict, at)
-	g.events = append(g.events, event)
+	g.events = append(g.events, e)
 }
 
 // lookAgain starts a fresh look at the same person.
@@ -209,6 +210,6 @@ func (g *Gate) forget(subjects []track.Subject, at time.Time) {
 	g.fade(at)
 }
 
-func boxOf(f face.Face) track.Box {
-	return track.Box{X: float64(f.X), Y: float64(f.Y), W: float64(f.W), H: float64(f.H)}
+func boxOf(f face.Face) event.Box {
+	return event.Box{X: float64(f.X), Y: float64(f.Y), W: float64(f.W), H: float64(f.H)}
 }

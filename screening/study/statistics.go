@@ -1,9 +1,11 @@
-package policy
+package study
 
 import (
 	"cmp"
 	"math"
 	"slices"
+	"thermogate/screening/event"
+	"thermogate/screening/policy"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -23,7 +25,7 @@ type Rate struct {
 	Interval
 }
 
-func offsets(pairs []Pair, c Config) []OffsetStudy {
+func offsets(pairs []Pair, c policy.Config) []OffsetStudy {
 	bySource := map[source][]float64{}
 	for _, p := range pairs {
 		bySource[p.source()] = append(bySource[p.source()], p.OralCelsius-p.SkinCelsius)
@@ -34,7 +36,7 @@ func offsets(pairs []Pair, c Config) []OffsetStudy {
 		mean, spread := stat.MeanStdDev(differences, nil)
 		t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
 		half := t * spread / math.Sqrt(n)
-		bias := c.offset(k.site) - mean
+		bias := c.Offset(k.site) - mean
 		// The standard error of a limit of agreement is about √(3/n) standard deviations.
 		limitHalf := t * spread * math.Sqrt(3/n)
 		all = append(all, OffsetStudy{
@@ -79,10 +81,10 @@ func ambientSlope(pairs []Pair) *Interval {
 
 // roc is the curve of body temperature by the offsets in use, and the area under it with the interval of DeLong et al.
 // (1988).
-func (o StudyOptions) roc(pairs []Pair) ([]ROCPoint, *Interval) {
+func (o Options) roc(pairs []Pair) ([]ROCPoint, *Interval) {
 	var ill, well []float64
 	for _, p := range pairs {
-		body := hundredths(p.SkinCelsius + o.Config.offset(p.Site))
+		body := event.Hundredths(p.SkinCelsius + o.Config.Offset(p.Site))
 		if o.febrile(p) {
 			ill = append(ill, body)
 		} else {

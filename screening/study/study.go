@@ -1,18 +1,20 @@
-package policy
+package study
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+	"thermogate/screening/event"
+	"thermogate/screening/policy"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
 )
 
-// StudyOptions says what pairs are judged by.
-type StudyOptions struct {
-	Config         Config  // the policies in use
-	FebrileCelsius float64 // oral temperature from which on a person counts as febrile
+// Options says what pairs are judged by.
+type Options struct {
+	Config         policy.Config // the policies in use
+	FebrileCelsius float64       // oral temperature from which on a person counts as febrile
 	PeoplePerDay   float64
 	Prevalence     float64 // of fever among them, 0 to 1
 }
@@ -29,7 +31,7 @@ type Study struct {
 	AUC            *Interval     `json:"auc,omitempty"`           // nil unless there are febrile and other people
 	ROC            []ROCPoint    `json:"roc,omitempty"`
 	Policies       []PolicyStudy `json:"policies"`  // with the settings in use
-	Suggested      []PolicyStudy `json:"suggested"` // with Config's, which were found on these very pairs: a little too good
+	Suggested      []PolicyStudy `json:"suggested"` // with policy.Config's, which were found on these very pairs: a little too good
 	Config         string        `json:"config"`    // lines for the configuration file
 	differences    []agreement
 }
@@ -37,14 +39,14 @@ type Study struct {
 // OffsetStudy is oral minus skin temperature at one site as one camera sees it, and how body temperature by the offset in
 // use agrees with oral (Bland and Altman 1986): its bias and the limits within which 95 % of the differences lie.
 type OffsetStudy struct {
-	Camera        string   `json:"camera,omitempty"`
-	Site          string   `json:"site"`
-	Pairs         int      `json:"pairs"`
-	OffsetCelsius Interval `json:"offset_celsius"`
-	SpreadCelsius float64  `json:"spread_celsius"` // standard deviation
-	BiasCelsius   Interval `json:"bias_celsius"`
-	LowerLimit    Interval `json:"lower_limit_of_agreement_celsius"`
-	UpperLimit    Interval `json:"upper_limit_of_agreement_celsius"`
+	Camera        string     `json:"camera,omitempty"`
+	Site          event.Site `json:"site"`
+	Pairs         int        `json:"pairs"`
+	OffsetCelsius Interval   `json:"offset_celsius"`
+	SpreadCelsius float64    `json:"spread_celsius"` // standard deviation
+	BiasCelsius   Interval   `json:"bias_celsius"`
+	LowerLimit    Interval   `json:"lower_limit_of_agreement_celsius"`
+	UpperLimit    Interval   `json:"upper_limit_of_agreement_celsius"`
 }
 
 // ROCPoint is what an alarm at and above a body temperature would do.
@@ -56,10 +58,10 @@ type ROCPoint struct {
 
 // PolicyStudy is what a policy does with the pairs, and would do in a day.
 type PolicyStudy struct {
-	Policy      Kind  `json:"policy"`
-	Sensitivity *Rate `json:"sensitivity,omitempty"`
-	Specificity *Rate `json:"specificity,omitempty"`
-	PerDay      *Day  `json:"per_day,omitempty"`
+	Policy      policy.Kind `json:"policy"`
+	Sensitivity *Rate       `json:"sensitivity,omitempty"`
+	Specificity *Rate       `json:"specificity,omitempty"`
+	PerDay      *Day        `json:"per_day,omitempty"`
 }
 
 // Day is what to expect of one day at the gate.
@@ -74,7 +76,7 @@ type agreement struct{ mean, difference float64 }
 
 // Evaluate works out a study. The group policy meets the people camera by camera in order of time; those without a time
 // keep their place in the file. Cold arrivals are not sorted out: people in a study have been indoors.
-func Evaluate(pairs []Pair, leftOut []LeftOut, o StudyOptions) (Study, error) {
+func Evaluate(pairs []Pair, leftOut []LeftOut, o Options) (Study, error) {
 	if err := o.Validate(); err != nil {
 		return Study{}, err
 	}
@@ -89,7 +91,7 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o StudyOptions) (Study, error) {
 	pairs = inOrder(pairs)
 	for _, p := range pairs {
 		s.Febrile += count(o.febrile(p))
-		body := p.SkinCelsius + o.Config.offset(p.Site)
+		body := p.SkinCelsius + o.Config.Offset(p.Site)
 		s.differences = append(s.differences, agreement{(body + p.OralCelsius) / 2, body - p.OralCelsius})
 	}
 	s.Offsets = offsets(pairs, o.Config)
@@ -132,7 +134,10 @@ func withoutRare(pairs []Pair, leftOut []LeftOut) ([]Pair, []LeftOut) {
 }
 
 // source is what has an offset of its own.
-type source struct{ camera, site string }
+type source struct {
+	camera string
+	site   event.Site
+}
 
 func (p Pair) source() source { return source{p.Camera, p.Site} }
 
@@ -145,7 +150,7 @@ func tooFew(pairs int, leftOut []LeftOut) error {
 }
 
 // Validate reports the first option that can't be meant.
-func (o StudyOptions) Validate() error {
+func (o Options) Validate() error {
 	if !(o.FebrileCelsius >= 36 && o.FebrileCelsius <= 40) {
 		return fmt.Errorf("febrile from %g °C on: it is outside 36 to 40", o.FebrileCelsius)
 	}
@@ -158,7 +163,7 @@ func (o StudyOptions) Validate() error {
 	return o.Config.Validate()
 }
 
-func (o StudyOptions) febrile(p Pair) bool { return p.OralCelsius >= o.FebrileCelsius }
+func (o Options) febrile(p Pair) bool { return p.OralCelsius >= o.FebrileCelsius }
 
 // inOrder sorts by time. A row without one comes with the row before it; a file without any is spread over a minute each.
 func inOrder(pairs []Pair) []Pair {
@@ -177,30 +182,30 @@ func inOrder(pairs []Pair) []Pair {
 }
 
 // policies judges every pair by every policy.
-func (o StudyOptions) policies(pairs []Pair) ([]PolicyStudy, error) {
+func (o Options) policies(pairs []Pair) ([]PolicyStudy, error) {
 	var all []PolicyStudy
-	for _, kind := range []Kind{Offset, Group, Both} {
+	for _, kind := range []policy.Kind{policy.Offset, policy.Group, policy.Both} {
 		config := o.Config
 		config.Kind = kind
-		gates := map[string]*Policy{}
+		gates := map[string]*policy.Policy{}
 		var found, febrile, passed, well int
 		for _, p := range pairs {
 			gate := gates[p.Camera]
 			if gate == nil {
 				var err error
-				if gate, err = New(config); err != nil {
+				if gate, err = policy.New(config); err != nil {
 					return nil, err
 				}
 				gates[p.Camera] = gate
 			}
-			v, _ := gate.compare(Estimate{SkinCelsius: p.SkinCelsius, Site: p.Site, At: p.At})
+			v, _ := gate.Compare(policy.Estimate{SkinCelsius: p.SkinCelsius, Site: p.Site, At: p.At})
 			gate.Learn(v, p.At)
 			if o.febrile(p) {
 				febrile++
-				found += count(v.Outcome == Alert)
+				found += count(v.Outcome == event.Alert)
 			} else {
 				well++
-				passed += count(v.Outcome == Pass)
+				passed += count(v.Outcome == event.Pass)
 			}
 		}
 		s := PolicyStudy{Policy: kind, Sensitivity: wilson(found, febrile), Specificity: wilson(passed, well)}
@@ -217,7 +222,7 @@ func count(is bool) int {
 	return 0
 }
 
-func (o StudyOptions) day(s PolicyStudy) *Day {
+func (o Options) day(s PolicyStudy) *Day {
 	if s.Sensitivity == nil || s.Specificity == nil {
 		return nil
 	}
@@ -228,10 +233,10 @@ func (o StudyOptions) day(s PolicyStudy) *Day {
 }
 
 // suggest takes offsets and prior from the pairs, and gives them as a configuration and as lines for its file.
-func suggest(pairs []Pair, o StudyOptions) (Config, string) {
+func suggest(pairs []Pair, o Options) (policy.Config, string) {
 	c := o.Config
 	cameras := map[string]bool{}
-	bySite := map[string][]float64{}
+	bySite := map[event.Site][]float64{}
 	for _, p := range pairs {
 		cameras[p.Camera] = true
 		bySite[p.Site] = append(bySite[p.Site], p.OralCelsius-p.SkinCelsius)
@@ -242,27 +247,33 @@ func suggest(pairs []Pair, o StudyOptions) (Config, string) {
 	}
 	fmt.Fprintf(&b, "policy:\n  threshold_celsius: %g\n", c.ThresholdCelsius)
 	for _, site := range []struct {
-		name, key string
-		offset    *float64
+		name   event.Site
+		key    string
+		offset *float64
 	}{
-		{innerCanthus, "offset_celsius", &c.OffsetCelsius},
-		{forehead, "forehead_offset_celsius", &c.ForeheadOffsetCelsius},
-		{wholeFace, "face_offset_celsius", &c.FaceOffsetCelsius},
+		{event.InnerCanthus, "offset_celsius", &c.OffsetCelsius},
+		{event.Forehead, "forehead_offset_celsius", &c.ForeheadOffsetCelsius},
+		{event.WholeFace, "face_offset_celsius", &c.FaceOffsetCelsius},
 	} {
 		if differences := bySite[site.name]; differences != nil {
-			*site.offset = hundredths(stat.Mean(differences, nil))
+			*site.offset = event.Hundredths(stat.Mean(differences, nil))
 			fmt.Fprintf(&b, "  %s: %.2f\n", site.key, *site.offset)
 		}
 	}
 	var usual []float64
 	for _, p := range pairs {
 		if !o.febrile(p) {
-			usual = append(usual, p.SkinCelsius+c.offset(p.Site)-c.offset(innerCanthus))
+			usual = append(usual, p.SkinCelsius+c.Offset(p.Site)-c.Offset(event.InnerCanthus))
 		}
 	}
 	if usual != nil {
-		c.PriorCelsius = hundredths(median(usual))
+		c.PriorCelsius = event.Hundredths(median(usual))
 	}
 	fmt.Fprintf(&b, "  prior_celsius: %.2f\n  margin_celsius: %g\n", c.PriorCelsius, c.MarginCelsius)
 	return c, b.String()
+}
+
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }

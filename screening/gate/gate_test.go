@@ -1,4 +1,4 @@
-package screening
+package gate
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/simulator"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/measure"
 	"thermogate/screening/policy"
@@ -37,7 +38,7 @@ func newTestGate(t testing.TB, info camera.Info) *Gate {
 		Site: "plant", Name: "north", Version: "test",
 		Track: track.DefaultConfig(), Measure: measure.DefaultConfig(), Policy: policy.DefaultConfig(), Visit: DefaultVisitConfig(),
 	}
-	gate, err := NewGate(config, info, detector, rand.NewChaCha8([32]byte{}))
+	gate, err := New(config, info, detector, rand.NewChaCha8([32]byte{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func newTestGate(t testing.TB, info camera.Info) *Gate {
 }
 
 // walkThrough takes a source to its end and returns the verdicts with the frames they came at.
-func walkThrough(t testing.TB, source camera.Source) (events []Event, frames []int) {
+func walkThrough(t testing.TB, source camera.Source) (events []event.Event, frames []int) {
 	t.Helper()
 	defer source.Close()
 	gate := newTestGate(t, source.Info())
@@ -60,8 +61,8 @@ func walkThrough(t testing.TB, source camera.Source) (events []Event, frames []i
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, event := range found {
-			events, frames = append(events, event), append(frames, frame.Index)
+		for _, e := range found {
+			events, frames = append(events, e), append(frames, frame.Index)
 		}
 	}
 }
@@ -82,15 +83,15 @@ func simulate(t testing.TB, scenario string) camera.Source {
 func TestVerdictsOfVisits(t *testing.T) {
 	tests := []struct {
 		name, people string
-		want         []policy.Outcome
+		want         []event.Outcome
 	}{
-		{"healthy", "{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}", []policy.Outcome{policy.Pass}},
-		{"febrile", "{at: 1s, skin_celsius: 37.4, hair: short, seed: 7}", []policy.Outcome{policy.Alert}},
+		{"healthy", "{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}", []event.Outcome{event.Pass}},
+		{"febrile", "{at: 1s, skin_celsius: 37.4, hair: short, seed: 7}", []event.Outcome{event.Alert}},
 		{"two side by side", "{at: 1s, distance_metres: 0.9, side_metres: -0.22, skin_celsius: 35.3, hair: short, seed: 7}, " +
-			"{at: 1s, distance_metres: 1, side_metres: 0.2, skin_celsius: 37.6, hair: short, seed: 8}", []policy.Outcome{policy.Alert, policy.Pass}},
-		{"in from the cold", "{at: 1s, skin_celsius: 35.3, chill_celsius: 3, hair: short, seed: 7}", []policy.Outcome{policy.Inconclusive}},
+			"{at: 1s, distance_metres: 1, side_metres: 0.2, skin_celsius: 37.6, hair: short, seed: 8}", []event.Outcome{event.Alert, event.Pass}},
+		{"in from the cold", "{at: 1s, skin_celsius: 35.3, chill_celsius: 3, hair: short, seed: 7}", []event.Outcome{event.Inconclusive}},
 		{"one after the other", "{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}, {at: 12s, skin_celsius: 35.4, hair: bald, beard: true, seed: 9}",
-			[]policy.Outcome{policy.Pass, policy.Pass}},
+			[]event.Outcome{event.Pass, event.Pass}},
 		{"nobody", "", nil},
 	}
 	for _, test := range tests {
@@ -100,10 +101,10 @@ func TestVerdictsOfVisits(t *testing.T) {
 				duration = "10s"
 			}
 			events, _ := walkThrough(t, simulate(t, "duration: "+duration+"\npeople: ["+test.people+"]\n"))
-			var got []policy.Outcome
-			for _, event := range events {
-				got = append(got, event.Data.Outcome)
-				if s := event.Data.SecondsToVerdict; s == nil || *s > 1 {
+			var got []event.Outcome
+			for _, e := range events {
+				got = append(got, e.Data.Outcome)
+				if s := e.Data.SecondsToVerdict; s == nil || *s > 1 {
 					t.Errorf("verdict after %v s, budget 1 s", s)
 				}
 			}
@@ -120,11 +121,11 @@ func TestEventHoldsOnlyWhatWasMeasured(t *testing.T) {
 	if len(events) != 1 {
 		t.Fatalf("%d events, want 1", len(events))
 	}
-	event := events[0]
-	if event.Source != "/plant/north" || event.Type != "thermogate.screening.pass.v1" {
-		t.Errorf("source %q, type %q", event.Source, event.Type)
+	e := events[0]
+	if e.Source != "/plant/north" || e.Type != "thermogate.screening.pass.v1" {
+		t.Errorf("source %q, type %q", e.Source, e.Type)
 	}
-	d := event.Data
+	d := e.Data
 	if d.Reference.NominalAssumed {
 		t.Error("the temperature of the reference source is known, and the event says that it is assumed")
 	}
@@ -145,7 +146,7 @@ func TestEventHoldsOnlyWhatWasMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if events[0].Data.Outcome != policy.Inconclusive || regexp.MustCompile(`_celsius"`).Match(encoded) {
+	if events[0].Data.Outcome != event.Inconclusive || regexp.MustCompile(`_celsius"`).Match(encoded) {
 		t.Errorf("verdict of a camera that measures nothing: %s", encoded)
 	}
 }
@@ -197,7 +198,7 @@ func TestNobodyIsScreenedDuringAPause(t *testing.T) {
 			gate.SetPaused(true)
 		case paused && (len(events) > 0 || len(scene.People) > 0):
 			t.Fatalf("during the pause %d verdicts of %d people", len(events), len(scene.People))
-		case paused && scene.Reference.Problem != measure.NoProblem:
+		case paused && scene.Reference.Problem != event.NoProblem:
 			t.Fatalf("the reference source is out of sight during the pause: %s", scene.Reference.Problem)
 		case !pausedAt.IsZero() && !paused:
 			gate.SetPaused(false)
@@ -303,10 +304,10 @@ type interval struct{ from, to int }
 
 // score returns the delays, in seconds from facing the camera, of the verdicts that are of somebody who does, and how
 // many verdicts there are.
-func score(events []Event, frames []int, facing []interval, people int) (delays []float64, verdicts int) {
+func score(events []event.Event, frames []int, facing []interval, people int) (delays []float64, verdicts int) {
 	const slack, fps = 9, 8.77
-	for i, event := range events {
-		if event.Data.Outcome == policy.Inconclusive {
+	for i, e := range events {
+		if e.Data.Outcome == event.Inconclusive {
 			continue
 		}
 		verdicts++

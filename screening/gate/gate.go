@@ -1,4 +1,4 @@
-package screening
+package gate
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/measure"
 	"thermogate/screening/policy"
@@ -42,16 +43,16 @@ type Gate struct {
 	paused   bool
 
 	image         radiometry.Image
-	boxes         []track.Box
+	boxes         []event.Box
 	visits        map[int]*visit
 	acquaintances []acquaintance
-	scene         Scene
-	events        []Event
+	scene         event.Scene
+	events        []event.Event
 }
 
-// NewGate returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
+// New returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
 // the caller's to close.
-func NewGate(config Config, info camera.Info, detector *face.Detector, entropy io.Reader) (*Gate, error) {
+func New(config Config, info camera.Info, detector *face.Detector, entropy io.Reader) (*Gate, error) {
 	scale, err := scaleOf(config.Planck, info.Units)
 	if err != nil {
 		return nil, fmt.Errorf("scale of %s: %w", info.Name, err)
@@ -91,10 +92,10 @@ func (g *Gate) Policy() *policy.Policy { return g.policy }
 
 // Process takes the next frame and returns what is in view and the verdicts it led to. Both are valid until the next
 // call; an Event may be kept.
-func (g *Gate) Process(frame *camera.Frame) (*Scene, []Event, error) {
+func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error) {
 	clock := stopwatch(time.Now())
 	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
-	g.scene = Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
+	g.scene = event.Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
 	g.scene.Stages.Radiometry = clock.lap()
 
 	faces, err := g.detector.Detect(&g.image)
@@ -121,7 +122,7 @@ func (g *Gate) Process(frame *camera.Frame) (*Scene, []Event, error) {
 	return &g.scene, g.events, nil
 }
 
-func (g *Gate) boxesOf(faces []face.Face) []track.Box {
+func (g *Gate) boxesOf(faces []face.Face) []event.Box {
 	g.boxes = g.boxes[:0]
 	for _, f := range faces {
 		g.boxes = append(g.boxes, boxOf(f))

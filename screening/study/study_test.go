@@ -1,4 +1,4 @@
-package policy
+package study
 
 import (
 	"bytes"
@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"thermogate/screening/event"
+	"thermogate/screening/policy"
 	"thermogate/testdata"
 )
 
-func options() StudyOptions {
-	return StudyOptions{Config: DefaultConfig(), FebrileCelsius: 37.5, PeoplePerDay: 1000, Prevalence: 0.01}
+func options() Options {
+	return Options{Config: policy.DefaultConfig(), FebrileCelsius: 37.5, PeoplePerDay: 1000, Prevalence: 0.01}
 }
 
 // TestClinicalFigures is what the default settings reach on 544 people, in every round and by either way of reading the
@@ -66,7 +68,7 @@ func TestReadPairs(t *testing.T) {
 		{"semicolons", "skin;oral\n35.4;36.8\n", Columns{}, "2 inner-canthus 35.4 36.8"},
 		{"blank lines count", "skin,oral\n\n35.4,36.8\n", Columns{}, "3 inner-canthus 35.4 36.8"},
 		{"clinical", clinical, Columns{}, "4 inner-canthus 35.4 36.8 24 2016-11-17T09:05 | no skin temperature [5]"},
-		{"another site of it", clinical, Columns{Site: forehead},
+		{"another site of it", clinical, Columns{Site: event.Forehead},
 			"4 forehead 34.9 36.8 24 2016-11-17T09:05 | 5 forehead 34 36.9 24 2016-11-17T09:10"},
 		{"one site of many", "skin,oral,site\n35,36.8,forehead\n35.4,36.8,\n", Columns{Site: "canthi"},
 			"3 inner-canthus 35.4 36.8 | site is not inner-canthus [2]"},
@@ -145,7 +147,7 @@ func FuzzReadPairs(f *testing.F) {
 func fewPairs() []Pair {
 	var pairs []Pair
 	for i, c := range [][2]float64{{35.4, 36.9}, {35.8, 36.9}, {36.2, 37.3}, {35.6, 37.1}, {36.2, 37.6}, {37.0, 38.6}} {
-		pairs = append(pairs, Pair{Line: i + 2, Site: innerCanthus, SkinCelsius: c[0], OralCelsius: c[1], AmbientCelsius: float64(20 + i%2)})
+		pairs = append(pairs, Pair{Line: i + 2, Site: event.InnerCanthus, SkinCelsius: c[0], OralCelsius: c[1], AmbientCelsius: float64(20 + i%2)})
 	}
 	return pairs
 }
@@ -174,7 +176,7 @@ func TestEvaluate(t *testing.T) {
 	// The offsets at 20 °C are 1.5, 1.1, 1.4 and at 21 °C 1.1, 1.5, 1.6.
 	near("ambient slope", s.AmbientSlope.Value, 0.0667)
 	offset := s.Policies[0]
-	if offset.Policy != Offset || offset.Sensitivity.Count != 2 || offset.Specificity.Count != 3 || offset.Specificity.Of != 4 {
+	if offset.Policy != policy.Offset || offset.Sensitivity.Count != 2 || offset.Specificity.Count != 3 || offset.Specificity.Of != 4 {
 		t.Errorf("offset policy: %+v %+v", offset.Sensitivity, offset.Specificity)
 	}
 	near("alerts a day", offset.PerDay.Alerts, 10+990*0.25)
@@ -202,11 +204,11 @@ func TestWilson(t *testing.T) {
 func TestOrderOfTime(t *testing.T) {
 	var pairs []Pair
 	for i := range 60 {
-		at := start.Add(time.Duration(i) * time.Minute)
+		at := time.Unix(0, 0).Add(time.Duration(i) * time.Minute)
 		own := 0.3 * math.Sin(float64(i)*2.4)
 		pairs = append(pairs,
-			Pair{Camera: "warm", Site: innerCanthus, SkinCelsius: 35.5 + own, OralCelsius: 36.9, At: at, AmbientCelsius: math.NaN()},
-			Pair{Camera: "cold", Site: innerCanthus, SkinCelsius: 34.7 + own, OralCelsius: 36.9, At: at, AmbientCelsius: math.NaN()})
+			Pair{Camera: "warm", Site: event.InnerCanthus, SkinCelsius: 35.5 + own, OralCelsius: 36.9, At: at, AmbientCelsius: math.NaN()},
+			Pair{Camera: "cold", Site: event.InnerCanthus, SkinCelsius: 34.7 + own, OralCelsius: 36.9, At: at, AmbientCelsius: math.NaN()})
 	}
 	backwards := make([]Pair, len(pairs))
 	for i, p := range pairs {

@@ -1,0 +1,57 @@
+package event
+
+import "time"
+
+// Event is a CloudEvents 1.0 envelope in its structured JSON form.
+type Event struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"` // a ULID
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            Data      `json:"data"`
+}
+
+// Data is what one screening found. A number that was not measured is absent.
+type Data struct {
+	Outcome                Outcome    `json:"outcome"`
+	Reason                 Reason     `json:"reason"`
+	SkinCelsius            *float64   `json:"skin_celsius,omitempty"`
+	SkinUncertaintyCelsius *float64   `json:"skin_uncertainty_celsius,omitempty"` // half width of the 95 % interval
+	SkinSite               Site       `json:"skin_site,omitempty"`
+	BodyCelsius            *float64   `json:"body_celsius,omitempty"`
+	OffsetCelsius          *float64   `json:"offset_celsius,omitempty"`
+	Policy                 string     `json:"policy"`
+	ThresholdCelsius       *float64   `json:"threshold_celsius,omitempty"`
+	BaselineCelsius        *float64   `json:"baseline_celsius,omitempty"`
+	Reference              Reference  `json:"reference"`
+	Face                   *Box       `json:"face,omitempty"`
+	FramesUsed             int        `json:"frames_used"`
+	FirstSeen              time.Time  `json:"first_seen"`
+	MeasurableSince        *time.Time `json:"measurable_since,omitempty"`
+	SecondsToVerdict       *float64   `json:"seconds_to_verdict,omitempty"`
+	RescreenOf             string     `json:"rescreen_of,omitempty"` // id of the event this look repeats
+	Door                   *Door      `json:"door,omitempty"`        // absent at a gate that opens no door
+	Historical             bool       `json:"historical,omitempty"`  // published late, after an outage
+	Camera                 string     `json:"camera"`
+	Version                string     `json:"version"`
+}
+
+// Reference is the reference source as it was at the verdict.
+type Reference struct {
+	Found             bool     `json:"found"`
+	NominalCelsius    *float64 `json:"nominal_celsius,omitempty"`
+	NominalAssumed    bool     `json:"nominal_assumed,omitempty"` // a guess, and all temperatures are off by as much as it is
+	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
+	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
+}
+
+// Door is what became of the door. What is not known is absent.
+type Door struct {
+	Output    string   `json:"output"`              // webhook, modbus or gpio
+	Commanded *bool    `json:"commanded,omitempty"` // it was told to open
+	Accepted  *bool    `json:"accepted,omitempty"`  // it has said that it does, or that it does not
+	Error     string   `json:"error,omitempty"`     // why a pass did not open it, or may not have
+	Seconds   *float64 `json:"seconds,omitempty"`   // from the verdict on disk to its answer
+}
