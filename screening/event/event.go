@@ -27,11 +27,13 @@ type Data struct {
 	BaselineCelsius        *float64   `json:"baseline_celsius,omitempty"`
 	Reference              Reference  `json:"reference"`
 	Face                   *Box       `json:"face,omitempty"`
+	Worn                   []Garment  `json:"worn,omitempty"` // what was told of face and head
 	FramesUsed             int        `json:"frames_used"`
 	FirstSeen              time.Time  `json:"first_seen"`
 	MeasurableSince        *time.Time `json:"measurable_since,omitempty"`
 	SecondsToVerdict       *float64   `json:"seconds_to_verdict,omitempty"`
 	RescreenOf             string     `json:"rescreen_of,omitempty"` // id of the event this look repeats
+	Revises                string     `json:"revises,omitempty"`     // id of the pass that later frames contradict
 	Door                   *Door      `json:"door,omitempty"`        // absent at a gate that opens no door
 	Historical             bool       `json:"historical,omitempty"`  // published late, after an outage
 	Camera                 string     `json:"camera"`

@@ -6,23 +6,36 @@ import (
 	"thermogate/camera/radiometry"
 )
 
-// Scene is what the gate knows after one frame, for pages and metrics. It is reused for the next frame: whoever keeps
-// a part of it past the call copies it.
+// Scene is what the gate knows after one frame, for pages, door and metrics. It is reused for the next frame: whoever
+// keeps a part of it past the call copies it.
 type Scene struct {
 	Image     *radiometry.Image
 	Captured  time.Time
 	Reference ReferenceSource
 	People    []Person
-	Stages    StageTimes
+	// LockDoor is true while an open door has to be locked: somebody with an alert is in view, or somebody without a
+	// verdict is nearer than everybody who passed.
+	LockDoor bool
+	// OneAtATime is true while two people are so near to each other that neither can be measured.
+	OneAtATime bool
+	// Passers counts the people since the start who went by at a distance or worked behind the gate, and left no event.
+	Passers int
+	Stages  StageTimes
 }
 
 // Person is one tracked face in a Scene.
 type Person struct {
-	ID    int
-	Face  Box
-	Hint  Reason    // what keeps the person from being measured; empty while all is well
-	Worn  []Garment // what has to come off for that, where Hint is Covered
-	Event *Event    // the verdict of this visit, nil until there is one
+	// ID is that of the visit. Nobody else gets it, and whoever takes another's place in the picture gets another.
+	ID   int
+	Face Box
+	Hint Reason    // what keeps the person from being measured; empty while all is well
+	Worn []Garment // what was told of face and head; where Hint is Covered, what has to come off
+	// Event is the verdict of this visit, nil until there is one, and nil while it is in doubt whether the person in
+	// the picture is still the one it was made on.
+	Event *Event
+	// Admitted is true for somebody who passed and for whom the door may be open now: nobody with an alert or without a
+	// verdict is nearer to the camera.
+	Admitted bool
 }
 
 // ReferenceSource is the state of the reference source in one frame.
