@@ -393,7 +393,7 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 		if !s.pausedUntil.IsZero() {
 			return errors.New("screening is paused")
 		}
-		s.gate.Rescreen()
+		return s.gate.Rescreen(command.Event)
 	default:
 		return fmt.Errorf("%s is not offered by this gate", command.Verb)
 	}

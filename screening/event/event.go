@@ -21,6 +21,7 @@ type Data struct {
 	SkinUncertaintyCelsius *float64   `json:"skin_uncertainty_celsius,omitempty"` // half width of the 95 % interval
 	SkinSite               Site       `json:"skin_site,omitempty"`
 	BodyCelsius            *float64   `json:"body_celsius,omitempty"`
+	BodyUncertaintyCelsius *float64   `json:"body_uncertainty_celsius,omitempty"` // half width of the 95 % interval
 	OffsetCelsius          *float64   `json:"offset_celsius,omitempty"`
 	Policy                 string     `json:"policy"`
 	ThresholdCelsius       *float64   `json:"threshold_celsius,omitempty"`

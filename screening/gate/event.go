@@ -11,30 +11,36 @@ import (
 	"thermogate/screening/policy"
 )
 
-// newEvent tells what the verdict of a look rests on.
-func (g *Gate) newEvent(v *visit, verdict policy.Verdict, at time.Time) event.Event {
+// publish tells what the verdict of a visit rests on.
+func (g *Gate) publish(v *visit, verdict policy.Verdict, about relation, at time.Time) *event.Event {
 	data := event.Data{
 		Outcome:                verdict.Outcome,
 		Reason:                 verdict.Reason,
 		SkinCelsius:            verdict.SkinCelsius,
 		SkinUncertaintyCelsius: verdict.UncertaintyCelsius,
 		BodyCelsius:            verdict.BodyCelsius,
+		BodyUncertaintyCelsius: verdict.BodyUncertaintyCelsius,
 		OffsetCelsius:          verdict.OffsetCelsius,
 		Policy:                 string(verdict.Policy),
 		ThresholdCelsius:       verdict.ThresholdCelsius,
 		BaselineCelsius:        verdict.BaselineCelsius,
 		Reference:              newReference(g.scene.Reference),
-		Face:                   rounded(boxOf(v.sightings[len(v.sightings)-1].face)),
+		Face:                   rounded(v.box),
+		Worn:                   v.worn,
 		FirstSeen:              v.firstSeen,
+		RescreenOf:             about.rescreenOf,
+		Revises:                about.revises,
 		Camera:                 g.camera,
 		Version:                g.config.Version,
 	}
-	if estimate := v.look.Estimate(); estimate.Frames > 0 {
-		since, seconds := v.measurableSince, at.Sub(v.measurableSince).Seconds()
-		data.SkinSite, data.FramesUsed = estimate.Site, estimate.Frames
-		data.MeasurableSince, data.SecondsToVerdict = &since, &seconds
+	if !v.measurableSince.IsZero() {
+		data.MeasurableSince, data.SecondsToVerdict = new(v.measurableSince), new(at.Sub(v.measurableSince).Seconds())
 	}
-	return event.Event{
+	if verdict.SkinCelsius != nil {
+		estimate := v.look.Estimate()
+		data.SkinSite, data.FramesUsed = estimate.Site, estimate.Frames
+	}
+	e := event.Event{
 		SpecVersion:     "1.0",
 		ID:              ulid.MustNew(ulid.Timestamp(at), g.entropy).String(),
 		Source:          fmt.Sprintf("/%s/%s", g.config.Site, g.config.Name),
@@ -43,6 +49,9 @@ func (g *Gate) newEvent(v *visit, verdict policy.Verdict, at time.Time) event.Ev
 		DataContentType: "application/json",
 		Data:            data,
 	}
+	g.policy.Learn(verdict, at)
+	g.events = append(g.events, e)
+	return &e
 }
 
 func newReference(r event.ReferenceSource) event.Reference {

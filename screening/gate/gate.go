@@ -42,12 +42,16 @@ type Gate struct {
 	entropy  io.Reader
 	paused   bool
 
-	image         radiometry.Image
-	boxes         []event.Box
-	visits        map[int]*visit
-	acquaintances []acquaintance
-	scene         event.Scene
-	events        []event.Event
+	image    radiometry.Image
+	boxes    []event.Box
+	sketcher track.Sketcher
+	view     track.View
+	trails   map[int]*trail // by track
+	floor    *floor
+	seen     []*visit // who is in the newest frame, as in scene.People
+	previous time.Time
+	scene    event.Scene
+	events   []event.Event
 }
 
 // New returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
@@ -74,8 +78,10 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		meter:    measure.NewMeter(config.Measure),
 		policy:   judge,
 		entropy:  ulid.Monotonic(entropy, 0),
-		visits:   map[int]*visit{},
+		trails:   map[int]*trail{},
+		floor:    newFloor(config.Visit, judge),
 	}
+	g.floor.publish = g.publish
 	g.FindReferenceAnew()
 	return g, nil
 }
@@ -108,17 +114,22 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	g.scene.Stages.Reference = clock.lap()
 
 	if g.paused {
-		g.fade(frame.Captured)
+		g.floor.fade(frame.Captured)
 		return &g.scene, nil, nil
 	}
 	subjects := g.tracker.Update(g.boxesOf(faces), frame.Captured)
-	g.forget(subjects, frame.Captured)
 	g.scene.Stages.Track = clock.lap()
 
-	g.events = g.events[:0]
+	g.events, g.seen = g.events[:0], g.seen[:0]
+	g.forget(subjects)
+	g.floor.keep(subjects, frame.Captured)
 	for _, subject := range subjects {
 		g.attend(subject, faces, frame.Captured, &clock)
 	}
+	g.floor.admit(&g.scene, g.seen, frame.Captured)
+	g.scene.OneAtATime = oneAtATime(g.seen, frame.Captured)
+	g.scene.Passers = g.floor.passers
+	g.previous = frame.Captured
 	return &g.scene, g.events, nil
 }
 
@@ -150,22 +161,35 @@ func (g *Gate) FindReferenceAnew() {
 // after it begins a new one. The reference source is followed all the while.
 func (g *Gate) SetPaused(paused bool) {
 	if paused {
-		for _, v := range g.visits {
-			g.part(v)
+		for _, v := range g.floor.visits {
+			g.floor.part(v)
 		}
-		clear(g.visits)
+		clear(g.floor.visits)
+		clear(g.trails)
 		g.tracker = track.New(g.config.Track)
 	}
 	g.paused = paused
 }
 
-// Rescreen gives everybody in view a fresh look and a fresh event.
-func (g *Gate) Rescreen() {
-	for _, v := range g.visits {
-		v.lookAgain()
-		v.repeat = v.person.event != nil
+// Rescreen gives a fresh look and a fresh event to whoever has the event of this id, or to everybody in view where it is
+// empty. It returns an error where nobody in view has it.
+func (g *Gate) Rescreen(id string) error {
+	found := false
+	for _, v := range g.floor.visits {
+		if id == "" || v.person.event != nil && v.person.event.ID == id {
+			found = true
+			v.lookAgain()
+		}
 	}
+	if id != "" && !found {
+		return fmt.Errorf("nobody in view has the event %s", id)
+	}
+	return nil
 }
+
+// CloseAlert takes a guard's word that the alert of this id was none: the person may be screened again. It says whether
+// the gate remembers them.
+func (g *Gate) CloseAlert(id string) bool { return g.floor.closeAlert(id) }
 
 // nameOf is the camera as events name it: its model where that is known.
 func nameOf(info camera.Info) string {

@@ -193,7 +193,7 @@ func TestNobodyIsScreenedDuringAPause(t *testing.T) {
 		switch paused := !pausedAt.IsZero() && frame.Captured.Sub(pausedAt) <= 3*time.Second; {
 		case pausedAt.IsZero() && len(events) > 0:
 			t.Fatal("a verdict before the pause")
-		case pausedAt.IsZero() && len(gate.visits) > 0 && !gate.visits[scene.People[0].ID].measurableSince.IsZero():
+		case pausedAt.IsZero() && len(gate.floor.visits) > 0 && !onlyVisit(gate).measurableSince.IsZero():
 			pausedAt = frame.Captured // in the middle of a visit
 			gate.SetPaused(true)
 		case paused && (len(events) > 0 || len(scene.People) > 0):
@@ -295,8 +295,8 @@ func TestRecordings(t *testing.T) {
 	slices.Sort(delays)
 	median, p90 := delays[len(delays)/2], delays[len(delays)*9/10]
 	t.Logf("%d of %d people measured, %d extra, median %.2f s, p90 %.2f s", measured, people, extra, median, p90)
-	if measured < 35 || extra > 2 || median > 0.8 || p90 > 1.6 {
-		t.Error("want 35 of 40 measured, at most 2 extra, median at most 0.8 s, p90 at most 1.6 s")
+	if measured < 34 || extra > 1 || median > 0.8 || p90 > 1.6 {
+		t.Error("want 34 of 40 measured, at most 1 extra, median at most 0.8 s, p90 at most 1.6 s")
 	}
 }
 
@@ -365,4 +365,12 @@ func BenchmarkGate(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// onlyVisit is the visit of the only person there.
+func onlyVisit(g *Gate) *visit {
+	for _, v := range g.floor.visits {
+		return v
+	}
+	return nil
 }

@@ -2,40 +2,47 @@ package gate
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"thermogate/screening/event"
-	"thermogate/screening/face"
 	"thermogate/screening/measure"
-	"thermogate/screening/policy"
 	"thermogate/screening/track"
 )
 
-// VisitConfig says how long the gate waits for a person. A visit lasts from a face coming into view to its loss.
+// VisitConfig says how the gate deals with a person from their coming into view to their leaving it.
 type VisitConfig struct {
-	// Near is the least width of a face that has stepped up, as a part of the shorter side of the picture. People
-	// further off may well be measurable, but they are at work there.
+	// Near is the least width of a face that has stepped up, as a part of the shorter side of the picture, Far that of one
+	// that may be waiting to. People further off are at work there.
 	Near float64 `yaml:"near"`
+	Far  float64 `yaml:"far"`
 	// Patience is how long somebody may stand before the camera unmeasurable until the visit is called inconclusive.
 	Patience time.Duration `yaml:"patience"`
-	// Retry is how long after an inconclusive verdict the same person gets a fresh look without stepping back.
+	// Retry is the pause between two inconclusive verdicts of a visit; it doubles with each.
 	Retry time.Duration `yaml:"retry"`
 	// Return is how long somebody who passed may be out of view and still be on the same visit.
 	Return time.Duration `yaml:"return"`
-	// Rescreen is how long after an alert or an inconclusive verdict the next look at the same person refers to it.
+	// Rescreen is how long an alert holds for somebody who comes back: no other look makes it a pass.
 	Rescreen time.Duration `yaml:"rescreen"`
+	// FreshLookClears lets another look at somebody with an alert make it a pass, without a guard.
+	FreshLookClears bool `yaml:"fresh_look_clears"`
 }
 
 // DefaultVisitConfig gives people the time to take off a hat after being asked to.
 func DefaultVisitConfig() VisitConfig {
-	return VisitConfig{Near: 0.14, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute}
+	return VisitConfig{
+		Near: 0.115, Far: 0.1, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute,
+	}
 }
 
 // Validate names the first impossible key.
 func (c VisitConfig) Validate() error {
-	if !(c.Near >= 0 && c.Near < 1) {
-		return fmt.Errorf("near is %v; it must be a part of the picture, 0 to below 1", c.Near)
+	if !(c.Near > 0 && c.Near < 1) {
+		return fmt.Errorf("near is %v; it must be a part of the picture, above 0 and below 1", c.Near)
+	}
+	if !(c.Far > 0 && c.Far <= c.Near) {
+		return fmt.Errorf("far is %v; it must be above 0, up to near, which is %v", c.Far, c.Near)
 	}
 	for _, d := range []struct {
 		key   string
@@ -48,168 +55,284 @@ func (c VisitConfig) Validate() error {
 	return nil
 }
 
+// stage is how far a visit has come.
+//
+//	          measured             clear                contradicted
+//	arriving ─────────▶ looking ──────────▶ passed ─────────────────▶ alerted
+//	   │                 │    └───────────────────clear────────────────▲
+//	   │                 └──time is up──▶ open ──clear──▶ passed or alerted
+//	   └──stands there unmeasured─────────▲
+//
+// Whoever is measured goes on being measured for as long as they stand there. A pass that the readings after it
+// contradict becomes an alert; an alert stays one. An open visit has an inconclusive verdict, and the look goes on.
+//
+// At any stage a break in what is seen (a gap, a jump, another size, another pattern of warm and cold) puts the visit in
+// doubt: what is seen from then on is kept as a rival visit of its own, and no verdict holds. If the rival turns out to
+// be the same person, the visit goes on and has lost nothing; if not, it ends, and the rival is the visit that stands
+// there. Nobody is given the verdict of another, and the rival's look has begun with its first frame.
+//
+// A visit that ends before it has a verdict leaves a trace: an inconclusive verdict, if the person was near enough to be
+// screened or stood there as somebody who wants in. Others are only counted.
+type stage int
+
+const (
+	arriving stage = iota
+	looking
+	open
+	passed
+	alerted
+)
+
 // visit is one person before the camera.
 type visit struct {
-	person          acquaintance
-	firstSeen       time.Time
-	measurableSince time.Time // of the look under way; zero before its first measured frame
-	hinderedSince   time.Time // zero while nothing is in the way that the person or the gate could mend
-	problem         event.Reason
+	id                  int
+	stage               stage
+	firstSeen, lastSeen time.Time
+	box                 event.Box
+	problem             event.Reason    // of the newest frame
+	worn                []event.Garment // in the newest measured frame
+	want                event.Reason    // what the look lacks for a verdict, known once its first time is up
+
 	look            measure.Look
-	measured        time.Time  // the latest measured frame of the look
-	sightings       []sighting // of the last moments, oldest first
-	decided         bool       // the look under way has its verdict
-	decidedAt       time.Time
-	repeat          bool // somebody asked for the look under way
+	measurableSince time.Time // first measured frame of the visit; zero before
+	lookSince       time.Time // first measured frame of the look under way; zero before
+	measuredAt      time.Time // newest measured frame
+	skinCelsius     float64   // slowly following the readings
+	person          acquaintance
+	hinderedSince   time.Time // since when somebody who has stepped up can't be measured; zero while they can
+
+	rival       *visit
+	strayed     float64 // largest difference lately of frames without a break, which is the person's own
+	latest      track.Portrait
+	differences []float64 // of a rival's measured frames from the visit it came out of
+
+	presence presence
+	movedAt  time.Time // when the face was last seen to move
+	decided  time.Time // when the verdict was given
+	due      time.Time // an open visit's next inconclusive verdict
+	pause    time.Duration
+	repeats  bool // a pass of somebody who passed moments before: the door has opened
+	admitted bool // the way was clear at some time since the pass
+	renew    bool // somebody asked for a fresh look
 }
 
-// sighting is a face at a time.
+// presence is what of a visit counts when it ends without a verdict.
+type presence struct {
+	near     int           // frames in which the face was near enough to be screened
+	far      int           // frames in which it was near enough to be somebody waiting
+	stood    time.Duration // for how long it hardly moved
+	problems map[event.Reason]int
+}
+
+// sighting is what one frame shows of one face.
 type sighting struct {
-	face face.Face
-	at   time.Time
+	at       time.Time
+	box      event.Box
+	reading  measure.Reading
+	worn     []event.Garment
+	view     *track.View // of a measured face; valid during the call
+	near     bool        // large enough to have stepped up
+	far      bool        // large enough to be waiting for it
+	steady   bool        // hardly moving from place to place
+	moved    bool        // moved at all, as every living face does
+	whole    bool        // the box does not touch the border of the picture
+	broken   bool        // not where, or not the size, that the face had in the frame before, or not seen there
+	previous time.Time   // of the frame before
+}
+
+func (s *sighting) measured() bool { return s.reading.Problem == event.NoProblem }
+
+const (
+	// sameSure is a difference of portraits at which one frame is enough to know somebody again. After a break one of some
+	// frames has to be below sameBroken, or below ownShare times what the person differed by before, up to sameWhole,
+	// above which nobody is the same. See track.View.Difference for what people differ by.
+	sameSure   = 1.5
+	sameBroken = 2.2
+	ownShare   = 1.5
+	sameWhole  = 4.5
+	// sameNever is a difference that nobody makes from one frame to the next.
+	sameNever = 8
+	// fading is what is left of a difference after a frame.
+	fading = 0.97
+	// sameSkinCelsius is how far the skin of one person may seem to change over a break, leapCelsius from frame to frame.
+	sameSkinCelsius = 0.4
+	leapCelsius     = 0.8
+	// aliveFor is how long a movement proves life.
+	aliveFor = 1500 * time.Millisecond
+	// rivalFrames are measured before a rival is taken for another person.
+	rivalFrames = 3
+)
+
+// see adds a frame to the visit.
+func (v *visit) see(s *sighting) {
+	v.box, v.lastSeen, v.problem = s.box, s.at, s.reading.Problem
+	v.presence.add(s)
+	if s.moved {
+		v.movedAt = s.at
+	}
+	switch {
+	case s.measured():
+		v.measure(s)
+	case !s.near && s.reading.Problem == event.TooFar, s.reading.Problem == event.Moving:
+		v.hinderedSince = time.Time{} // on the way
+	case v.hinderedSince.IsZero():
+		v.hinderedSince = s.at
+	}
+}
+
+func (v *visit) measure(s *sighting) {
+	if v.measurableSince.IsZero() {
+		v.measurableSince, v.skinCelsius = s.at, s.reading.SkinCelsius
+	}
+	if v.lookSince.IsZero() {
+		v.lookSince = s.at
+	}
+	if v.stage == arriving {
+		v.stage = looking
+	}
+	v.measuredAt, v.hinderedSince, v.worn = s.at, time.Time{}, s.worn
+	v.skinCelsius += (s.reading.SkinCelsius - v.skinCelsius) / 4
+	v.look.Add(s.reading, s.at)
+	difference := v.person.difference(s.view)
+	if v.known() {
+		v.strayed = max(fading*v.strayed, difference)
+	}
+	v.person.draw(s.view, difference > sameBroken, s.at)
+	v.latest = s.view.Portrait()
+	v.person.lastSeen = s.at
+}
+
+// alive says whether the face has moved in the course of its look, and lately.
+func (v *visit) alive(at time.Time) bool {
+	return v.movedAt.After(v.lookSince) && at.Sub(v.movedAt) <= aliveFor
+}
+
+// strange says whether a frame shows somebody else all at once, though the face is where it was.
+func (v *visit) strange(s *sighting) bool {
+	if !s.measured() || !v.measuredAt.Equal(s.previous) {
+		return false
+	}
+	return s.view.Difference(&v.latest) > sameNever && v.person.difference(s.view) > sameNever ||
+		math.Abs(s.reading.SkinCelsius-v.skinCelsius) > leapCelsius
+}
+
+// changed says whether a break in a look that has no verdict yet shows somebody else.
+func (v *visit) changed(s *sighting) bool {
+	return v.known() && s.measured() && (v.person.difference(s.view) > sameWhole ||
+		math.Abs(s.reading.SkinCelsius-v.skinCelsius) > sameSkinCelsius)
+}
+
+// known is true once there is something by which the person can be told from another.
+func (v *visit) known() bool { return len(v.person.portraits) > 0 }
+
+// doubt begins or goes on with a rival, and says what became of it: nobody yet, the same person, another one.
+func (v *visit) doubt(s *sighting) verdictOfDoubt {
+	r := v.rival
+	if s.measured() {
+		r.differences = append(r.differences, v.person.difference(s.view))
+	}
+	r.see(s)
+	n := len(r.differences)
+	if n == 0 {
+		return undecided
+	}
+	alike := math.Abs(r.skinCelsius-v.skinCelsius) <= sameSkinCelsius
+	switch {
+	case alike && r.differences[n-1] <= sameSure:
+		return samePerson
+	case n < rivalFrames:
+		return undecided
+	case alike && slices.Min(r.differences) <= min(max(sameBroken, ownShare*v.strayed), sameWhole):
+		return samePerson
+	}
+	return anotherPerson
+}
+
+type verdictOfDoubt int
+
+const (
+	undecided verdictOfDoubt = iota
+	samePerson
+	anotherPerson
+)
+
+// absorb takes what a rival saw, who was the same person.
+func (v *visit) absorb() {
+	r := v.rival
+	v.rival = nil
+	v.box, v.lastSeen, v.problem, v.worn = r.box, r.lastSeen, r.problem, r.worn
+	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
+	v.skinCelsius = r.skinCelsius
+	if v.stage != passed || r.lookSince.After(v.decided) {
+		v.look.Join(&r.look)
+	}
+	v.presence.near += r.presence.near
+	v.presence.stood += r.presence.stood
+	v.movedAt = r.movedAt
+	if v.stage != looking && v.stage != open {
+		return
+	}
+	v.want = event.NoProblem
+}
+
+func (p *presence) add(s *sighting) {
+	if s.near {
+		p.near++
+	}
+	if s.far {
+		p.far++
+		if s.steady {
+			p.stood += s.at.Sub(s.previous)
+		}
+	}
+	if !s.measured() {
+		if p.problems == nil {
+			p.problems = map[event.Reason]int{}
+		}
+		p.problems[s.reading.Problem]++
+	}
 }
 
 const (
-	// paceWindow is the time over which the pace of a person is taken: from frame to frame the jitter of the box would
-	// pass for a walk.
-	paceWindow = 350 * time.Millisecond
-	// lookGap is how long a look survives frames that can't be measured: a blink, a step aside.
-	lookGap = 500 * time.Millisecond
+	// walked is the least time somebody stands who did not just walk through; waited is how long somebody stands there who
+	// wants in, though they stay too far away or turned aside.
+	walked = 400 * time.Millisecond
+	waited = 2 * time.Second
+	// glimpses are the frames that make a face at the camera more than a glimpse.
+	glimpses = 2
 )
 
-// attend takes one subject's part of a frame: measures it, and decides once it can.
-func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, clock *stopwatch) {
-	v := g.visits[subject.ID]
-	if v == nil {
-		v = &visit{firstSeen: subject.FirstSeen}
-		g.visits[subject.ID] = v
-	}
-	if v.decided && v.person.event.Data.Outcome == event.Inconclusive && at.Sub(v.decidedAt) >= g.config.Visit.Retry {
-		v.lookAgain()
-	}
-	seen := subject.Detection >= 0
-	if seen {
-		g.sight(v, faces[subject.Detection], at)
-	}
-	g.scene.Stages.Measure += clock.lap()
-	if !v.decided {
-		if verdict, ok := g.decide(v, seen, at); ok {
-			g.conclude(v, verdict, at)
-		}
-	}
-	g.scene.Stages.Policy += clock.lap()
-	if seen {
-		g.scene.People = append(g.scene.People, event.Person{ID: subject.ID, Face: subject.Box, Hint: v.problem, Event: v.person.event})
-	}
-}
-
-// sight measures a face and adds it to the look.
-func (g *Gate) sight(v *visit, f face.Face, at time.Time) {
-	v.sightings = slices.DeleteFunc(v.sightings, func(s sighting) bool { return at.Sub(s.at) > paceWindow })
-	var before *face.Face
-	var elapsed time.Duration
-	if len(v.sightings) > 0 {
-		before, elapsed = &v.sightings[0].face, at.Sub(v.sightings[0].at)
-	}
-	reading := measure.Reading{Problem: event.TooFar}
-	if g.near(f) {
-		reading = g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
-	}
-	v.sightings = append(v.sightings, sighting{f, at})
-	v.problem, v.person.lastSeen = reading.Problem, at
+// trace is the reason under which a visit is kept that ends without a verdict; false for somebody who is only counted.
+func (v *visit) trace() (event.Reason, bool) {
+	p := &v.presence
 	switch {
-	case reading.Problem == event.NoProblem:
-		g.measured(v, reading, f, at)
-	case !steppedUp(reading.Problem):
-		v.hinderedSince = time.Time{}
-	case v.hinderedSince.IsZero():
-		v.hinderedSince = at
+	case !v.measurableSince.IsZero() && v.want != event.NoProblem:
+		return v.want, true
+	case !v.measurableSince.IsZero():
+		return event.Left, true
+	case p.near >= glimpses && p.stood < walked:
+		return event.WalkedThrough, true
+	case p.near >= glimpses:
+		return p.usual(event.Left), true
+	case p.stood >= waited:
+		return p.usual(event.TooFar), true
 	}
+	return event.NoProblem, false
 }
 
-func (g *Gate) near(f face.Face) bool {
-	return float64(f.W) >= g.config.Visit.Near*float64(min(g.image.Width, g.image.Height))
-}
-
-// measured adds a reading to the look under way, or begins one.
-func (g *Gate) measured(v *visit, reading measure.Reading, f face.Face, at time.Time) {
-	if !v.decided {
-		if at.Sub(v.measured) > lookGap {
-			v.lookAgain()
-		}
-		if v.measurableSince.IsZero() {
-			v.measurableSince = at
-		}
-		v.look.Add(reading, at)
-	}
-	v.measured, v.hinderedSince = at, time.Time{}
-	v.person.draw(track.NewPortrait(g.image.Celsius, g.image.Width, g.image.Height, boxOf(f)), at)
-}
-
-// steppedUp tells a person who is before the camera and can't be measured from one who passes by or works behind.
-func steppedUp(p event.Reason) bool { return p != event.TooFar && p != event.TurnedAway }
-
-// decide asks the policy once something was measured, and gives up when nothing was for too long.
-func (g *Gate) decide(v *visit, seen bool, at time.Time) (policy.Verdict, bool) {
-	e := v.look.Estimate()
-	if e.Frames == 0 {
-		return g.policy.Unmeasured(event.Reason(v.problem)), !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= g.config.Visit.Patience
-	}
-	verdict, ok := g.policy.Decide(policy.Estimate{
-		SkinCelsius:       e.SkinCelsius,
-		NoiseCelsius:      e.NoiseCelsius,
-		SystematicCelsius: e.SystematicCelsius,
-		Site:              e.Site,
-		NoseCelsius:       e.NoseCelsius,
-		Frames:            e.Frames,
-		Elapsed:           at.Sub(v.measurableSince),
-		At:                at,
-		ReferenceOK:       g.scene.Reference.Problem == event.NoProblem,
-	})
-	if ok && verdict.Outcome == event.Inconclusive && seen && v.problem != event.NoProblem {
-		v.lookAgain() // somebody who walks on or turns away, and may yet stand still
-		return policy.Verdict{}, false
-	}
-	return verdict, ok
-}
-
-// conclude gives the look its verdict. Somebody who passed and looks again is not screened twice.
-func (g *Gate) conclude(v *visit, verdict policy.Verdict, at time.Time) {
-	defer func() { v.decided, v.decidedAt, v.repeat = true, at, false }()
-	before := v.person.event
-	if before == nil {
-		before = g.recognise(v)
-	}
-	if before != nil && !v.repeat && sameVisit(verdict, before.Data) {
-		v.person.event = before
-		return
-	}
-	e := g.newEvent(v, verdict, at)
-	if before != nil && (v.repeat || before.Data.Outcome != event.Pass) {
-		e.Data.RescreenOf = before.ID
-	}
-	v.person.event = &e
-	g.policy.Learn(verdict, at)
-	g.events = append(g.events, e)
-}
-
-// lookAgain starts a fresh look at the same person.
-func (v *visit) lookAgain() {
-	v.look.Reset()
-	v.decided, v.measurableSince, v.hinderedSince = false, time.Time{}, time.Time{}
-}
-
-// forget parts with the people who left.
-func (g *Gate) forget(subjects []track.Subject, at time.Time) {
-	for id, v := range g.visits {
-		if !slices.ContainsFunc(subjects, func(s track.Subject) bool { return s.ID == id }) {
-			g.part(v)
-			delete(g.visits, id)
+// usual is what was mostly in the way.
+func (p *presence) usual(otherwise event.Reason) event.Reason {
+	reason, most := otherwise, 0
+	for _, r := range traces {
+		if n := p.problems[r]; n > most {
+			reason, most = r, n
 		}
 	}
-	g.fade(at)
+	return reason
 }
 
-func boxOf(f face.Face) event.Box {
-	return event.Box{X: float64(f.X), Y: float64(f.Y), W: float64(f.W), H: float64(f.H)}
+// traces are the obstacles that say more of somebody who went away than that they did.
+var traces = []event.Reason{
+	event.TooFar, event.TurnedAway, event.CutOff, event.Covered, event.TooCold, event.OutOfRange, event.Lifeless,
+	event.ReferenceMissing, event.ReferenceUnstable, event.WarmingUp, event.NotRadiometric, event.ShutterClosed,
 }

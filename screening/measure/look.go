@@ -26,7 +26,7 @@ type Estimate struct {
 	// what all frames share.
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
-	NoseCelsius                     float64
+	ChillCelsius, ChillUncertainty  float64 // means over the frames that tell, see Reading
 	// Frames is how many readings the mean rests on.
 	Frames int
 	From   time.Time
@@ -39,8 +39,9 @@ func (e Estimate) HalfWidthCelsius() float64 {
 }
 
 const (
-	// lookFrames bounds the memory of a look; the newest readings count.
-	lookFrames = 64
+	// lookWindow is how far back a look reaches, lookFrames bounds its memory: the newest readings count.
+	lookWindow = 2 * time.Second
+	lookFrames = 128
 	// priorFrames is how many frames' worth the stated noise of a reading counts against the scatter that was seen.
 	priorFrames = 4
 	// correlation of neighbouring frames' errors: landmarks and pose change slowly. What changes over seconds is in the
@@ -59,10 +60,18 @@ func (l *Look) Add(r Reading, at time.Time) {
 	if r.Problem != event.NoProblem {
 		return
 	}
+	l.readings = slices.DeleteFunc(l.readings, func(r looked) bool { return at.Sub(r.at) > lookWindow })
 	if len(l.readings) == lookFrames {
 		l.readings = slices.Delete(l.readings, 0, 1)
 	}
 	l.readings = append(l.readings, looked{r, at})
+}
+
+// Join adds the readings of another look, which came later, at the same person.
+func (l *Look) Join(later *Look) {
+	for _, r := range later.readings {
+		l.Add(r.Reading, r.at)
+	}
 }
 
 // Reset empties the look for another person.
@@ -74,7 +83,7 @@ func (l *Look) Estimate() Estimate {
 	site := l.site()
 	median := l.median(site)
 	e := Estimate{Site: site}
-	var weights, scatter, systematic float64
+	var weights, scatter, systematic, told float64
 	for _, r := range l.readings {
 		if r.Site != site || math.Abs(r.SkinCelsius-median) > outlier*math.Hypot(r.NoiseCelsius, priorWander) {
 			continue
@@ -91,10 +100,17 @@ func (l *Look) Estimate() Estimate {
 		e.SkinCelsius += step * weight / weights
 		scatter += weight * step * (r.SkinCelsius - e.SkinCelsius)
 		systematic += weight * sq(r.SystematicCelsius)
-		e.NoseCelsius += (r.NoseCelsius - e.NoseCelsius) * weight / weights
+		if !math.IsNaN(r.ChillCelsius) {
+			told++
+			e.ChillCelsius += (r.ChillCelsius - e.ChillCelsius) / told
+			e.ChillUncertainty += (r.ChillUncertainty - e.ChillUncertainty) / told
+		}
 	}
 	if e.Frames == 0 {
 		return Estimate{}
+	}
+	if told == 0 {
+		e.ChillCelsius, e.ChillUncertainty = math.NaN(), math.NaN()
 	}
 	n := float64(e.Frames)
 	// The stated noise, corrected by the scatter that was seen (Birge ratio).

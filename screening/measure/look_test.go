@@ -11,7 +11,7 @@ import (
 )
 
 func reading(skin, noise float64, site event.Site) measure.Reading {
-	return measure.Reading{SkinCelsius: skin, NoiseCelsius: noise, SystematicCelsius: 0.2, Site: site, NoseCelsius: skin - 2}
+	return measure.Reading{SkinCelsius: skin, NoiseCelsius: noise, SystematicCelsius: 0.2, Site: site}
 }
 
 func TestLookOfNothing(t *testing.T) {
@@ -29,7 +29,7 @@ func TestLookPrefersTheCanthi(t *testing.T) {
 		if i%2 == 1 {
 			site, skin = event.Forehead, 34.0
 		}
-		look.Add(reading(skin, 0.05, site), time.Unix(int64(i), 0))
+		look.Add(reading(skin, 0.05, site), time.Unix(0, int64(i)*1e8))
 	}
 	if e := look.Estimate(); e.Site != event.InnerCanthus || e.Frames != 3 || math.Abs(e.SkinCelsius-35.5) > 1e-9 {
 		t.Errorf("got %+v", e)
@@ -40,9 +40,9 @@ func TestLookLeavesOutOutliersAndTrustsStandingFaces(t *testing.T) {
 	var look measure.Look
 	look.Add(reading(34.6, 0.3, event.InnerCanthus), time.Unix(0, 0)) // still walking
 	for i := range 5 {
-		look.Add(reading(35.0, 0.05, event.InnerCanthus), time.Unix(int64(i), 0))
+		look.Add(reading(35.0, 0.05, event.InnerCanthus), time.Unix(0, int64(i)*1e8))
 	}
-	look.Add(reading(37.9, 0.05, event.InnerCanthus), time.Unix(9, 0)) // a cup passes
+	look.Add(reading(37.9, 0.05, event.InnerCanthus), time.Unix(0, 9e8)) // a cup passes
 	if e := look.Estimate(); math.Abs(e.SkinCelsius-35) > 0.02 || e.Frames != 6 {
 		t.Errorf("got %+v", e)
 	}
@@ -59,7 +59,7 @@ func TestLookNoise(t *testing.T) {
 			var look measure.Look
 			wander := random.NormFloat64()
 			for i := range frames {
-				look.Add(reading(truth+noise*wander, noise, event.InnerCanthus), time.Unix(int64(i), 0))
+				look.Add(reading(truth+noise*wander, noise, event.InnerCanthus), time.Unix(0, int64(i)*1e8))
 				wander = correlation*wander + math.Sqrt(1-correlation*correlation)*random.NormFloat64()
 			}
 			e := look.Estimate()

@@ -11,6 +11,7 @@ type Reading struct {
 	// SystematicCelsius of what stays the same (reference, focus and distance, site).
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
-	// NoseCelsius is the corrected temperature of the nose and cheeks, which tells a person just in from the cold.
-	NoseCelsius float64
+	// ChillCelsius is by how much the canthi seem to be colder than indoors, from how cold the rest of the face is beside
+	// them, with its standard uncertainty; both are NaN where that can't be told.
+	ChillCelsius, ChillUncertainty float64
 }

@@ -96,12 +96,12 @@ func NewMeter(config Config) *Meter { return &Meter{config: config} }
 func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, elapsed time.Duration, ref event.ReferenceSource) Reading {
 	pace := m.config.MaxSpeed // nobody knows yet
 	if prev != nil {
-		pace = speed(f, *prev, elapsed)
+		pace = Speed(f, *prev, elapsed)
 	}
 	if problem := m.obstacle(img, f, pace, ref); problem != event.NoProblem {
 		return Reading{Problem: problem}
 	}
-	g := frame(f)
+	g := frameOf(f)
 	m.edges.look(img, int(f.X-f.W/2), int(f.Y-f.H/4), int(f.X+3*f.W/2), int(f.Y+3*f.H/2))
 	level := m.level(img, f)
 	if math.IsNaN(level) {
@@ -112,15 +112,20 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		return Reading{Problem: event.Covered}
 	}
 	skin := spot.celsius + ref.CorrectionCelsius
-	if skin < minSkinCelsius || skin > maxSkinCelsius {
+	switch {
+	case skin < minSkinCelsius:
+		return Reading{Problem: event.TooCold}
+	case skin > maxSkinCelsius:
 		return Reading{Problem: event.OutOfRange}
 	}
+	chill, doubt := m.chill(img, f, g, spot)
 	return Reading{
 		SkinCelsius:       skin,
 		NoiseCelsius:      math.Hypot(spot.noise, spot.motion*pace),
 		SystematicCelsius: math.Sqrt(sq(ref.UncertaintyCelsius) + sq(unevenness) + sq(spot.uncertainty)),
 		Site:              spot.site,
-		NoseCelsius:       m.nose(img, f, g) + ref.CorrectionCelsius,
+		ChillCelsius:      chill,
+		ChillUncertainty:  doubt,
 	}
 }
 
@@ -145,7 +150,7 @@ func (m *Meter) obstacle(img *radiometry.Image, f face.Face, pace float64, ref e
 }
 
 func cutOff(img *radiometry.Image, f face.Face) bool {
-	g := frame(f)
+	g := frameOf(f)
 	w := g.width
 	for _, p := range [][2]float64{{-0.25, -0.2}, {0.25, -0.2}, {-0.25, 0.15}, {0.25, 0.15}} {
 		if x, y := g.at(p[0]*w, p[1]*w); !inside(img, x, y) {
@@ -161,15 +166,15 @@ func turned(f face.Face) bool {
 	if f.Pose != face.Frontal {
 		return true
 	}
-	g := frame(f)
+	g := frameOf(f)
 	apart := g.eyesApart / g.width
 	nose := (float64(f.Landmarks[face.Nose].X)-g.x)*g.ux + (float64(f.Landmarks[face.Nose].Y)-g.y)*g.uy
 	return apart < 0.2 || math.Abs(nose) > 0.6*g.eyesApart
 }
 
-// speed in face widths a second, sideways, up or towards the camera.
-func speed(f, prev face.Face, elapsed time.Duration) float64 {
-	a, b := frame(f), frame(prev)
+// Speed of a face in widths a second, sideways, up or towards the camera, from where it was the given time earlier.
+func Speed(f, prev face.Face, elapsed time.Duration) float64 {
+	a, b := frameOf(f), frameOf(prev)
 	moved := max(math.Hypot(a.x-b.x, a.y-b.y), math.Abs(a.width-b.width)) / a.width
 	return max(moved-landmarkJitter, 0) / max(elapsed.Seconds(), 0.01)
 }
@@ -180,7 +185,7 @@ type axes struct {
 	width, eyesApart float64
 }
 
-func frame(f face.Face) axes {
+func frameOf(f face.Face) axes {
 	l, r := f.Landmarks[face.LeftEye], f.Landmarks[face.RightEye]
 	dx, dy := float64(r.X-l.X), float64(r.Y-l.Y)
 	g := axes{x: float64(l.X+r.X) / 2, y: float64(l.Y+r.Y) / 2, ux: 1, width: float64(f.W), eyesApart: math.Hypot(dx, dy)}
@@ -246,7 +251,7 @@ type spot struct {
 // spot returns the best site that can be seen. What hides the others is told from the picture alone: lenses, hair and
 // hats are colder than skin.
 func (m *Meter) spot(img *radiometry.Image, f face.Face, g axes, level float64) (spot, bool) {
-	if !m.behindGlasses(img, g, level) {
+	if !f.Glasses && !m.behindGlasses(img, g, level) {
 		if s, ok := m.canthi(img, g, level); ok {
 			return s, true
 		}
@@ -409,21 +414,4 @@ func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bo
 		site:        event.Forehead,
 	}
 	return s, s.celsius > level-hairBelowSkin && s.celsius < level+hotAboveSkin
-}
-
-// nose is the temperature of the nose and of both cheeks beside it.
-func (m *Meter) nose(img *radiometry.Image, f face.Face, g axes) float64 {
-	tip := f.Landmarks[face.Nose]
-	dx, dy := float64(tip.X)-g.x, float64(tip.Y)-g.y
-	along, below := dx*g.ux+dy*g.uy, dy*g.ux-dx*g.uy
-	var sum float64
-	n := 0
-	for _, side := range []float64{-0.25, 0, 0.25} {
-		m.box(img, g, along+side*g.width, below, max(1, 0.07*g.width), max(1, 0.07*g.width))
-		if k := len(m.pixels); k > 0 {
-			sum += float64(m.pixels[k/2])
-			n++
-		}
-	}
-	return sum / float64(max(n, 1))
 }

@@ -21,9 +21,8 @@ type Config struct {
 	PriorCelsius float64 `yaml:"prior_celsius"`
 	// Memory is the time after which half of what the group reads today above or below its gate's level is forgotten.
 	Memory time.Duration `yaml:"memory"`
-	// A face this far below the group, or with nose and cheeks this far below its own canthi, is a cold arrival.
+	// A face this far below the group is a cold arrival, whatever its nose and cheeks say.
 	ColdBelowGroupCelsius float64 `yaml:"cold_below_group_celsius"`
-	ColdNoseCelsius       float64 `yaml:"cold_nose_celsius"`
 	// TimeLimit ends a look, counted from its first measurable frame. It leaves a frame and the publishing inside the
 	// second.
 	TimeLimit time.Duration `yaml:"time_limit"`
@@ -43,7 +42,6 @@ func DefaultConfig() Config {
 		PriorCelsius:          35.5,
 		Memory:                8 * time.Hour,
 		ColdBelowGroupCelsius: 2.5,
-		ColdNoseCelsius:       5,
 		TimeLimit:             900 * time.Millisecond,
 	}
 }
@@ -55,6 +53,12 @@ const (
 	finalSigma = 1.96
 	// minFrames keeps an odd frame or two, of somebody who passes by, from being a verdict.
 	minFrames = 3
+	// minSpan keeps a fast camera as careful as one of nine frames a second.
+	minSpan = 200 * time.Millisecond
+	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
+	chillSigma = 1.75
+	// bodySpread is how far oral minus canthus temperature differs from person to person (standard deviation of 544 people).
+	bodySpread = 0.36
 	// frameNoise is the least noise a frame is believed to have: the NETD of a Lepton, 50 mK.
 	frameNoise = 0.05
 	// sharedSystematic is the systematic standard uncertainty that thresholds are found with: the laboratory accuracy of

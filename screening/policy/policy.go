@@ -31,12 +31,15 @@ type Estimate struct {
 	// they don't.
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
-	// NoseCelsius is the nose and cheeks, NaN where unknown. Zero counts as unknown too.
-	NoseCelsius float64
-	Frames      int           // measured frames in this look
-	Elapsed     time.Duration // since the first measurable frame
-	At          time.Time     // capture time of the latest frame
-	ReferenceOK bool          // a valid reference source corrected these frames
+	// ChillCelsius is by how much the canthi seem to be colder than indoors, ChillUncertainty its standard uncertainty; NaN
+	// where unknown.
+	ChillCelsius, ChillUncertainty float64
+	ForeheadCovered                bool          // hat or hair was told over it
+	Frames                         int           // measured frames in this look
+	Span                           time.Duration // from the first to the last of them
+	Elapsed                        time.Duration // since the first measurable frame of the visit
+	At                             time.Time     // capture time of the latest frame
+	ReferenceOK                    bool          // a valid reference source corrected these frames
 }
 
 // Verdict is the answer to one look. What was not measured or does not apply is nil.
@@ -49,6 +52,8 @@ type Verdict struct {
 	UncertaintyCelsius *float64 // half width of the 95 % interval of SkinCelsius
 	// BodyCelsius is SkinCelsius + OffsetCelsius, to the hundredth of a degree that all of these are rounded to.
 	BodyCelsius, OffsetCelsius *float64
+	// BodyUncertaintyCelsius is half the width of the 95 % interval of BodyCelsius.
+	BodyUncertaintyCelsius *float64
 	// ThresholdCelsius is the alarm level that was applied, a reading at it being an alert: on the scale of BodyCelsius
 	// where that is given, otherwise on the scale of SkinCelsius.
 	ThresholdCelsius *float64
@@ -95,14 +100,29 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 		z = finalSigma
 	}
 	switch {
-	case e.Frames < minFrames:
+	case e.Frames < minFrames || e.Span < minSpan:
 		v.Outcome, v.Reason = event.Inconclusive, event.NoReading
 	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)):
 		v.Outcome, v.Reason = event.Inconclusive, event.TooClose
-	case v.Outcome == event.Pass && p.cold(e, v):
+	case v.Outcome == event.Pass && !sure(e, level):
+		v.Outcome, v.Reason = event.Inconclusive, event.Covered
+	case v.Outcome == event.Pass && p.cold(e, v, level):
 		v.Outcome, v.Reason = event.Inconclusive, event.ColdArrival
 	}
 	return v, timeUp || v.Outcome != event.Inconclusive
+}
+
+// sure says whether a reading below the alarm level is one to let somebody pass on: of the canthi, or of a forehead that
+// stays below it by the full uncertainty. What hat, glasses and mask leave of a face is often not skin at all: it may show
+// a fever, but not that there is none.
+func sure(e Estimate, level float64) bool {
+	switch e.Site {
+	case event.InnerCanthus:
+		return true
+	case event.Forehead:
+		return !e.ForeheadCovered && e.SkinCelsius+finalSigma*math.Hypot(e.NoiseCelsius, e.SystematicCelsius) < level
+	}
+	return false
 }
 
 // Compare gives the verdict as if the reading were exact, and the alarm level on the scale of the skin.
@@ -111,7 +131,8 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 	offset := c.Offset(e.Site)
 	toCanthus := offset - c.Offset(event.InnerCanthus)
 	skin := event.Hundredths(e.SkinCelsius)
-	half := event.Hundredths(1.96 * math.Hypot(e.NoiseCelsius, e.SystematicCelsius))
+	deviation := math.Hypot(e.NoiseCelsius, e.SystematicCelsius)
+	half := event.Hundredths(finalSigma * deviation)
 	v = Verdict{
 		Policy:             c.inEffect(),
 		SkinCelsius:        &skin,
@@ -127,6 +148,7 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 	if v.Policy != Group {
 		body := event.Hundredths(skin + offset)
 		v.BodyCelsius, v.OffsetCelsius = &body, &offset
+		v.BodyUncertaintyCelsius = new(event.Hundredths(finalSigma * math.Hypot(deviation, bodySpread)))
 		level = event.Hundredths(c.ThresholdCelsius - offset)
 		overBody = skin >= level
 	}
@@ -180,13 +202,12 @@ func (p *Policy) doubt(e Estimate, kind Kind) float64 {
 	return math.Sqrt(doubt*doubt + excess)
 }
 
-// cold tells a face that has not warmed up since it came in.
-func (p *Policy) cold(e Estimate, v Verdict) bool {
+// cold tells a face that has not warmed up since it came in, and that might be above the alarm level once it has.
+func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
 	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-p.config.ColdBelowGroupCelsius {
 		return true
 	}
-	noseKnown := e.NoseCelsius != 0 && !math.IsNaN(e.NoseCelsius)
-	return noseKnown && e.NoseCelsius < v.canthusCelsius-p.config.ColdNoseCelsius
+	return e.ChillCelsius >= chillSigma*e.ChillUncertainty && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
 }
 
 // Unmeasured is the verdict of a look that gave no reading.
@@ -245,7 +266,6 @@ func (c Config) Validate() error {
 		{"margin_celsius", c.MarginCelsius, 0.1, 3, "the default suits most gates"},
 		{"prior_celsius", c.PriorCelsius, 28, 43, "it is a skin temperature at the inner canthi"},
 		{"cold_below_group_celsius", c.ColdBelowGroupCelsius, 0.5, 15, "the default suits most gates"},
-		{"cold_nose_celsius", c.ColdNoseCelsius, 0.5, 20, "the default suits most gates"},
 	} {
 		if !(r.value >= r.least && r.value <= r.most) {
 			return fmt.Errorf("%s: %g is outside %g to %g; %s", r.key, r.value, r.least, r.most, r.recommending)

@@ -13,7 +13,7 @@ var start = time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC)
 // look is an estimate after a whole second of steady frames.
 func look(skin float64) Estimate {
 	return Estimate{
-		SkinCelsius: skin, NoiseCelsius: 0.02, SystematicCelsius: 0.15, Site: event.InnerCanthus, NoseCelsius: skin - 2,
+		SkinCelsius: skin, NoiseCelsius: 0.02, SystematicCelsius: 0.15, Site: event.InnerCanthus, Span: time.Second, ChillCelsius: 0, ChillUncertainty: 0.25,
 		Frames: 9, Elapsed: time.Second, At: start, ReferenceOK: true,
 	}
 }
@@ -67,14 +67,21 @@ func TestDecide(t *testing.T) {
 		{"a fever far above is sure all the same", nil,
 			func(e *Estimate) { e.SkinCelsius = 38.2; e.SystematicCelsius = 0.6 }, event.Alert, event.AboveThresholdAndGroup},
 		{"the forehead's spread is in its offset", nil,
-			func(e *Estimate) { e.SkinCelsius = 35.5; e.SystematicCelsius = 0.4; e.Site = event.Forehead }, event.Pass, event.BelowThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius = 34.8; e.SystematicCelsius = 0.4; e.Site = event.Forehead }, event.Pass, event.BelowThresholdAndGroup},
 		{"a forehead is colder than canthi", nil,
 			func(e *Estimate) { e.SkinCelsius = 36.0; e.Site = event.Forehead }, event.Alert, event.AboveThresholdAndGroup},
-		{"cold all over", nil, func(e *Estimate) { e.SkinCelsius = 32.9; e.NoseCelsius = 31 }, event.Inconclusive, event.ColdArrival},
-		{"cold nose", nil, func(e *Estimate) { e.NoseCelsius = 29 }, event.Inconclusive, event.ColdArrival},
-		{"nose unknown", nil, func(e *Estimate) { e.NoseCelsius = math.NaN() }, event.Pass, event.BelowThresholdAndGroup},
+		{"cold all over", nil, func(e *Estimate) { e.SkinCelsius = 32.9 }, event.Inconclusive, event.ColdArrival},
+		{"cooled by so much that it may be a fever", nil, func(e *Estimate) { e.ChillCelsius = 1 }, event.Inconclusive, event.ColdArrival},
+		{"cooled, and no fever all the same", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius = 34.2, 1 }, event.Pass, event.BelowThresholdAndGroup},
+		{"chill unknown", nil, func(e *Estimate) { e.ChillCelsius = math.NaN() }, event.Pass, event.BelowThresholdAndGroup},
+		{"a forehead that is not clear of the level", nil,
+			func(e *Estimate) { e.SkinCelsius, e.Site, e.SystematicCelsius = 35.2, event.Forehead, 0.4 }, event.Inconclusive, event.Covered},
+		{"a cool forehead under a hat", nil, func(e *Estimate) { e.SkinCelsius, e.Site, e.ForeheadCovered = 34, event.Forehead, true },
+			event.Inconclusive, event.Covered},
+		{"what glasses, hat and mask leave", nil, func(e *Estimate) { e.SkinCelsius, e.Site = 34, event.WholeFace }, event.Inconclusive, event.Covered},
+		{"three frames of a fast camera", nil, func(e *Estimate) { e.Span = 33 * time.Millisecond }, event.Inconclusive, event.NoReading},
 		{"fever in spite of a cold nose", nil,
-			func(e *Estimate) { e.SkinCelsius = 36.9; e.NoseCelsius = 29 }, event.Alert, event.AboveThresholdAndGroup},
+			func(e *Estimate) { e.SkinCelsius, e.ChillCelsius = 36.9, 2 }, event.Alert, event.AboveThresholdAndGroup},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -207,7 +214,6 @@ func TestValidateNamesTheKey(t *testing.T) {
 		"margin_celsius":           func(c *Config) { c.MarginCelsius = 0 },
 		"prior_celsius":            func(c *Config) { c.PriorCelsius = 96 },
 		"cold_below_group_celsius": func(c *Config) { c.ColdBelowGroupCelsius = -1 },
-		"cold_nose_celsius":        func(c *Config) { c.ColdNoseCelsius = 0 },
 		"memory":                   func(c *Config) { c.Memory = 0 },
 		"time_limit":               func(c *Config) { c.TimeLimit = time.Minute },
 	} {

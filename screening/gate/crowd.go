@@ -1,0 +1,81 @@
+package gate
+
+import (
+	"time"
+
+	"thermogate/screening/event"
+)
+
+// fresh is how old a pass may be when the way becomes clear for it to open the door all the same.
+const fresh = time.Second
+
+// admit says for whom the door may be open: for somebody who passed, while nobody with an alert is in view and nobody
+// without a verdict is nearer. Whose pass has become stale while the way was not clear is looked at again.
+func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
+	alert := false
+	for _, v := range seen {
+		alert = alert || v.standing() == alerted
+	}
+	scene.LockDoor = alert
+	for i, v := range seen {
+		if v.standing() != passed || v.repeats {
+			continue
+		}
+		clear := !alert && !someoneNearer(v, seen)
+		switch {
+		case clear && (v.admitted || at.Sub(v.decided) <= fresh):
+			v.admitted = true
+			scene.People[i].Admitted = true
+		case clear:
+			v.lookAgain()
+		case v.admitted:
+			scene.LockDoor = true
+		}
+	}
+}
+
+// standing is the stage that holds for the person now: none for somebody in doubt.
+func (v *visit) standing() stage {
+	if v.rival != nil {
+		return arriving
+	}
+	return v.stage
+}
+
+// someoneNearer says whether anybody without a verdict is nearer to the camera than v. The larger face is the nearer.
+func someoneNearer(v *visit, seen []*visit) bool {
+	for _, other := range seen {
+		waiting := other.standing() != passed
+		if other != v && waiting && other.presence.far > 0 && other.box.W*other.box.H > v.box.W*v.box.H {
+			return true
+		}
+	}
+	return false
+}
+
+// oneAtATime says whether two people who wait for a verdict stand so close that they are in each other's way.
+func oneAtATime(seen []*visit, at time.Time) bool {
+	const soon = time.Second
+	for i, v := range seen {
+		for _, other := range seen[:i] {
+			if v.stuck(at, soon) && other.presence.near > 0 || other.stuck(at, soon) && v.presence.near > 0 {
+				if apart(v.box, other.box) < 1.2 {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// stuck says whether somebody near the camera has waited this long and can't be measured.
+func (v *visit) stuck(at time.Time, long time.Duration) bool {
+	return v.presence.near > 0 && v.person.event == nil && v.problem != event.NoProblem && at.Sub(v.firstSeen) > long
+}
+
+// apart is the distance between two faces side by side, in widths of the larger.
+func apart(a, b event.Box) float64 {
+	return abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)
+}
+
+func abs(x float64) float64 { return max(x, -x) }

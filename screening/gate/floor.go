@@ -1,0 +1,288 @@
+package gate
+
+import (
+	"slices"
+	"time"
+
+	"thermogate/screening/event"
+	"thermogate/screening/policy"
+	"thermogate/screening/track"
+)
+
+// floor is everybody before the camera. What becomes of them depends on what is sighted and on nothing else.
+type floor struct {
+	config VisitConfig
+	policy *policy.Policy
+	// publish gives a verdict of a visit to the world and returns its event.
+	publish func(v *visit, verdict policy.Verdict, about relation, at time.Time) *event.Event
+
+	visits  map[int]*visit // by track
+	known   []acquaintance
+	nextID  int
+	passers int
+}
+
+// relation is what a verdict has to do with an earlier one.
+type relation struct{ rescreenOf, revises string }
+
+func newFloor(config VisitConfig, judge *policy.Policy) *floor {
+	return &floor{config: config, policy: judge, visits: map[int]*visit{}, nextID: 1}
+}
+
+func (f *floor) newVisit(at time.Time) *visit {
+	v := &visit{id: f.nextID, firstSeen: at, pause: f.config.Retry}
+	f.nextID++
+	return v
+}
+
+// see takes what a frame shows of the face of a track, and returns the visit that it belongs to.
+func (f *floor) see(id int, s *sighting) *visit {
+	v := f.visits[id]
+	if v == nil {
+		v = f.newVisit(s.at)
+		f.visits[id] = v
+	}
+	if v.rival == nil && v.known() && (s.broken || v.strange(s)) {
+		if v.person.event != nil {
+			v.rival = f.newVisit(s.at)
+		} else if v.changed(s) {
+			v.look.Reset() // whose the readings so far were is not sure
+			v.person.portraits, v.skinCelsius = v.person.portraits[:0], s.reading.SkinCelsius
+		}
+	}
+	if v.rival == nil {
+		v.see(s)
+		return v
+	}
+	switch v.doubt(s) {
+	case samePerson:
+		v.absorb()
+	case anotherPerson:
+		next := v.rival
+		v.rival = nil
+		f.end(v, s.at)
+		f.visits[id] = next
+		return next
+	}
+	return v
+}
+
+// judge gives a visit its verdict, if the time has come.
+func (f *floor) judge(v *visit, view *track.View, referenceOK bool, at time.Time) {
+	switch {
+	case v.rival != nil:
+		f.judgeHindered(v.rival, 2*f.config.Patience, at)
+	case v.stage == alerted:
+	case v.stage == passed:
+		f.watch(v, referenceOK, at)
+	default:
+		f.judgeLook(v, view, referenceOK, at)
+	}
+}
+
+// judgeHindered gives up on somebody who stands there and can't be measured.
+func (f *floor) judgeHindered(v *visit, patience time.Duration, at time.Time) {
+	if !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= patience && !at.Before(v.due) {
+		f.conclude(v, nil, f.policy.Unmeasured(v.problem), at)
+	}
+}
+
+// judgeLook asks the policy about the readings so far.
+func (f *floor) judgeLook(v *visit, view *track.View, referenceOK bool, at time.Time) {
+	e := v.estimate(referenceOK, at)
+	if e.Frames == 0 || v.measuredAt.Before(at) {
+		f.judgeHindered(v, f.config.Patience, at)
+		return
+	}
+	if v.stage == open { // every further frame is asked for as much as an early one
+		e.Elapsed = 0
+	}
+	verdict, over := f.policy.Decide(e)
+	obstacle := f.obstacle(v, verdict, at)
+	if over && obstacle == event.NoProblem && verdict.Outcome != event.Inconclusive {
+		v.want = event.NoProblem
+		f.conclude(v, view, verdict, at)
+		return
+	}
+	if v.stage == open && !at.Before(v.due) || v.stage != open && over {
+		verdict = f.atLast(v, obstacle, referenceOK, at)
+		v.want = verdict.Reason
+		if v.stage == open || at.Sub(v.lookSince) >= f.patienceFor(verdict.Reason) {
+			f.conclude(v, view, verdict, at)
+		}
+	}
+}
+
+// obstacle is what keeps a look that is clear from becoming a verdict.
+func (f *floor) obstacle(v *visit, verdict policy.Verdict, at time.Time) event.Reason {
+	switch {
+	case verdict.Outcome == event.Pass && v.person.unsettled != nil && !f.config.FreshLookClears:
+		return event.SecondReading
+	case !v.alive(at):
+		return event.Lifeless
+	}
+	return event.NoProblem
+}
+
+// atLast is the inconclusive verdict with the numbers of the whole look.
+func (f *floor) atLast(v *visit, obstacle event.Reason, referenceOK bool, at time.Time) policy.Verdict {
+	verdict, _ := f.policy.Decide(v.estimate(referenceOK, at))
+	switch {
+	case obstacle != event.NoProblem:
+		verdict.Outcome, verdict.Reason = event.Inconclusive, obstacle
+	case verdict.Outcome != event.Inconclusive: // clear only to those who look once
+		verdict.Outcome, verdict.Reason = event.Inconclusive, event.TooClose
+	}
+	return verdict
+}
+
+// patienceFor is how long somebody is told what to do before it becomes a verdict: what they or time can help is waited
+// for.
+func (f *floor) patienceFor(reason event.Reason) time.Duration {
+	switch reason {
+	case event.Covered, event.Lifeless:
+		return f.config.Patience
+	case event.NoReading: // time alone may help
+		return 3 * f.config.Patience
+	}
+	return 0
+}
+
+func (v *visit) estimate(referenceOK bool, at time.Time) policy.Estimate {
+	e := v.look.Estimate()
+	return policy.Estimate{
+		SkinCelsius:       e.SkinCelsius,
+		NoiseCelsius:      e.NoiseCelsius,
+		SystematicCelsius: e.SystematicCelsius,
+		Site:              e.Site,
+		ChillCelsius:      e.ChillCelsius,
+		ChillUncertainty:  e.ChillUncertainty,
+		ForeheadCovered:   slices.Contains(v.worn, event.Hat),
+		Frames:            e.Frames,
+		Span:              e.To.Sub(e.From),
+		Elapsed:           at.Sub(v.lookSince),
+		At:                at,
+		ReferenceOK:       referenceOK,
+	}
+}
+
+const (
+	// A pass is contradicted by this many frames that span this time and are all newer than it.
+	contradictFrames = 5
+	contradictSpan   = 400 * time.Millisecond
+)
+
+// watch looks whether the readings since a pass contradict it.
+func (f *floor) watch(v *visit, referenceOK bool, at time.Time) {
+	e := v.estimate(referenceOK, at)
+	if e.Frames < contradictFrames || e.Span < contradictSpan || !v.measuredAt.Equal(at) {
+		return
+	}
+	e.Elapsed = 0
+	verdict, over := f.policy.Decide(e)
+	if !over || verdict.Outcome != event.Alert {
+		return
+	}
+	v.stage, v.decided = alerted, at
+	v.person.event = f.publish(v, verdict, relation{revises: v.person.event.ID}, at)
+	v.person.unsettled = v.person.event
+}
+
+// conclude gives the visit its verdict.
+func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at time.Time) {
+	var about relation
+	if before := v.person.event; before != nil {
+		about.rescreenOf = before.ID
+	} else if known, difference := f.recognise(v, view, verdict); known != nil {
+		if verdict.Outcome == event.Pass && difference <= sameBroken && known.passedLately(at, f.config.Return) {
+			f.resume(v, known, at)
+			return
+		}
+		known.lastSeen = at
+		about.rescreenOf = known.event.ID
+		v.person.unsettled = known.unsettled
+		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
+	}
+	if f.obstacle(v, verdict, at) == event.SecondReading {
+		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
+	}
+	v.decided, v.renew = at, false
+	v.person.event = f.publish(v, verdict, about, at)
+	switch verdict.Outcome {
+	case event.Pass:
+		v.stage = passed
+		v.look.Reset() // what contradicts it comes after it
+	case event.Alert:
+		v.stage, v.person.unsettled = alerted, v.person.event
+	default:
+		v.stage = open
+		v.due = at.Add(v.pause)
+		v.pause *= 2
+	}
+}
+
+// resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.
+func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
+	portraits := append(known.portraits, v.person.portraits...)
+	v.person = acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event}
+	v.stage, v.decided, v.renew, v.repeats = passed, at, false, true
+	v.look.Reset()
+	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == known.event })
+}
+
+// keep ends the visits of tracks that are gone.
+func (f *floor) keep(tracks []track.Subject, at time.Time) {
+	for id, v := range f.visits {
+		if !slices.ContainsFunc(tracks, func(s track.Subject) bool { return s.ID == id }) {
+			delete(f.visits, id)
+			f.end(v, at)
+		}
+	}
+	f.fade(at)
+}
+
+// end takes leave of a visit. Nobody who was near enough to be screened goes without a trace.
+func (f *floor) end(v *visit, at time.Time) {
+	if r := v.rival; r != nil {
+		v.rival = nil
+		if r.presence.stood >= waited || r.known() {
+			f.end(r, at)
+		}
+	}
+	if v.person.event == nil {
+		if reason, ok := v.trace(); ok {
+			f.conclude(v, nil, f.policy.Unmeasured(reason), at)
+		} else if v.presence.far >= glimpses {
+			f.passers++
+		}
+	}
+	f.part(v)
+}
+
+// closeAlert takes a guard's word that an alert is settled, and says whether anybody here had it.
+func (f *floor) closeAlert(id string) bool {
+	found := false
+	settle := func(a *acquaintance) {
+		if a.unsettled != nil && a.unsettled.ID == id {
+			a.unsettled, found = nil, true
+		}
+	}
+	for i := range f.known {
+		settle(&f.known[i])
+	}
+	for _, v := range f.visits {
+		settle(&v.person)
+	}
+	return found
+}
+
+// lookAgain begins a fresh look at the same person.
+func (v *visit) lookAgain() {
+	v.look.Reset()
+	v.renew, v.repeats, v.admitted = true, false, false
+	v.lookSince, v.hinderedSince = time.Time{}, time.Time{}
+	v.want = event.NoProblem
+	if v.stage != arriving {
+		v.stage = looking
+	}
+}

@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"thermogate/screening/event"
+	"thermogate/screening/face"
+	"thermogate/screening/measure"
+	"thermogate/screening/track"
+)
+
+// paceWindow is the time over which the pace of a person is taken: from frame to frame the jitter of the box would pass
+// for a walk.
+const paceWindow = 350 * time.Millisecond
+
+// trail is where a track has been lately.
+type trail struct {
+	recent []seenFace // oldest first
+	life   measure.Life
+}
+
+type seenFace struct {
+	face face.Face
+	at   time.Time
+}
+
+const (
+	// jump and swell are how far, in widths, a face that is followed without doubt moves from frame to frame, and by how
+	// much it grows. A person who walks off is soon faster; so is the track that slips from one person to the next.
+	jump  = 0.5
+	swell = 1.25
+)
+
+// attend takes one track's part of a frame: measures the face, and decides once it can.
+func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, clock *stopwatch) {
+	if subject.Detection < 0 {
+		return
+	}
+	s := g.sight(subject.ID, faces[subject.Detection], at)
+	v := g.floor.see(subject.ID, &s)
+	g.scene.Stages.Measure += clock.lap()
+	g.floor.judge(v, s.view, g.scene.Reference.Problem == event.NoProblem, at)
+	g.seen = append(g.seen, v)
+	g.scene.People = append(g.scene.People, v.shown(s.box))
+	g.scene.Stages.Policy += clock.lap()
+}
+
+// sight measures a face.
+func (g *Gate) sight(id int, f face.Face, at time.Time) sighting {
+	t := g.trails[id]
+	if t == nil {
+		t = &trail{}
+		g.trails[id] = t
+	}
+	s := sighting{at: at, previous: g.previous, box: boxOf(f), worn: wornBy(f)}
+	before, broken := t.before(f, at, g.previous)
+	s.broken = broken
+	width := float64(f.W) / float64(min(g.image.Width, g.image.Height))
+	s.whole = f.X > 0 && int(f.X+f.W) < g.image.Width
+	s.near, s.far = width >= g.config.Visit.Near, width >= g.config.Visit.Far
+	if before == nil {
+		s.reading = g.measure(f, nil, 0, &s)
+	} else {
+		elapsed := at.Sub(before.at)
+		s.steady = measure.Speed(f, before.face, elapsed) <= g.config.Measure.MaxSpeed
+		s.reading = g.measure(f, &before.face, elapsed, &s)
+	}
+	s.moved = t.life.Moved(&g.image, s.box, at)
+	if s.measured() {
+		g.sketcher.Draw(g.image.Celsius, g.image.Width, g.image.Height, s.box, &g.view)
+		s.view = &g.view
+	}
+	t.recent = append(t.recent, seenFace{f, at})
+	return s
+}
+
+func (g *Gate) measure(f face.Face, before *face.Face, elapsed time.Duration, s *sighting) measure.Reading {
+	switch {
+	case !s.near:
+		return measure.Reading{Problem: event.TooFar}
+	case !s.whole:
+		return measure.Reading{Problem: event.CutOff}
+	}
+	return g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
+}
+
+// before forgets what is too old to take a pace from, and returns the oldest sighting left, and whether the chain of
+// sightings is broken: the face was not seen in the frame before, or not there, or not of that size.
+func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, broken bool) {
+	if n := len(t.recent); n > 0 {
+		last := t.recent[n-1]
+		a, b := boxOf(f), boxOf(last.face)
+		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
+		broken = last.at.Before(previous) || moved > jump || max(a.W/b.W, b.W/a.W) > swell
+	}
+	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { return at.Sub(s.at) > paceWindow })
+	if len(t.recent) == 0 {
+		return nil, broken
+	}
+	return &t.recent[0], broken
+}
+
+// forget drops the trails of tracks that are gone.
+func (g *Gate) forget(subjects []track.Subject) {
+	for id := range g.trails {
+		if !slices.ContainsFunc(subjects, func(s track.Subject) bool { return s.ID == id }) {
+			delete(g.trails, id)
+		}
+	}
+}
+
+// shown is what pages are told of a visit whose face is in the box.
+func (v *visit) shown(box event.Box) event.Person {
+	p := event.Person{ID: v.id, Face: box, Hint: v.problem, Worn: v.worn, Event: v.person.event}
+	if r := v.rival; r != nil {
+		p.ID, p.Hint, p.Worn, p.Event = r.id, r.problem, r.worn, r.person.event
+	} else if v.problem == event.NoProblem && v.want != event.NoProblem {
+		p.Hint = v.want
+	}
+	return p
+}
+
+func wornBy(f face.Face) []event.Garment {
+	var worn []event.Garment
+	if f.Glasses {
+		worn = append(worn, event.Glasses)
+	}
+	if f.Mask {
+		worn = append(worn, event.Mask)
+	}
+	if f.ForeheadCovered {
+		worn = append(worn, event.Hat)
+	}
+	return worn
+}
+
+func boxOf(f face.Face) event.Box {
+	return event.Box{X: float64(f.X), Y: float64(f.Y), W: float64(f.W), H: float64(f.H)}
+}

@@ -1,0 +1,87 @@
+package measure
+
+import (
+	"math"
+	"slices"
+
+	"thermogate/camera/radiometry"
+	"thermogate/screening/face"
+)
+
+// Cold air takes most from what sticks out: where the canthi lose a degree, cheeks lose nearly three and a nose more, and
+// they win it back last. How much colder than the canthi they are, in °C at 23 °C ambient, at rest indoors and for a
+// degree that the canthi have lost, with the standard deviation from person to person in degrees of the canthi; from
+// simulated faces, 15 to 35 pixels wide. Of twenty men at real gates the colder of both signs says 0.1 °C or less for
+// fifteen, and up to 1.4 °C for those who came in on winter mornings.
+var (
+	noseSign  = sign{rest: 2.63, slope: 2.45}
+	cheekSign = sign{rest: 2.13, slope: 1.80}
+	// What is warm of a face as a whole, for those of whom a mask hides nose and cheeks.
+	quarterSign = sign{rest: 1.48, slope: 0.92}
+	tenthSign   = sign{rest: 1.03, slope: 0.54}
+)
+
+const (
+	chillSpread       = 0.25
+	maskedChillSpread = 0.40
+)
+
+// sign is what a part of the face says of the canthi: its deficit below them is rest + slope × chill.
+type sign struct{ rest, slope float64 }
+
+func (s sign) chill(deficit float64) float64 { return (deficit - s.rest) / s.slope }
+
+// chill estimates by how much the canthi of a face are colder than they would be indoors, with the standard uncertainty.
+// A nose alone may be cold by nature, and so may cheeks: both have to be. Under a mask there is no bare nose.
+func (m *Meter) chill(img *radiometry.Image, f face.Face, g axes, s spot) (celsius, uncertainty float64) {
+	gain := contrast(m.ambient(img))
+	if f.Mask {
+		m.ellipse(img, f)
+		n := len(m.pixels)
+		quarter, tenth := float64(m.pixels[n*3/4]), float64(m.pixels[n*9/10])
+		return (quarterSign.chill((s.celsius-quarter)/gain) + tenthSign.chill((s.celsius-tenth)/gain)) / 2, maskedChillSpread
+	}
+	nose, cheeks := m.nose(img, f, g), m.cheeks(img, g)
+	return min(noseSign.chill((s.celsius-nose)/gain), cheekSign.chill((s.celsius-cheeks)/gain)), chillSpread
+}
+
+// contrast is how much further than at 23 °C the temperatures of a face lie apart in colder surroundings.
+func contrast(ambientCelsius float64) float64 {
+	const faceCelsius, usual = 34.5, 11.5
+	return math.Sqrt(min(max((faceCelsius-ambientCelsius)/usual, 0.2), 4))
+}
+
+// ambient is the temperature of the surroundings: of a quarter of the picture, the coldest.
+func (m *Meter) ambient(img *radiometry.Image) float64 {
+	const pixels = 256
+	m.pixels = m.pixels[:0]
+	step := max(1, len(img.Celsius)/pixels) | 1 // not a divisor of the usual widths
+	for i := 0; i < len(img.Celsius); i += step {
+		m.pixels = append(m.pixels, img.Celsius[i])
+	}
+	slices.Sort(m.pixels)
+	return float64(m.pixels[len(m.pixels)/4])
+}
+
+// nose is the temperature of its tip, NaN where no pixel shows it.
+func (m *Meter) nose(img *radiometry.Image, f face.Face, g axes) float64 {
+	tip := f.Landmarks[face.Nose]
+	dx, dy := float64(tip.X)-g.x, float64(tip.Y)-g.y
+	return m.patch(img, g, dx*g.ux+dy*g.uy, dy*g.ux-dx*g.uy, 0.06)
+}
+
+// cheeks is the mean of both.
+func (m *Meter) cheeks(img *radiometry.Image, g axes) float64 {
+	const beside, below, half = 0.27, 0.30, 0.07
+	return (m.patch(img, g, -beside*g.width, below*g.width, half) + m.patch(img, g, beside*g.width, below*g.width, half)) / 2
+}
+
+// patch is the median of a square in the axes of the face, half its side given in widths of the face.
+func (m *Meter) patch(img *radiometry.Image, g axes, along, below, half float64) float64 {
+	half = max(0.8, half*g.width)
+	m.box(img, g, along, below, half, half)
+	if len(m.pixels) == 0 {
+		return math.NaN()
+	}
+	return float64(m.pixels[len(m.pixels)/2])
+}
