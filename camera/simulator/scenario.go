@@ -111,6 +111,11 @@ type Queue struct {
 	ChillCelsius      float64       `yaml:"chill_celsius"`
 }
 
+// Endless is true where the scenario goes on until nobody reads it any more.
+func (s *Scenario) Endless() bool {
+	return s.Repeat || s.Duration == 0 && len(s.People) == 0
+}
+
 // DefaultScenario is an empty scene before an upright Lepton 3.5 class camera (160×120 on its side, 57°).
 func DefaultScenario() Scenario {
 	return Scenario{

@@ -65,7 +65,7 @@ func newSchedule(s *Scenario, view func(float64) float64) *schedule {
 
 // end is when the scenario is over, in seconds; infinite where it never is.
 func (c *schedule) end() float64 {
-	if c.scenario.Repeat || len(c.list) == 0 && c.scenario.Duration == 0 {
+	if c.scenario.Endless() {
 		return math.Inf(1)
 	}
 	return c.length

@@ -14,6 +14,8 @@ type Point struct{ X, Y float64 }
 type Person struct {
 	// ID is the visit's number; nobody else gets it.
 	ID int
+	// Who is the number of this person's first visit, the same whenever they come back.
+	Who int
 	// Box of the face, hairline to chin and ear to ear, in pixels.
 	X, Y, W, H float64
 	// Landmarks by the sides of the picture: left eye, right eye, nose tip, left and right mouth corner.
@@ -23,6 +25,8 @@ type Person struct {
 	DistanceMetres float64
 	// CoreCelsius is the body's, SkinCelsius that of the inner canthi.
 	CoreCelsius, SkinCelsius float64
+	// SkinGiven is true where the scenario sets SkinCelsius; CoreCelsius is then only what usually goes with it.
+	SkinGiven bool
 	// YawDegrees is how far the head is turned to the right of the picture.
 	YawDegrees           float64
 	Glasses, Mask, Hat   bool
@@ -106,9 +110,11 @@ func (f *figure) person(g *guest, fine float64) Person {
 	on := func(x, y float64) Point { return point(l.surface(x, y)) }
 	p := Person{
 		ID:             g.id,
+		Who:            g.id,
 		DistanceMetres: f.pose.distance,
 		CoreCelsius:    g.core,
 		SkinCelsius:    g.skin,
+		SkinGiven:      g.visit.SkinCelsius != nil,
 		YawDegrees:     f.pose.yaw * 180 / math.Pi,
 		Glasses:        l.glasses, Mask: l.mask, Hat: l.hat,
 		Standing:   f.pose.standing,

@@ -54,6 +54,7 @@ func newRootCommand() *cobra.Command {
 		newRunCommand(),
 		newDemoCommand(),
 		newReplayCommand(),
+		newTrialCommand(),
 		newDetectCommand(),
 		newBenchCommand(),
 		newStudyCommand(),
