@@ -7,7 +7,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # long under the race detector, which has nothing to find there, and what has a time limit would break it.
 figures = $(shell grep -rl 'testing.Short()' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
-.PHONY: demo build test lint bench
+.PHONY: demo build test lint bench figures
 
 demo: build
 	bin/thermogate demo
@@ -29,3 +29,10 @@ lint:
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The page of what a trial of the gate against simulated people comes to; some minutes of computing.
+scenarios = camera/simulator/scenarios
+figures: build
+	bin/thermogate trial --json $(scenarios)/*.yaml >bin/trial.json
+	go run ./screening/gate/trial/page $(scenarios) <bin/trial.json >bin/figures.md
+	mv bin/figures.md screening/gate/README.md

@@ -39,7 +39,7 @@ func Parse(name string, data []byte) (Scenario, error) {
 		}
 	}
 	if p := s.check(); p != nil {
-		return Scenario{}, d.errorf(d.lines[p.key], p.key, "%s", p.message)
+		return Scenario{}, d.errorf(d.line(p.key), p.key, "%s", p.message)
 	}
 	return s, nil
 }
@@ -65,6 +65,16 @@ type decoder struct {
 
 func (d *decoder) errorf(line int, key, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s: %s", d.name, line, key, fmt.Sprintf(format, args...))
+}
+
+// line is where a key was set or, where it was left out, the section it belongs to.
+func (d *decoder) line(key string) int {
+	for {
+		if line, ok := d.lines[key]; ok || key == "" {
+			return max(line, 1)
+		}
+		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
+	}
 }
 
 func (d *decoder) decode(node ast.Node, key string, v reflect.Value) error {
@@ -176,6 +186,14 @@ func newValue(t reflect.Type) reflect.Value {
 		*x = defaultVisit()
 	case *Queue:
 		*x = defaultQueue()
+	case *Move:
+		x.Over = 700 * time.Millisecond
+	case *Freeze:
+		x.For = 10 * time.Second
+	case *Cover:
+		x.For = 10 * time.Second
+	case *Removal:
+		x.X, x.Y = 0.22, 0.83
 	case *Lamp:
 		*x = Lamp{Celsius: 60, X: 0.15, Y: 0.1}
 	}

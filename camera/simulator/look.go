@@ -50,7 +50,12 @@ type look struct {
 	forehead, nose, cheek, mouth, ear, socket, neck float64
 	texture                                         uint64 // seed of vessels and mottling
 
+	breathing bool    // the mask follows the breath
+	breath    float64 // breaths a second
+	exhaled   float64 // how much of the breath is out now, 0 to 1
+
 	head   texture // over longitude and height
+	warm   texture // the head when all breath is out; for breathing only
 	torso  texture
 	shells [256]struct{ a, b float64 } // section with what is worn, from the texture's top to its bottom
 	skin   float64                     // °C at the canthi, set by paint
@@ -97,7 +102,12 @@ func drawLook(r *rand.Rand, v *Visit) *look {
 	if stubble := r.Float64(); v.Beard {
 		l.beard = 0.6 + 0.4*stubble
 	}
-	l.nose = max(l.nose, l.forehead+1) // it stands out, and is seen against the face in nearly every recording
+	if v.HairWarmth != nil {
+		l.hairCover = *v.HairWarmth
+	}
+	l.breathing = v.Breathing
+	l.breath = 0.25 + 0.05*float64(l.texture%1000)/1000 // 15 to 18 a minute
+	l.nose = max(l.nose, l.forehead+1)                  // it stands out, and is seen against the face in nearly every recording
 	// Cold air takes most from what sticks out.
 	l.nose += 3 * v.ChillCelsius
 	l.cheek += 2 * v.ChillCelsius
@@ -157,3 +167,10 @@ func (l *look) surface(x, y float64) point3 {
 }
 
 type point3 struct{ x, y, z float64 }
+
+// breathe settles how warm the mask is at a time: it warms within the breath out, faster than it cools.
+func (l *look) breathe(t float64) {
+	if l.breathing {
+		l.exhaled = smooth(0.5 + 0.6*math.Sin(2*math.Pi*l.breath*t+float64(l.texture%7)))
+	}
+}

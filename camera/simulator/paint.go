@@ -52,12 +52,17 @@ func (l *look) paint(skinCelsius, ambientCelsius float64) {
 		y := mix(l.headTop(), l.headBottom(), float64(i)/float64(len(l.shells)-1))
 		l.shells[i].a, l.shells[i].b = l.section(y, l.worn())
 	}
-	l.paintHead()
+	l.exhaled = 0
+	l.paintHead(&l.head)
+	if l.breathing {
+		l.exhaled = 1
+		l.paintHead(&l.warm)
+	}
 	l.paintTorso()
 }
 
-func (l *look) paintHead() {
-	l.head.size(headCols, headRows)
+func (l *look) paintHead(head *texture) {
+	head.size(headCols, headRows)
 	noise := mottling(l.texture)
 	for j := range headRows {
 		y := mix(l.headTop(), l.headBottom(), (float64(j)+0.5)/headRows)
@@ -66,7 +71,7 @@ func (l *look) paintHead() {
 			longitude := ((float64(i)+0.5)/headCols*2 - 1) * math.Pi
 			x := a * math.Sin(longitude)
 			t := l.skin - l.gain()*l.belowCanthus(x, y, math.Cos(longitude) > 0, noise)
-			l.head.values[j*headCols+i] = l.dressed(t, x, y, longitude, noise)
+			head.values[j*headCols+i] = l.dressed(t, x, y, longitude, noise)
 		}
 	}
 }
@@ -120,14 +125,23 @@ func (l *look) dressed(t, x, y, longitude float64, noise mottling) float64 {
 	if l.mask && front > 0.1 {
 		edge := 0.018 + 0.25*math.Abs(x)
 		w := smooth((y-edge)/0.004) * smooth((front-0.15)/0.1)
-		breath := 0.12 * bump(x, y-l.noseTip()-0.012, 0.02, 0.015)
-		t = mix(t, l.through(0.5+0.08*noise.at(x*40, y*40)+breath, l.skin-1), w)
+		t = mix(t, l.through(0.5+0.08*noise.at(x*40, y*40)+l.breathOver(x, y), l.skin-1), w)
 	}
 	if l.hat {
 		edge := l.hairline() + 0.012 + 0.035*smooth((1-front)/0.8)
 		t = mix(t, l.through(0.3+0.1*noise.at(longitude*3, y*30), l.skin-1.5), smooth((edge-y)/0.004))
 	}
 	return t
+}
+
+// breathOver is how much more of the skin's warmth the mask has where the breath goes through. Between breaths in and
+// out a mask before nose and mouth goes from near the air's temperature to near the skin's.
+func (l *look) breathOver(x, y float64) float64 {
+	below := y - l.noseTip() - 0.012
+	if !l.breathing {
+		return 0.12 * bump(x, below, 0.02, 0.015)
+	}
+	return mix(-0.38, 0.42, l.exhaled) * bump(x, below, 0.03, 0.02)
 }
 
 // haired is how much of a point of the head is under hair: the hairline across the forehead, sideburns, the back.

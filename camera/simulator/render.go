@@ -207,7 +207,12 @@ func (f *figure) headAt(px, py float64) (celsius float64, hit bool) {
 	}
 	longitude := math.Atan2(sin, cos)
 	v := (y - l.headTop()) / (l.headBottom() - l.headTop()) * headRows
-	return mix(l.head.at((longitude/math.Pi+1)/2*headCols, v), l.air, grazing(cosq)), true
+	u := (longitude/math.Pi + 1) / 2 * headCols
+	t := l.head.at(u, v)
+	if l.breathing {
+		t = mix(t, l.warm.at(u, v), l.exhaled)
+	}
+	return mix(t, l.air, grazing(cosq)), true
 }
 
 // grazing is the share of the surroundings in what comes from a surface seen at an angle: emissivity falls steeply

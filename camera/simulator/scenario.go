@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,7 @@ type Scenario struct {
 	Name string `yaml:"-"`
 
 	Seed           uint64        `yaml:"seed"`
-	Duration       time.Duration `yaml:"duration"` // 0: until the last of People has left; endless with a Queue or nobody at all
+	Duration       time.Duration `yaml:"duration"` // 0: until the last has left; endless with an endless Queue or nobody at all
 	Repeat         bool          `yaml:"repeat"`   // begin again with People instead of ending
 	AmbientCelsius float64       `yaml:"ambient_celsius"`
 	Camera         Camera        `yaml:"camera"`
@@ -42,6 +43,14 @@ type Camera struct {
 	DriftCelsiusPerMinute float64       `yaml:"drift_celsius_per_minute"`
 	SelfHeatingCelsius    float64       `yaml:"self_heating_celsius"` // how much too cold it reads when just switched on
 	SelfHeating           time.Duration `yaml:"self_heating"`         // time constant of that
+	Frozen                *Freeze       `yaml:"frozen"`
+}
+
+// Freeze is a camera that goes on sending the same picture, whoever comes and goes.
+type Freeze struct {
+	At               time.Duration `yaml:"at"`
+	For              time.Duration `yaml:"for"`
+	NoiseMillikelvin float64       `yaml:"noise_millikelvin"` // fresh on each copy
 }
 
 // FFC is the flat-field correction: a shutter closes, the picture stands still, then jumps.
@@ -62,6 +71,23 @@ type Reference struct {
 	Y                 float64       `yaml:"y"`             // centre, 0 top to 1 bottom
 	RadiusMillimetres float64       `yaml:"radius_millimetres"`
 	DistanceMetres    float64       `yaml:"distance_metres"`
+
+	DriftCelsiusPerMinute float64  `yaml:"drift_celsius_per_minute"` // how fast it gets warmer than Celsius, from the start
+	Covered               *Cover   `yaml:"covered"`
+	Moved                 *Removal `yaml:"moved"`
+}
+
+// Cover is something at ambient temperature that hangs over the reference for a while.
+type Cover struct {
+	At  time.Duration `yaml:"at"`
+	For time.Duration `yaml:"for"`
+}
+
+// Removal is the reference set down at another place.
+type Removal struct {
+	At time.Duration `yaml:"at"`
+	X  float64       `yaml:"x"`
+	Y  float64       `yaml:"y"`
 }
 
 // Lamp is a warm lamp on the wall behind the people.
@@ -90,12 +116,43 @@ type Visit struct {
 	ChillCelsius   float64       `yaml:"chill_celsius"`
 	CupCelsius     *float64      `yaml:"cup_celsius"`
 	Seed           *uint64       `yaml:"seed"` // looks; nil: from the scenario's seed
+
+	// How this person comes after the one before in the list. At is then not used, and the place is that of the one
+	// before.
+	Follows      string        `yaml:"follows"`       // same-side, other-side, behind or at-once; empty: comes by themselves
+	Gap          time.Duration `yaml:"gap"`           // from when the one before leaves to when this one comes
+	BehindMetres float64       `yaml:"behind_metres"` // behind: how far back they wait
+	Returns      bool          `yaml:"returns"`       // is the one before, who comes back
+
+	Appears    bool     `yaml:"appears"`     // there at once and gone at once, instead of walking
+	Sway       *float64 `yaml:"sway"`        // how much they move while they stand: 1 (nil) is usual, 0 a dummy
+	HairWarmth *float64 `yaml:"hair_warmth"` // share of the skin's warmth that comes through hair; nil: drawn
+	Breathing  bool     `yaml:"breathing"`   // the mask grows warm and cool with each breath
+	Moves      []Move   `yaml:"moves"`
 }
 
-// Queue is an endless line of different people, drawn from the seed.
+// How somebody comes after another.
+const (
+	fromSameSide  = "same-side"  // walks in from where the one before walks out to
+	fromOtherSide = "other-side" // walks in from the other side
+	fromBehind    = "behind"     // stands behind the one before and steps up
+	atOnce        = "at-once"    // is there where the one before was
+)
+
+// Move is something a person does while they stand. What is nil stays as it was.
+type Move struct {
+	After          time.Duration `yaml:"after"` // from when they have stepped up
+	Over           time.Duration `yaml:"over"`  // how long it takes
+	DistanceMetres *float64      `yaml:"distance_metres"`
+	SideMetres     *float64      `yaml:"side_metres"`
+	YawDegrees     *float64      `yaml:"yaw_degrees"`
+}
+
+// Queue is a line of different people, drawn from the seed.
 type Queue struct {
-	Pause             time.Duration `yaml:"pause"` // from one person's leaving to the next one's coming
-	Stand             time.Duration `yaml:"stand"` // typical
+	People            int           `yaml:"people"` // how many come; 0: endless
+	Pause             time.Duration `yaml:"pause"`  // from one person's leaving to the next one's coming
+	Stand             time.Duration `yaml:"stand"`  // typical
 	DistanceMetres    float64       `yaml:"distance_metres"`
 	CoreCelsius       float64       `yaml:"core_celsius"`
 	CoreSpreadCelsius float64       `yaml:"core_spread_celsius"`
@@ -109,11 +166,15 @@ type Queue struct {
 	PasserShare       float64       `yaml:"passer_share"`
 	ChillShare        float64       `yaml:"chill_share"`
 	ChillCelsius      float64       `yaml:"chill_celsius"`
+	TurnedShare       float64       `yaml:"turned_share"` // stand turned away by 40°
+	FarShare          float64       `yaml:"far_share"`    // stand 1 m further off
+	BehindShare       float64       `yaml:"behind_share"` // wait behind the one before, hidden
+	ReturnShare       float64       `yaml:"return_share"` // come back some seconds after they left
 }
 
 // Endless is true where the scenario goes on until nobody reads it any more.
 func (s *Scenario) Endless() bool {
-	return s.Repeat || s.Duration == 0 && len(s.People) == 0
+	return s.Repeat || s.Duration == 0 && len(s.People) == 0 && (s.Queue == nil || s.Queue.People == 0)
 }
 
 // DefaultScenario is an empty scene before an upright Lepton 3.5 class camera (160×120 on its side, 57°).
@@ -134,7 +195,7 @@ func DefaultScenario() Scenario {
 }
 
 func defaultVisit() Visit {
-	return Visit{DistanceMetres: 0.8, Stand: 3 * time.Second}
+	return Visit{DistanceMetres: 0.8, Stand: 3 * time.Second, BehindMetres: 0.4}
 }
 
 func defaultQueue() Queue {
@@ -213,6 +274,24 @@ func (s *Scenario) limits() []limit {
 		{"reference.y", r.Y, 0, 1, "of the height"},
 		{"reference.radius_millimetres", r.RadiusMillimetres, 5, 100, "mm"},
 		{"reference.distance_metres", r.DistanceMetres, 0.2, 3, "m"},
+		{"reference.drift_celsius_per_minute", r.DriftCelsiusPerMinute, -5, 5, "°C a minute"},
+	}
+	if f := c.Frozen; f != nil {
+		all = append(all,
+			limit{"camera.frozen.at", f.At.Seconds(), 0, math.MaxInt32, "s"},
+			limit{"camera.frozen.for", f.For.Seconds(), 0, math.MaxInt32, "s"},
+			limit{"camera.frozen.noise_millikelvin", f.NoiseMillikelvin, 0, 1000, "mK"})
+	}
+	if c := r.Covered; c != nil {
+		all = append(all,
+			limit{"reference.covered.at", c.At.Seconds(), 0, math.MaxInt32, "s"},
+			limit{"reference.covered.for", c.For.Seconds(), 0, math.MaxInt32, "s"})
+	}
+	if m := r.Moved; m != nil {
+		all = append(all,
+			limit{"reference.moved.at", m.At.Seconds(), 0, math.MaxInt32, "s"},
+			limit{"reference.moved.x", m.X, 0, 1, "of the width"},
+			limit{"reference.moved.y", m.Y, 0, 1, "of the height"})
 	}
 	if l := s.Lamp; l != nil {
 		all = append(all,
@@ -237,6 +316,8 @@ func (v *Visit) limits(prefix string) []limit {
 		{prefix + "stand", v.Stand.Seconds(), 0, 86400, "s"},
 		{prefix + "yaw_degrees", v.YawDegrees, -90, 90, "°"},
 		{prefix + "chill_celsius", v.ChillCelsius, 0, 6, "°C"},
+		{prefix + "gap", v.Gap.Seconds(), -10, 86400, "s"},
+		{prefix + "behind_metres", v.BehindMetres, 0, 1, "m"},
 	}
 	optional := func(key string, value *float64, low, high float64, unit string) {
 		if value != nil {
@@ -247,6 +328,17 @@ func (v *Visit) limits(prefix string) []limit {
 	optional("skin_celsius", v.SkinCelsius, 20, 44, "°C")
 	optional("height_metres", v.HeightMetres, 1, 2.2, "m")
 	optional("cup_celsius", v.CupCelsius, 0, 100, "°C")
+	optional("sway", v.Sway, 0, 10, "times the usual")
+	optional("hair_warmth", v.HairWarmth, 0, 1, "")
+	for i, m := range v.Moves {
+		at := fmt.Sprintf("moves[%d].", i)
+		all = append(all,
+			limit{prefix + at + "after", m.After.Seconds(), 0, v.Stand.Seconds(), "s, while the person stands"},
+			limit{prefix + at + "over", m.Over.Seconds(), 0, 60, "s"})
+		optional(at+"distance_metres", m.DistanceMetres, 0.3, 4, "m")
+		optional(at+"side_metres", m.SideMetres, -2, 2, "m")
+		optional(at+"yaw_degrees", m.YawDegrees, -180, 180, "°")
+	}
 	return all
 }
 
@@ -267,6 +359,11 @@ func (q *Queue) limits() []limit {
 		{"queue.passer_share", q.PasserShare, 0, 1, ""},
 		{"queue.chill_share", q.ChillShare, 0, 1, ""},
 		{"queue.chill_celsius", q.ChillCelsius, 0, 6, "°C"},
+		{"queue.people", float64(q.People), 0, 100_000, ""},
+		{"queue.turned_share", q.TurnedShare, 0, 1, ""},
+		{"queue.far_share", q.FarShare, 0, 1, ""},
+		{"queue.behind_share", q.BehindShare, 0, 1, ""},
+		{"queue.return_share", q.ReturnShare, 0, 1, ""},
 	}
 }
 
@@ -298,12 +395,54 @@ func (s *Scenario) check() *problem {
 		case v.Hair != "" && v.Hair != bald && v.Hair != short && v.Hair != fringe && v.Hair != long:
 			return &problem{prefix + "hair", fmt.Sprintf("%q is not known; write bald, short, fringe or long", v.Hair)}
 		}
+		if p := v.check(); p != nil {
+			return &problem{prefix + p.key, p.message}
+		}
+	}
+	if len(s.People) > 0 && s.People[0].after() {
+		return &problem{"people[0]", "there is nobody before; follows and returns are for the second and later people"}
 	}
 	switch {
 	case s.Queue != nil && len(s.People) > 0:
 		return &problem{"queue", "people is set too; keep one of them"}
 	case s.Repeat && len(s.People) == 0:
-		return &problem{"repeat", "there are no people to repeat; list some under people, or use queue, which never ends"}
+		return &problem{"repeat", "there are no people to repeat; list some under people, or use queue"}
+	}
+	return nil
+}
+
+// after is true for somebody who comes after the one before in the list.
+func (v *Visit) after() bool { return v.Follows != "" || v.Returns }
+
+// check returns what of a visit does not go together, by its key.
+func (v *Visit) check() *problem {
+	usual := defaultVisit()
+	switch {
+	case !slices.Contains([]string{"", fromSameSide, fromOtherSide, fromBehind, atOnce}, v.Follows):
+		return &problem{"follows", fmt.Sprintf("%q is not known; write %s, %s, %s or %s", v.Follows, fromSameSide, fromOtherSide, fromBehind, atOnce)}
+	case v.Follows != "" && v.Returns:
+		return &problem{"returns", "follows is set too; keep one of them"}
+	case v.Follows != "" && (v.WalksPast || v.Appears):
+		return &problem{"follows", "walks_past or appears is set too; keep one of them"}
+	case v.after() && v.At != 0:
+		return &problem{"at", "it is set by the one before; use gap"}
+	case !v.after() && v.Gap != 0:
+		return &problem{"gap", "there is nothing to wait for; set follows or returns too, or use at"}
+	case v.Gap < 0 && v.Follows != fromSameSide && v.Follows != fromOtherSide:
+		return &problem{"gap", fmt.Sprintf("%v is impossible; only people who follow from a side come before the other has left", v.Gap)}
+	case v.Follows != "" && (v.DistanceMetres != usual.DistanceMetres || v.SideMetres != usual.SideMetres):
+		return &problem{"distance_metres", "who follows stands where the one before stood; leave out distance_metres and side_metres"}
+	case v.Appears && v.WalksPast:
+		return &problem{"appears", "walks_past is set too; keep one of them"}
+	case v.Breathing && !v.Mask:
+		return &problem{"breathing", "it is about the mask; set mask: true too"}
+	case len(v.Moves) > 0 && v.WalksPast:
+		return &problem{"moves", "walks_past is set too; only who stands makes moves"}
+	}
+	for i := range v.Moves {
+		if i > 0 && v.Moves[i].After < v.Moves[i-1].After {
+			return &problem{fmt.Sprintf("moves[%d].after", i), fmt.Sprintf("%v is before the move above; put them in order", v.Moves[i].After)}
+		}
 	}
 	return nil
 }

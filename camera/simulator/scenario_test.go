@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,23 +19,36 @@ func TestParseExample(t *testing.T) {
 		t.Errorf("people read as %+v", s.People)
 	}
 
-	// The queue is the alternative to people, so it stands there commented out.
+	// What can't stand there together with something else is commented out.
 	data, err := os.ReadFile("example.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(data)
-	people, queue := strings.Index(text, "people:\n"), strings.Index(text, "#queue:\n")
-	alternative := text[:people] + strings.ReplaceAll(text[queue:], "\n#", "\n")[1:]
-	s, err = Parse("queue.yaml", []byte(alternative))
-	if err != nil {
+	rare := regexp.MustCompile(`(?m)^  #(frozen|covered|moved):`).ReplaceAllString(text, "  $1:")
+	if s, err = Parse("rare.yaml", []byte(rare)); err != nil {
 		t.Fatal(err)
 	}
-	if s.Queue == nil || s.Queue.ChillShare != 0.05 {
+	if s.Camera.Frozen == nil || s.Reference.Covered == nil || s.Reference.Moved == nil {
+		t.Errorf("camera read as %+v and reference as %+v", s.Camera, s.Reference)
+	}
+	people, others, queue := strings.Index(text, "\npeople:\n"), strings.Index(text, "\n#people:\n"), strings.Index(text, "\n#queue:\n")
+	commented := regexp.MustCompile(`(?m)^#(  |[a-z]+:)`)
+	alternative := func(part string) Scenario {
+		s, err := Parse("alternative.yaml", []byte(text[:people]+commented.ReplaceAllString(part, "$1")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if s = alternative(text[others:queue]); len(s.People) != 4 || len(s.People[0].Moves) != 2 || !s.People[3].Returns {
+		t.Errorf("people read as %+v", s.People)
+	}
+	if s = alternative(text[queue:]); s.Queue == nil || s.Queue.ChillShare != 0.05 || s.Queue.People != 100 {
 		t.Errorf("queue read as %+v", s.Queue)
 	}
 
-	for _, section := range []any{Scenario{}, Camera{}, FFC{}, Reference{}, Lamp{}, Visit{}, Queue{}} {
+	for _, section := range []any{Scenario{}, Camera{}, FFC{}, Reference{}, Lamp{}, Visit{}, Queue{}, Freeze{}, Cover{}, Removal{}, Move{}} {
 		for _, key := range keys(reflect.TypeOf(section)) {
 			if !strings.Contains(text, key+":") {
 				t.Errorf("example.yaml does not show the key %q of %T", key, section)
@@ -80,6 +94,16 @@ func TestParseRefuses(t *testing.T) {
 		{"two temperatures", "people:\n  - core_celsius: 37\n    skin_celsius: 36\n", `x.yaml:3: people[0].skin_celsius: core_celsius is set too; keep one of them`},
 		{"people and queue", "people: [{at: 1s}]\nqueue:\n  stand: 3s\n", `queue: people is set too; keep one of them`},
 		{"after the end", "duration: 5s\npeople:\n  - at: 9s\n", `x.yaml:3: people[0].at: 9s is after the end of the scenario; duration is 5s`},
+		{"unknown way to follow", "people:\n  - {}\n  - follows: closely\n", `x.yaml:3: people[1].follows: "closely" is not known; write same-side, other-side, behind or at-once`},
+		{"following nobody", "people:\n  - follows: behind\n", `x.yaml:2: people[0]: there is nobody before`},
+		{"follower's time", "people:\n  - {}\n  - {follows: behind, at: 3s}\n", `x.yaml:3: people[1].at: it is set by the one before; use gap`},
+		{"follower's place", "people:\n  - {}\n  - {follows: behind, side_metres: 0.1}\n", `x.yaml:3: people[1].distance_metres: who follows stands where the one before stood`},
+		{"gap to nobody", "people:\n  - gap: 1s\n", `x.yaml:2: people[0].gap: there is nothing to wait for; set follows or returns too, or use at`},
+		{"gap below zero", "people:\n  - {}\n  - {follows: at-once, gap: -1s}\n", `x.yaml:3: people[1].gap: -1s is impossible`},
+		{"breath without mask", "people:\n  - breathing: true\n", `x.yaml:2: people[0].breathing: it is about the mask; set mask: true too`},
+		{"move after the stay", "people:\n  - stand: 2s\n    moves: [{after: 3s}]\n", `x.yaml:3: people[0].moves[0].after: 3 is impossible; it must be 0 to 2 s, while the person stands`},
+		{"moves in disorder", "people:\n  - moves: [{after: 2s}, {after: 1s}]\n", `x.yaml:2: people[0].moves[1].after: 1s is before the move above`},
+		{"too many in line", "queue: {people: -1}\n", `x.yaml:1: queue.people: -1 is impossible; it must be 0 to 100000`},
 		{"nobody to repeat", "repeat: true\n", `x.yaml:1: repeat: there are no people to repeat`},
 		{"key twice", "seed: 1\nseed: 2\n", `x.yaml:2: `},
 		{"tab", "camera:\n\twidth: 3\n", `x.yaml:2: a tab; indent with spaces`},

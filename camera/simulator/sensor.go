@@ -116,3 +116,15 @@ func (n *sensor) read(optical []float64, counts []uint16) {
 		counts[i] = uint16(min(max(math.Round((t+273.15)*100), 0), math.MaxUint16))
 	}
 }
+
+// repeat fills counts with a picture sent once more.
+func (n *sensor) repeat(held, counts []uint16, millikelvin float64) {
+	copy(counts, held)
+	if millikelvin == 0 {
+		return
+	}
+	noise := rand.New(rand.NewPCG(n.scenario.Seed, 1<<45+uint64(n.frame)))
+	for i, c := range held {
+		counts[i] = uint16(min(max(math.Round(float64(c)+millikelvin/10*noise.NormFloat64()), 0), math.MaxUint16))
+	}
+}

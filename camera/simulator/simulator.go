@@ -26,6 +26,8 @@ type Options struct {
 	// Live paces the frames by the clock and skips those nobody was there to read. Otherwise frames come as fast as
 	// they are read, with times from a fixed day.
 	Live bool
+	// Linger is how much longer the camera looks on once the last person has left, where no duration ends the scenario.
+	Linger time.Duration
 }
 
 // Epoch is the capture time of the first frame when not live.
@@ -43,6 +45,7 @@ type Simulator struct {
 	guests   []*guest
 	figures  []figure
 	counts   []uint16
+	held     []uint16 // the last picture that was not a copy
 	truth    Truth
 	spare    []*look // textures to use again
 }
@@ -58,7 +61,7 @@ func New(s Scenario, o Options) (*Simulator, error) {
 	m := &Simulator{scenario: s, live: o.Live}
 	m.render = newRenderer(&m.scenario)
 	m.sensor = newSensor(&m.scenario)
-	m.schedule = newSchedule(&m.scenario, m.render.view)
+	m.schedule = newSchedule(&m.scenario, m.render.view, o.Linger)
 	m.counts = make([]uint16, s.Camera.Width*s.Camera.Height)
 	return m, nil
 }
@@ -90,11 +93,18 @@ func (m *Simulator) Read(ctx context.Context, frame *camera.Frame) error {
 	if m.sensor.time() >= m.schedule.end() {
 		return io.EOF
 	}
-	if !m.sensor.frozen() {
+	m.truth.Frozen = m.stuck()
+	switch {
+	case m.sensor.frozen():
+	case m.truth.Frozen:
+		m.look()
+		m.sensor.repeat(m.held, m.counts, m.scenario.Camera.Frozen.NoiseMillikelvin)
+	default:
 		m.draw()
+		m.held = append(m.held[:0], m.counts...)
 	}
 	m.truth.Frame = m.sensor.frame
-	m.truth.Time = m.at(m.sensor.frame)
+	m.truth.Time = m.now()
 	m.truth.ShutterClosed = m.sensor.frozen()
 	m.truth.SinceFFC = seconds(m.sensor.sinceShutter())
 
@@ -134,18 +144,50 @@ func (m *Simulator) wait(ctx context.Context, frame int) (int, time.Time, error)
 	}
 }
 
+// stuck is true while the camera repeats a picture.
+func (m *Simulator) stuck() bool {
+	f := m.scenario.Camera.Frozen
+	return f != nil && m.held != nil && during(m.now(), f.At, f.For)
+}
+
+// now is the time of the frame since the scenario began.
+func (m *Simulator) now() time.Duration { return m.at(m.sensor.frame) }
+
+// during is true from a time on, for a while.
+func during(t, from, length time.Duration) bool { return t >= from && t < from+length }
+
 // draw renders the scene as it is now into counts and truth.
 func (m *Simulator) draw() {
+	m.look()
+	celsius := m.truth.Reference.Celsius
+	if m.truth.Reference.Covered {
+		celsius = m.scenario.AmbientCelsius
+	}
+	m.render.render(m.figures, celsius)
+	m.sensor.read(m.render.optical, m.counts)
+}
+
+// look brings figures and truth up to now.
+func (m *Simulator) look() {
 	t := m.sensor.time()
+	m.settle(m.now())
 	m.people(t)
 	m.figures = m.figures[:0]
 	for _, g := range m.guests {
+		g.look.breathe(t)
 		m.figures = append(m.figures, m.render.place(g.look, g.pose(t), g.visit.CupCelsius))
 	}
 	m.tell(t)
 	slices.SortStableFunc(m.figures, func(a, b figure) int { return cmp.Compare(b.pose.distance, a.pose.distance) })
-	m.render.render(m.figures, m.truth.Reference.Celsius)
-	m.sensor.read(m.render.optical, m.counts)
+}
+
+// settle sets the reference down at its new place, once.
+func (m *Simulator) settle(now time.Duration) {
+	r := &m.scenario.Reference
+	if r.Moved != nil && now >= r.Moved.At {
+		r.X, r.Y, r.Moved = r.Moved.X, r.Moved.Y, nil
+		m.render.box = newRefBox(m.render)
+	}
 }
 
 // people lets in who comes and out who has left.
@@ -163,7 +205,7 @@ func (m *Simulator) people(t float64) {
 			continue
 		}
 		if n := len(m.spare); n > 0 {
-			g.look.head, g.look.torso = m.spare[n-1].head, m.spare[n-1].torso
+			g.look.head, g.look.torso, g.look.warm = m.spare[n-1].head, m.spare[n-1].torso, m.spare[n-1].warm
 			m.spare = m.spare[:n-1]
 		}
 		g.look.paint(g.skin, m.scenario.AmbientCelsius)

@@ -40,6 +40,7 @@ type Person struct {
 // TrueReference is where its disc is and how warm it truly is.
 type TrueReference struct {
 	Present            bool
+	Covered            bool // something hangs over it
 	X, Y, RadiusPixels float64
 	Celsius            float64
 	NominalCelsius     float64
@@ -56,7 +57,9 @@ type Truth struct {
 	OffsetCelsius float64
 	// ShutterClosed is true while an FFC runs and the picture stands still.
 	ShutterClosed bool
-	SinceFFC      time.Duration
+	// Frozen is true while the camera repeats a picture. The truth is then still that of the scene.
+	Frozen   bool
+	SinceFFC time.Duration
 }
 
 // Truth of the frame read last. People is valid until the next Read.
@@ -70,10 +73,15 @@ func (m *Simulator) tell(t float64) {
 	m.truth.Reference = TrueReference{}
 	if r := s.Reference; r.Present {
 		b := m.render.box
-		m.truth.Reference = TrueReference{true, b.x / fine, b.y / fine, b.radius / fine, r.Celsius + r.ErrorCelsius, r.Celsius}
+		m.truth.Reference = TrueReference{
+			Present: true, X: b.x / fine, Y: b.y / fine, RadiusPixels: b.radius / fine,
+			Celsius: r.Celsius + r.ErrorCelsius, NominalCelsius: r.Celsius,
+		}
 		if r.WarmUp > 0 {
 			m.truth.Reference.Celsius -= (m.truth.Reference.Celsius - s.AmbientCelsius) * math.Exp(-t/r.WarmUp.Seconds())
 		}
+		m.truth.Reference.Celsius += r.DriftCelsiusPerMinute / 60 * t
+		m.truth.Reference.Covered = r.Covered != nil && during(m.now(), r.Covered.At, r.Covered.For)
 	}
 	m.truth.People = m.truth.People[:0]
 	for i, g := range m.guests {
@@ -110,11 +118,11 @@ func (f *figure) person(g *guest, fine float64) Person {
 	on := func(x, y float64) Point { return point(l.surface(x, y)) }
 	p := Person{
 		ID:             g.id,
-		Who:            g.id,
+		Who:            g.who,
 		DistanceMetres: f.pose.distance,
 		CoreCelsius:    g.core,
 		SkinCelsius:    g.skin,
-		SkinGiven:      g.visit.SkinCelsius != nil,
+		SkinGiven:      g.skinGiven,
 		YawDegrees:     f.pose.yaw * 180 / math.Pi,
 		Glasses:        l.glasses, Mask: l.mask, Hat: l.hat,
 		Standing:   f.pose.standing,

@@ -30,6 +30,8 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 	empty := file("empty.tiff", nil)
 	text := file("notes.tiff", []byte("not a picture"))
 	config := file("gate.yaml", []byte("site: a\npolcy: {}\n"))
+	endless := file("endless.yaml", []byte("queue: {stand: 2s}\n"))
+	again := file("again.yaml", []byte("repeat: true\npeople: [{at: 1s}]\n"))
 	noCamera := file("nocamera.yaml", []byte("camera: {uri: /dev/video99}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"))
 	secret := file("secret.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+
 		"\nhttp: {listen: '0.0.0.0:0', password_file: /nowhere}\nbroker: {listen: '127.0.0.1:0'}\n"))
@@ -62,6 +64,11 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 		{"no journal", []string{"events", "--journal", "nowhere.db"}, []string{"nowhere.db", "--journal", "-c"}, 1},
 		{"sheet of an unknown kind", []string{"detect", "--sheet", "sheet.gif", eightBit}, []string{"sheet.gif", ".png"}, 2},
 		{"door without its secret", []string{"run", "-c", doorWithoutSecret}, []string{"door.webhook.secret_file", "nowhere"}, 1},
+		{"no scenario", []string{"trial"}, []string{"SCENARIO"}, 2},
+		{"trial of a missing scenario", []string{"trial", "nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
+		{"trial of a wrong scenario", []string{"trial", config}, []string{"gate.yaml:1", "site"}, 2},
+		{"endless trial", []string{"trial", endless}, []string{"endless.yaml", "queue.people", "duration"}, 2},
+		{"trial that begins again", []string{"trial", again}, []string{"again.yaml", "repeat"}, 2},
 		{"missing scenario", []string{"bench", "simulator:nowhere.yaml"}, []string{"nowhere.yaml"}, 2},
 	}
 	for _, test := range tests {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -53,6 +54,9 @@ not at all. The same scenario gives the same figures on any machine. camera/simu
 	return command
 }
 
+// linger is how long a trial goes on after the last person has left: what is told of them then, counts too.
+const linger = 10 * time.Second
+
 // loadTrials reads the scenarios, each of which has to end.
 func loadTrials(paths []string) ([]simulator.Scenario, error) {
 	scenarios := make([]simulator.Scenario, len(paths))
@@ -73,7 +77,7 @@ func howToEnd(s *simulator.Scenario) string {
 	if s.Repeat {
 		return "take out repeat"
 	}
-	return "set duration, such as duration: 10m"
+	return "set duration, such as duration: 10m, or queue.people"
 }
 
 // trials walks scenarios through gates, as many at a time as there are processors.
@@ -109,7 +113,7 @@ func (t *trials) walk(ctx context.Context, scenario simulator.Scenario) (trial.R
 		return trial.Result{}, err
 	}
 	defer detector.Close()
-	source, err := simulator.New(scenario, simulator.Options{})
+	source, err := simulator.New(scenario, simulator.Options{Linger: linger})
 	if err != nil {
 		return trial.Result{}, err
 	}

@@ -98,50 +98,46 @@ func (s *Score) remember(scene *event.Scene, people []simulator.Person) {
 	}
 }
 
-// madeOn finds the true person an event was made on: the one in whose place it stands in this frame or, where it came
-// after its person had gone, the one its visit was of.
+// madeOn finds the true person an event was made on, and on which of their visits: the one in whose place it stands in
+// this frame or, where it came after its person had gone, the one whom its visit was of.
 func (s *Score) madeOn(e *event.Event, scene *event.Scene, people []simulator.Person) (*subject, int) {
-	for i := range scene.People {
-		p := &scene.People[i]
-		if p.Event == nil || p.Event.ID != e.ID {
-			continue
-		}
+	id := s.visitOf(e, scene)
+	if i := slices.IndexFunc(scene.People, func(p event.Person) bool { return p.ID == id }); i >= 0 {
 		if j := s.pairing.truth[i]; j >= 0 {
 			return s.known[people[j].Who], people[j].ID
 		}
-		return s.mostlyOf(s.visits[p.ID])
 	}
-	if v := s.gone(e, scene); v != nil {
-		if u, visit := s.mostlyOf(v); u != nil {
-			return u, visit
+	if v := s.visits[id]; v != nil {
+		if t, ok := v.mostly(); ok {
+			return s.known[t.who], t.visit
 		}
 	}
 	return s.under(e.Data.Face, people)
 }
 
-func (s *Score) mostlyOf(v *visit) (*subject, int) {
-	if t, ok := v.mostly(); ok {
-		return s.known[t.who], t.visit
+// visitOf is the number of the gate's visit that an event belongs to, -1 where that can't be told: the one that carries
+// it, the one that began when it says or, failing these, the one that just ended at its box.
+func (s *Score) visitOf(e *event.Event, scene *event.Scene) int {
+	for _, p := range scene.People {
+		if p.Event != nil && p.Event.ID == e.ID {
+			return p.ID
+		}
 	}
-	return nil, 0
-}
-
-// gone finds the visit out of view that an event closes: the one that began when it says or, failing that, the latest
-// that ended at its box.
-func (s *Score) gone(e *event.Event, scene *event.Scene) *visit {
-	var best *visit
-	bestID, began := 0, false
+	const recently = 5 * time.Second
+	best, most := -1, 0.0
 	for id, v := range s.visits {
-		if slices.ContainsFunc(scene.People, func(p event.Person) bool { return p.ID == id }) {
+		likely := 0.1
+		if e.Data.Face != nil {
+			likely = overlap(v.box, *e.Data.Face)
+		}
+		switch {
+		case v.firstSeen.Equal(e.Data.FirstSeen) && likely > 0:
+			likely++
+		case likely < 0.5 || v.lastSeen == s.now || v.lastSeen < s.now-recently:
 			continue
 		}
-		same := v.firstSeen.Equal(e.Data.FirstSeen)
-		here := e.Data.Face != nil && overlap(v.box, *e.Data.Face) >= 0.5
-		if !same && (began || !here) {
-			continue
-		}
-		if best == nil || same && !began || v.lastSeen > best.lastSeen || v.lastSeen == best.lastSeen && id < bestID {
-			best, bestID, began = v, id, same
+		if best < 0 || likely > most || likely == most && id < best {
+			best, most = id, likely
 		}
 	}
 	return best

@@ -115,17 +115,18 @@ func (s *Score) attribute(e *event.Event, scene *event.Scene, people []simulator
 		s.result.Extra++
 	}
 	u.visits[visit] = true
-	u.take(e.Data.Outcome, s.now)
+	u.take(&e.Data, s.now)
 }
 
-// take gives a person a further outcome. The last one holds, but an alert is not undone by a look that finds nothing
-// out: the guard still comes.
-func (u *subject) take(outcome event.Outcome, now time.Duration) {
+// take gives a person a further outcome. The last one holds, but a look that finds nothing out undoes neither an alert,
+// for the guard still comes, nor a pass, for the door was open, unless it says that it revises it.
+func (u *subject) take(d *event.Data, now time.Duration) {
 	u.judged = true
-	if u.outcome != event.Alert || outcome == event.Pass {
-		u.outcome = outcome
+	found := d.Outcome != event.Inconclusive
+	if found || d.Revises != "" || u.outcome == "" {
+		u.outcome = d.Outcome
 	}
-	if !u.decided && u.measurable && outcome != event.Inconclusive {
+	if !u.decided && u.measurable && found {
 		u.decided, u.waited = true, now-u.since
 	}
 }
