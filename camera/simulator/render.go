@@ -19,6 +19,13 @@ type renderer struct {
 	kernel     []float64
 	optical    []float64 // what falls on the pixels
 	box        refBox
+	drawn      emptyScene // what optical holds
+}
+
+// emptyScene tells pictures without people apart.
+type emptyScene struct {
+	empty                  bool
+	referenceCelsius, x, y float64
 }
 
 func newRenderer(s *Scenario) *renderer {
@@ -103,6 +110,10 @@ func (f *figure) local(px, py float64) (xs, ys float64) {
 
 // render draws the people, farthest first, and fills optical.
 func (r *renderer) render(figures []figure, referenceCelsius float64) {
+	if len(figures) == 0 && r.drawn == (emptyScene{true, referenceCelsius, r.box.x, r.box.y}) {
+		return // nothing has changed
+	}
+	r.drawn = emptyScene{len(figures) == 0, referenceCelsius, r.box.x, r.box.y}
 	copy(r.scene, r.background)
 	for i := range figures {
 		r.drawPerson(&figures[i])
