@@ -17,6 +17,7 @@ type floor struct {
 	publish func(v *visit, verdict policy.Verdict, about relation, at time.Time) *event.Event
 
 	visits  map[int]*visit // by track
+	gone    []farewell
 	known   []acquaintance
 	nextID  int
 	passers int
@@ -39,15 +40,16 @@ func (f *floor) newVisit(at time.Time) *visit {
 func (f *floor) see(id int, s *sighting) *visit {
 	v := f.visits[id]
 	if v == nil {
-		v = f.newVisit(s.at)
+		v = f.welcome(s)
 		f.visits[id] = v
 	}
 	if v.rival == nil && v.known() && (s.broken || v.strange(s)) {
 		if v.person.event != nil {
 			v.rival = f.newVisit(s.at)
 		} else if v.changed(s) {
-			v.look.Reset() // whose the readings so far were is not sure
-			v.person.portraits, v.skinCelsius = v.person.portraits[:0], s.reading.SkinCelsius
+			f.leave(v, s.at)
+			v = f.newVisit(s.at)
+			f.visits[id] = v
 		}
 	}
 	if v.rival == nil {
@@ -157,7 +159,7 @@ func (v *visit) estimate(referenceOK bool, at time.Time) policy.Estimate {
 		Site:              e.Site,
 		ChillCelsius:      e.ChillCelsius,
 		ChillUncertainty:  e.ChillUncertainty,
-		ForeheadCovered:   slices.Contains(v.worn, event.Hat),
+		Bare:              e.Bare,
 		Frames:            e.Frames,
 		Span:              e.To.Sub(e.From),
 		Elapsed:           at.Sub(v.lookSince),
@@ -238,10 +240,34 @@ func (f *floor) keep(tracks []track.Subject, at time.Time) {
 			f.end(v, at)
 		}
 	}
+	f.gone = slices.DeleteFunc(f.gone, func(w farewell) bool {
+		if over := at.After(w.until); over {
+			f.leave(w.visit, at)
+			return true
+		}
+		return false
+	})
 	f.fade(at)
 }
 
-// end takes leave of a visit. Nobody who was near enough to be screened goes without a trace.
+// farewell is a visit without a verdict whose person is out of sight. They may only be hidden behind somebody, or have
+// looked away: until a time whoever appears there goes on with the visit.
+type farewell struct {
+	visit *visit
+	until time.Time
+}
+
+const (
+	// awayFor and hiddenFor are how long somebody out of sight is waited for, the latter behind somebody nearer.
+	awayFor   = 2 * time.Second
+	hiddenFor = 8 * time.Second
+	// nearby is how far from where they were, in widths of a face, and larger how much larger or smaller, people who were
+	// out of sight appear again.
+	nearby = 1.5
+	larger = 1.6
+)
+
+// end takes leave of a visit whose track is lost.
 func (f *floor) end(v *visit, at time.Time) {
 	if r := v.rival; r != nil {
 		v.rival = nil
@@ -249,14 +275,47 @@ func (f *floor) end(v *visit, at time.Time) {
 			f.end(r, at)
 		}
 	}
-	if v.person.event == nil {
-		if reason, ok := v.trace(); ok {
-			f.conclude(v, nil, f.policy.Unmeasured(reason), at)
-		} else if v.presence.far >= glimpses {
-			f.passers++
+	if v.person.event != nil {
+		f.part(v)
+		return
+	}
+	wait := awayFor
+	if f.hidden(v) {
+		wait = hiddenFor
+	}
+	f.gone = append(f.gone, farewell{v, v.lastSeen.Add(wait)})
+}
+
+// hidden says whether a face was last seen beside or behind somebody nearer.
+func (f *floor) hidden(v *visit) bool {
+	for _, other := range f.visits {
+		if other.box.W > v.box.W && apart(other.box, v.box) < 1.2 {
+			return true
 		}
 	}
-	f.part(v)
+	return false
+}
+
+// welcome begins a visit, or goes on with that of somebody who was out of sight.
+func (f *floor) welcome(s *sighting) *visit {
+	for i, w := range f.gone {
+		box := w.visit.box
+		if apart(box, s.box) < nearby && max(box.W/s.box.W, s.box.W/box.W) < larger {
+			f.gone = slices.Delete(f.gone, i, i+1)
+			return w.visit
+		}
+	}
+	return f.newVisit(s.at)
+}
+
+// leave ends a visit that has no verdict for good. Nobody who was near enough to be screened goes without a trace.
+func (f *floor) leave(v *visit, at time.Time) {
+	if reason, ok := v.trace(); ok {
+		f.conclude(v, nil, f.policy.Unmeasured(reason), at)
+		f.part(v)
+	} else if v.presence.far >= glimpses {
+		f.passers++
+	}
 }
 
 // closeAlert takes a guard's word that an alert is settled, and says whether anybody here had it.

@@ -165,6 +165,7 @@ func (g *Gate) SetPaused(paused bool) {
 			g.floor.part(v)
 		}
 		clear(g.floor.visits)
+		g.floor.gone = nil
 		clear(g.trails)
 		g.tracker = track.New(g.config.Track)
 	}

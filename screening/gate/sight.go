@@ -89,6 +89,7 @@ func (g *Gate) measure(f face.Face, before *face.Face, elapsed time.Duration, s 
 // before forgets what is too old to take a pace from, and returns the oldest sighting left, and whether the chain of
 // sightings is broken: the face was not seen in the frame before, or not there, or not of that size.
 func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, broken bool) {
+	broken = true
 	if n := len(t.recent); n > 0 {
 		last := t.recent[n-1]
 		a, b := boxOf(f), boxOf(last.face)

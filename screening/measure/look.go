@@ -27,6 +27,8 @@ type Estimate struct {
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
 	ChillCelsius, ChillUncertainty  float64 // means over the frames that tell, see Reading
+	// Bare is true where nothing covered part of the site in most frames.
+	Bare bool
 	// Frames is how many readings the mean rests on.
 	Frames int
 	From   time.Time
@@ -84,6 +86,7 @@ func (l *Look) Estimate() Estimate {
 	median := l.median(site)
 	e := Estimate{Site: site}
 	var weights, scatter, systematic, told float64
+	bare := 0
 	for _, r := range l.readings {
 		if r.Site != site || math.Abs(r.SkinCelsius-median) > outlier*math.Hypot(r.NoiseCelsius, priorWander) {
 			continue
@@ -93,6 +96,9 @@ func (l *Look) Estimate() Estimate {
 		}
 		e.To = r.at
 		e.Frames++
+		if r.Bare {
+			bare++
+		}
 		// The weighted mean and scatter, reading by reading (West 1979).
 		weight := 1 / sq(r.NoiseCelsius)
 		weights += weight
@@ -112,6 +118,7 @@ func (l *Look) Estimate() Estimate {
 	if told == 0 {
 		e.ChillCelsius, e.ChillUncertainty = math.NaN(), math.NaN()
 	}
+	e.Bare = 2*bare > e.Frames
 	n := float64(e.Frames)
 	// The stated noise, corrected by the scatter that was seen (Birge ratio).
 	ratio := (priorFrames + scatter) / (priorFrames + n - 1)

@@ -11,6 +11,8 @@ type Reading struct {
 	// SystematicCelsius of what stays the same (reference, focus and distance, site).
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
+	// Bare is true where nothing covers part of the site.
+	Bare bool
 	// ChillCelsius is by how much the canthi seem to be colder than indoors, from how cold the rest of the face is beside
 	// them, with its standard uncertainty; both are NaN where that can't be told.
 	ChillCelsius, ChillUncertainty float64

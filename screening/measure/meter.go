@@ -38,6 +38,9 @@ const (
 	canthusBelowSkin = 0.5
 	// hairBelowSkin is how much colder than the face a forehead is that hair or a hat hides.
 	hairBelowSkin = 1.5
+	// bareSpread, °C, is how much colder than its warm quarter the middle of a bare forehead is at most: 0.2 to 0.9 °C on
+	// recordings, also where strands of hair hang into it, and several degrees below a fringe or a hat.
+	bareSpread = 1.0
 	// coverBelowSkin is how much colder than the face what is around the canthi may be to be skin, and no hair, rim of
 	// glasses or cold nose.
 	coverBelowSkin = 1.5
@@ -124,6 +127,7 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		NoiseCelsius:      math.Hypot(spot.noise, spot.motion*pace),
 		SystematicCelsius: math.Sqrt(sq(ref.UncertaintyCelsius) + sq(unevenness) + sq(spot.uncertainty)),
 		Site:              spot.site,
+		Bare:              spot.bare,
 		ChillCelsius:      chill,
 		ChillUncertainty:  doubt,
 	}
@@ -245,6 +249,7 @@ func (m *Meter) box(img *radiometry.Image, g axes, along, below, halfAlong, half
 type spot struct {
 	celsius, uncertainty float64
 	noise, motion        float64 // standing, and for a speed of one width a second
+	bare                 bool    // nothing covers part of it
 	site                 event.Site
 }
 
@@ -337,6 +342,7 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 		uncertainty: math.Hypot(canthusUncertainty, lossUncertainty*lost),
 		noise:       (1 + loss) * math.Hypot(netd/math.Sqrt(4*side*side), landmarkNoise),
 		motion:      canthusMotion,
+		bare:        true,
 		site:        event.InnerCanthus,
 	}, true
 }
@@ -412,6 +418,7 @@ func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bo
 		noise:       math.Hypot(netd/math.Sqrt(float64(n)/5), landmarkNoise),
 		motion:      foreheadMotion,
 		site:        event.Forehead,
+		bare:        m.pixels[n*3/4]-m.pixels[n/2] <= bareSpread,
 	}
 	return s, s.celsius > level-hairBelowSkin && s.celsius < level+hotAboveSkin
 }

@@ -34,7 +34,7 @@ type Estimate struct {
 	// ChillCelsius is by how much the canthi seem to be colder than indoors, ChillUncertainty its standard uncertainty; NaN
 	// where unknown.
 	ChillCelsius, ChillUncertainty float64
-	ForeheadCovered                bool          // hat or hair was told over it
+	Bare                           bool          // nothing covers part of the site
 	Frames                         int           // measured frames in this look
 	Span                           time.Duration // from the first to the last of them
 	Elapsed                        time.Duration // since the first measurable frame of the visit
@@ -112,15 +112,15 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	return v, timeUp || v.Outcome != event.Inconclusive
 }
 
-// sure says whether a reading below the alarm level is one to let somebody pass on: of the canthi, or of a forehead that
-// stays below it by the full uncertainty. What hat, glasses and mask leave of a face is often not skin at all: it may show
+// sure says whether a reading below the alarm level is one to let somebody pass on: of the canthi, or of a bare
+// forehead that stays below it by the full uncertainty. What hat, glasses and mask leave of a face is often not skin at all: it may show
 // a fever, but not that there is none.
 func sure(e Estimate, level float64) bool {
 	switch e.Site {
 	case event.InnerCanthus:
 		return true
 	case event.Forehead:
-		return !e.ForeheadCovered && e.SkinCelsius+finalSigma*math.Hypot(e.NoiseCelsius, e.SystematicCelsius) < level
+		return e.Bare && e.SkinCelsius+finalSigma*math.Hypot(e.NoiseCelsius, e.SystematicCelsius) < level
 	}
 	return false
 }

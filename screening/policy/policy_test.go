@@ -13,7 +13,7 @@ var start = time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC)
 // look is an estimate after a whole second of steady frames.
 func look(skin float64) Estimate {
 	return Estimate{
-		SkinCelsius: skin, NoiseCelsius: 0.02, SystematicCelsius: 0.15, Site: event.InnerCanthus, Span: time.Second, ChillCelsius: 0, ChillUncertainty: 0.25,
+		SkinCelsius: skin, NoiseCelsius: 0.02, SystematicCelsius: 0.15, Site: event.InnerCanthus, Span: time.Second, Bare: true, ChillCelsius: 0, ChillUncertainty: 0.25,
 		Frames: 9, Elapsed: time.Second, At: start, ReferenceOK: true,
 	}
 }
@@ -76,7 +76,7 @@ func TestDecide(t *testing.T) {
 		{"chill unknown", nil, func(e *Estimate) { e.ChillCelsius = math.NaN() }, event.Pass, event.BelowThresholdAndGroup},
 		{"a forehead that is not clear of the level", nil,
 			func(e *Estimate) { e.SkinCelsius, e.Site, e.SystematicCelsius = 35.2, event.Forehead, 0.4 }, event.Inconclusive, event.Covered},
-		{"a cool forehead under a hat", nil, func(e *Estimate) { e.SkinCelsius, e.Site, e.ForeheadCovered = 34, event.Forehead, true },
+		{"a cool forehead under a hat", nil, func(e *Estimate) { e.SkinCelsius, e.Site, e.Bare = 34, event.Forehead, false },
 			event.Inconclusive, event.Covered},
 		{"what glasses, hat and mask leave", nil, func(e *Estimate) { e.SkinCelsius, e.Site = 34, event.WholeFace }, event.Inconclusive, event.Covered},
 		{"three frames of a fast camera", nil, func(e *Estimate) { e.Span = 33 * time.Millisecond }, event.Inconclusive, event.NoReading},
