@@ -2,12 +2,14 @@
 
     worn.py paint SHARED OUT.npz DEVICE,… --people PEOPLE.npz… [--found FOUND.json] [--samples N] [--seed S]
     worn.py train OUT.pt CUTS.npz… [--steps N] [--seed S]
+    worn.py test SHARED IN.pt DEVICE,… --found FOUND.json [--seed S]
     worn.py export OUT.onnx IN.pt --least GLASSES MASK
 
 The recordings show nobody with a mask, so masks are painted, on faces of the recordings and on people who don't exist:
 surgical ones with folds, cups with a seam, as cold as the room to warmer than the skin, with breath, straps, and warm air
 that leaks. As much care is taken over what looks like one: beards, scarves, cold noses and cheeks, chins in the shadow,
-masks worn below the nose. FOUND.json is what predict.py finds: it settles doubtful labels, see data.py."""
+masks worn below the nose. FOUND.json is what predict.py finds: it settles doubtful labels, see data.py; test looks at
+those boxes that meet a labelled face."""
 import argparse
 import time
 
@@ -148,7 +150,7 @@ def cloth(rng, c, bridge):
         value += rng.uniform(0.05, 0.65) * np.cos((c.v - bridge + rng.uniform(-0.5, 0.5) * (c.u - c.centre) ** 2) * 2 * np.pi / rng.uniform(0.07, 0.16))
     elif kind < 0.7:
         middle = 0.7 * c.nose_u
-        value += rng.normal(0, 1.2) * np.exp(-((c.u - middle) / 0.025) ** 2) + rng.normal(0, 1.5) * np.abs(c.u - middle)
+        value += rng.normal(0, 0.6) * np.exp(-((c.u - middle) / 0.025) ** 2) + rng.normal(0, 1.5) * np.abs(c.u - middle)
         value += rng.normal(0, 1.5) * c.hill(middle, c.nose_v + 0.08, 0.25, 0.2)
     return value
 
@@ -197,9 +199,11 @@ def cold(rng, c):
                                           (0.3, c.centre, c.chin_v, (0.2, 0.4), (0.06, 0.2), -1.2)):
         if rng.random() < share:
             c.add(c.hill(u + rng.normal(0, 0.02), v + rng.normal(0, 0.02), rng.uniform(*wide), rng.uniform(*high)) * np.float32(rng.normal(mean, 1.5)))
-    if rng.random() < 0.5:
-        depth, u, v, size = np.float32(rng.normal(-1.2, 1.3)), rng.uniform(0.22, 0.36), rng.uniform(c.nose_v - 0.08, c.mouth_v), rng.uniform(0.1, 0.2)
+    if rng.random() < 0.6:
+        depth, u, v, size = np.float32(rng.normal(-1.5, 1.3)), rng.uniform(0.2, 0.36), rng.uniform(c.nose_v - 0.08, c.mouth_v), rng.uniform(0.1, 0.22)
         c.add((c.hill(c.centre - u, v, size, size) + c.hill(c.centre + u, v, size, size)) * depth)
+    if rng.random() < 0.3:  # a nose warmer than what is around it
+        c.add(c.hill(0.7 * c.nose_u, 0.6 * c.nose_v, 0.06, rng.uniform(0.08, 0.16)) * np.float32(rng.uniform(0.3, 1.8)))
 
 
 def hand(rng, c):
@@ -267,7 +271,7 @@ def dress(rng, c, attributes):
     worn = np.array([attributes[1], attributes[2]])
     turned = attributes[0] == 2
     surroundings(rng, c)
-    for share, paint in ((0.25, cold), (0.12, beard), (0.12, scarf), (0.1, hand), (0.2, brow)):
+    for share, paint in ((0.35, cold), (0.15, beard), (0.12, scarf), (0.1, hand), (0.2, brow)):
         if rng.random() < share and (worn[1] < 1 or paint is brow):
             paint(rng, c)
     if worn[1] <= 0 and not turned and rng.random() < MASKS:
@@ -367,10 +371,10 @@ def drawn(rng, cuts, worn):
     x, y = cuts[at].astype(np.float32), worn[at].astype(np.float32)
     flip = rng.random(BATCH) < 0.5
     x[flip] = x[flip, :, ::-1]
-    x = x / np.sqrt(np.maximum(1e-3, 1 - (x / 3) ** 2)) * np.exp(rng.normal(0, 0.15, (BATCH, 1, 1)))
-    x = x + rng.normal(0, 0.03, x.shape)
+    x = x / np.sqrt(np.maximum(1e-3, 1 - (x / 3) ** 2)) * np.exp(rng.normal(0, 0.15, (BATCH, 1, 1))).astype(np.float32)
+    x = x + 0.03 * rng.standard_normal(x.shape, np.float32)
     x = x / np.sqrt(1 + (x / 3) ** 2)
-    return torch.from_numpy(x.astype(np.float32))[:, None], torch.from_numpy(y)
+    return torch.from_numpy(x)[:, None], torch.from_numpy(y)
 
 
 def train(args):
@@ -378,7 +382,7 @@ def train(args):
     torch.set_num_threads(1)
     banks = [np.load(p) for p in args.cuts]
     cuts, worn = (np.concatenate([b[k] for b in banks]) for k in ("cuts", "worn"))
-    rng, net = np.random.default_rng(args.seed), Worn()
+    rng, net = np.random.default_rng(args.seed), Worn().to(memory_format=torch.channels_last)
     average = {k: v.clone() for k, v in net.state_dict().items()}
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=args.steps)
@@ -401,10 +405,42 @@ def train(args):
     torch.save(average, args.out)
 
 
-def export(args):
+def load(weights):
     net = Worn()
-    net.load_state_dict(torch.load(args.weights))
-    net.eval()
+    net.load_state_dict(torch.load(weights))
+    return net.eval()
+
+
+def labelled(frames, found):
+    """Cut-outs of the boxes found that meet a labelled face, with whether it wears glasses: 1, 0, or -1 where unknown."""
+    for f in frames:
+        for box, score in found.get((f.name, f.index), []):
+            known = [(data.iou(b, box), a[1]) for b, a in zip(f.boxes, f.attributes)] + [(data.iou(b, box), -1) for b in f.ignore]
+            overlap, glasses = max(known, default=(0, -1))
+            if score >= 0.7 and overlap > 0.4:
+                yield normalise_cut(cut(f.celsius, box)[0]).astype(np.float32), glasses
+
+
+def test(args):
+    """Prints what share of faces would be told to wear something, by the logit from which on it is told."""
+    torch.set_num_threads(1)
+    net, found = load(args.weights), data.read_found([args.found])
+    frames = data.load(args.shared, lambda d: d in args.devices.split(","))
+    real, has = map(np.array, zip(*labelled(frames, found)))
+    faces = Faces(frames, None, args.seed)
+    painted, worn = map(np.array, zip(*(faces.sample() for _ in range(2500))))
+    with torch.no_grad():
+        real, painted = (net(torch.from_numpy(x.astype(np.float32))[:, None]).numpy() for x in (real, painted))
+    print(f"{len(real)} real faces, {(has == 1).sum()} with glasses, {(has == 0).sum()} without; {(worn[:, 1] == 1).sum()} painted masks")
+    print("least | mask: real bare, painted, painted bare | glasses: real, real without, painted")
+    for least in np.arange(0, 5, 0.25):
+        told, drawn = real > least, painted > least
+        print(f"{least:.2f} |", *(f"{100 * x.mean():5.1f}" for x in (told[:, 1], drawn[worn[:, 1] == 1, 1], drawn[worn[:, 1] == 0, 1])), "|",
+              *(f"{100 * x.mean():5.1f}" for x in (told[has == 1, 0], told[has == 0, 0], drawn[worn[:, 0] == 1, 0])))
+
+
+def export(args):
+    net = load(args.weights)
     net.head[-1].bias.data -= torch.tensor(args.least)
     torch.onnx.export(net, torch.zeros(1, 1, CUT_HEIGHT, CUT_WIDTH), args.out, input_names=["face"], output_names=["worn"], opset_version=11)
 
@@ -427,6 +463,13 @@ def main():
     p.add_argument("cuts", nargs="+")
     p.add_argument("--steps", type=int, default=5000)
     p.add_argument("--seed", type=int, default=1)
+    p = do.add_parser("test")
+    p.set_defaults(do=test)
+    p.add_argument("shared")
+    p.add_argument("weights")
+    p.add_argument("devices")
+    p.add_argument("--found", required=True)
+    p.add_argument("--seed", type=int, default=777)
     p = do.add_parser("export")
     p.set_defaults(do=export)
     p.add_argument("out")
