@@ -93,6 +93,8 @@ type detectedFace struct {
 	Glasses         bool          `json:"glasses"`
 	Mask            bool          `json:"mask"`
 	ForeheadCovered bool          `json:"forehead_covered"`
+	// Worn lists what is worn: glasses, a mask. A hat is not told: a covered forehead is seen too badly.
+	Worn []string `json:"worn,omitempty"`
 }
 
 // finder walks sources through the detector.
@@ -140,12 +142,24 @@ func newDetection(source string, frame *camera.Frame, faces []face.Face) *detect
 	d := &detection{source, frame.Index, frame.Width, frame.Height, make([]detectedFace, len(faces))}
 	for i, f := range faces {
 		d.Faces[i] = detectedFace{X: f.X, Y: f.Y, W: f.W, H: f.H, Score: f.Score,
-			Pose: f.Pose, Glasses: f.Glasses, Mask: f.Mask, ForeheadCovered: f.ForeheadCovered}
+			Pose: f.Pose, Glasses: f.Glasses, Mask: f.Mask, ForeheadCovered: f.ForeheadCovered, Worn: worn(&f)}
 		for j, p := range f.Landmarks {
 			d.Faces[i].Landmarks[j] = [2]float32{p.X, p.Y}
 		}
 	}
 	return d
+}
+
+// worn names what a face wears.
+func worn(f *face.Face) []string {
+	var names []string
+	if f.Glasses {
+		names = append(names, "glasses")
+	}
+	if f.Mask {
+		names = append(names, "mask")
+	}
+	return names
 }
 
 // detectionWriter writes detections as JSON or as people read them.
@@ -170,13 +184,11 @@ func detectionWriter(out io.Writer, asJSON bool) func(*detection) error {
 // String is a face as people read it.
 func (f detectedFace) String() string {
 	text := fmt.Sprintf("%s %.0fx%.0f at %.0f,%.0f, score %.2f", f.Pose, f.W, f.H, f.X, f.Y, f.Score)
-	for _, hidden := range []struct {
-		is   bool
-		name string
-	}{{f.Glasses, "glasses"}, {f.Mask, "mask"}, {f.ForeheadCovered, "forehead covered"}} {
-		if hidden.is {
-			text += ", " + hidden.name
-		}
+	for _, name := range f.Worn {
+		text += ", " + name
+	}
+	if f.ForeheadCovered {
+		text += ", forehead covered"
 	}
 	return text
 }

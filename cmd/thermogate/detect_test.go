@@ -89,6 +89,34 @@ func TestDetectReadsStillPictures(t *testing.T) {
 	}
 }
 
+// A person with glasses and one without, both recorded at a gate.
+func TestDetectTellsWhatIsWorn(t *testing.T) {
+	for _, test := range []struct {
+		recording, frame string
+		glasses          bool
+	}{
+		{"20210325-091249.tiff", "frame 40:", true},
+		{"fs-1204-816640-2021-03-31T22-06-52.000Z.tiff", "frame 30:", false},
+	} {
+		recording := testdata.Shared(t, "recordings", test.recording)
+		out, err := detect(t, "--json", recording)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out, `"worn":["glasses"]`) != test.glasses || strings.Contains(out, `"worn":[]`) {
+			t.Errorf("%s: glasses are worn or not, and else nothing: %.300s…", test.recording, out)
+		}
+		if out, err = detect(t, recording); err != nil {
+			t.Fatal(err)
+		}
+		_, line, _ := strings.Cut(out, test.frame)
+		line, _, _ = strings.Cut(line, "\n")
+		if strings.Contains(line, ", glasses") != test.glasses {
+			t.Errorf("%s, %s%s", test.recording, test.frame, line)
+		}
+	}
+}
+
 func TestDetectNamesWhatIsWrong(t *testing.T) {
 	folder := t.TempDir()
 	text := filepath.Join(folder, "notes.png")

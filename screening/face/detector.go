@@ -66,6 +66,7 @@ type Detector struct {
 
 	passes  map[[2]int]*pass
 	marker  *marker
+	wearing *wearing
 	source  gocv.Mat
 	scaled  gocv.Mat
 	sample  []float32
@@ -79,18 +80,34 @@ func New() (*Detector, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Detector{MinScore: defaultMinScore, passes: map[[2]int]*pass{}, marker: marker, source: gocv.NewMat(), scaled: gocv.NewMat()}
-	warm := radiometry.Image{Width: 120, Height: 160, Celsius: make([]float32, 120*160)}
-	_, err = d.Detect(&warm)
-	if err = errors.Join(err, marker.mark(&warm, &Face{W: 30, H: 40}, 1)); err != nil {
+	wearing, err := newWearing()
+	if err != nil {
+		return nil, errors.Join(err, marker.close())
+	}
+	d := &Detector{MinScore: defaultMinScore, passes: map[[2]int]*pass{}, marker: marker, wearing: wearing,
+		source: gocv.NewMat(), scaled: gocv.NewMat()}
+	if err := d.warm(); err != nil {
 		return nil, errors.Join(fmt.Errorf("warming the face detector: %w", err), d.Close())
 	}
 	return d, nil
 }
 
+// warm has all networks look once, so that the gate's first frame takes no longer than the next.
+func (d *Detector) warm() error {
+	img := radiometry.Image{Width: 120, Height: 160, Celsius: make([]float32, 120*160)}
+	if _, err := d.Detect(&img); err != nil {
+		return err
+	}
+	f := Face{W: 30, H: 40}
+	if err := d.marker.mark(&img, &f, 1); err != nil {
+		return err
+	}
+	return d.wearing.look(d.marker.blob, &f)
+}
+
 // Close frees the memory held outside Go.
 func (d *Detector) Close() error {
-	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.close()}
+	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.close(), d.wearing.close()}
 	for _, p := range d.passes {
 		errs = append(errs, p.close())
 	}
@@ -180,11 +197,18 @@ func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face
 }
 
 // examine has the second network look closely at what the first proposed, and keeps what both take for a face, best first.
+// The third looks at those alone.
 func (d *Detector) examine(img *radiometry.Image, faces []Face, gain float32) ([]Face, error) {
 	hopeless := (logit(d.MinScore) - closeWeight*hopedLogit) / (1 - closeWeight)
 	faces = slices.DeleteFunc(faces, func(f Face) bool { return logit(f.Score) < hopeless })
 	for i := range faces {
 		if err := d.marker.mark(img, &faces[i], gain*levelCelsius); err != nil {
+			return nil, err
+		}
+		if faces[i].Score < d.MinScore {
+			continue
+		}
+		if err := d.wearing.look(d.marker.blob, &faces[i]); err != nil {
 			return nil, err
 		}
 		faces[i].clip(float32(img.Width), float32(img.Height))

@@ -32,7 +32,7 @@ const (
 	hopedLogit = 4
 )
 
-// marker looks closely at one face: landmarks, pose, what hides it.
+// marker looks closely at one face: landmarks, pose, whether the forehead is covered.
 type marker struct {
 	net    gocv.Net
 	blob   gocv.Mat
@@ -82,7 +82,7 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 	}
 	poses := [...]Pose{Frontal, ThreeQuarter, Profile}
 	f.Pose = poses[slices.Index(values[10:13], slices.Max(values[10:13]))]
-	f.Glasses, f.Mask, f.ForeheadCovered = values[13] > 0, values[14] > 0, values[15] > 0
+	f.ForeheadCovered = values[15] > 0 // of glasses and masks wearing knows more than values 13 and 14
 	return nil
 }
 

@@ -1,4 +1,4 @@
-"""The two networks, and what the second looks at."""
+"""The networks, and what the second and the third look at."""
 import cv2
 import numpy as np
 import torch
@@ -66,6 +66,21 @@ class Marks(nn.Module):
             return nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
         self.body = nn.Sequential(conv(1, 16, 2), conv(16, 32, 2), conv(32, 48, 1), conv(48, 64, 2))
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * 6 * 5, 48), nn.ReLU(inplace=True), nn.Linear(48, 17))
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+class Worn(nn.Module):
+    """In: n x 1 x 48 x 40. Out: n x 2: the logits of glasses and of a mask over the nose. Small, as every face found is
+    looked at once more; apart from Marks, so that its boxes and poses stay as they are."""
+
+    def __init__(self, c=(16, 24, 32), hidden=32):
+        super().__init__()
+        def conv(i, o):
+            return nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(conv(1, c[0]), conv(c[0], c[1]), conv(c[1], c[2]))
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(c[2] * 6 * 5, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 2))
 
     def forward(self, x):
         return self.head(self.body(x))

