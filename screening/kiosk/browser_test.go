@@ -130,8 +130,8 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 		tone    tone
 	}{
 		{"nobody", sceneAt(0), nil, idleMessage.head, toneIdle},
-		{"too far", sceneAt(0, far(event.TooFar)), nil, guideOf(event.TooFar).head, toneGuide},
-		{"covered", sceneAt(0, near(event.Covered)), nil, guideOf(event.Covered).head, toneGuide},
+		{"too far", sceneAt(0, far(event.TooFar)), nil, guideOf(event.TooFar, nil).head, toneGuide},
+		{"covered", sceneAt(0, near(event.Covered)), nil, guideOf(event.Covered, nil).head, toneGuide},
 		{"measuring", sceneAt(0, near("")), nil, measuringMessage.head, toneMeasuring},
 		{"pass", sceneAt(0, near("")), passed("P"), phrase{"体温正常，请进", "Temperature normal, please go in"}, tonePass},
 		{"inconclusive", sceneAt(0, near("")), verdict("I", event.Inconclusive, event.Moving), inconclusiveHead, toneInconclusive},
@@ -143,6 +143,7 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 		for _, test := range tests {
 			if test.verdict != nil {
 				test.scene.People[0].Event = test.verdict
+				test.scene.People[0].Admitted = test.verdict.Data.Outcome == event.Pass
 			}
 			g.scenes <- test.scene
 			if test.verdict != nil {

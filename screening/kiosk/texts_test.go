@@ -65,7 +65,7 @@ func TestEveryReasonHasWords(t *testing.T) {
 			continue
 		}
 		checkPhrase(t, reason, label(reason))
-		checkPhrase(t, reason, inconclusiveOf(event.Reason(reason)).head)
+		checkPhrase(t, reason, inconclusiveOf(event.Reason(reason), nil).head)
 	}
 }
 

@@ -27,7 +27,7 @@ function show(screen) {
 
 // say keeps each clause together on its line where that fits.
 function say(id, text) {
-  const clauses = text.match(/[^，,]+[，,]?/g) ?? [];
+  const clauses = text.match(/[^，,；:.]+[，,；:.]?/g) ?? [];
   element(id).replaceChildren(...clauses.flatMap((clause) => {
     const span = document.createElement("span");
     span.textContent = clause.trim();
