@@ -142,7 +142,8 @@ func guideOf(problem event.Reason, worn []event.Garment) message {
 	case event.Moving:
 		return guide("still", phrase{"请站稳，别动", "Hold still for a second"}, phrase{})
 	case event.Covered:
-		return guide("uncover", uncover(worn), phrase{"口罩不用摘", "You can keep a mask on"})
+		icon, head := uncover(worn)
+		return guide(icon, head, phrase{"口罩不用摘", "You can keep a mask on"})
 	case event.OutOfRange:
 		return guide("face", phrase{"读数不对，请正对镜头", "That reading looks wrong, face the camera"}, phrase{})
 	case event.TooCold:
@@ -172,17 +173,17 @@ var (
 )
 
 // uncover asks for what covers a face. What is neither glasses nor a hat is hair; a mask covers nothing that is read.
-func uncover(worn []event.Garment) phrase {
+func uncover(worn []event.Garment) (icon string, head phrase) {
 	glasses, hat := slices.Contains(worn, event.Glasses), slices.Contains(worn, event.Hat)
 	switch {
 	case glasses && hat:
-		return phrase{"请摘下帽子和眼镜", "Take off your hat and glasses, please"}
+		return "uncover", phrase{"请摘下帽子和眼镜", "Please take off your hat and glasses"}
 	case glasses:
-		return phrase{"请摘下眼镜", "Take off your glasses, please"}
+		return "uncover", phrase{"请摘下眼镜", "Please take off your glasses"}
 	case hat:
-		return phrase{"请摘下帽子", "Take off your hat, please"}
+		return "hat", phrase{"请摘下帽子", "Please take off your hat"}
 	}
-	return phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show forehead and eyes"}
+	return "hair", phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show eyes and forehead"}
 }
 
 // inconclusiveOf says why nothing could be decided and what would help.
