@@ -14,6 +14,7 @@ type cue struct {
 	verdict *event.Event // the verdict it speaks of, nil for everything else
 	person  int          // the visit it speaks to, 0 where it speaks to nobody in particular
 	opens   bool         // it says "go in" to somebody
+	named   bool         // it says to whom it speaks
 }
 
 // director decides what the worker's page says: of whoever stands nearest, by the newest frame. Its clock is the capture
@@ -182,23 +183,26 @@ func (d *director) alert() *event.Person {
 // themselves.
 func (d *director) sendAside(person *event.Person) cue {
 	c := cue{message: alertMessage, verdict: person.Event, person: person.ID}
-	others := func(p *event.Person) bool { return p.ID != person.ID && steppedUp(p) && !hasAlert(*p) }
+	others := func(p *event.Person) bool { return mistakable(p, person) && !hasAlert(*p) }
 	switch {
 	case nearest(d.scene.People, others) != nil:
 		d.accompanied = d.now
-		c.message = alertMessage.to(d.placeOf(person))
+		c.message, c.named = alertMessage.to(d.placeOf(person)), true
 	case d.shown.verdict == c.verdict && d.now.Sub(d.accompanied) < readTime:
-		c.message = d.shown.message // the other one is not found in one picture
+		return d.shown // the other one is not found in one picture
 	}
 	return c
 }
 
-// address chooses the nearest person, and keeps to one while two are about as near.
+// address chooses the nearest person, and keeps to one while two are about as near. It never keeps to a verdict before
+// somebody nearer who has none and would take it for theirs.
 func (d *director) address() *event.Person {
 	person := nearest(d.scene.People, func(*event.Person) bool { return true })
 	i := slices.IndexFunc(d.scene.People, func(p event.Person) bool { return p.ID == d.addressed })
 	if i >= 0 && area(person.Face) < clearlyNearer*area(d.scene.People[i].Face) {
-		person = &d.scene.People[i]
+		if before := &d.scene.People[i]; d.standing(before) == nil || d.standing(person) != nil {
+			person = before
+		}
 	}
 	d.addressed = person.ID
 	return person
@@ -206,7 +210,7 @@ func (d *director) address() *event.Person {
 
 // beside adds to what the page says to one person what concerns another one beside.
 func (d *director) beside(c cue, person *event.Person, v *announced) cue {
-	other := nearest(d.scene.People, func(p *event.Person) bool { return p.ID != person.ID && steppedUp(p) })
+	other := nearest(d.scene.People, func(p *event.Person) bool { return mistakable(p, person) })
 	if other == nil {
 		return c
 	}
@@ -218,7 +222,7 @@ func (d *director) beside(c cue, person *event.Person, v *announced) cue {
 			return c
 		}
 		if v != nil {
-			c.message = c.message.to(d.placeOf(person))
+			c.message, c.named = c.message.to(d.placeOf(person)), true
 		}
 		c.message.sub = c.message.sub.and(d.placeOf(other).says(m.short()))
 		c.opens = c.opens || d.goesIn(o)
@@ -230,12 +234,12 @@ func (d *director) beside(c cue, person *event.Person, v *announced) cue {
 	return c
 }
 
-// placeOf is where a person is in the picture among those who have stepped up.
+// placeOf is where a person is in the picture among those who read the page.
 func (d *director) placeOf(person *event.Person) place {
 	var left, right bool // of somebody else
 	for i := range d.scene.People {
 		p := &d.scene.People[i]
-		if p.ID == person.ID || !steppedUp(p) {
+		if !mistakable(p, person) {
 			continue
 		}
 		if centre(person.Face) < centre(p.Face) {
@@ -325,10 +329,10 @@ func (d *director) steady(next cue) cue {
 }
 
 // stays says whether what is shown may stay a moment longer although something else is true by now. A verdict comes and
-// goes at once, and so do "go in" and whatever is said to somebody who is not there any more.
+// goes at once, and so do "go in", whom a verdict is for, and whatever is said to somebody who is not there any more.
 func (d *director) stays(next cue) bool {
 	shown := d.shown
-	return next.verdict == shown.verdict && next.opens == shown.opens &&
+	return next.verdict == shown.verdict && next.opens == shown.opens && (shown.named || !next.named) &&
 		(shown.person == 0 || d.inView(shown.person)) && d.now.Sub(d.change) < guideTime
 }
 
@@ -377,8 +381,12 @@ func nearest(people []event.Person, fits func(*event.Person) bool) *event.Person
 	return found
 }
 
-// steppedUp tells people before the gate from those who are further off.
-func steppedUp(p *event.Person) bool { return p.Event != nil || p.Hint != event.TooFar }
+// mistakable says whether somebody else could take for theirs what is said to a person: whoever has stepped up, too, and
+// whoever is nearer.
+func mistakable(p, person *event.Person) bool {
+	steppedUp := p.Event != nil || p.Hint != event.TooFar
+	return p.ID != person.ID && (steppedUp || area(p.Face) > area(person.Face))
+}
 
 func area(b event.Box) float64   { return b.W * b.H }
 func centre(b event.Box) float64 { return b.X + b.W/2 }

@@ -107,7 +107,7 @@ func TestWhatThePersonReads(t *testing.T) {
 		}},
 		{"nobody goes in while an alert is in view", []step{
 			{at: 0, people: people(done(far(""), bob)), verdict: bob, want: alertMessage},
-			{at: .1, people: people(near(""), done(far(""), bob)), want: alertMessage},
+			{at: .1, people: people(near(""), done(far(""), bob)), want: alertMessage.to(rightPlace)},
 			{at: .6, people: people(near(""), done(far(""), bob)), want: alertMessage.to(rightPlace)},
 			{at: .7, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: alice, want: alertMessage.to(rightPlace)},
 			{at: .8, people: people(admitted(near(""), alice)), want: queueMessage},
@@ -145,6 +145,12 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: 0, people: people(left(event.Moving), right(event.TurnedAway)), want: guide(event.Moving)},
 			{at: 1, people: people(larger(right(event.TurnedAway)), left(event.Moving)), want: guide(event.Moving)},
 			{at: 2, people: people(larger(larger(right(event.TurnedAway))), left(event.Moving)), want: guide(event.TurnedAway)},
+		}},
+		{"somebody a little nearer does not read the verdict of another", []step{
+			{at: 0, people: people(admitted(right(""), alice)), verdict: alice, want: passMessage},
+			{at: .1, people: people(done(right(""), alice), left("")), want: measuringMessage.with(rightPlace.says(queueMessage.call))},
+			{at: .2, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.with(rightPlace.says(queueMessage.call))},
+			{at: .8, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.with(rightPlace.says(passMessage.call))},
 		}},
 		{"two too near to each other", []step{
 			{at: 0, people: people(left(""), right("")), crowded: true, want: oneMessage},
@@ -348,7 +354,7 @@ func TestPageAgreesWithTheScene(t *testing.T) {
 				crowd = append(crowd, event.Person{ID: visits, Face: event.Box{X: 60 * chance.Float64(), W: 30, H: 40},
 					Hint: []event.Reason{"", event.TooFar, event.Moving, event.Covered}[chance.IntN(4)]})
 			}
-			c := d.next(sceneAt(float64(i)*.1, crowd...))
+			c := d.next(&event.Scene{Captured: start.Add(time.Duration(i) * 100 * time.Millisecond), People: crowd})
 			if len(waiting) > 0 && chance.IntN(2) == 0 {
 				c = d.announce(waiting[0], chance.IntN(9) == 0)
 				waiting = waiting[1:]
@@ -369,7 +375,10 @@ func check(t *testing.T, frame int, door, open bool, crowd []event.Person, c cue
 	admitted := slices.ContainsFunc(crowd, func(p event.Person) bool { return p.Admitted })
 	about := slices.ContainsFunc(crowd, func(p event.Person) bool { return c.verdict != nil && p.Event == c.verdict })
 	says := strings.Contains(c.message.head.EN+c.message.sub.EN, "go in")
+	first := nearest(crowd, func(*event.Person) bool { return true })
 	switch {
+	case c.verdict != nil && first != nil && first.Event == nil && !strings.HasPrefix(c.message.head.EN, "Person "):
+		t.Errorf("frame %d: somebody without a verdict stands nearest and reads %q", frame, c.message.head.EN)
 	case says && (alert || door && !open || len(crowd) > 0 && !admitted):
 		t.Errorf("frame %d: %q although door %t, open %t, alert %t, admitted %t", frame, c.message.head.EN, door, open, alert, admitted)
 	case c.verdict != nil && len(crowd) > 0 && !about:
