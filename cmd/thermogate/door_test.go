@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -60,8 +62,8 @@ func openWithoutCamera(ctx context.Context, c config) (*station, error) {
 	if err := os.WriteFile(c.Door.Webhook.SecretFile, secret, 0o600); err != nil {
 		return nil, err
 	}
-	unplugged := func(context.Context) (camera.Source, error) { return nil, errors.New("unplugged") }
-	return openStation(ctx, c, unplugged, slog.New(slog.DiscardHandler))
+	starting := func(ctx context.Context) (camera.Source, error) { <-ctx.Done(); return nil, ctx.Err() }
+	return openStation(ctx, c, starting, slog.New(slog.DiscardHandler))
 }
 
 // record works the part of a station that a verdict goes through, and returns what ends it.
@@ -114,6 +116,15 @@ func decided(outcome event.Outcome) verdict {
 	}}
 }
 
+// standing is a scene with the people whom verdicts are about, all of them admitted.
+func standing(verdicts ...verdict) *event.Scene {
+	scene := &event.Scene{Captured: time.Now(), Image: &radiometry.Image{Width: 1, Height: 1, Celsius: make([]float32, 1)}}
+	for i, v := range verdicts {
+		scene.People = append(scene.People, event.Person{ID: i + 1, Face: event.Box{W: 30, H: 40}, Event: &v.event, Admitted: true})
+	}
+	return scene
+}
+
 var byDoor = cmpopts.IgnoreFields(event.Door{}, "Seconds")
 
 // TestPassOpensTheDoorAndItsEventSaysSo lets people of every outcome through a whole gate.
@@ -131,6 +142,7 @@ func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
 			want.Commanded, want.Accepted = new(true), new(true)
 		}
 		v := decided(outcome)
+		s.present.see(standing(v))
 		s.verdicts <- v
 		got := next(t, events)
 		if diff := cmp.Diff(&want, got.Data.Door, byDoor); diff != "" || got.ID != v.event.ID {
@@ -153,6 +165,179 @@ func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
 	}
 }
 
+// TestDoorOpensForNobodyElse has scenes in which the one who passed is not the one who would go in.
+func TestDoorOpensForNobodyElse(t *testing.T) {
+	way := startDoorway(t, opens)
+	s, err := openWithoutCamera(t.Context(), doorConfig(t.TempDir(), way.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := published(t, s)
+	record(t, s)
+	waiting := event.Person{ID: 7, Face: event.Box{W: 60, H: 80}}
+	alert := decided(event.Alert)
+	alarming := event.Person{ID: 8, Face: event.Box{W: 10, H: 12}, Event: &alert.event}
+	for _, test := range []struct {
+		name   string
+		change func(*verdict, *event.Scene)
+		why    string
+	}{
+		{"somebody else came", func(_ *verdict, scene *event.Scene) { scene.People = []event.Person{waiting} }, "the person had gone"},
+		{"everybody left", func(_ *verdict, scene *event.Scene) { scene.People = nil }, "the person had gone"},
+		{"in doubt who it is", func(_ *verdict, scene *event.Scene) { scene.People[0].Event = nil }, "the person had gone"},
+		{"somebody is nearer", func(_ *verdict, scene *event.Scene) {
+			scene.People[0].Admitted = false
+			scene.People = append(scene.People, waiting)
+		}, "somebody else stands nearer"},
+		{"the scene wants the door locked", func(_ *verdict, scene *event.Scene) { scene.LockDoor = true }, "somebody else stands nearer"},
+		{"an alert behind", func(_ *verdict, scene *event.Scene) { scene.People = append(scene.People, alarming) }, "somebody with an alert is in view"},
+		{"a second look", func(v *verdict, scene *event.Scene) {
+			v.event.Data.RescreenOf = decided(event.Pass).event.ID
+			scene.People[0].Admitted = false
+		}, "it repeats a pass for which it has opened"},
+		{"an old verdict", func(v *verdict, _ *event.Scene) { v.event.Time = v.event.Time.Add(-1200 * time.Millisecond) }, "the verdict was already 1.2 s old"},
+	} {
+		v := decided(event.Pass)
+		scene := standing(v)
+		test.change(&v, scene)
+		s.present.see(scene)
+		s.verdicts <- v
+		got := next(t, events)
+		want := event.Door{Output: "webhook", Commanded: new(false), Error: "not told to open: " + test.why}
+		if diff := cmp.Diff(&want, got.Data.Door); diff != "" || got.ID != v.event.ID {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+	if len(way.told) > 0 {
+		t.Errorf("the door was told of %s", <-way.told)
+	}
+	answer := httptest.NewRecorder()
+	s.pages.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`thermogate_door_commands_total{result="not_told"} 8`, "thermogate_verdicts_late_total 4"} {
+		if !strings.Contains(answer.Body.String(), "\n"+want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+}
+
+// startCoil is a Modbus device that obeys, and tells when its coil is switched.
+func startCoil(t *testing.T) (address string, switched <-chan bool) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	changes := make(chan bool, 100)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		request, on := make([]byte, 12), false
+		for {
+			if _, err := io.ReadFull(conn, request); err != nil {
+				return
+			}
+			if now := request[10] == 0xFF; now != on {
+				on = now
+				changes <- on
+			}
+			conn.Write(request) // an echo says yes
+		}
+	}()
+	return listener.Addr().String(), changes
+}
+
+// screens follows what the worker's page says, from its stream.
+func screens(t *testing.T, s *station) <-chan string {
+	t.Helper()
+	server := httptest.NewServer(s.pages)
+	response, err := http.Get(server.URL + "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.kiosk.Close(); response.Body.Close(); server.Close() })
+	heads := make(chan string, 100)
+	go func() {
+		lines := bufio.NewScanner(response.Body)
+		for lines.Scan() {
+			data, _ := strings.CutPrefix(lines.Text(), "data: ")
+			var screen struct {
+				Head struct{ EN string } `json:"head"`
+			}
+			if json.Unmarshal([]byte(data), &screen) == nil && screen.Head.EN != "" {
+				heads <- screen.Head.EN
+			}
+		}
+	}()
+	return heads
+}
+
+// becomes waits for a value.
+func becomes[T comparable](t *testing.T, values <-chan T, want T) {
+	t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		select {
+		case got := <-values:
+			if got == want {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("does not become %v", want)
+		}
+	}
+}
+
+// TestAlertLocksADoorThatIsOpen has a febrile person step up behind one who passed.
+func TestAlertLocksADoorThatIsOpen(t *testing.T) {
+	c := doorConfig(t.TempDir(), "")
+	address, coil := startCoil(t)
+	c.Door.Output, c.Door.Pulse, c.Door.Modbus.Address = door.Modbus, time.Minute, address
+	s, err := openWithoutCamera(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := record(t, s)
+	says := screens(t, s)
+	s.kiosk.SetCamera(event.CameraOK)
+	passed, febrile := decided(event.Pass), decided(event.Alert)
+	for _, lock := range []func(){
+		func() { // the scene says so, once it is known who stands there
+			both := standing(passed, febrile)
+			both.LockDoor = true
+			s.present.see(both)
+			s.guardDoor(both, nil)
+			s.kiosk.Show(both)
+		},
+		func() { // the verdict says so, before it is on disk
+			both := standing(passed, febrile)
+			s.present.see(both)
+			s.guardDoor(both, []verdict{febrile})
+			s.kiosk.Show(both)
+		},
+	} {
+		passed = decided(event.Pass)
+		alone := standing(passed)
+		s.present.see(alone)
+		s.kiosk.Show(alone)
+		s.verdicts <- passed
+		becomes(t, coil, true)
+		becomes(t, says, "Temperature normal, please go in")
+		lock()
+		becomes(t, coil, false)
+		becomes(t, says, "Temperature normal, please wait")
+	}
+	end()
+	answer := httptest.NewRecorder()
+	s.pages.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if !strings.Contains(answer.Body.String(), "\nthermogate_door_locked_early_total 2\n") {
+		t.Error("the metrics do not count two that were locked early")
+	}
+}
+
 // TestDoorThatHangsHoldsNobodyUp has an alert right behind a pass whose door does not answer.
 func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
 	way := startDoorway(t, hangs)
@@ -166,6 +351,7 @@ func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	verdicts := []verdict{decided(event.Pass), decided(event.Pass), decided(event.Alert), decided(event.Pass)}
+	s.present.see(standing(verdicts[0], verdicts[1], verdicts[3]))
 	began := time.Now()
 	for _, v := range verdicts {
 		s.verdicts <- v
@@ -195,7 +381,9 @@ func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		record(t, s)
-		s.verdicts <- decided(event.Pass)
+		passed := decided(event.Pass)
+		s.present.see(standing(passed))
+		s.verdicts <- passed
 		s.verdicts <- decided(event.Alert)
 		select {} // until killed
 	}

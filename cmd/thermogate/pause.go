@@ -67,6 +67,9 @@ func (s *station) pause(length time.Duration) {
 	if s.gate != nil {
 		s.gate.SetPaused(length > 0)
 	}
+	if length > 0 {
+		s.present.clear()
+	}
 	s.mu.Unlock()
 	told := until.UTC().Truncate(time.Second)
 	s.metrics.SetPaused(length > 0)

@@ -45,6 +45,7 @@ type station struct {
 	pages    http.Handler
 	memory   memory
 	pauses   pauseFile
+	present  presence
 	verdicts chan verdict
 	closers  []func() error
 
@@ -64,6 +65,8 @@ type verdict struct {
 	event  event.Event
 	learnt policy.State
 }
+
+func (v verdict) alerts() bool { return v.event.Data.Outcome == event.Alert }
 
 // verdictQueue is how many verdicts may wait for the disk. At a gate that is minutes.
 const verdictQueue = 256
@@ -118,13 +121,14 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		*status = mqtt.Status{Version: version(), Camera: string(event.CameraStarting)}
 	})
 	if c.Door.Output != "" {
-		if s.door, err = door.New(c.Door, s.doorAnswered, s.log); err != nil {
+		if s.door, err = door.New(c.Door, door.Calls{May: s.present.mayGoIn, Answered: s.doorAnswered, Moved: s.doorMoved}, s.log); err != nil {
 			return err
 		}
 	}
 	s.metrics = metrics.New(version())
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
+	pages.Door = s.door != nil
 	s.kiosk = kiosk.New(pages)
 	if s.pages, err = s.routes(); err != nil {
 		return err
@@ -188,6 +192,9 @@ func (s *station) run(ctx context.Context) error {
 // cameraChanged tells everybody of a camera that came or went.
 func (s *station) cameraChanged(status camera.Status) {
 	state := event.CameraState(status.State)
+	if state != event.CameraOK {
+		s.present.clear()
+	}
 	if status.Err != nil {
 		s.log.Warn("camera "+string(status.State), "error", status.Err)
 	} else {
@@ -273,6 +280,7 @@ func (s *station) screen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.guardDoor(scene, verdicts)
 		s.metrics.ObserveScene(scene)
 		s.health.ObserveScene(scene)
 		s.kiosk.Show(scene)
@@ -282,6 +290,13 @@ func (s *station) screen(ctx context.Context) error {
 		for _, v := range verdicts {
 			s.verdicts <- v
 		}
+	}
+}
+
+// guardDoor locks a door that stands open for somebody else than whoever is before it now. It waits for no disk.
+func (s *station) guardDoor(scene *event.Scene, verdicts []verdict) {
+	if s.door != nil && (scene.LockDoor || slices.ContainsFunc(verdicts, verdict.alerts)) {
+		s.door.Lock()
 	}
 }
 
@@ -300,6 +315,7 @@ func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	s.present.see(scene)
 	var verdicts []verdict
 	for _, e := range events {
 		verdicts = append(verdicts, verdict{e, s.gate.Policy().State()})
@@ -332,24 +348,7 @@ func (s *station) record(ctx context.Context) error {
 		defer s.door.Close()
 	}
 	for v := range s.verdicts {
-		if since := v.event.Data.MeasurableSince; since != nil {
-			v.event.Data.SecondsToVerdict = new(time.Since(*since).Seconds())
-		}
-		keep, opens := s.journal.Append, s.door != nil && s.door.Announce(&v.event)
-		if opens {
-			keep = s.journal.Hold
-		}
-		err := keep(ctx, v.event)
-		if err != nil {
-			s.log.Error("event not kept", "id", v.event.ID, "error", err)
-			s.metrics.AddLost()
-		}
-		s.health.SetJournal(err)
-		s.kiosk.Verdict(v.event)
-		if opens && err == nil {
-			s.door.Open(v.event)
-		}
-		s.metrics.ObserveEvent(v.event)
+		s.settle(ctx, v.event)
 		if err := s.memory.save(v.learnt); err != nil {
 			s.log.Error("what the group policy learnt is not kept", "error", err)
 		}
@@ -357,10 +356,60 @@ func (s *station) record(ctx context.Context) error {
 	return nil
 }
 
+// settle takes one event to the disk and on from there.
+func (s *station) settle(ctx context.Context, e event.Event) {
+	if since := e.Data.MeasurableSince; since != nil {
+		e.Data.SecondsToVerdict = new(time.Since(*since).Seconds())
+	}
+	keep, opens := s.journal.Append, s.door != nil && s.door.Announce(&e)
+	if opens {
+		keep = s.journal.Hold
+	}
+	err := keep(ctx, e)
+	if err != nil {
+		s.log.Error("event not kept", "id", e.ID, "error", err)
+		s.metrics.AddLost()
+	}
+	s.health.SetJournal(err)
+	s.show(e, opens && err == nil)
+	s.metrics.ObserveEvent(e)
+}
+
+// show puts a verdict on the page and tells the door of it, if its person still stands there.
+func (s *station) show(e event.Event, opens bool) {
+	if e.Data.Reason == event.Left || e.Data.Reason == event.WalkedThrough { // nobody is there to read it
+		s.kiosk.Recall(e)
+		return
+	}
+	late := s.present.late(&e)
+	if late == nil {
+		s.kiosk.Verdict(e)
+		if opens {
+			s.door.Open(e)
+		}
+		return
+	}
+	s.log.Warn("a verdict comes too late to be shown", "id", e.ID, "why", late)
+	s.metrics.AddLate()
+	s.kiosk.Late(e)
+	if opens {
+		s.door.Skip(e, late.Error())
+	}
+}
+
 // doorAnswered lets an event be published that has waited for the door.
 func (s *station) doorAnswered(e event.Event) {
 	s.journal.Release(e)
 	s.metrics.ObserveDoor(*e.Data.Door)
+}
+
+// doorMoved has the page say "go in" only while the door is open.
+func (s *station) doorMoved(move door.Move) {
+	s.kiosk.SetDoorOpen(move == door.Opened)
+	if move == door.Cut {
+		s.metrics.AddDoorLockedEarly()
+		s.log.Info("the door is locked before its time: somebody else stands before the gate")
+	}
 }
 
 // endOf is nil for an error that only says that ctx is done.

@@ -31,7 +31,7 @@ const (
 type Config struct {
 	Output Output `yaml:"output"`
 	// Fail and Pulse are for outputs that hold a lock themselves, Modbus and GPIO. Whoever receives the webhook decides
-	// for himself.
+	// for himself; there Pulse is how long he is taken to keep it open.
 	Fail  Fail          `yaml:"fail"`
 	Pulse time.Duration `yaml:"pulse"`
 	// Timeout is how long the door may take to answer. The event, and those after it, are published no sooner than that.
@@ -145,7 +145,7 @@ func (c GPIOConfig) validate() error {
 func (c Config) newOutput() (output, error) {
 	switch c.Output {
 	case Webhook:
-		return newWebhook(c.Webhook)
+		return newWebhook(c.Webhook, c.Pulse)
 	case Modbus:
 		return newLock(&modbus{cfg: c.Modbus}, c), nil
 	default:

@@ -1,7 +1,8 @@
 // Package door opens a door for a person who passed, and puts into the event what became of that.
 //
 // An event is told to the door once it is on disk, and published once the door has answered or its time is over. The
-// door opens on a pass and on nothing else; whatever the gate can't tell, a lost camera included, leaves it locked.
+// door opens on a pass and on nothing else, and only if its person may still go in when the door's turn comes; whatever
+// the gate can't tell, a lost camera included, leaves it locked.
 package door
 
 import (
@@ -17,8 +18,8 @@ import (
 	"thermogate/screening/event"
 )
 
-// maxAge is how old a verdict may be when the door's turn comes. Later, somebody else may stand there.
-const maxAge = 2 * time.Second
+// MaxAge is how old a verdict may be when the door's turn comes. Later, somebody else may stand there.
+const MaxAge = time.Second
 
 // queue is how many verdicts may wait for the door. None waits longer than Config.Timeout.
 const queue = 64
@@ -27,6 +28,10 @@ const queue = 64
 type output interface {
 	// open tells the door to open, and is nil if it says that it does. A refusal says that it certainly does not.
 	open(ctx context.Context, e event.Event) error
+	// lock ends a pulse that runs, and is false where there is none or it can't be taken back.
+	lock(ctx context.Context) (bool, error)
+	// opened says whether the door stands open by what it was told and has accepted.
+	opened() bool
 	// tend does what the door needs from time to time, when is when next. The zero time is never.
 	tend(ctx context.Context) error
 	when() time.Time
@@ -55,13 +60,35 @@ func plain(err error) error {
 	return err
 }
 
-// Door is the door of a gate. One goroutine calls Open and Close, another one Run.
+// Move is what the door does.
+type Move string
+
+// The moves.
+const (
+	Opened Move = "opened" // a pulse has begun
+	Locked Move = "locked" // the pulse is over
+	Cut    Move = "cut"    // it was ended by Lock before its time
+)
+
+// Calls are what a Door asks and tells the gate. Run makes them, and Open and Skip those that need no door.
+type Calls struct {
+	// May is asked when the door's turn comes: nil while the person of this event may go in, else why not.
+	May func(event.Event) error
+	// Answered gets every event given to Open or Skip, with what became of it in Data.Door.
+	Answered func(event.Event)
+	// Moved hears of every move.
+	Moved func(Move)
+}
+
+// Door is the door of a gate. One goroutine calls Open, Skip and Close, another one Run; any may call the rest.
 type Door struct {
 	cfg      Config
 	output   output
-	answered func(event.Event)
+	calls    Calls
 	log      *slog.Logger
 	commands chan command
+	lock     chan struct{} // holds a token while a pulse is to end
+	open     bool          // as Moved was last told; of Run
 
 	mu  sync.Mutex
 	err error
@@ -72,9 +99,8 @@ type command struct {
 	told  time.Time
 }
 
-// New makes a door that hands every event given to Open to answered, with what became of it in Data.Door. It reads the
-// files that cfg names; nothing moves before Run.
-func New(cfg Config, answered func(event.Event), log *slog.Logger) (*Door, error) {
+// New makes a door. It reads the files that cfg names; nothing moves before Run.
+func New(cfg Config, calls Calls, log *slog.Logger) (*Door, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("door.%w", err)
 	}
@@ -82,12 +108,12 @@ func New(cfg Config, answered func(event.Event), log *slog.Logger) (*Door, error
 	if err != nil {
 		return nil, fmt.Errorf("door.%w", err)
 	}
-	return &Door{cfg: cfg, output: output, answered: answered, log: log, commands: make(chan command, queue)}, nil
+	return &Door{cfg: cfg, output: output, calls: calls, log: log, commands: make(chan command, queue), lock: make(chan struct{}, 1)}, nil
 }
 
 // Check looks whether the door would obey, without opening it, and says what it found.
 func Check(ctx context.Context, cfg Config) (string, error) {
-	d, err := New(cfg, nil, nil)
+	d, err := New(cfg, Calls{}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +141,19 @@ func (d *Door) Open(e event.Event) {
 	select {
 	case d.commands <- command{e, time.Now()}:
 	default:
-		d.answered(notTold(e, d.cfg.Output, "too many wait for the door"))
+		d.Skip(e, "too many wait for the door")
+	}
+}
+
+// Skip answers for the event of a pass without telling the door.
+func (d *Door) Skip(e event.Event, why string) { d.calls.Answered(notTold(e, d.cfg.Output, why)) }
+
+// Lock ends a pulse that runs, before anybody else is let in, and does not wait for it. What receives the webhook can't
+// be told.
+func (d *Door) Lock() {
+	select {
+	case d.lock <- struct{}{}:
+	default: // it is going to
 	}
 }
 
@@ -128,6 +166,8 @@ func (d *Door) Run() {
 	defer timer.Stop()
 	for {
 		select {
+		case <-d.lock:
+			d.cut()
 		case c, more := <-d.commands:
 			if !more {
 				if err := d.within(time.Now(), d.output.rest); err != nil {
@@ -135,16 +175,48 @@ func (d *Door) Run() {
 				}
 				return
 			}
-			d.answered(d.carryOut(c))
+			select {
+			case <-d.lock: // was first
+				d.cut()
+			default:
+			}
+			c.event = d.carryOut(c)
+			d.tellMove(Locked)
+			d.calls.Answered(c.event)
 		case <-timer.C:
+			d.tellMove(Locked)        // before the wire is: nobody is to be asked in meanwhile
 			if len(d.commands) == 0 { // people go first
 				d.note(d.within(time.Now(), d.output.tend))
 			}
 		}
+		d.tellMove(Locked)
 		if when := d.output.when(); !when.IsZero() {
 			timer.Reset(time.Until(when))
 		}
 	}
+}
+
+// cut ends a pulse that runs.
+func (d *Door) cut() {
+	var cut bool
+	err := d.within(time.Now(), func(ctx context.Context) (err error) { cut, err = d.output.lock(ctx); return err })
+	if cut {
+		d.note(err)
+		d.tellMove(Cut)
+	}
+}
+
+// tellMove tells of a door that has opened, or has closed in the given way.
+func (d *Door) tellMove(closed Move) {
+	open := d.output.opened()
+	if open == d.open {
+		return
+	}
+	d.open = open
+	if open {
+		closed = Opened
+	}
+	d.calls.Moved(closed)
 }
 
 // Err is what is wrong with the door, nil as long as it has done what it was last told to.
@@ -180,10 +252,13 @@ func (d *Door) carryOut(c command) event.Event {
 	switch {
 	case c.event.Data.Outcome != event.Pass:
 		return notTold(c.event, d.cfg.Output, "only a pass opens the door")
-	case age > maxAge:
+	case age > MaxAge:
 		return notTold(c.event, d.cfg.Output, fmt.Sprintf("the verdict was already %.1f s old", age.Seconds()))
 	case waited >= d.cfg.Timeout:
 		return notTold(c.event, d.cfg.Output, fmt.Sprintf("the door was busy for %v", waited.Round(time.Millisecond)))
+	}
+	if err := d.calls.May(c.event); err != nil {
+		return notTold(c.event, d.cfg.Output, err.Error())
 	}
 	e := c.event
 	e.Data.Door = nil

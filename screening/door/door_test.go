@@ -26,16 +26,21 @@ func sample(outcome event.Outcome) event.Event {
 // work runs a door until the end of the test and returns it with what it answers.
 func work(t *testing.T, d *Door) <-chan event.Event {
 	answers := make(chan event.Event, 2*queue)
-	d.answered = func(e event.Event) { answers <- e }
+	d.calls.Answered = func(e event.Event) { answers <- e }
 	done := make(chan struct{})
 	go func() { defer close(done); d.Run() }()
 	t.Cleanup(func() { d.Close(); <-done })
 	return answers
 }
 
+// quietCalls let everybody in and tell nobody.
+func quietCalls() Calls {
+	return Calls{May: func(event.Event) error { return nil }, Moved: func(Move) {}}
+}
+
 func newDoor(t *testing.T, cfg Config) *Door {
 	t.Helper()
-	d, err := New(cfg, nil, slog.New(slog.DiscardHandler))
+	d, err := New(cfg, quietCalls(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +100,7 @@ func FuzzOutcome(f *testing.F) {
 	f.Add("inconclusive")
 	f.Fuzz(func(t *testing.T, outcome string) {
 		opened := false
-		d := &Door{cfg: DefaultConfig(), log: slog.New(slog.DiscardHandler), output: outputFunc(func() error { opened = true; return nil })}
+		d := &Door{cfg: DefaultConfig(), calls: quietCalls(), log: slog.New(slog.DiscardHandler), output: outputFunc(func() error { opened = true; return nil })}
 		e := sample(event.Outcome(outcome))
 		announced := d.Announce(&e)
 		got := d.carryOut(command{e, time.Now()})
@@ -109,19 +114,46 @@ func FuzzOutcome(f *testing.F) {
 type outputFunc func() error
 
 func (f outputFunc) open(context.Context, event.Event) error { return f() }
+func (f outputFunc) lock(context.Context) (bool, error)      { return false, nil }
+func (f outputFunc) opened() bool                            { return false }
 func (f outputFunc) tend(context.Context) error              { return nil }
 func (f outputFunc) when() time.Time                         { return time.Time{} }
 func (f outputFunc) rest(context.Context) error              { return nil }
 func (f outputFunc) probe(context.Context) (string, error)   { return "", nil }
+
+// TestWhoMayNotGoInOpensNothing asks whether the person may go in at the moment in which the door would be told.
+func TestWhoMayNotGoInOpensNothing(t *testing.T) {
+	server := startCoils(t)
+	d := newDoor(t, server.config(Secure))
+	asked := make(chan string, 10)
+	d.calls.May = func(e event.Event) error { asked <- e.ID; return errors.New("somebody else stands nearer") }
+	answers := work(t, d)
+	e := sample(event.Pass)
+	d.Open(e)
+	want := event.Door{Output: "modbus", Commanded: new(false), Error: "not told to open: somebody else stands nearer"}
+	if diff := cmp.Diff(want, answer(t, answers)); diff != "" {
+		t.Error(diff)
+	}
+	if id := <-asked; id != e.ID {
+		t.Errorf("asked about %s", id)
+	}
+	d.Skip(e, "the person had gone")
+	if got := answer(t, answers); *got.Commanded || got.Error != "not told to open: the person had gone" {
+		t.Errorf("%+v", got)
+	}
+	if server.wasOn() || len(asked) > 0 {
+		t.Error("it opened, or asked about somebody who was to be skipped")
+	}
+}
 
 func TestOldVerdictOpensNothing(t *testing.T) {
 	server := startCoils(t)
 	d := newDoor(t, server.config(Secure))
 	answers := work(t, d)
 	e := sample(event.Pass)
-	e.Time = time.Now().Add(-maxAge - time.Second)
+	e.Time = time.Now().Add(-MaxAge - time.Second)
 	d.Open(e)
-	if got := answer(t, answers); *got.Commanded || got.Accepted != nil || !strings.Contains(got.Error, "3.0 s old") {
+	if got := answer(t, answers); *got.Commanded || got.Accepted != nil || !strings.Contains(got.Error, "2.0 s old") {
 		t.Errorf("%+v", got)
 	}
 	if server.wasOn() {
@@ -234,6 +266,8 @@ func TestLevelsOfALock(t *testing.T) {
 		"what failed is taken back":   {Secure, func(l *lock, w *record) { w.broken = broken; open(l); w.broken = nil; tend(l) }, []bool{on, off}},
 		"safe: taken back too":        {Safe, func(l *lock, w *record) { w.broken = broken; open(l); tend(l); tend(l) }, []bool{off, on, on}},
 		"one pass does not end other": {Secure, func(l *lock, w *record) { open(l); w.broken = broken; open(l); w.broken = nil; tend(l) }, []bool{on, on, on}},
+		"locked before its time":      {Secure, func(l *lock, _ *record) { open(l); cut(l); cut(l); tend(l) }, []bool{on, off, off}},
+		"safe: before its time":       {Safe, func(l *lock, _ *record) { open(l); cut(l); cut(l); tend(l) }, []bool{off, on, on}},
 		"the end ends a pulse":        {Secure, func(l *lock, _ *record) { open(l); rest(l) }, []bool{on, off}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -250,6 +284,7 @@ func TestLevelsOfALock(t *testing.T) {
 
 func open(l *lock) error { return l.open(context.Background(), sample(event.Pass)) }
 func tend(l *lock) error { return l.tend(context.Background()) }
+func cut(l *lock) bool   { was, _ := l.lock(context.Background()); return was }
 func rest(l *lock) error { return l.rest(context.Background()) }
 func expire(l *lock)     { l.openUntil = time.Now() }
 
@@ -263,6 +298,17 @@ func TestDoorThatMayStandOpenIsTold(t *testing.T) {
 	w.broken = errors.New("cable cut")
 	if err := tend(l); err == nil || !strings.Contains(err.Error(), "may stand open") || time.Until(l.when()) > retry {
 		t.Errorf("error %v, tried again in %v", err, time.Until(l.when()))
+	}
+	w.broken = nil
+	if err := tend(l); err != nil {
+		t.Error(err)
+	}
+	if err := open(l); err != nil {
+		t.Fatal(err)
+	}
+	w.broken = errors.New("cable cut")
+	if _, err := l.lock(context.Background()); err == nil || !strings.Contains(err.Error(), "may stand open") || time.Until(l.when()) > retry {
+		t.Errorf("locked before its time: error %v, tried again in %v", err, time.Until(l.when()))
 	}
 	w.broken = nil
 	if err := tend(l); err != nil {

@@ -93,7 +93,7 @@ func TestPulseOfALine(t *testing.T) {
 
 				d := newDoor(t, cfg)
 				answers := make(chan event.Event, 1)
-				d.answered = func(e event.Event) { answers <- e }
+				d.calls.Answered = func(e event.Event) { answers <- e }
 				ended := make(chan struct{})
 				go func() { defer close(ended); d.Run() }()
 				d.Open(sample(event.Pass))

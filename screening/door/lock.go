@@ -52,6 +52,17 @@ func (l *lock) open(ctx context.Context, _ event.Event) error {
 	return err
 }
 
+// lock also tries again later where it fails, as after a pulse that is over.
+func (l *lock) lock(ctx context.Context) (bool, error) {
+	if !l.opened() {
+		return false, nil
+	}
+	l.openUntil = time.Time{}
+	return true, l.tend(ctx)
+}
+
+func (l *lock) opened() bool { return time.Now().Before(l.openUntil) }
+
 // tend writes the level again, and locks the door when its pulse is over.
 func (l *lock) tend(ctx context.Context) error {
 	left := time.Until(l.openUntil)

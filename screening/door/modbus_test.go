@@ -148,8 +148,9 @@ func TestPulseOfACoil(t *testing.T) {
 			cfg := server.config(fail)
 			cfg.Pulse = 300 * time.Millisecond
 			d := newDoor(t, cfg)
-			answers := make(chan event.Event, 1)
-			d.answered = func(e event.Event) { answers <- e }
+			answers, moves := make(chan event.Event, 1), make(chan Move, 10)
+			d.calls.Answered = func(e event.Event) { answers <- e }
+			d.calls.Moved = func(m Move) { moves <- m }
 			ended := make(chan struct{})
 			go func() { defer close(ended); d.Run() }()
 			locked := fail == Safe
@@ -165,6 +166,9 @@ func TestPulseOfACoil(t *testing.T) {
 			if took := time.Since(began); took < cfg.Pulse {
 				t.Errorf("locked again after %v, want %v", took, cfg.Pulse)
 			}
+			if first, then := <-moves, <-moves; first != Opened || then != Locked {
+				t.Errorf("told of %s and %s", first, then)
+			}
 			d.Open(sample(event.Pass))
 			server.becomes(!locked)
 			d.Close()
@@ -174,6 +178,65 @@ func TestPulseOfACoil(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLockEndsAPulse has somebody step before the one who passed, on every kind of lock.
+func TestLockEndsAPulse(t *testing.T) {
+	for _, fail := range []Fail{Secure, Safe} {
+		t.Run(string(fail), func(t *testing.T) {
+			server := startCoils(t)
+			server.on = fail == Secure
+			cfg := server.config(fail)
+			cfg.Pulse = time.Minute
+			d := newDoor(t, cfg)
+			moves := make(chan Move, 10)
+			d.calls.Moved = func(m Move) { moves <- m }
+			answers := work(t, d)
+			locked := fail == Safe
+			server.becomes(locked) // at the start
+			d.Lock()               // nothing to end
+			for range 2 {
+				d.Open(sample(event.Pass))
+				server.becomes(!locked)
+				if got := answer(t, answers); got.Accepted == nil || !*got.Accepted {
+					t.Errorf("%+v", got)
+				}
+				d.Lock()
+				d.Lock()
+				server.becomes(locked)
+				if first, then := <-moves, <-moves; first != Opened || then != Cut {
+					t.Errorf("told of %s and %s", first, then)
+				}
+			}
+			if len(moves) > 0 || d.Err() != nil {
+				t.Errorf("also told of %s, error %v", <-moves, d.Err())
+			}
+		})
+	}
+}
+
+// TestLockThatFailsIsTriedAgain cuts the connection to a device that has to end a pulse.
+func TestLockThatFailsIsTriedAgain(t *testing.T) {
+	server := startCoils(t)
+	cfg := server.config(Secure)
+	cfg.Pulse, cfg.Timeout = time.Minute, 100*time.Millisecond
+	d := newDoor(t, cfg)
+	moves := make(chan Move, 10)
+	d.calls.Moved = func(m Move) { moves <- m }
+	answers := work(t, d)
+	d.Open(sample(event.Pass))
+	server.becomes(true)
+	answer(t, answers)
+	server.hang()
+	d.Lock()
+	if first, then := <-moves, <-moves; first != Opened || then != Cut {
+		t.Errorf("told of %s and %s", first, then)
+	}
+	if err := d.Err(); err == nil || !strings.Contains(err.Error(), "may stand open") {
+		t.Errorf("error %v of a door that may stand open", err)
+	}
+	server.recover()
+	server.becomes(false)
 }
 
 func TestWhatACoilAnswers(t *testing.T) {

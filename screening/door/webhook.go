@@ -34,9 +34,12 @@ type webhook struct {
 	key    []byte
 	client http.Client
 	tls    *tls.Config
+	// What the receiver is taken to do, for it alone knows.
+	pulse     time.Duration
+	openUntil time.Time
 }
 
-func newWebhook(cfg WebhookConfig) (*webhook, error) {
+func newWebhook(cfg WebhookConfig, pulse time.Duration) (*webhook, error) {
 	address, err := url.Parse(cfg.URL)
 	if err != nil {
 		return nil, errors.New("webhook.url is not an address")
@@ -45,7 +48,7 @@ func newWebhook(cfg WebhookConfig) (*webhook, error) {
 	if err != nil {
 		return nil, fmt.Errorf("webhook.secret_file: %w", err)
 	}
-	w := &webhook{url: address, key: key, tls: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: address.Hostname()}}
+	w := &webhook{url: address, key: key, pulse: pulse, tls: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: address.Hostname()}}
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
 		if err != nil {
@@ -108,6 +111,7 @@ func (w *webhook) open(ctx context.Context, e event.Event) error {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return refusal{fmt.Errorf("webhook.url: %s answers %s", w.url.Host, response.Status)}
 	}
+	w.openUntil = time.Now().Add(w.pulse)
 	return nil
 }
 
@@ -127,9 +131,19 @@ func (w *webhook) plainly(err error) error {
 	return fmt.Errorf("webhook.url: %s: %w", w.url.Host, plain(err))
 }
 
-// A webhook needs no care between verdicts.
-func (w *webhook) tend(context.Context) error { return nil }
-func (w *webhook) when() time.Time            { return time.Time{} }
+// A webhook can't take back what it has asked for.
+func (w *webhook) lock(context.Context) (bool, error) { return false, nil }
+func (w *webhook) opened() bool                       { return time.Now().Before(w.openUntil) }
+
+// when is the end of the pulse, and the only care a webhook needs is to notice it.
+func (w *webhook) when() time.Time { return w.openUntil }
+func (w *webhook) tend(context.Context) error {
+	if !w.opened() {
+		w.openUntil = time.Time{}
+	}
+	return nil
+}
+
 func (w *webhook) rest(context.Context) error { w.client.CloseIdleConnections(); return nil }
 
 // probe connects and sends nothing, for there is no request that a receiver is sure not to open for.

@@ -30,6 +30,28 @@ const (
 	exampleSignature = "v1,wOHTJ5kMKTFrn9o8FmS8g07RKn+7QbDzPrksbf6OizI="
 )
 
+// TestWebhookCannotTakeBack locks a door whose receiver decides how long it is open.
+func TestWebhookCannotTakeBack(t *testing.T) {
+	requests := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests <- r.Method }))
+	t.Cleanup(server.Close)
+	cfg := webhookTo(t, server.URL)
+	cfg.Pulse = 100 * time.Millisecond
+	d := newDoor(t, cfg)
+	moves := make(chan Move, 10)
+	d.calls.Moved = func(m Move) { moves <- m }
+	answers := work(t, d)
+	d.Open(sample(event.Pass))
+	answer(t, answers)
+	d.Lock()
+	if first, then := <-moves, <-moves; first != Opened || then != Locked {
+		t.Errorf("told of %s and %s", first, then)
+	}
+	if len(requests) != 1 {
+		t.Errorf("%d requests", len(requests))
+	}
+}
+
 func TestSignatureOfTheDocumentedExample(t *testing.T) {
 	key, err := readKey(file(t, exampleSecret+"\n"))
 	if err != nil {
@@ -218,7 +240,7 @@ func TestFilesOfAWebhook(t *testing.T) {
 			if test.ca != "" {
 				cfg.Webhook.CAFile = file(t, test.ca)
 			}
-			_, err := New(cfg, nil, nil)
+			_, err := New(cfg, Calls{}, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("error %v", err)
 			}
@@ -229,7 +251,7 @@ func TestFilesOfAWebhook(t *testing.T) {
 	}
 	cfg := webhookTo(t, "https://door.example/")
 	cfg.Webhook.SecretFile += ".none"
-	if _, err := New(cfg, nil, nil); err == nil || !strings.HasPrefix(err.Error(), "door.webhook.secret_file: ") {
+	if _, err := New(cfg, Calls{}, nil); err == nil || !strings.HasPrefix(err.Error(), "door.webhook.secret_file: ") {
 		t.Errorf("error %v", err)
 	}
 }

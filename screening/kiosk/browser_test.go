@@ -130,8 +130,8 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 		tone    tone
 	}{
 		{"nobody", sceneAt(0), nil, idleMessage.head, toneIdle},
-		{"too far", sceneAt(0, far(event.TooFar)), nil, guideOf(event.TooFar).head, toneGuide},
-		{"covered", sceneAt(0, near(event.Covered)), nil, guideOf(event.Covered).head, toneGuide},
+		{"too far", sceneAt(0, far(event.TooFar)), nil, guideOf(event.TooFar, nil).head, toneGuide},
+		{"covered", sceneAt(0, near(event.Covered)), nil, guideOf(event.Covered, nil).head, toneGuide},
 		{"measuring", sceneAt(0, near("")), nil, measuringMessage.head, toneMeasuring},
 		{"pass", sceneAt(0, near("")), passed("P"), phrase{"体温正常，请进", "Temperature normal, please go in"}, tonePass},
 		{"inconclusive", sceneAt(0, near("")), verdict("I", event.Inconclusive, event.Moving), inconclusiveHead, toneInconclusive},
@@ -143,6 +143,7 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 		for _, test := range tests {
 			if test.verdict != nil {
 				test.scene.People[0].Event = test.verdict
+				test.scene.People[0].Admitted = test.verdict.Data.Outcome == event.Pass
 			}
 			g.scenes <- test.scene
 			if test.verdict != nil {
@@ -273,6 +274,30 @@ func TestPagesFitAPhone(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNamesFitThePage has the longest words on the screens that stand at gates.
+func TestNamesFitThePage(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	bob := alerted("B")
+	g.scenes <- sceneAt(0, done(left(""), bob), right(""))
+	g.Verdict(*bob)
+	for _, lang := range []string{"zh", "en"} {
+		for _, size := range [][2]int64{{390, 844}, {1080, 1920}, {1280, 720}, {1920, 1080}} {
+			do(t, tab, chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate("http://"+g.address+"/?lang="+lang))
+			waitFor(t, tab, "the alert", pictureShown+` && document.body.dataset.tone === "alert"`)
+			for _, id := range []string{"icon", "head", "sub", "second-head", "second-sub", "reading"} {
+				inside := ask(t, tab, chromedp.Evaluate[bool](`(() => { const b = document.getElementById("`+id+`").getBoundingClientRect();
+					return b.top >= 0 && b.left >= 0 && b.bottom <= innerHeight && b.right <= innerWidth })()`))
+				if !inside {
+					t.Errorf("%s on %d×%d: #%s reaches out of the page", lang, size[0], size[1], id)
+				}
+			}
+		}
+	}
+	wantNames := says("Person on the left of the picture: please step aside", "画面左边的人，请到旁边稍候")
+	waitFor(t, tab, "the name", wantNames)
 }
 
 func TestPagesRunCleanUnderTheirPolicy(t *testing.T) {

@@ -1,88 +1,311 @@
 package kiosk
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"thermogate/screening/event"
 )
 
-// cue is what the person in front of the gate should see now.
+// cue is what the people in front of the gate should see now.
 type cue struct {
 	message message
 	verdict *event.Event // the verdict it speaks of, nil for everything else
+	person  int          // the visit it speaks to, 0 where it speaks to nobody in particular
+	opens   bool         // it says "go in" to somebody
+	named   bool         // it says to whom it speaks
 }
 
-// director decides what the worker's page says. Its clock is the capture time of the frames.
+// director decides what the worker's page says: of whoever stands nearest, by the newest frame. Its clock is the capture
+// time of the frames.
 type director struct {
-	hold   time.Duration
-	now    time.Time
-	held   []heldVerdict
-	known  []string  // ids of the latest verdicts announced, newest last
-	sound  time.Time // when the reference source was last usable
-	shown  cue
-	change time.Time // when shown was first shown
+	hold time.Duration
+	door bool // the gate opens a door; "go in" is then for as long as it is open
+
+	now       time.Time
+	scene     event.Scene // the newest, without its picture
+	open      bool        // the door stands open
+	known     []*announced
+	addressed int // visit of the person that the page speaks to
+	shown     cue
+	change    time.Time // when shown was first shown
+	// When somebody was last in view, when somebody else beside a person with an alert, and when the reference source was
+	// last usable.
+	peopled, accompanied, sound time.Time
 }
 
-type heldVerdict struct {
-	event *event.Event
-	since time.Time
+// announced is a verdict that may be shown, and what became of its person.
+type announced struct {
+	event    *event.Event
+	late     bool // it came too late to open anything
+	since    time.Time
+	seen     time.Time // when its person was last in view; zero is not since
+	admitted bool      // then
+	barred   time.Time // when the person was last not admitted
+	opened   bool      // the door has opened since
 }
 
 const (
-	// A verdict makes room for the next person after this time if its own person has left.
-	readTime = time.Second
-	// Guidance stays this long before other guidance replaces it: words that flicker are not read.
+	// Guidance stays this long before other guidance replaces it: words that flicker are not read. As long nobody is
+	// asked in after somebody else was in the way.
 	guideTime = 500 * time.Millisecond
+	// A verdict stays this long when its person turns away, and speaks alone this long before somebody beside is helped.
+	readTime = time.Second
+	// A door that has not opened after this time is not going to.
+	answerTime = time.Second
 	// Somebody who walks past the reference source is no reason to call for staff.
 	passingTime = 3 * time.Second
+	// Whoever is spoken to stays so until somebody else's face is this much larger.
+	clearlyNearer = 1.2
 	// More verdicts than people can have who are still in view.
 	knownLength = 256
 )
 
-// announce shows a verdict from now on.
-func (d *director) announce(e *event.Event) cue {
-	d.held = append(d.held, heldVerdict{e, d.now})
+// announce shows a verdict from now on, to its person only. One that is late opens nothing.
+func (d *director) announce(e *event.Event, late bool) cue {
 	if len(d.known) == knownLength {
 		d.known = slices.Delete(d.known, 0, 1)
 	}
-	d.known = append(d.known, e.ID)
-	return d.show(d.verdictCue())
+	d.known = append(d.known, &announced{event: e, late: late, since: d.now})
+	d.observe()
+	return d.steady(d.decide())
 }
 
 // next returns what to show for a new frame.
 func (d *director) next(scene *event.Scene) cue {
 	if scene.Captured.Before(d.now) { // a recording that starts over
-		d.held = d.held[:0]
-		d.change, d.sound = time.Time{}, time.Time{}
+		d.known = nil
+		d.change, d.peopled, d.accompanied, d.sound = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	}
 	d.now = scene.Captured
-	d.expire()
+	d.remember(scene)
 	if d.sound.IsZero() || scene.Reference.Problem == event.NoProblem {
 		d.sound = d.now
 	}
+	d.observe()
+	return d.steady(d.decide())
+}
 
-	waiting, done := d.foremost(scene.People)
-	if len(d.held) > 0 {
-		current := d.verdictCue()
-		age := d.now.Sub(d.current().since)
-		if waiting == nil || age < readTime || inView(scene.People, current.verdict.ID) {
-			return d.show(current)
-		}
+// setOpen is told that the door stands open, or does not any more.
+func (d *director) setOpen(open bool) cue {
+	d.open = open
+	d.observe()
+	return d.steady(d.decide())
+}
+
+// remember copies of a scene what is asked for again before the next one comes.
+func (d *director) remember(scene *event.Scene) {
+	people := d.scene.People[:0]
+	for _, person := range scene.People {
+		person.Worn = slices.Clone(person.Worn)
+		people = append(people, person)
 	}
-	switch {
-	case waiting != nil:
-		return d.guide(cue{message: d.help(waiting.Hint)})
-	case done != nil:
-		return d.show(cue{message: lingering(&done.Event.Data)})
-	default:
-		return d.guide(cue{message: d.emptyGate(scene.Reference.Problem)})
+	d.scene = *scene
+	d.scene.Image, d.scene.People = nil, people
+	if len(people) > 0 {
+		d.peopled = d.now
 	}
 }
 
+// observe notes of every verdict how its person stands.
+func (d *director) observe() {
+	alert := slices.ContainsFunc(d.scene.People, hasAlert)
+	for i := range d.scene.People {
+		person := &d.scene.People[i]
+		v := d.announcedOf(person)
+		if v == nil {
+			continue
+		}
+		v.seen, v.admitted = d.now, person.Admitted && !alert
+		if !v.admitted {
+			v.barred = d.now
+		}
+		v.opened = v.opened || v.admitted && d.open
+	}
+}
+
+func hasAlert(p event.Person) bool { return p.Event != nil && p.Event.Data.Outcome == event.Alert }
+
+// decide returns what is true at this moment.
+func (d *director) decide() cue {
+	if len(d.scene.People) == 0 {
+		return d.nobody()
+	}
+	if person := d.alert(); person != nil {
+		return d.sendAside(person)
+	}
+	person := d.address()
+	v := d.standing(person)
+	if v == nil && d.scene.OneAtATime {
+		return cue{message: oneMessage}
+	}
+	c := cue{message: d.help(person), person: person.ID}
+	if v != nil {
+		c = cue{message: d.verdict(v), verdict: v.event, person: person.ID, opens: d.goesIn(v)}
+	}
+	return d.beside(c, person, v)
+}
+
+// nobody is what an empty gate says: the last verdict to whoever has just turned away, else an invitation.
+func (d *director) nobody() cue {
+	if v := d.held(); v != nil {
+		return cue{message: d.verdict(v), verdict: v.event, opens: d.goesIn(v)}
+	}
+	if d.shown.person != 0 && d.shown.verdict == nil && d.now.Sub(d.peopled) < guideTime {
+		return d.shown // somebody who was not found in one picture
+	}
+	return cue{message: d.emptyGate(d.scene.Reference.Problem)}
+}
+
+// held is the verdict of the person who was in view last, an alert before others, as long as it is held. A pass is held
+// only as long as it lets the person in.
+func (d *director) held() *announced {
+	var held *announced
+	for _, v := range slices.Backward(d.known) {
+		over := d.now.Sub(v.since) >= d.hold && d.now.Sub(v.seen) >= readTime
+		if over || v.seen.IsZero() || v.seen.Before(d.peopled) || v.event.Data.Outcome == event.Pass && !d.goesIn(v) {
+			continue
+		}
+		if held == nil || held.event.Data.Outcome != event.Alert && v.event.Data.Outcome == event.Alert {
+			held = v
+		}
+	}
+	return held
+}
+
+// alert is the nearest person with an alert, nil where there is none.
+func (d *director) alert() *event.Person {
+	return nearest(d.scene.People, func(p *event.Person) bool { return hasAlert(*p) && d.standing(p) != nil })
+}
+
+// sendAside tells the person with an alert where to go, by their place in the picture where others could take it for
+// themselves.
+func (d *director) sendAside(person *event.Person) cue {
+	c := cue{message: alertMessage, verdict: person.Event, person: person.ID}
+	others := func(p *event.Person) bool { return mistakable(p, person) && !hasAlert(*p) }
+	switch {
+	case nearest(d.scene.People, others) != nil:
+		d.accompanied = d.now
+		c.message, c.named = alertMessage.to(d.placeOf(person)), true
+	case d.shown.verdict == c.verdict && d.now.Sub(d.accompanied) < readTime:
+		return d.shown // the other one is not found in one picture
+	}
+	return c
+}
+
+// address chooses the nearest person, and keeps to one while two are about as near. It never keeps to a verdict before
+// somebody nearer who has none and would take it for theirs.
+func (d *director) address() *event.Person {
+	person := nearest(d.scene.People, func(*event.Person) bool { return true })
+	i := slices.IndexFunc(d.scene.People, func(p event.Person) bool { return p.ID == d.addressed })
+	if i >= 0 && area(person.Face) < clearlyNearer*area(d.scene.People[i].Face) {
+		if before := &d.scene.People[i]; d.standing(before) == nil || d.standing(person) != nil {
+			person = before
+		}
+	}
+	d.addressed = person.ID
+	return person
+}
+
+// beside adds to what the page says to one person what concerns another one beside.
+func (d *director) beside(c cue, person *event.Person, v *announced) cue {
+	other := nearest(d.scene.People, func(p *event.Person) bool { return mistakable(p, person) })
+	if other == nil {
+		return c
+	}
+	o := d.standing(other)
+	switch {
+	case o != nil:
+		m := d.verdict(o)
+		if m.tone == toneIdle || m.short() == c.message.short() {
+			return c
+		}
+		if v != nil {
+			c.message, c.named = c.message.to(d.placeOf(person)), true
+		}
+		c.message.sub = c.message.sub.and(d.placeOf(other).says(m.short()))
+		c.opens = c.opens || d.goesIn(o)
+	case v != nil && d.now.Sub(v.since) >= readTime:
+		if m := d.help(other); m.tone == toneGuide {
+			c.message.sub = c.message.sub.and(d.placeOf(other).says(m.short()))
+		}
+	}
+	return c
+}
+
+// placeOf is where a person is in the picture among those who read the page.
+func (d *director) placeOf(person *event.Person) place {
+	var left, right bool // of somebody else
+	for i := range d.scene.People {
+		p := &d.scene.People[i]
+		if !mistakable(p, person) {
+			continue
+		}
+		if centre(person.Face) < centre(p.Face) {
+			left = true
+		} else {
+			right = true
+		}
+	}
+	switch {
+	case left && right:
+		return middlePlace
+	case right:
+		return rightPlace
+	}
+	return leftPlace
+}
+
+// verdict is what a person reads whose verdict holds.
+func (d *director) verdict(v *announced) message {
+	data := &v.event.Data
+	if data.Outcome != event.Pass {
+		return verdictOf(data)
+	}
+	age := d.now.Sub(v.since)
+	switch {
+	case v.late:
+		return lateMessage
+	case d.goesIn(v) && !d.door && age >= d.hold:
+		return passedMessage
+	case d.goesIn(v):
+		return passMessage
+	case !v.admitted && (data.RescreenOf == "" || d.blocked(v)):
+		return queueMessage
+	case v.admitted && d.now.Sub(v.barred) < guideTime:
+		return queueMessage
+	case v.admitted && !v.opened && age < answerTime: // the door has not said yet whether it opens
+		return queueMessage
+	case d.door:
+		return measuredMessage.with(askStaffAtDoor)
+	}
+	return measuredMessage
+}
+
+// goesIn says whether somebody with a verdict may be told to go in: they passed, nobody is in the way, and the door, if
+// there is one, stands open.
+func (d *director) goesIn(v *announced) bool {
+	return v.event.Data.Outcome == event.Pass && v.admitted && !v.late &&
+		(v.barred.IsZero() || d.now.Sub(v.barred) >= guideTime) && (d.open || !d.door)
+}
+
+// blocked says whether somebody with an alert is in view, or somebody without a verdict nearer than the person of v.
+func (d *director) blocked(v *announced) bool {
+	var own float64
+	for i := range d.scene.People {
+		if d.announcedOf(&d.scene.People[i]) == v {
+			own = area(d.scene.People[i].Face)
+		}
+	}
+	return slices.ContainsFunc(d.scene.People, func(p event.Person) bool {
+		return hasAlert(p) || p.Event == nil && area(p.Face) > own
+	})
+}
+
 // help tells a person what is in the way.
-func (d *director) help(problem event.Reason) message {
-	m := guideOf(problem)
+func (d *director) help(person *event.Person) message {
+	m := guideOf(person.Hint, person.Worn)
 	if m.tone == toneFault && d.now.Sub(d.sound) < passingTime {
 		return momentMessage
 	}
@@ -94,81 +317,76 @@ func (d *director) emptyGate(problem event.Reason) message {
 	if problem == event.NoProblem || d.now.Sub(d.sound) < passingTime {
 		return idleMessage
 	}
-	return guideOf(problem)
+	return guideOf(problem, nil)
 }
 
-func (d *director) expire() {
-	kept := d.held[:0]
-	for _, v := range d.held {
-		if d.now.Sub(v.since) < d.hold {
-			kept = append(kept, v)
-		}
+// steady keeps words that are still true up until they can be read.
+func (d *director) steady(next cue) cue {
+	if next != d.shown && !d.stays(next) {
+		d.shown, d.change = next, d.now
 	}
-	d.held = kept
+	return d.shown
 }
 
-// current is the newest verdict, except that an alert is not pushed away by the verdict of the person beside.
-func (d *director) current() heldVerdict {
-	for i := len(d.held) - 1; i >= 0; i-- {
-		if d.held[i].event.Data.Outcome == event.Alert {
-			return d.held[i]
-		}
+// stays says whether what is shown may stay a moment longer although something else is true by now. A verdict comes and
+// goes at once, and so do "go in", whom a verdict is for, and whatever is said to somebody who is not there any more.
+func (d *director) stays(next cue) bool {
+	shown := d.shown
+	return next.verdict == shown.verdict && next.opens == shown.opens && (shown.named || !next.named) &&
+		(shown.person == 0 || d.inView(shown.person)) && d.now.Sub(d.change) < guideTime
+}
+
+func (d *director) inView(visit int) bool {
+	return slices.ContainsFunc(d.scene.People, func(p event.Person) bool { return p.ID == visit })
+}
+
+// announcedOf returns the verdict of a person, nil before it is announced.
+func (d *director) announcedOf(person *event.Person) *announced {
+	if person.Event == nil {
+		return nil
 	}
-	return d.held[len(d.held)-1]
-}
-
-func (d *director) verdictCue() cue {
-	e := d.current().event
-	return cue{message: verdictOf(&e.Data), verdict: e}
-}
-
-// guide shows words that are not a verdict, once those before have been up long enough to be read.
-func (d *director) guide(c cue) cue {
-	steady := d.shown.verdict == nil && d.now.Sub(d.change) < guideTime
-	if steady {
-		return d.shown
+	i := slices.IndexFunc(d.known, func(v *announced) bool { return v.event.ID == person.Event.ID })
+	if i < 0 {
+		return nil
 	}
-	return d.show(c)
-}
-
-func (d *director) show(c cue) cue {
-	if c != d.shown {
-		d.shown, d.change = c, d.now
-	}
-	return c
+	return d.known[i]
 }
 
 // standing returns the verdict that holds for a person, nil for one who waits for it: the event is not announced yet, or
 // the look failed for a reason the person can mend and the gate looks again.
-func (d *director) standing(person *event.Person) *event.Event {
-	e := person.Event
-	if e == nil || !slices.Contains(d.known, e.ID) {
+func (d *director) standing(person *event.Person) *announced {
+	v := d.announcedOf(person)
+	if v != nil && d.now.Sub(v.since) >= d.hold && verdictOf(&v.event.Data).icon == againIcon {
 		return nil
 	}
-	held := slices.ContainsFunc(d.held, func(v heldVerdict) bool { return v.event.ID == e.ID })
-	if !held && verdictOf(&e.Data).icon == againIcon {
-		return nil
-	}
-	return e
+	return v
 }
 
-// foremost returns the nearest person who waits for a verdict and the nearest who has one; nil where there is none.
-func (d *director) foremost(people []event.Person) (waiting, done *event.Person) {
+// marked is the verdict that a person's face bears in the picture.
+func (d *director) marked(person *event.Person) *event.Event {
+	if v := d.standing(person); v != nil {
+		return v.event
+	}
+	return nil
+}
+
+// nearest returns the person with the largest face of those who fit, nil where there is none.
+func nearest(people []event.Person, fits func(*event.Person) bool) *event.Person {
+	var found *event.Person
 	for i := range people {
-		person := &people[i]
-		nearest := &waiting
-		if d.standing(person) != nil {
-			nearest = &done
-		}
-		if *nearest == nil || area(person.Face) > area((*nearest).Face) {
-			*nearest = person
+		if fits(&people[i]) && (found == nil || cmp.Less(area(found.Face), area(people[i].Face))) {
+			found = &people[i]
 		}
 	}
-	return waiting, done
+	return found
 }
 
-func area(b event.Box) float64 { return b.W * b.H }
-
-func inView(people []event.Person, eventID string) bool {
-	return slices.ContainsFunc(people, func(p event.Person) bool { return p.Event != nil && p.Event.ID == eventID })
+// mistakable says whether somebody else could take for theirs what is said to a person: whoever has stepped up, too, and
+// whoever is nearer.
+func mistakable(p, person *event.Person) bool {
+	steppedUp := p.Event != nil || p.Hint != event.TooFar
+	return p.ID != person.ID && (steppedUp || area(p.Face) > area(person.Face))
 }
+
+func area(b event.Box) float64   { return b.W * b.H }
+func centre(b event.Box) float64 { return b.X + b.W/2 }

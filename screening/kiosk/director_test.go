@@ -1,103 +1,390 @@
 package kiosk
 
 import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"thermogate/screening/event"
 )
 
-// step is one thing that happens at the gate and what the person should read after it.
+// step is one thing that happens at the gate and what the people before it should read after it.
 type step struct {
 	at      float64 // seconds
 	people  []event.Person
-	verdict *event.Event
+	crowded bool         // two are too near to each other
+	verdict *event.Event // is announced after the frame
+	late    bool
+	door    string // "opens" or "locks" after that
 	want    message
 }
 
+// play takes a director through the steps of a scene.
+func play(t *testing.T, d *director, steps []step) {
+	t.Helper()
+	for _, s := range steps {
+		scene := sceneAt(s.at, s.people...)
+		scene.OneAtATime = s.crowded
+		got := d.next(scene)
+		if s.verdict != nil {
+			got = d.announce(s.verdict, s.late)
+		}
+		if s.door != "" {
+			got = d.setOpen(s.door == "opens")
+		}
+		if got.message != s.want {
+			t.Errorf("after %.1f s the page says %q (%s), want %q (%s)", s.at, got.message.head.EN, got.message.sub.EN, s.want.head.EN, s.want.sub.EN)
+		}
+		if says := strings.Contains(got.message.head.EN+got.message.sub.EN, "go in"); says != got.opens {
+			t.Errorf("after %.1f s the cue that says %q is said to open: %t", s.at, got.message.head.EN, got.opens)
+		}
+	}
+}
+
+func people(p ...event.Person) []event.Person { return p }
+
+// newDirector is that of a gate with or without a door.
+func newDirector(door bool) *director { return &director{hold: 2500 * time.Millisecond, door: door} }
+
 func TestWhatThePersonReads(t *testing.T) {
 	alice, bob := passed("A"), alerted("B")
-	missed := verdict("C", event.Inconclusive, event.Covered)
+	missed := verdict("C", event.Inconclusive, event.Moving)
 	cold := verdict("D", event.Inconclusive, event.ColdArrival)
-	people := func(p ...event.Person) []event.Person { return p }
+	second := verdict("E", event.Inconclusive, event.SecondReading)
+	again := passed("F")
+	again.Data.RescreenOf = "A"
+	revised := alerted("G")
+	revised.Data.Revises = "A"
+	wearing := near(event.Covered)
+	wearing.Worn = []event.Garment{event.Glasses, event.Mask}
+	guide := func(problem event.Reason) message { return guideOf(problem, nil) }
 	tests := []struct {
 		name  string
 		steps []step
 	}{
 		{"one person walks through", []step{
 			{at: 0, want: idleMessage},
-			{at: 1, people: people(near(event.TooFar)), want: guideOf(event.TooFar)},
+			{at: 1, people: people(near(event.TooFar)), want: guide(event.TooFar)},
 			{at: 2, people: people(near("")), want: measuringMessage},
-			{at: 2.5, people: people(near("")), verdict: alice, want: passMessage},
-			{at: 3, people: people(done(near(""), alice)), want: passMessage},
+			{at: 2.5, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
+			{at: 3, people: people(admitted(near(""), alice)), want: passMessage},
 			{at: 4.9, want: passMessage},
 			{at: 5.2, want: idleMessage},
 		}},
-		{"the next person does not wait for the hold", []step{
-			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
-			{at: .5, people: people(near(event.Moving)), want: passMessage},
-			{at: 1.1, people: people(near(event.Moving)), want: guideOf(event.Moving)},
+		{"the next person never reads the verdict of the one before", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
+			{at: .1, people: people(far("")), want: measuringMessage},
+			{at: .2, want: measuringMessage},
+			{at: .8, want: idleMessage},
 		}},
-		{"a bystander's pass does not hide an alert", []step{
-			{at: 0, people: people(near(""), far("")), verdict: bob, want: alertMessage},
-			{at: .3, people: people(done(near(""), bob), far("")), verdict: alice, want: alertMessage},
-			{at: 2.4, people: people(done(near(""), bob), done(far(""), alice)), want: alertMessage},
+		{"a verdict whose person has gone is not shown to the next one", []step{
+			{at: 0, people: people(near("")), want: measuringMessage},
+			{at: .1, people: people(far("")), verdict: alice, want: measuringMessage},
+			{at: .2, verdict: bob, want: measuringMessage},
+			{at: 1, want: idleMessage},
+		}},
+		{"a verdict that came too late lets nobody in", []step{
+			{at: 0, people: people(admitted(near(""), alice)), want: measuringMessage},
+			{at: 1.2, people: people(admitted(near(""), alice)), verdict: alice, late: true, want: lateMessage},
+			{at: 1.3, people: people(admitted(near(""), alice)), want: lateMessage},
+		}},
+		{"an alert that came too late still sends aside", []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, late: true, want: alertMessage},
+		}},
+		{"a person who can't be recognised for a moment reads no verdict", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
+			{at: .1, people: people(near("")), want: measuringMessage},
+			{at: .2, people: people(admitted(near(""), alice)), want: passMessage},
+		}},
+		{"who turns away with an alert still reads where to go", []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 4, people: people(done(near(""), bob)), want: alertMessage},
+			{at: 4.9, want: alertMessage},
+			{at: 5.1, want: idleMessage},
+		}},
+		{"nobody goes in while an alert is in view", []step{
+			{at: 0, people: people(done(far(""), bob)), verdict: bob, want: alertMessage},
+			{at: .1, people: people(near(""), done(far(""), bob)), want: alertMessage.to(rightPlace)},
+			{at: .6, people: people(near(""), done(far(""), bob)), want: alertMessage.to(rightPlace)},
+			{at: .7, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: alice, want: alertMessage.to(rightPlace)},
+			{at: .8, people: people(admitted(near(""), alice)), want: queueMessage},
+			{at: 1.1, people: people(admitted(near(""), alice)), want: queueMessage},
+			{at: 1.4, people: people(admitted(near(""), alice)), want: passMessage},
+		}},
+		{"an alert on its way to the disk takes a pass back", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
+			{at: .1, people: people(done(near(""), revised)), want: measuringMessage},
+			{at: .1, people: people(done(near(""), revised)), verdict: revised, want: alertMessage},
+		}},
+		{"passers far behind don't change what an alert says", []step{
+			{at: 0, people: people(done(near(""), bob), far(event.TooFar)), verdict: bob, want: alertMessage},
+			{at: 2, people: people(done(near(""), bob)), want: alertMessage},
+		}},
+		{"two verdicts side by side are told by name", []step{
+			{at: 0, people: people(left(""), right("")), want: measuringMessage},
+			{at: .3, people: people(done(left(""), missed), right("")), verdict: missed, want: inconclusiveOf(event.Moving, nil)},
+			{at: .5, people: people(done(left(""), missed), admitted(right(""), alice)), verdict: alice,
+				want: inconclusiveOf(event.Moving, nil).to(leftPlace).with(rightPlace.says(passMessage.call))},
+		}},
+		{"two who passed read one text", []step{
+			{at: 0, people: people(admitted(left(""), alice), right("")), verdict: alice, want: passMessage},
+			{at: .3, people: people(admitted(left(""), alice), admitted(right(""), again)), verdict: again, want: passMessage},
+		}},
+		{"who passed waits for whoever stands nearer", []step{
+			{at: 0, people: people(near(event.TurnedAway), done(far(""), alice)), verdict: alice, want: guide(event.TurnedAway)},
+			{at: .5, people: people(near(event.TurnedAway), done(far(""), alice)),
+				want: guide(event.TurnedAway).with(rightPlace.says(queueMessage.call))},
+			{at: .6, people: people(done(far(""), alice)), want: queueMessage},
+			{at: .8, people: people(admitted(far(""), alice)), want: queueMessage},
+			{at: 1.2, people: people(admitted(far(""), alice)), want: passMessage},
+		}},
+		{"the page keeps to one of two who are about as near", []step{
+			{at: 0, people: people(left(event.Moving), right(event.TurnedAway)), want: guide(event.Moving)},
+			{at: 1, people: people(larger(right(event.TurnedAway)), left(event.Moving)), want: guide(event.Moving)},
+			{at: 2, people: people(larger(larger(right(event.TurnedAway))), left(event.Moving)), want: guide(event.TurnedAway)},
+		}},
+		{"somebody a little nearer does not read the verdict of another", []step{
+			{at: 0, people: people(admitted(right(""), alice)), verdict: alice, want: passMessage},
+			{at: .1, people: people(done(right(""), alice), left("")), want: measuringMessage.with(rightPlace.says(queueMessage.call))},
+			{at: .2, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.with(rightPlace.says(queueMessage.call))},
+			{at: .8, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.with(rightPlace.says(passMessage.call))},
+		}},
+		{"two too near to each other", []step{
+			{at: 0, people: people(left(""), right("")), crowded: true, want: oneMessage},
+			{at: 1, people: people(done(left(""), bob), right("")), crowded: true, verdict: bob, want: alertMessage.to(leftPlace)},
 		}},
 		{"who waits beside is guided although the first one lingers", []step{
-			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
-			{at: 2.4, people: people(done(near(""), alice), far(event.TooFar)), want: passMessage},
-			{at: 2.6, people: people(done(near(""), alice), far(event.TooFar)), want: guideOf(event.TooFar)},
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
+			{at: .9, people: people(admitted(near(""), alice), far(event.Moving)), want: passMessage},
+			{at: 1.1, people: people(admitted(near(""), alice), far(event.TooFar)), want: passMessage},
+			{at: 1.2, people: people(admitted(near(""), alice), far(event.Moving)),
+				want: passMessage.with(rightPlace.says(phrase{"请站稳，别动", "hold still for a second"}))},
 		}},
 		{"who stays after a pass reads no second pass", []step{
-			{at: 0, people: people(near("")), verdict: alice, want: passMessage},
-			{at: 3, people: people(done(near(""), alice)), want: passedMessage},
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
+			{at: 3, people: people(admitted(near(""), alice)), want: passedMessage},
+		}},
+		{"who looks again after a pass is not asked in again", []step{
+			{at: 0, people: people(done(near(""), again)), verdict: again, want: measuredMessage},
+			{at: 9, people: people(done(near(""), again)), want: measuredMessage},
 		}},
 		{"who stays after an alert still reads where to go", []step{
-			{at: 0, people: people(near("")), verdict: bob, want: alertMessage},
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
 			{at: 9, people: people(done(near(""), bob)), want: alertMessage},
+			{at: 12, people: people(done(near(""), second)), verdict: second, want: inconclusiveOf(event.SecondReading, nil)},
+			{at: 18, people: people(done(near(""), second)), want: inconclusiveOf(event.SecondReading, nil)},
 		}},
 		{"who stays after a failed look is helped with the next one", []step{
-			{at: 0, people: people(near("")), verdict: missed, want: inconclusiveOf(event.Covered)},
-			{at: 2, people: people(done(near(event.Covered), missed)), want: inconclusiveOf(event.Covered)},
-			{at: 3, people: people(done(near(event.Covered), missed)), want: guideOf(event.Covered)},
+			{at: 0, people: people(done(near(""), missed)), verdict: missed, want: inconclusiveOf(event.Moving, nil)},
+			{at: 2, people: people(done(near(event.Covered), missed)), want: inconclusiveOf(event.Moving, nil)},
+			{at: 3, people: people(done(near(event.Covered), missed)), want: guide(event.Covered)},
 		}},
 		{"who came in from the cold reads so for as long as they stay", []step{
-			{at: 0, people: people(near("")), verdict: cold, want: inconclusiveOf(event.ColdArrival)},
-			{at: 9, people: people(done(near(""), cold)), want: inconclusiveOf(event.ColdArrival)},
+			{at: 0, people: people(done(near(""), cold)), verdict: cold, want: inconclusiveOf(event.ColdArrival, nil)},
+			{at: 9, people: people(done(near(""), cold)), want: inconclusiveOf(event.ColdArrival, nil)},
+		}},
+		{"who is covered reads what has to come off", []step{
+			{at: 0, people: people(wearing), want: guideOf(event.Covered, []event.Garment{event.Glasses})},
 		}},
 		{"a verdict is not shown before it is announced", []step{
 			{at: 0, people: people(near("")), want: measuringMessage},
-			{at: .6, people: people(done(near(""), alice)), want: measuringMessage},
-			{at: .7, people: people(done(near(""), alice)), verdict: alice, want: passMessage},
+			{at: .6, people: people(admitted(near(""), alice)), want: measuringMessage},
+			{at: .7, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
 		}},
 		{"staff are not called for a shadow on the reference", []step{
 			{at: 0, want: idleMessage},
 			{at: 2, people: people(near(event.ReferenceMissing)), want: momentMessage},
 		}},
+		{"nobody can do anything about a still picture", []step{
+			{at: 0, people: people(near(event.Lifeless)), want: momentMessage},
+		}},
 		{"guidance does not flicker", []step{
-			{at: 0, people: people(near(event.Moving)), want: guideOf(event.Moving)},
-			{at: .1, people: people(near(event.TurnedAway)), want: guideOf(event.Moving)},
-			{at: .2, people: people(near(event.Moving)), want: guideOf(event.Moving)},
-			{at: .6, people: people(near(event.TurnedAway)), want: guideOf(event.TurnedAway)},
+			{at: 0, people: people(near(event.Moving)), want: guide(event.Moving)},
+			{at: .1, people: people(near(event.TurnedAway)), want: guide(event.Moving)},
+			{at: .2, people: people(near(event.Moving)), want: guide(event.Moving)},
+			{at: .6, people: people(near(event.TurnedAway)), want: guide(event.TurnedAway)},
+			{at: 1.2, people: people(near(event.TurnedAway)), want: guide(event.TurnedAway)},
+			{at: 1.3, want: guide(event.TurnedAway)}, // not found in one picture
+			{at: 1.4, people: people(near(event.TurnedAway)), want: guide(event.TurnedAway)},
 		}},
 		{"a recording that starts over forgets the verdict", []step{
-			{at: 60, people: people(near("")), verdict: alice, want: passMessage},
+			{at: 60, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
 			{at: 0, want: idleMessage},
 		}},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			d := director{hold: 2500 * time.Millisecond}
-			for _, s := range test.steps {
-				got := d.next(sceneAt(s.at, s.people...))
-				if s.verdict != nil {
-					got = d.announce(s.verdict)
+		t.Run(test.name, func(t *testing.T) { play(t, newDirector(false), test.steps) })
+	}
+}
+
+// larger is a face that has come a tenth nearer.
+func larger(p event.Person) event.Person {
+	p.Face.W, p.Face.H = 1.1*p.Face.W, 1.1*p.Face.H
+	return p
+}
+
+func TestWhereThePageSaysGoInTheDoorIsOpen(t *testing.T) {
+	alice, bob, carol := passed("A"), alerted("B"), passed("C")
+	again := passed("F")
+	again.Data.RescreenOf = "A"
+	shut := measuredMessage.with(askStaffAtDoor)
+	tests := []struct {
+		name  string
+		steps []step
+	}{
+		{"a pulse", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: queueMessage},
+			{at: 0, people: people(admitted(near(""), alice)), door: "opens", want: passMessage},
+			{at: 2.9, people: people(admitted(near(""), alice)), want: passMessage},
+			{at: 3, people: people(admitted(near(""), alice)), door: "locks", want: shut},
+			{at: 9, people: people(admitted(near(""), alice)), want: shut},
+		}},
+		{"a door that does not open", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: queueMessage},
+			{at: .9, people: people(admitted(near(""), alice)), want: queueMessage},
+			{at: 1.1, people: people(admitted(near(""), alice)), want: shut},
+		}},
+		{"who turns to the door reads on only while it is open", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, door: "opens", want: passMessage},
+			{at: .5, want: passMessage},
+			{at: .6, door: "locks", want: idleMessage},
+		}},
+		{"the door is still open for the one before", []step{
+			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, door: "opens", want: passMessage},
+			{at: .1, people: people(far("")), want: measuringMessage},
+			{at: .8, people: people(admitted(far(""), carol)), verdict: carol, want: passMessage},
+			{at: 1, people: people(admitted(far(""), carol)), door: "locks", want: shut},
+		}},
+		{"somebody steps before who passed", []step{
+			{at: 0, people: people(admitted(far(""), alice)), verdict: alice, door: "opens", want: passMessage},
+			{at: .1, people: people(done(far(""), alice), near(event.Moving)),
+				want: guideOf(event.Moving, nil).with(rightPlace.says(queueMessage.call))},
+			{at: .2, people: people(done(far(""), alice), near(event.Moving)), door: "locks",
+				want: guideOf(event.Moving, nil).with(rightPlace.says(queueMessage.call))},
+			{at: .6, people: people(admitted(far(""), alice)), want: queueMessage},
+			{at: 3, people: people(admitted(far(""), alice)), want: shut},
+		}},
+		{"an alert behind who passed", []step{
+			{at: 0, people: people(admitted(near(""), alice), far("")), verdict: alice, door: "opens", want: passMessage},
+			{at: .1, people: people(admitted(near(""), alice), done(far(""), bob)), want: queueMessage},
+			{at: .1, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: bob, door: "locks", want: alertMessage.to(rightPlace)},
+			{at: .4, people: people(admitted(near(""), alice)), want: queueMessage},
+			{at: 2, people: people(admitted(near(""), alice)), want: shut},
+		}},
+		{"who looks again", []step{
+			{at: 0, people: people(done(near(""), again)), verdict: again, want: shut},
+			{at: 1, people: people(done(near(""), again)), door: "opens", want: shut},
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { play(t, newDirector(true), test.steps) })
+	}
+}
+
+// TestTwoSideBySideDoNotFlicker has a well and a febrile person before the gate, whose faces are found now larger and
+// now smaller, and now and then not at all.
+func TestTwoSideBySideDoNotFlicker(t *testing.T) {
+	alice, bob := passed("A"), alerted("B")
+	d := newDirector(false)
+	d.next(sceneAt(0, left(""), right("")))
+	var before message
+	changes := 0
+	for i := range 40 {
+		well, febrile := done(left(""), alice), done(right(""), bob)
+		if i%3 == 0 {
+			febrile = larger(febrile)
+		}
+		crowd := people(well, febrile)
+		if i%7 == 3 {
+			crowd = people(febrile)
+		}
+		c := d.next(sceneAt(.2+float64(i)*.1, crowd...))
+		switch i {
+		case 0:
+			c = d.announce(alice, false)
+		case 4:
+			c = d.announce(bob, false)
+		}
+		if c.opens {
+			t.Errorf("frame %d: the page says %q", i, c.message.head.EN)
+		}
+		if c.message != before {
+			changes++
+		}
+		before = c.message
+	}
+	if want := alertMessage.to(rightPlace); changes > 5 || before != want {
+		t.Errorf("%d changes, at last %q", changes, before.head.EN)
+	}
+}
+
+// TestPageAgreesWithTheScene lets people come, go, pass and fail at random, and holds what the page says against the
+// newest scene.
+func TestPageAgreesWithTheScene(t *testing.T) {
+	chance := rand.New(rand.NewPCG(1, 2))
+	for _, door := range []bool{false, true} {
+		d := newDirector(door)
+		var crowd []event.Person
+		var waiting []*event.Event
+		open, visits := false, 0
+		for i := range 20_000 {
+			crowd = slices.Clone(crowd)
+			for j := range crowd {
+				p := &crowd[j]
+				switch chance.IntN(20) {
+				case 0:
+					p.Event = []*event.Event{passed("P"), alerted("A"), verdict("I", event.Inconclusive, event.Moving)}[chance.IntN(3)]
+					p.Event.ID += strconv.Itoa(visits) // one of its own
+					visits++
+					waiting = append(waiting, p.Event)
+				case 1:
+					p.Event = nil
 				}
-				if got.message != s.want {
-					t.Errorf("after %.1f s the page says %q, want %q", s.at, got.message.head.EN, s.want.head.EN)
-				}
+				p.Admitted = p.Event != nil && p.Event.Data.Outcome == event.Pass && chance.IntN(4) > 0
+				p.Face.W = 20 + 20*chance.Float64()
 			}
-		})
+			if len(crowd) > 0 && chance.IntN(15) == 0 {
+				crowd = slices.Delete(crowd, 0, 1)
+			}
+			if len(crowd) < 3 && chance.IntN(15) == 0 {
+				visits++
+				crowd = append(crowd, event.Person{ID: visits, Face: event.Box{X: 60 * chance.Float64(), W: 30, H: 40},
+					Hint: []event.Reason{"", event.TooFar, event.Moving, event.Covered}[chance.IntN(4)]})
+			}
+			c := d.next(&event.Scene{Captured: start.Add(time.Duration(i) * 100 * time.Millisecond), People: crowd})
+			if len(waiting) > 0 && chance.IntN(2) == 0 {
+				c = d.announce(waiting[0], chance.IntN(9) == 0)
+				waiting = waiting[1:]
+			}
+			if chance.IntN(5) == 0 {
+				open = !open
+				c = d.setOpen(open)
+			}
+			check(t, i, door, open, crowd, c)
+		}
+	}
+}
+
+// check says what is wrong with a cue.
+func check(t *testing.T, frame int, door, open bool, crowd []event.Person, c cue) {
+	t.Helper()
+	alert := slices.ContainsFunc(crowd, hasAlert)
+	admitted := slices.ContainsFunc(crowd, func(p event.Person) bool { return p.Admitted })
+	about := slices.ContainsFunc(crowd, func(p event.Person) bool { return c.verdict != nil && p.Event == c.verdict })
+	says := strings.Contains(c.message.head.EN+c.message.sub.EN, "go in")
+	first := nearest(crowd, func(*event.Person) bool { return true })
+	switch {
+	case c.verdict != nil && first != nil && first.Event == nil && !strings.HasPrefix(c.message.head.EN, "Person "):
+		t.Errorf("frame %d: somebody without a verdict stands nearest and reads %q", frame, c.message.head.EN)
+	case says && (alert || door && !open || len(crowd) > 0 && !admitted):
+		t.Errorf("frame %d: %q although door %t, open %t, alert %t, admitted %t", frame, c.message.head.EN, door, open, alert, admitted)
+	case c.verdict != nil && len(crowd) > 0 && !about:
+		t.Errorf("frame %d: a verdict on somebody who is not there: %q", frame, c.message.head.EN)
+	case c.person != 0 && len(crowd) > 0 && !slices.ContainsFunc(crowd, func(p event.Person) bool { return p.ID == c.person }):
+		t.Errorf("frame %d: %q is said to somebody who is not there", frame, c.message.head.EN)
 	}
 }
 

@@ -137,13 +137,15 @@ func TestSlowPageDoesNotDelayTheGate(t *testing.T) {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		scene := sceneAt(0, near(event.TooFar))
+		scene := sceneAt(0, admitted(near(""), passed("P")))
 		for range 2000 {
 			scene.Captured = scene.Captured.Add(time.Second)
 			k.Show(scene)
 			k.Verdict(*passed("P"))
 		}
-		k.Verdict(*alerted("last"))
+		last := alerted("last")
+		k.Show(sceneAt(3000, done(near(""), last)))
+		k.Verdict(*last)
 	}()
 	select {
 	case <-finished:

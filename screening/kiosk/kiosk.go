@@ -18,7 +18,9 @@ type Config struct {
 	Version string
 	// Language comes first on the pages: "zh", "en", or empty for the browser's. ?lang= overrides it.
 	Language string
-	// VerdictHold is how long a verdict stays on the page while nobody else steps up.
+	// Door is true for a gate that opens a door: "go in" is then on the page only while the door is open.
+	Door bool
+	// VerdictHold is how long a verdict stays on the page after it was given while nobody is in view.
 	VerdictHold time.Duration
 	// StallLimit is how old a picture may become before the page takes it away.
 	StallLimit time.Duration
@@ -85,7 +87,7 @@ func New(config Config) *Kiosk {
 		streams:  make(chan struct{}, config.MaxListeners),
 		polls:    make(chan struct{}, config.MaxListeners),
 		changed:  make(chan struct{}),
-		director: director{hold: config.VerdictHold},
+		director: director{hold: config.VerdictHold, door: config.Door},
 		gate:     gateState{Name: config.Gate, Version: config.Version},
 	}
 	k.enter(event.CameraStarting)
@@ -119,11 +121,12 @@ func (k *Kiosk) paint(scene *event.Scene) {
 		return
 	}
 	k.pictures++
-	k.picture = k.painter.paint(k.pictures, scene, k.director.standing)
+	k.picture = k.painter.paint(k.pictures, scene, k.director.marked)
 	k.painted, k.paintedAt = scene.Captured, time.Now()
 }
 
-// Recall lists a verdict from before the start on the engineers' page. They come oldest first.
+// Recall lists a verdict on the engineers' page only: one from before the start, those come oldest first, or one about
+// somebody who had left.
 func (k *Kiosk) Recall(e event.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -139,18 +142,36 @@ func (k *Kiosk) list(e *event.Event) {
 	k.history = append(k.history, rowOf(e))
 }
 
-// Verdict shows a verdict at once.
-func (k *Kiosk) Verdict(e event.Event) {
+// Verdict shows a verdict at once to the person it is about, for as long as they stand there.
+func (k *Kiosk) Verdict(e event.Event) { k.announce(e, false) }
+
+// Late is for a verdict that came too late: a pass lets nobody in any more. Its person is helped if they still stand
+// there, or come into view again.
+func (k *Kiosk) Late(e event.Event) { k.announce(e, true) }
+
+func (k *Kiosk) announce(e event.Event, late bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.list(&e)
 	if !k.paused {
-		next := k.director.announce(&e)
-		if k.gate.Camera == event.CameraOK {
-			k.setScreen(next)
-		}
+		k.direct(k.director.announce(&e, late))
 	}
 	k.wake()
+}
+
+// SetDoorOpen tells the page at the gate that the door opens, or that it is locked again.
+func (k *Kiosk) SetDoorOpen(open bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.direct(k.director.setOpen(open))
+	k.wake()
+}
+
+// direct shows what the director wants while the camera works; without it other words are up.
+func (k *Kiosk) direct(c cue) {
+	if k.gate.Camera == event.CameraOK {
+		k.setScreen(c)
+	}
 }
 
 // SetCamera tells the pages how the camera is. They show a picture only while it is CameraOK.
@@ -183,7 +204,7 @@ func (k *Kiosk) SetPaused(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.paused, k.gate.PausedUntil = !until.IsZero(), until
-	k.director = director{hold: k.config.VerdictHold}
+	k.director = director{hold: k.config.VerdictHold, door: k.config.Door, open: k.director.open}
 	k.setScreen(cue{message: cameraMessage(k.gate.Camera)})
 	k.wake()
 }
@@ -219,7 +240,7 @@ func (k *Kiosk) setScreen(c cue) {
 	if k.paused {
 		c = cue{message: pausedMessage}
 	}
-	if c != k.cue {
+	if c.message != k.cue.message || c.verdict != k.cue.verdict {
 		k.cue = c
 		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c))}
 	}

@@ -29,13 +29,27 @@ func sceneAt(seconds float64, people ...event.Person) *event.Scene {
 		Reference: goodReference, People: people}
 }
 
-// near and far are faces of people waiting; done is one with a verdict.
+// near and far are faces of people waiting, left and right are of two who stand side by side, left a little nearer; done
+// is one with a verdict, admitted one for whom the door may be open.
 func near(hint event.Reason) event.Person {
 	return event.Person{ID: 1, Face: event.Box{X: 40, Y: 40, W: 40, H: 50}, Hint: hint}
 }
 
 func far(hint event.Reason) event.Person {
 	return event.Person{ID: 2, Face: event.Box{X: 90, Y: 30, W: 16, H: 20}, Hint: hint}
+}
+
+func left(hint event.Reason) event.Person {
+	return event.Person{ID: 1, Face: event.Box{X: 10, Y: 40, W: 41, H: 50}, Hint: hint}
+}
+
+func right(hint event.Reason) event.Person {
+	return event.Person{ID: 2, Face: event.Box{X: 70, Y: 40, W: 40, H: 50}, Hint: hint}
+}
+
+func admitted(person event.Person, e *event.Event) event.Person {
+	person.Event, person.Admitted = e, true
+	return person
 }
 
 func done(person event.Person, e *event.Event) event.Person {

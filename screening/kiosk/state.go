@@ -69,13 +69,13 @@ func (g *gateState) forgetScene() {
 	g.Reference = referenceState{}
 }
 
+// referenceStateOf knows a gate without a source by one that is not found and not missing.
 func referenceStateOf(r event.ReferenceSource) referenceState {
-	problem := r.Problem
-	if problem == event.NoProblem && !r.Found {
-		problem = event.ReferenceMissing
-	}
-	if problem != event.NoProblem {
-		return referenceState{Label: label(problem)}
+	switch {
+	case r.Problem != event.NoProblem:
+		return referenceState{Label: label(r.Problem)}
+	case !r.Found:
+		return referenceState{OK: true, Label: label("none")}
 	}
 	return referenceState{OK: true, NominalCelsius: &r.NominalCelsius, Assumed: r.Assumed, MeasuredCelsius: &r.MeasuredCelsius,
 		CorrectionCelsius: &r.CorrectionCelsius}

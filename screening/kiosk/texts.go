@@ -1,6 +1,10 @@
 package kiosk
 
 import (
+	"slices"
+	"unicode"
+	"unicode/utf8"
+
 	"thermogate/screening/event"
 )
 
@@ -16,7 +20,49 @@ type message struct {
 	icon string // id of a symbol in web/icons.html
 	head phrase // read in a second from two metres
 	sub  phrase // what else helps, may be empty
+	call phrase // head in a few words, for one of several people; empty where head is short
 }
+
+// short is what the message asks for in a few words.
+func (m message) short() phrase {
+	if m.call != (phrase{}) {
+		return m.call
+	}
+	first, size := utf8.DecodeRuneInString(m.head.EN)
+	return phrase{m.head.ZH, string(unicode.ToLower(first)) + m.head.EN[size:]}
+}
+
+// to says the message to the person at a place, with others beside.
+func (m message) to(p place) message {
+	m.head = p.says(m.short())
+	return m
+}
+
+// with adds what else helps.
+func (m message) with(more phrase) message {
+	m.sub = m.sub.and(more)
+	return m
+}
+
+// and puts two sentences side by side.
+func (p phrase) and(q phrase) phrase {
+	if p == (phrase{}) {
+		return q
+	}
+	return phrase{p.ZH + "；" + q.ZH, p.EN + ". " + q.EN}
+}
+
+// place is where somebody is in the picture that people see of themselves. It is named as the picture's, which is no
+// mirror: whoever is on its left stands on the right.
+type place phrase
+
+var (
+	leftPlace   = place{"画面左边的人", "Person on the left of the picture"}
+	middlePlace = place{"画面中间的人", "Person in the middle of the picture"}
+	rightPlace  = place{"画面右边的人", "Person on the right of the picture"}
+)
+
+func (p place) says(what phrase) phrase { return phrase{p.ZH + "，" + what.ZH, p.EN + ": " + what.EN} }
 
 // tone is the colour of a message; it also sorts messages by what they ask for.
 type tone string
@@ -34,22 +80,39 @@ const (
 )
 
 var (
-	idleMessage = message{toneIdle, "face", phrase{"请走近，看镜头", "Step up and look at the camera"}, phrase{}}
+	idleMessage = message{tone: toneIdle, icon: "face", head: phrase{"请走近，看镜头", "Step up and look at the camera"}}
 
-	measuringMessage = message{toneMeasuring, "face", phrase{"正在测温，请别动", "Measuring, hold still"}, phrase{}}
+	measuringMessage = message{tone: toneMeasuring, icon: "face", head: phrase{"正在测温，请别动", "Measuring, hold still"}}
 
-	momentMessage = message{toneWait, "wait", phrase{"请稍候", "One moment, please"}, phrase{}}
+	momentMessage = message{tone: toneWait, icon: "wait", head: phrase{"请稍候", "One moment, please"}}
 
-	passMessage = message{tonePass, "check", phrase{"体温正常，请进", "Temperature normal, please go in"}, phrase{}}
+	oneMessage = message{tone: toneGuide, icon: "one", head: phrase{"请一个一个来", "One at a time, please"},
+		sub: phrase{"其他人请退后一步", "Everybody else, please step back"}}
 
-	alertMessage = message{toneAlert, "aside", phrase{"请到旁边稍候", "Please step aside"},
-		phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
+	passMessage = message{tone: tonePass, icon: "check", head: phrase{"体温正常，请进", "Temperature normal, please go in"},
+		call: phrase{"请进", "please go in"}}
 
-	pausedMessage = message{tonePaused, "staff", phrase{"测温已暂停", "Screening is paused"},
-		phrase{"请联系值班人员", "Please go to the guard"}}
+	alertMessage = message{tone: toneAlert, icon: "aside", head: phrase{"请到旁边稍候", "Please step aside"},
+		sub: phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
+
+	pausedMessage = message{tone: tonePaused, icon: "staff", head: phrase{"测温已暂停", "Screening is paused"},
+		sub: phrase{"请联系值班人员", "Please go to the guard"}}
 
 	// For those who stay after a pass.
-	passedMessage = message{toneIdle, "check", phrase{"已测完，请进", "All done, please go in"}, phrase{}}
+	passedMessage = message{tone: toneIdle, icon: "check", head: phrase{"已测完，请进", "All done, please go in"},
+		call: passMessage.call}
+
+	// For those who passed and for whom the door is not open yet, mostly because of somebody before them.
+	queueMessage = message{tone: toneWait, icon: "wait", head: phrase{"体温正常，请稍候", "Temperature normal, please wait"},
+		call: phrase{"请稍候", "please wait"}}
+
+	// For those who passed and for whom the door has been open.
+	measuredMessage = message{tone: toneIdle, icon: "check", head: phrase{"已测过", "Already measured"}}
+	askStaffAtDoor  = phrase{"门没开请找工作人员", "If the door is shut, ask staff"}
+
+	// For those whose pass came too late to open a door for them.
+	lateMessage = message{tone: toneFault, icon: "staff", head: phrase{"请找工作人员", "Please ask staff"},
+		sub: phrase{"结果出来得太晚，不是您的问题", "It isn't you: the result came too late"}}
 )
 
 // againIcon marks the inconclusive verdicts after which the person can do better in the next look.
@@ -58,61 +121,101 @@ const againIcon = "again"
 // inconclusiveHead goes with every inconclusive verdict the person can do something about.
 var inconclusiveHead = phrase{"没有测准，请再试一次", "That didn't work, please try again"}
 
-// guideOf tells a person what to do about what is in the way of the measurement.
-func guideOf(problem event.Reason) message {
+// guideOf tells a person what to do about what is in the way of the measurement, and what of the things they wear has
+// to come off.
+func guideOf(problem event.Reason, worn []event.Garment) message {
+	guide := func(icon string, head, sub phrase) message {
+		return message{tone: toneGuide, icon: icon, head: head, sub: sub}
+	}
+	wait := func(head, sub phrase) message { return message{tone: toneWait, icon: "wait", head: head, sub: sub} }
+	fault := func(head, sub phrase) message { return message{tone: toneFault, icon: "staff", head: head, sub: sub} }
 	switch problem {
 	case event.NoProblem:
 		return measuringMessage
 	case event.TooFar:
-		return message{toneGuide, "closer", phrase{"请再走近一点", "Come a little closer"}, phrase{}}
+		return guide("closer", phrase{"请再走近一点", "Come a little closer"}, phrase{})
 	case event.CutOff:
-		return message{toneGuide, "centre", phrase{"请站到画面中间", "Step to the middle"},
-			phrase{"让整张脸都在画面里", "Your whole face should be in the picture"}}
+		return guide("centre", phrase{"请站到画面中间", "Step to the middle"},
+			phrase{"让整张脸都在画面里", "Your whole face should be in the picture"})
 	case event.TurnedAway:
-		return message{toneGuide, "face", phrase{"请正对镜头", "Face the camera"}, phrase{}}
+		return guide("face", phrase{"请正对镜头", "Face the camera"}, phrase{})
 	case event.Moving:
-		return message{toneGuide, "still", phrase{"请站稳，别动", "Hold still for a second"}, phrase{}}
+		return guide("still", phrase{"请站稳，别动", "Hold still for a second"}, phrase{})
 	case event.Covered:
-		return message{toneGuide, "uncover", phrase{"请露出额头和眼睛", "Uncover your eyes and forehead"},
-			phrase{"摘下帽子、眼镜，拨开头发", "Lift your hat, glasses or hair"}}
+		icon, head := uncover(worn)
+		return guide(icon, head, phrase{"口罩不用摘", "You can keep a mask on"})
 	case event.OutOfRange:
-		return message{toneGuide, "face", phrase{"读数不对，请正对镜头", "That reading looks wrong, face the camera"}, phrase{}}
+		return guide("face", phrase{"读数不对，请正对镜头", "That reading looks wrong, face the camera"}, phrase{})
+	case event.TooCold:
+		return guide("cold", phrase{"脸太凉，测不准", "Your face is too cold to read"}, warmUp)
+	case event.SecondReading:
+		return wait(secondReading, phrase{})
 	case event.ShutterClosed:
-		return message{toneWait, "wait", phrase{"请稍等几秒", "One moment, please"}, phrase{"相机正在校准", "The camera is calibrating"}}
+		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机正在校准", "The camera is calibrating"})
 	case event.WarmingUp:
-		return message{toneWait, "wait", phrase{"请稍候，正在预热", "Please wait, warming up"},
-			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"}}
+		return wait(phrase{"请稍候，正在预热", "Please wait, warming up"},
+			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"})
 	case event.ReferenceUnstable:
-		return message{toneWait, "wait", phrase{"请稍候，正在准备", "Please wait, getting ready"},
-			phrase{"参考源温度还不稳定", "The reference source is not stable yet"}}
+		return wait(phrase{"请稍候，正在准备", "Please wait, getting ready"},
+			phrase{"参考源温度还不稳定", "The reference source is not stable yet"})
 	case event.ReferenceMissing:
-		return message{toneFault, "staff", phrase{"暂时不能测温", "Can't measure right now"},
-			phrase{"看不到参考源，请找工作人员", "The reference source is out of view, please ask staff"}}
+		return fault(phrase{"暂时不能测温", "Can't measure right now"},
+			phrase{"看不到参考源，请找工作人员", "The reference source is out of view, please ask staff"})
 	case event.NotRadiometric:
-		return message{toneFault, "staff", phrase{"这台相机不能测温", "This camera can't measure"},
-			phrase{"请找工作人员", "Please ask staff"}}
+		return fault(phrase{"这台相机不能测温", "This camera can't measure"}, phrase{"请找工作人员", "Please ask staff"})
 	}
 	return momentMessage
 }
 
+var (
+	warmUp        = phrase{"在室内等几分钟再来测", "Warm up inside for a few minutes, then try again"}
+	secondReading = phrase{"请等工作人员复测", "Please wait for a colleague to measure you again"}
+)
+
+// uncover asks for what covers a face. What is neither glasses nor a hat is hair; a mask covers nothing that is read.
+func uncover(worn []event.Garment) (icon string, head phrase) {
+	glasses, hat := slices.Contains(worn, event.Glasses), slices.Contains(worn, event.Hat)
+	switch {
+	case glasses && hat:
+		return "uncover", phrase{"请摘下帽子和眼镜", "Please take off your hat and glasses"}
+	case glasses:
+		return "uncover", phrase{"请摘下眼镜", "Please take off your glasses"}
+	case hat:
+		return "hat", phrase{"请摘下帽子", "Please take off your hat"}
+	}
+	return "hair", phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show eyes and forehead"}
+}
+
 // inconclusiveOf says why nothing could be decided and what would help.
-func inconclusiveOf(reason event.Reason) message {
+func inconclusiveOf(reason event.Reason, worn []event.Garment) message {
+	verdict := func(icon string, head, sub, call phrase) message {
+		return message{tone: toneInconclusive, icon: icon, head: head, sub: sub, call: call}
+	}
+	cold := phrase{"请先暖和一下", "please warm up first"}
+	again := phrase{"请再试一次", "please try again"}
+	staff := phrase{"请找工作人员", "please ask staff"}
 	switch reason {
 	case event.ColdArrival:
-		return message{toneInconclusive, "cold", phrase{"脸还很凉，请先暖和一下", "Your face is still cold"},
-			phrase{"在室内等几分钟再来测", "Warm up inside for a few minutes, then try again"}}
+		return verdict("cold", phrase{"脸还很凉，请先暖和一下", "Your face is still cold"}, warmUp, cold)
+	case event.TooCold:
+		return verdict("cold", phrase{"脸太凉，测不准", "Your face is too cold to read"}, warmUp, cold)
+	case event.SecondReading:
+		return verdict("aside", secondReading, phrase{}, phrase{})
+	case event.Lifeless:
+		return verdict("staff", phrase{"画面静止，没有测成", "The picture stands still, no reading"},
+			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}, staff)
 	case event.ReferenceLost, event.GroupUnknown,
 		event.ReferenceMissing, event.ReferenceUnstable, event.NotRadiometric:
-		return message{toneInconclusive, "staff", phrase{"这次没有测成", "No reading this time"},
-			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}}
+		return verdict("staff", phrase{"这次没有测成", "No reading this time"},
+			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}, staff)
 	case event.TooClose:
-		return message{toneInconclusive, againIcon, inconclusiveHead, phrase{"请正对镜头，站稳", "Face the camera and hold still"}}
+		return verdict(againIcon, inconclusiveHead, phrase{"请正对镜头，站稳", "Face the camera and hold still"}, again)
 	}
-	guide := guideOf(reason)
+	guide := guideOf(reason, worn)
 	if guide.tone == toneGuide {
-		return message{toneInconclusive, againIcon, inconclusiveHead, guide.head}
+		return verdict(againIcon, inconclusiveHead, guide.head, again)
 	}
-	return message{toneInconclusive, againIcon, inconclusiveHead, phrase{}}
+	return verdict(againIcon, inconclusiveHead, phrase{}, again)
 }
 
 // verdictOf is what a person reads after the screening.
@@ -123,28 +226,20 @@ func verdictOf(data *event.Data) message {
 	case event.Alert:
 		return alertMessage
 	default:
-		return inconclusiveOf(data.Reason)
+		return inconclusiveOf(data.Reason, data.Worn)
 	}
-}
-
-// lingering is what a person reads who stays in view after that.
-func lingering(data *event.Data) message {
-	if data.Outcome == event.Pass {
-		return passedMessage
-	}
-	return verdictOf(data)
 }
 
 func cameraMessage(state event.CameraState) message {
 	switch state {
 	case event.CameraOK, event.CameraStarting:
-		return message{toneWait, "wait", phrase{"正在启动，请稍候", "Starting up, please wait"}, phrase{}}
+		return message{tone: toneWait, icon: "wait", head: phrase{"正在启动，请稍候", "Starting up, please wait"}}
 	case event.CameraStalled:
-		return message{toneFault, "camera-off", phrase{"画面中断，正在恢复", "Picture lost, recovering"},
-			phrase{"请稍候，或找工作人员", "Please wait or ask staff"}}
+		return message{tone: toneFault, icon: "camera-off", head: phrase{"画面中断，正在恢复", "Picture lost, recovering"},
+			sub: phrase{"请稍候，或找工作人员", "Please wait or ask staff"}}
 	default:
-		return message{toneFault, "camera-off", phrase{"相机没有连接", "The camera is not connected"},
-			phrase{"请找工作人员", "Please ask staff"}}
+		return message{tone: toneFault, icon: "camera-off", head: phrase{"相机没有连接", "The camera is not connected"},
+			sub: phrase{"请找工作人员", "Please ask staff"}}
 	}
 }
 
@@ -193,6 +288,7 @@ var labels = map[string]phrase{
 	string(event.CameraLost):     {"未连接", "not connected"},
 
 	"measuring": {"测量中", "measuring"},
+	"none":      {"未配置", "none configured"},
 }
 
 // label falls back to the word itself, so that a reason this page does not know yet is still shown.

@@ -65,7 +65,28 @@ func TestEveryReasonHasWords(t *testing.T) {
 			continue
 		}
 		checkPhrase(t, reason, label(reason))
-		checkPhrase(t, reason, inconclusiveOf(event.Reason(reason)).head)
+		checkPhrase(t, reason, inconclusiveOf(event.Reason(reason), nil).head)
+	}
+}
+
+func TestWhatHasToComeOff(t *testing.T) {
+	for _, test := range []struct {
+		worn []event.Garment
+		want phrase
+	}{
+		{[]event.Garment{event.Glasses}, phrase{"请摘下眼镜", "Please take off your glasses"}},
+		{[]event.Garment{event.Mask, event.Hat}, phrase{"请摘下帽子", "Please take off your hat"}},
+		{[]event.Garment{event.Hat, event.Glasses}, phrase{"请摘下帽子和眼镜", "Please take off your hat and glasses"}},
+		{[]event.Garment{event.Mask}, phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show eyes and forehead"}},
+		{nil, phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show eyes and forehead"}},
+	} {
+		if got := guideOf(event.Covered, test.worn).head; got != test.want {
+			t.Errorf("%v: %+v", test.worn, got)
+		}
+		data := event.Data{Outcome: event.Inconclusive, Reason: event.Covered, Worn: test.worn}
+		if got := verdictOf(&data); got.head != inconclusiveHead || got.sub != test.want {
+			t.Errorf("after %v: %+v", test.worn, got)
+		}
 	}
 }
 

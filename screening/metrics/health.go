@@ -64,7 +64,7 @@ func (h *Health) ObserveScene(scene *event.Scene) {
 	defer h.mu.Unlock()
 	h.moved = time.Now()
 	h.frame = h.moved
-	h.reference = problemOf(scene.Reference)
+	h.reference = scene.Reference.Problem
 	if h.reference == event.NoProblem {
 		h.referenceUsable = h.moved
 	}

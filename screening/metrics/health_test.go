@@ -48,6 +48,7 @@ func TestReady(t *testing.T) {
 		want   []string
 	}{
 		{"all well", func(*metrics.Health) {}, nil},
+		{"no reference source configured", func(h *metrics.Health) { h.ObserveScene(scene(0, event.ReferenceSource{})) }, nil},
 		{"camera stalled", func(h *metrics.Health) { h.SetCamera(event.CameraStalled) }, []string{"camera"}},
 		{"broker away", func(h *metrics.Health) { h.SetBroker(false, "") }, []string{"broker"}},
 		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},
@@ -101,6 +102,29 @@ func TestHealthOverTime(t *testing.T) {
 		expect("reference covered", "/readyz", http.StatusServiceUnavailable, "reference-missing for")
 		h.ObserveScene(scene(0, referenceFound))
 		expect("reference back", "/readyz", http.StatusOK, "")
+	})
+}
+
+// TestGateWithoutAReferenceIsReady never sees a source, and is not asked for one.
+func TestGateWithoutAReferenceIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := metrics.NewHealth(metrics.DefaultHealthConfig())
+		h.SetCamera(event.CameraOK)
+		h.SetBroker(true, "")
+		for range 10 {
+			time.Sleep(time.Second)
+			h.ObserveScene(scene(0, event.ReferenceSource{}))
+		}
+		if code, body := get(t, h, "/readyz"); code != http.StatusOK {
+			t.Errorf("%d %s", code, body)
+		}
+		for range 6 {
+			h.ObserveScene(scene(0, event.ReferenceSource{Problem: event.WarmingUp}))
+			time.Sleep(time.Second)
+		}
+		if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "warming-up") {
+			t.Errorf("while the camera warms up: %d %s", code, body)
+		}
 	})
 }
 

@@ -40,7 +40,12 @@ type Metrics struct {
 	lost        prometheus.Counter
 	door        *prometheus.CounterVec
 	doorSeconds prometheus.Histogram
+	lockedEarly prometheus.Counter
 	paused      prometheus.Gauge
+
+	passers, late, revised prometheus.Counter
+	passersMu              sync.Mutex
+	passersSeen            int // by the gate's own count
 
 	obeyed, refused, skipped, journalDropped, unreadable prometheus.Counter
 	damaged                                              prometheus.Gauge
@@ -65,10 +70,11 @@ var reasonsOf = map[event.Outcome][]string{
 	event.Alert: {string(event.AboveThreshold), string(event.AboveGroup), string(event.AboveThresholdAndGroup)},
 	event.Inconclusive: {
 		string(event.TooClose), string(event.ColdArrival), string(event.ReferenceLost), string(event.GroupUnknown),
-		string(event.NoReading),
+		string(event.NoReading), string(event.SecondReading), string(event.Left), string(event.WalkedThrough),
 		string(event.ReferenceMissing), string(event.ReferenceUnstable), string(event.ShutterClosed),
 		string(event.WarmingUp), string(event.TooFar), string(event.CutOff), string(event.TurnedAway),
-		string(event.Moving), string(event.Covered), string(event.OutOfRange), string(event.NotRadiometric),
+		string(event.Moving), string(event.Covered), string(event.TooCold), string(event.OutOfRange),
+		string(event.NotRadiometric), string(event.Lifeless),
 	},
 }
 
@@ -110,7 +116,7 @@ func New(version string) *Metrics {
 		camera:    f.stateSet("camera_state", "1 for the state the camera is in, 0 for the others.", cameraStates...),
 		reopened:  f.counter("camera_reopened_total", "Times the camera was opened again after it stalled or was lost."),
 		reference: f.stateSet("reference_state",
-			"1 for the state the reference source is in, 0 for the others; ok means that it can be measured against.", referenceStates...),
+			"1 for the state the reference source is in, 0 for the others; ok means that it can be measured against, or that the gate has none.", referenceStates...),
 		nominal:     f.optionalGauge("reference_nominal_celsius", "True temperature of the reference source; absent while it is not found."),
 		measured:    f.optionalGauge("reference_measured_celsius", "What the camera reads on the reference source; absent while it is not found."),
 		correction:  f.optionalGauge("reference_correction_celsius", "What is added to every temperature; absent while the reference is not usable."),
@@ -120,10 +126,16 @@ func New(version string) *Metrics {
 		lost: f.counter("events_lost_total",
 			"Events that could not be kept in the journal. Anything above 0 needs a person."),
 		door: f.counterVec("door_commands_total",
-			"Passes by what the door did: accepted, refused, unanswered, or not told at all because it was too late.", "result"),
+			"Passes by what the door did: accepted, refused, unanswered, or not told at all: too late, or somebody else stood nearer.", "result"),
 		doorSeconds: f.histogram("door_answer_seconds", "Time from a verdict on disk to the answer of the door.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2}),
-		paused: f.gauge("paused", "1 while screening is paused by command."),
+		lockedEarly: f.counter("door_locked_early_total",
+			"Times the door was locked before its pulse was over, because somebody with an alert or without a verdict stood before it."),
+		passers: f.counter("passers_total", "People who went by at a distance or worked behind the gate, and left no event."),
+		late: f.counter("verdicts_late_total",
+			"Verdicts that were kept but not shown as they were meant: their person had gone, or a pass had grown too old to open anything."),
+		revised: f.counter("alerts_revised_total", "Alerts that took back a pass, because later frames contradicted it."),
+		paused:  f.gauge("paused", "1 while screening is paused by command."),
 
 		obeyed:  f.counter("commands_obeyed_total", "Commands of the broker's side that were carried out."),
 		refused: f.counter("messages_refused_total", "Messages on subscribed topics that were malformed, unknown or not allowed."),
@@ -175,6 +187,7 @@ func (m *Metrics) ObserveScene(scene *event.Scene) {
 	m.lastFrame.Set(float64(scene.Captured.UnixMilli()) / 1000)
 	m.faces.Set(float64(len(scene.People)))
 	m.observeReference(scene.Reference)
+	m.observePassers(scene.Passers)
 	stages := scene.Stages
 	observeStage(m.stages.radiometry, stages.Radiometry)
 	observeStage(m.stages.reference, stages.Reference)
@@ -182,6 +195,17 @@ func (m *Metrics) ObserveScene(scene *event.Scene) {
 	observeStage(m.stages.track, stages.Track)
 	observeStage(m.stages.measure, stages.Measure)
 	observeStage(m.stages.policy, stages.Policy)
+}
+
+// observePassers takes the count of a gate, which begins again with another camera.
+func (m *Metrics) observePassers(count int) {
+	m.passersMu.Lock()
+	defer m.passersMu.Unlock()
+	if count < m.passersSeen {
+		m.passersSeen = 0
+	}
+	m.passers.Add(float64(count - m.passersSeen))
+	m.passersSeen = count
 }
 
 // observeStage leaves out a stage that did not run on this frame.
@@ -192,20 +216,13 @@ func observeStage(stage prometheus.Observer, took time.Duration) {
 }
 
 func (m *Metrics) observeReference(reference event.ReferenceSource) {
-	state := problemOf(reference)
+	state := reference.Problem
 	m.reference.set(cmp.Or(string(state), "ok"))
 	m.nominal.set(reference.Found, reference.NominalCelsius)
 	m.measured.set(reference.Found, reference.MeasuredCelsius)
-	m.correction.set(state == event.NoProblem, reference.CorrectionCelsius)
-	m.uncertainty.set(state == event.NoProblem, reference.UncertaintyCelsius)
-}
-
-// problemOf is what keeps the reference source from being measured against.
-func problemOf(reference event.ReferenceSource) event.Reason {
-	if !reference.Found && reference.Problem == event.NoProblem {
-		return event.ReferenceMissing
-	}
-	return reference.Problem
+	usable := reference.Found && state == event.NoProblem
+	m.correction.set(usable, reference.CorrectionCelsius)
+	m.uncertainty.set(usable, reference.UncertaintyCelsius)
 }
 
 // ObserveEvent counts a verdict.
@@ -214,6 +231,9 @@ func (m *Metrics) ObserveEvent(e event.Event) {
 	m.screenings.WithLabelValues(string(data.Outcome), string(data.Reason)).Inc()
 	if data.SecondsToVerdict != nil {
 		m.secondsToVerdict.Observe(*data.SecondsToVerdict)
+	}
+	if data.Outcome == event.Alert && data.Revises != "" {
+		m.revised.Inc()
 	}
 	if data.SkinCelsius != nil {
 		m.skin.Observe(*data.SkinCelsius)
@@ -285,6 +305,12 @@ func (m *Metrics) SetTotals(now Totals) {
 	m.unreadable.Add(float64(now.JournalUnreadable - before.JournalUnreadable))
 	m.damaged.Set(oneIf(now.JournalWasSetAside))
 }
+
+// AddLate counts a verdict that came too late to be shown.
+func (m *Metrics) AddLate() { m.late.Inc() }
+
+// AddDoorLockedEarly counts a pulse of the door that was ended before its time.
+func (m *Metrics) AddDoorLockedEarly() { m.lockedEarly.Inc() }
 
 // AddLost counts an event that could not be kept.
 func (m *Metrics) AddLost() { m.lost.Inc() }

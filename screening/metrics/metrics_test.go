@@ -68,9 +68,18 @@ func TestValues(t *testing.T) {
 	m.SetPaused(true)
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true})
-	m.ObserveScene(scene(2, referenceFound))
+	for _, passers := range []int{3, 4, 1} { // the count begins again with another camera
+		crowd := scene(2, referenceFound)
+		crowd.Passers = passers
+		m.ObserveScene(crowd)
+	}
+	m.AddLate()
+	m.AddDoorLockedEarly()
 	m.ObserveEvent(sample(event.Pass, event.BelowThreshold, pointer(34.6), pointer(.55)))
-	m.ObserveEvent(sample(event.Alert, event.AboveThreshold, pointer(36.9), pointer(1.2)))
+	revising := sample(event.Alert, event.AboveThreshold, pointer(36.9), pointer(1.2))
+	revising.Data.Revises = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+	m.ObserveEvent(revising)
+	m.ObserveEvent(sample(event.Inconclusive, event.WalkedThrough, nil, nil))
 	m.ObserveEvent(sample(event.Inconclusive, event.TooFar, nil, nil))
 
 	got := values(scrape(t, m))
@@ -85,10 +94,14 @@ func TestValues(t *testing.T) {
 		`thermogate_skin_temperature_celsius_sum`:                               "71.5",
 		`thermogate_frames_captured_total`:                                      "5",
 		`thermogate_frames_dropped_total`:                                       "2",
-		`thermogate_frames_processed_total`:                                     "1",
+		`thermogate_frames_processed_total`:                                     "3",
+		`thermogate_passers_total`:                                              "5",
+		`thermogate_verdicts_late_total`:                                        "1",
+		`thermogate_alerts_revised_total`:                                       "1",
+		`thermogate_door_locked_early_total`:                                    "1",
 		`thermogate_last_frame_timestamp_seconds`:                               "1.6000000005e+09",
 		`thermogate_faces_in_view`:                                              "2",
-		`thermogate_stage_duration_seconds_count{stage="face"}`:                 "1",
+		`thermogate_stage_duration_seconds_count{stage="face"}`:                 "3",
 		`thermogate_stage_duration_seconds_count{stage="measure"}`:              "0",
 		`thermogate_camera_state{state="ok"}`:                                   "1",
 		`thermogate_camera_state{state="starting"}`:                             "0",
@@ -132,6 +145,40 @@ func TestUnmeasuredReferenceIsAbsent(t *testing.T) {
 	m.ObserveScene(scene(0, referenceFound))
 	m.SetCamera(event.CameraLost)
 	check("without a camera", false)
+}
+
+// TestGateWithoutAReference has no source to find: that is no fault, and no number of it is told.
+func TestGateWithoutAReference(t *testing.T) {
+	m := metrics.New("v1")
+	m.SetCamera(event.CameraOK)
+	m.ObserveScene(scene(0, event.ReferenceSource{UncertaintyCelsius: 2.9}))
+	got := values(scrape(t, m))
+	if state := got[`thermogate_reference_state{state="ok"}`]; state != "1" {
+		t.Errorf("ok is %s", state)
+	}
+	for _, name := range []string{"nominal", "measured", "correction", "uncertainty"} {
+		if value, there := got["thermogate_reference_"+name+"_celsius"]; there {
+			t.Errorf("%s is %s", name, value)
+		}
+	}
+}
+
+// TestEveryReasonStartsAtZero proves that no reason an outcome can have is missing before it first comes.
+func TestEveryReasonStartsAtZero(t *testing.T) {
+	exposed := scrape(t, metrics.New("v1"))
+	words, err := os.ReadFile("../event/words.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := regexp.MustCompile(`(?m)^\t\w+ +Reason = "([a-z-]+)"`).FindAllStringSubmatch(string(words), -1)
+	if len(reasons) < 20 {
+		t.Fatalf("%d reasons", len(reasons))
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(exposed, `reason="`+reason[1]+`"} 0`) {
+			t.Errorf("%s is missing", reason[1])
+		}
+	}
 }
 
 func TestPromtoolFindsNothing(t *testing.T) {

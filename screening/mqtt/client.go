@@ -28,6 +28,8 @@ type Client struct {
 	log     *slog.Logger
 	node    *edgeNode // nil without Sparkplug
 
+	handleAlert AlertHandler // nil where nobody asks for the console's word
+
 	statusChanged chan struct{}
 	confirmed     atomic.Uint64
 	refused       atomic.Uint64

@@ -71,7 +71,9 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 	const state = "spBv1.0/STATE/scada"
 	sub.client.Publish(state, 1, true, `{"online":true,"timestamp":1000}`).Wait()
 	j := openJournal(t)
-	c, _ := run(t, cfg, j, func(context.Context, Command) error { t.Error("obeyed"); return nil })
+	c := newClient(t, cfg, j, func(context.Context, Command) error { t.Error("obeyed"); return nil })
+	c.HandleAlerts(func(a Alert) { t.Errorf("told of %+v", a) })
+	start(t, c)
 	eventually(t, func() bool { return c.State().Refused == 2 }) // it is connected, and so is its edge node
 	messages := []struct{ topic, payload string }{
 		{"command/pause", `{"seconds":"60"}`},
@@ -87,6 +89,11 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 		{"command/", ``},
 		{"command", ``},
 		{"command/pause/acknowledgement", `{}`},
+		{"alert/01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", `{"state":"closed"}`},
+		{"alert/01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", `{"state":"closed","outcome":false}`},
+		{"alert/01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", `{"state":"closed","outcome":"false"} {}`},
+		{"alert/01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", `{"state":"taken","note":"` + strings.Repeat("x", 5000) + `"}`},
+		{"alert/7", `{"state":"closed","outcome":"false"}`},
 		{"status", `{"state":"offline"}`},
 		{"status", strings.Repeat("x", 100_000)},
 	}

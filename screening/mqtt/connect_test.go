@@ -259,14 +259,31 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	watching := make(chan struct{})
 	go Receive(t.Context(), host, "host", []string{"spBv1.0/plant/#"}, func() { close(watching) }, func(m Message) { births <- m })
 	<-watching
-	north, _ := run(t, cfg, j, nil)
+	north := newClient(t, cfg, j, nil)
+	told := make(chan Alert, 10)
+	north.HandleAlerts(func(a Alert) { told <- a })
+	start(t, north)
 	waitConnected(t, north)
+	for _, user := range []string{"south", "console"} { // another gate has no word in it
+		conn, err := connect(t.Context(), config(user), user+"-says", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Publish(testGate.AlertTopic(alertID), 1, true, `{"state":"closed","outcome":"false","by":"`+user+`"}`).Wait()
+		conn.Disconnect(250)
+	}
+	if a := <-told; a != (Alert{alertID, true, FalseAlert}) {
+		t.Errorf("the gate is told of %+v", a)
+	}
 	appendEvents(t, j, 2, 2)
 	eventually(t, func() bool { return north.State().Confirmed == 1 })
 	for _, want := range []string{"NBIRTH/north", "DBIRTH/north/screening", "DDATA/north/screening"} {
 		if m := <-births; m.Topic != "spBv1.0/plant/"+want {
 			t.Errorf("the host got %s, want %s", m.Topic, want)
 		}
+	}
+	if len(told) > 0 {
+		t.Error("the gate is told by another gate, too")
 	}
 	if m := <-messages; m.Topic != cfg.onvifTopic(testGate) {
 		t.Errorf("the console got %s", m.Topic)

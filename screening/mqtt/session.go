@@ -42,6 +42,7 @@ type session struct {
 	progress chan struct{} // something was confirmed
 	failed   chan error
 	commands chan request
+	alerts   chan Alert
 	forgot   chan struct{} // the broker has lost what it had retained
 
 	freshInFlight, backlogInFlight atomic.Int32
@@ -63,7 +64,7 @@ func newSession(c *Client) *session {
 		c: c, started: time.Now(), again: c.connected,
 		flights:  make(chan flight, freshWindow+backlogWindow),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
-		commands: make(chan request, 16), forgot: make(chan struct{}, 1),
+		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), forgot: make(chan struct{}, 1),
 	}
 }
 
@@ -88,6 +89,9 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 	}
 	go s.collectAcks(over)
 	go s.obey(over)
+	if s.c.handleAlert != nil {
+		go s.tellAlerts(over)
+	}
 	return s.publishing(over, ctx.Done())
 }
 
@@ -254,6 +258,9 @@ func (s *session) greet(ctx context.Context) error {
 		s.c.gate.StatusTopic():           1,
 		s.c.gate.topic("command/") + "#": 1,
 	}
+	if s.c.handleAlert != nil {
+		filters[s.c.gate.AlertTopic("+")] = 1
+	}
 	if s.c.cfg.HomeAssistant.Enabled {
 		filters[s.c.cfg.HomeAssistant.Prefix+"/status"] = 1
 	}
@@ -289,6 +296,8 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 		s.seeStatus(m)
 	case s.c.cfg.HomeAssistant.Enabled && topic == s.c.cfg.HomeAssistant.Prefix+"/status":
 		s.seeHomeAssistant(string(m.Payload()))
+	case s.c.handleAlert != nil && strings.HasPrefix(topic, s.c.gate.AlertTopic("")):
+		s.receiveAlert(strings.TrimPrefix(topic, s.c.gate.AlertTopic("")), m)
 	case strings.HasPrefix(topic, s.c.gate.topic("command/")):
 		s.receiveCommand(Verb(strings.TrimPrefix(topic, s.c.gate.topic("command/"))), m)
 	default:

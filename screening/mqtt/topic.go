@@ -58,6 +58,9 @@ func (g Gate) AcknowledgementTopic(verb Verb) string {
 	return g.topic("acknowledgement/" + string(verb))
 }
 
+// AlertTopic holds the console's word on the alert with this id, retained; "+" is all of them.
+func (g Gate) AlertTopic(id string) string { return g.topic("alert/" + id) }
+
 func (g Gate) topic(rest string) string { return "thermogate/" + g.Site + "/" + g.Name + "/" + rest }
 
 // ParseTopic takes a topic of a gate apart: "thermogate/plant/north/screening/alert" is the gate north of plant and

@@ -9,6 +9,7 @@ const LOST = {
   head: { zh: "连接中断，正在重连", en: "Connection lost, reconnecting" },
   sub: { zh: "请稍候，或找工作人员", en: "Please wait or ask staff" },
 };
+const LONG = { zh: 9, en: 34 }; // letters of a head that leaves the symbol less room
 const SKIN = { zh: "皮肤温度", en: "Skin temperature" };
 
 for (const [id, lang] of [["head", language], ["sub", language], ["second-head", second], ["second-sub", second]]) {
@@ -17,6 +18,7 @@ for (const [id, lang] of [["head", language], ["sub", language], ["second-head",
 
 function show(screen) {
   document.body.dataset.tone = screen.tone;
+  document.body.dataset.long = screen.head[language].length > LONG[language];
   element("icon").firstElementChild.setAttribute("href", `#${screen.icon}`);
   say("head", screen.head[language]);
   say("sub", screen.sub[language]);
@@ -27,7 +29,7 @@ function show(screen) {
 
 // say keeps each clause together on its line where that fits.
 function say(id, text) {
-  const clauses = text.match(/[^，,]+[，,]?/g) ?? [];
+  const clauses = text.match(/[^，,；:.]+[，,；:.]?/g) ?? [];
   element(id).replaceChildren(...clauses.flatMap((clause) => {
     const span = document.createElement("span");
     span.textContent = clause.trim();

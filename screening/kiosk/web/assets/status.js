@@ -24,7 +24,7 @@ function showGate(gate) {
   state("camera", gate.camera === "ok", gate.camera_label[language]);
   state("broker", gate.broker, [gate.broker ? words.connected : words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
   const r = gate.reference;
-  state("reference", r.ok, r.ok
+  state("reference", r.ok, r.nominal_celsius !== undefined
     ? `${words.nominal} ${celsius(r.nominal_celsius, 1)}${r.assumed ? words.assumed : ""} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
     : r.label[language] || words.none);
   element("door").hidden = gate.door === undefined;
