@@ -117,6 +117,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
+	s.broker.HandleAlerts(s.closeAlert)
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
 		*status = mqtt.Status{Version: version(), Camera: string(event.CameraStarting)}
 	})
@@ -447,4 +448,13 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 		return fmt.Errorf("%s is not offered by this gate", command.Verb)
 	}
 	return nil
+}
+
+// closeAlert tells the gate what became of one of its alerts, once a guard is done with it.
+func (s *station) closeAlert(alert mqtt.Alert) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if alert.Closed && s.gate != nil { // a gate without a frame has no alert in mind
+		s.gate.CloseAlert(alert.Event)
+	}
 }

@@ -18,7 +18,7 @@ type Verb string
 
 // The verbs.
 const (
-	Rescreen    Verb = "rescreen"    // look again at the person in view
+	Rescreen    Verb = "rescreen"    // look again at the person of an event, or at everybody in view
 	Pause       Verb = "pause"       // stop screening for a while; 0 seconds goes on at once
 	Recalibrate Verb = "recalibrate" // find the reference source anew
 	GroupReset  Verb = "group/reset" // forget the baseline of the group policy
