@@ -43,6 +43,7 @@ type Gate struct {
 	paused   bool
 
 	image    radiometry.Image
+	faces    []face.Face // of the newest frame, faint ones last
 	boxes    []event.Box
 	sketcher track.Sketcher
 	view     track.View
@@ -117,14 +118,15 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 		g.floor.fade(frame.Captured)
 		return &g.scene, nil, nil
 	}
-	subjects := g.tracker.Update(g.boxesOf(faces), frame.Captured)
+	g.faces = append(append(g.faces[:0], faces...), g.detector.Faint()...)
+	subjects := g.tracker.Update(g.boxesOf(g.faces), frame.Captured)
 	g.scene.Stages.Track = clock.lap()
 
 	g.events, g.seen = g.events[:0], g.seen[:0]
 	g.forget(subjects)
 	g.floor.keep(subjects, frame.Captured)
 	for _, subject := range subjects {
-		g.attend(subject, faces, frame.Captured, &clock)
+		g.attend(subject, frame.Captured, &clock)
 	}
 	g.floor.admit(&g.scene, g.seen, frame.Captured)
 	g.scene.OneAtATime = oneAtATime(g.seen, frame.Captured)

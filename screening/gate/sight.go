@@ -19,6 +19,7 @@ const paceWindow = 350 * time.Millisecond
 type trail struct {
 	recent []seenFace // oldest first
 	life   measure.Life
+	sureAt time.Time // when it was last sure to be a face
 }
 
 type seenFace struct {
@@ -31,14 +32,17 @@ const (
 	// much it grows. A person who walks off is soon faster; so is the track that slips from one person to the next.
 	jump  = 0.5
 	swell = 1.25
+	// A face that was sure lately is believed with a lower score.
+	heldScore = 0.6
+	sureFor   = 2 * time.Second
 )
 
 // attend takes one track's part of a frame: measures the face, and decides once it can.
-func (g *Gate) attend(subject track.Subject, faces []face.Face, at time.Time, clock *stopwatch) {
+func (g *Gate) attend(subject track.Subject, at time.Time, clock *stopwatch) {
 	if subject.Detection < 0 {
 		return
 	}
-	s := g.sight(subject.ID, faces[subject.Detection], at)
+	s := g.sight(subject.ID, g.faces[subject.Detection], at)
 	v := g.floor.see(subject.ID, &s)
 	g.scene.Stages.Measure += clock.lap()
 	g.floor.judge(v, s.view, g.scene.Reference.Problem == event.NoProblem, at)
@@ -55,6 +59,10 @@ func (g *Gate) sight(id int, f face.Face, at time.Time) sighting {
 		g.trails[id] = t
 	}
 	s := sighting{at: at, previous: g.previous, box: boxOf(f), worn: wornBy(f)}
+	if f.Score >= g.detector.MinScore {
+		t.sureAt = at
+	}
+	s.sure = f.Score >= g.detector.MinScore || f.Score >= heldScore && !t.sureAt.IsZero() && at.Sub(t.sureAt) <= sureFor
 	before, broken := t.before(f, at, g.previous)
 	s.broken = broken
 	width := float64(f.W) / float64(min(g.image.Width, g.image.Height))
@@ -80,6 +88,8 @@ func (g *Gate) measure(f face.Face, before *face.Face, elapsed time.Duration, s 
 	switch {
 	case !s.near:
 		return measure.Reading{Problem: event.TooFar}
+	case !s.sure:
+		return measure.Reading{Problem: event.TurnedAway}
 	case !s.whole:
 		return measure.Reading{Problem: event.CutOff}
 	}

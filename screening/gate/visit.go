@@ -131,6 +131,7 @@ type sighting struct {
 	reading  measure.Reading
 	worn     []event.Garment
 	view     *track.View // of a measured face; valid during the call
+	sure     bool        // a face beyond doubt; others are followed, but not measured
 	near     bool        // large enough to have stepped up
 	far      bool        // large enough to be waiting for it
 	steady   bool        // hardly moving from place to place
@@ -173,7 +174,7 @@ func (v *visit) see(s *sighting) {
 	switch {
 	case s.measured():
 		v.measure(s)
-	case !s.near && s.reading.Problem == event.TooFar, s.reading.Problem == event.Moving:
+	case !s.sure, !s.near, s.reading.Problem == event.Moving:
 		v.hinderedSince = time.Time{} // on the way
 	case v.hinderedSince.IsZero():
 		v.hinderedSince = s.at
