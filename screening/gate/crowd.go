@@ -16,7 +16,7 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 	for _, v := range seen {
 		alert = alert || v.standing() == alerted
 	}
-	scene.LockDoor = alert
+	scene.LockDoor = alert || f.followed(seen, at)
 	for i, v := range seen {
 		if v.standing() != passed || v.repeats {
 			continue
@@ -32,6 +32,17 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 			scene.LockDoor = true
 		}
 	}
+}
+
+// followed says whether somebody without a verdict comes nearer than one for whom the door was opened a moment ago and who
+// is not seen just now, but is likely still there.
+func (f *floor) followed(seen []*visit, at time.Time) bool {
+	for _, v := range f.visits {
+		if v.standing() == passed && v.admitted && v.lastSeen.Before(at) && someoneNearer(v, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // standing is the stage that holds for the person now: none for somebody in doubt.

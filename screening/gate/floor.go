@@ -48,7 +48,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 			v.rival = f.newVisit(s.at)
 		} else if v.changed(s) {
 			f.leave(v, s.at)
-			v = f.newVisit(s.at)
+			v = f.welcome(s)
 			f.visits[id] = v
 		}
 	}
@@ -63,6 +63,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		next := v.rival
 		v.rival = nil
 		f.end(v, s.at)
+		f.reunite(next)
 		f.visits[id] = next
 		return next
 	}
@@ -253,8 +254,9 @@ func (f *floor) keep(tracks []track.Subject, at time.Time) {
 // farewell is a visit without a verdict whose person is out of sight. They may only be hidden behind somebody, or have
 // looked away: until a time whoever appears there goes on with the visit.
 type farewell struct {
-	visit *visit
-	until time.Time
+	visit  *visit
+	until  time.Time
+	hidden bool
 }
 
 const (
@@ -279,11 +281,11 @@ func (f *floor) end(v *visit, at time.Time) {
 		f.part(v)
 		return
 	}
-	wait := awayFor
-	if f.hidden(v) {
-		wait = hiddenFor
+	w := farewell{visit: v, until: v.lastSeen.Add(awayFor), hidden: f.hidden(v)}
+	if w.hidden {
+		w.until = v.lastSeen.Add(hiddenFor)
 	}
-	f.gone = append(f.gone, farewell{v, v.lastSeen.Add(wait)})
+	f.gone = append(f.gone, w)
 }
 
 // hidden says whether a face was last seen beside or behind somebody nearer.
@@ -298,14 +300,32 @@ func (f *floor) hidden(v *visit) bool {
 
 // welcome begins a visit, or goes on with that of somebody who was out of sight.
 func (f *floor) welcome(s *sighting) *visit {
+	if v := f.back(s.box); v != nil {
+		return v
+	}
+	return f.newVisit(s.at)
+}
+
+// back finds the visit of somebody who was out of sight and is there again.
+func (f *floor) back(box event.Box) *visit {
 	for i, w := range f.gone {
-		box := w.visit.box
-		if apart(box, s.box) < nearby && max(box.W/s.box.W, s.box.W/box.W) < larger {
+		was, far, ratio := w.visit.box, nearby, larger
+		if w.hidden { // whoever stood in the way has moved, and so have they
+			far, ratio = 2*far, 1.25*ratio
+		}
+		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio {
 			f.gone = slices.Delete(f.gone, i, i+1)
 			return w.visit
 		}
 	}
-	return f.newVisit(s.at)
+	return nil
+}
+
+// reunite joins a visit that came out of another's with its own beginning, from before its person was out of sight.
+func (f *floor) reunite(v *visit) {
+	if earlier := f.back(v.box); earlier != nil {
+		v.firstSeen = earlier.firstSeen
+	}
 }
 
 // leave ends a visit that has no verdict for good. Nobody who was near enough to be screened goes without a trace.

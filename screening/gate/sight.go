@@ -33,7 +33,7 @@ const (
 	jump  = 0.5
 	swell = 1.25
 	// A face that was sure lately is believed with a lower score.
-	heldScore = 0.6
+	heldScore = 0.68
 	sureFor   = 2 * time.Second
 )
 

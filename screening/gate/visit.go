@@ -97,7 +97,8 @@ type visit struct {
 	measurableSince time.Time // first measured frame of the visit; zero before
 	lookSince       time.Time // first measured frame of the look under way; zero before
 	measuredAt      time.Time // newest measured frame
-	skinCelsius     float64   // slowly following the readings
+	skinCelsius     float64   // slowly following the readings of skinSite
+	skinSite        event.Site
 	person          acquaintance
 	hinderedSince   time.Time // since when somebody who has stepped up can't be measured; zero while they can
 
@@ -161,7 +162,7 @@ const (
 	// aliveFor is how long a movement proves life.
 	aliveFor = 1500 * time.Millisecond
 	// rivalFrames are measured before a rival is taken for another person.
-	rivalFrames = 3
+	rivalFrames = 5
 )
 
 // see adds a frame to the visit.
@@ -183,7 +184,7 @@ func (v *visit) see(s *sighting) {
 
 func (v *visit) measure(s *sighting) {
 	if v.measurableSince.IsZero() {
-		v.measurableSince, v.skinCelsius = s.at, s.reading.SkinCelsius
+		v.measurableSince = s.at
 	}
 	if v.lookSince.IsZero() {
 		v.lookSince = s.at
@@ -192,6 +193,9 @@ func (v *visit) measure(s *sighting) {
 		v.stage = looking
 	}
 	v.measuredAt, v.hinderedSince, v.worn = s.at, time.Time{}, s.worn
+	if v.skinSite != s.reading.Site {
+		v.skinSite, v.skinCelsius = s.reading.Site, s.reading.SkinCelsius
+	}
 	v.skinCelsius += (s.reading.SkinCelsius - v.skinCelsius) / 4
 	v.look.Add(s.reading, s.at)
 	difference := v.person.difference(s.view)
@@ -214,13 +218,21 @@ func (v *visit) strange(s *sighting) bool {
 		return false
 	}
 	return s.view.Difference(&v.latest) > sameNever && v.person.difference(s.view) > sameNever ||
-		math.Abs(s.reading.SkinCelsius-v.skinCelsius) > leapCelsius
+		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
+}
+
+// skinApart is how far a reading is from what the visit read at the same site, 0 where it read none there.
+func (v *visit) skinApart(site event.Site, celsius float64) float64 {
+	if site != v.skinSite {
+		return 0
+	}
+	return math.Abs(celsius - v.skinCelsius)
 }
 
 // changed says whether a break in a look that has no verdict yet shows somebody else.
 func (v *visit) changed(s *sighting) bool {
 	return v.known() && s.measured() && (v.person.difference(s.view) > sameWhole ||
-		math.Abs(s.reading.SkinCelsius-v.skinCelsius) > sameSkinCelsius)
+		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius)
 }
 
 // known is true once there is something by which the person can be told from another.
@@ -237,7 +249,7 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 	if n == 0 {
 		return undecided
 	}
-	alike := math.Abs(r.skinCelsius-v.skinCelsius) <= sameSkinCelsius
+	alike := v.skinApart(r.skinSite, r.skinCelsius) <= sameSkinCelsius
 	switch {
 	case alike && r.differences[n-1] <= sameSure:
 		return samePerson
@@ -263,7 +275,7 @@ func (v *visit) absorb() {
 	v.rival = nil
 	v.box, v.lastSeen, v.problem, v.worn = r.box, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
-	v.skinCelsius = r.skinCelsius
+	v.skinSite, v.skinCelsius = r.skinSite, r.skinCelsius
 	if v.stage != passed || r.lookSince.After(v.decided) {
 		v.look.Join(&r.look)
 	}

@@ -38,9 +38,10 @@ const (
 	canthusBelowSkin = 0.5
 	// hairBelowSkin is how much colder than the face a forehead is that hair or a hat hides.
 	hairBelowSkin = 1.5
-	// bareSpread, °C, is how much colder than its warm quarter the middle of a bare forehead is at most: 0.2 to 0.9 °C on
-	// recordings, also where strands of hair hang into it, and several degrees below a fringe or a hat.
-	bareSpread = 1.0
+	// bareMiddle and bareQuarter, °C, are how much colder than its warm quarter the middle and the cold quarter of a bare
+	// forehead are at most: 0.2 to 0.9 and 0.5 to 2.2 °C on recordings, also where strands of hair hang into it, and
+	// several degrees below a fringe or a hat.
+	bareMiddle, bareQuarter = 1.0, 2.5
 	// coverBelowSkin is how much colder than the face what is around the canthi may be to be skin, and no hair, rim of
 	// glasses or cold nose.
 	coverBelowSkin = 1.5
@@ -418,7 +419,7 @@ func (m *Meter) forehead(img *radiometry.Image, g axes, level float64) (spot, bo
 		noise:       math.Hypot(netd/math.Sqrt(float64(n)/5), landmarkNoise),
 		motion:      foreheadMotion,
 		site:        event.Forehead,
-		bare:        m.pixels[n*3/4]-m.pixels[n/2] <= bareSpread,
+		bare:        m.pixels[n*3/4]-m.pixels[n/2] <= bareMiddle && m.pixels[n*3/4]-m.pixels[n/4] <= bareQuarter,
 	}
 	return s, s.celsius > level-hairBelowSkin && s.celsius < level+hotAboveSkin
 }
