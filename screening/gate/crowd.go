@@ -9,19 +9,23 @@ import (
 // fresh is how old a pass may be when the way becomes clear for it to open the door all the same.
 const fresh = time.Second
 
+// stillFor is how long a face may stand still until its verdict is in doubt: the picture may be frozen, and somebody else
+// be there by now.
+const stillFor = time.Second
+
 // admit says for whom the door may be open: for somebody who passed, while nobody with an alert is in view and nobody
 // without a verdict is nearer. Whose pass has become stale while the way was not clear is looked at again.
 func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 	alert := false
 	for _, v := range seen {
-		alert = alert || v.standing() == alerted
+		alert = alert || v.standing(at) == alerted
 	}
 	scene.LockDoor = alert || f.followed(seen, at)
 	for i, v := range seen {
-		if v.standing() != passed || v.repeats {
+		if v.standing(at) != passed || v.repeats {
 			continue
 		}
-		clear := !alert && !someoneNearer(v, seen)
+		clear := !alert && !someoneNearer(v, seen, at)
 		switch {
 		case clear && (v.admitted || at.Sub(v.decided) <= fresh):
 			v.admitted = true
@@ -38,25 +42,25 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 // is not seen just now, but is likely still there.
 func (f *floor) followed(seen []*visit, at time.Time) bool {
 	for _, v := range f.visits {
-		if v.standing() == passed && v.admitted && v.lastSeen.Before(at) && someoneNearer(v, seen) {
+		if v.stage == passed && v.rival == nil && v.admitted && v.lastSeen.Before(at) && someoneNearer(v, seen, at) {
 			return true
 		}
 	}
 	return false
 }
 
-// standing is the stage that holds for the person now: none for somebody in doubt.
-func (v *visit) standing() stage {
-	if v.rival != nil {
+// standing is the stage that holds for the person now: none for somebody in doubt, or in a picture that stands still.
+func (v *visit) standing(at time.Time) stage {
+	if v.rival != nil || v.stage != alerted && at.Sub(v.movedAt) > stillFor {
 		return arriving
 	}
 	return v.stage
 }
 
 // someoneNearer says whether anybody without a verdict is nearer to the camera than v. The larger face is the nearer.
-func someoneNearer(v *visit, seen []*visit) bool {
+func someoneNearer(v *visit, seen []*visit, at time.Time) bool {
 	for _, other := range seen {
-		waiting := other.standing() != passed
+		waiting := other.standing(at) != passed
 		if other != v && waiting && other.presence.far > 0 && other.box.W*other.box.H > v.box.W*v.box.H {
 			return true
 		}

@@ -47,7 +47,7 @@ func (g *Gate) attend(subject track.Subject, at time.Time, clock *stopwatch) {
 	g.scene.Stages.Measure += clock.lap()
 	g.floor.judge(v, s.view, g.scene.Reference.Problem == event.NoProblem, at)
 	g.seen = append(g.seen, v)
-	g.scene.People = append(g.scene.People, v.shown(s.box))
+	g.scene.People = append(g.scene.People, v.shown(s.box, at))
 	g.scene.Stages.Policy += clock.lap()
 }
 
@@ -123,10 +123,12 @@ func (g *Gate) forget(subjects []track.Subject) {
 }
 
 // shown is what pages are told of a visit whose face is in the box.
-func (v *visit) shown(box event.Box) event.Person {
+func (v *visit) shown(box event.Box, at time.Time) event.Person {
 	p := event.Person{ID: v.id, Face: box, Hint: v.problem, Worn: v.worn, Event: v.person.event}
 	if r := v.rival; r != nil {
 		p.ID, p.Hint, p.Worn, p.Event = r.id, r.problem, r.worn, r.person.event
+	} else if v.person.event != nil && v.stage != alerted && at.Sub(v.movedAt) > stillFor {
+		p.Event, p.Hint = nil, event.Lifeless
 	} else if v.problem == event.NoProblem && v.want != event.NoProblem {
 		p.Hint = v.want
 	}
