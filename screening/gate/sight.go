@@ -77,7 +77,7 @@ func (g *Gate) sight(id int, f face.Face, at time.Time) sighting {
 	}
 	s.moved = t.life.Moved(&g.image, s.box, at)
 	if s.measured() {
-		g.sketcher.Draw(g.image.Celsius, g.image.Width, g.image.Height, s.box, &g.view)
+		g.sketcher.Draw(g.image.Celsius, g.image.Width, g.image.Height, s.box, f.Mask, &g.view)
 		s.view = &g.view
 	}
 	t.recent = append(t.recent, seenFace{f, at})

@@ -23,6 +23,7 @@ const (
 	faceColumns, faceRow = 10, 17
 	trunkColumns         = 12
 	trunkRow             = 8
+	browRow              = 9 // of the face's rows are above a mask
 )
 
 // part is a part of the grid: its first fine cell and its size in cells.
@@ -30,6 +31,7 @@ type part struct{ column, row, pool, columns, rows, step int }
 
 var (
 	facePart  = part{column: 14, row: 18, pool: facePool, columns: faceColumns, rows: faceRow, step: faceStep}
+	browPart  = part{column: 14, row: 18, pool: facePool, columns: faceColumns, rows: browRow, step: faceStep}
 	trunkPart = part{column: 6, row: 62, pool: trunkPool, columns: trunkColumns, rows: trunkRow, step: trunkStep}
 )
 
@@ -37,6 +39,8 @@ var (
 // middle of the face and over neck and shoulders, free of its level. It says nothing of a person's temperature.
 type Portrait struct {
 	face      [faceColumns * faceRow]float32
+	brow      [faceColumns * browRow]float32 // its upper part by itself, for a mask changes with every breath
+	masked    bool
 	trunk     [trunkColumns * trunkRow]float32
 	trunkSeen bool
 }
@@ -53,13 +57,15 @@ type Sketcher struct {
 	sorted []float32
 }
 
-// Draw draws the face in box from a picture of width × height temperatures, row by row.
-func (s *Sketcher) Draw(celsius []float32, width, height int, box event.Box, view *View) {
+// Draw draws the face in box, which may be masked, from a picture of width × height temperatures, row by row.
+func (s *Sketcher) Draw(celsius []float32, width, height int, box event.Box, masked bool, view *View) {
 	s.sample(celsius, width, height, box)
 	trunkSeen := box.Y+box.H*(gridTop+gridTall*float64(trunkPart.row+trunkPart.rows*trunkPool)/gridRows) <= float64(height)
 	for i := range view {
 		dx, dy := i%3-1, i/3-1
 		s.pool(facePart, dx, dy, view[i].face[:])
+		s.pool(browPart, dx, dy, view[i].brow[:])
+		view[i].masked = masked
 		view[i].trunkSeen = trunkSeen
 		if trunkSeen {
 			s.pool(trunkPart, dx, dy, view[i].trunk[:])
@@ -125,7 +131,11 @@ func (s *Sketcher) pool(p part, dx, dy int, cells []float32) {
 func (v *View) Difference(p *Portrait) float64 {
 	face, trunk := math.Inf(1), math.Inf(1)
 	for i := range v {
-		face = min(face, meanSquare(v[i].face[:], p.face[:]))
+		if v[i].masked || p.masked {
+			face = min(face, meanSquare(v[i].brow[:], p.brow[:]))
+		} else {
+			face = min(face, meanSquare(v[i].face[:], p.face[:]))
+		}
 		if v[i].trunkSeen && p.trunkSeen {
 			trunk = min(trunk, meanSquare(v[i].trunk[:], p.trunk[:]))
 		}
