@@ -75,7 +75,7 @@ func TestWaitingBehind(t *testing.T) {
 		if !ok {
 			continue
 		}
-		if here && a.Standing && b.Standing && b.Hidden && math.Abs(b.DistanceMetres-1) < 0.02 {
+		if here && a.Standing && b.Standing && b.HiddenShare > 0.5 && math.Abs(b.DistanceMetres-1) < 0.02 {
 			hidden++
 		}
 		if !here && b.Standing && b.DistanceMetres < 0.72 {

@@ -34,6 +34,7 @@ type Person struct {
 	WholeInView          bool          // the box is inside the picture
 	Facing               bool          // turned less than 20° from the camera
 	Hidden               bool          // face partly behind somebody nearer or the reference's box
+	HiddenShare          float64       // how much of the box is, 0 to 1
 	StandsFrom, StandsTo time.Duration // of the scenario
 }
 
@@ -98,11 +99,24 @@ func (m *Simulator) tell(t float64) {
 	b := m.render.box
 	for i := range people {
 		p := &people[i]
-		p.Hidden = s.Reference.Present && p.overlaps(b.left/fine, b.top/fine, b.right/fine, b.bottom/fine)
+		if s.Reference.Present {
+			p.hide(b.left/fine, b.top/fine, b.right/fine, b.bottom/fine)
+		}
 		for _, q := range people[:i] {
-			p.Hidden = p.Hidden || p.overlaps(q.X-0.1*q.W, q.Y-0.3*q.H, q.X+1.1*q.W, math.Inf(1))
+			p.hide(q.X-0.1*q.W, q.Y-0.3*q.H, q.X+1.1*q.W, math.Inf(1))
 		}
 	}
+}
+
+// hide tells the person what stands in front of them; of several things, what covers most of the face counts.
+func (p *Person) hide(left, top, right, bottom float64) {
+	if !p.overlaps(left, top, right, bottom) {
+		return
+	}
+	p.Hidden = true
+	wide := min(p.X+p.W, right) - max(p.X, left)
+	tall := min(p.Y+p.H, bottom) - max(p.Y, top)
+	p.HiddenShare = max(p.HiddenShare, wide*tall/(p.W*p.H))
 }
 
 func (p *Person) overlaps(left, top, right, bottom float64) bool {

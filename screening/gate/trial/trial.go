@@ -17,6 +17,8 @@ const (
 	DefaultReachMetres = 1.5
 	// swayMetres is how far somebody who stands leans back and forth.
 	swayMetres = 0.02
+	// mostHidden is how much of a face may be hidden without keeping anybody from reading it: a corner of the chin.
+	mostHidden = 0.15
 	// leastStay is how long before the end somebody must have become measurable for no event at all to count.
 	leastStay = 2 * time.Second
 )
@@ -100,7 +102,7 @@ func febrile(p *simulator.Person) bool {
 }
 
 func (s *Score) measurable(p *simulator.Person) bool {
-	return p.Standing && p.Facing && p.WholeInView && !p.Hidden && p.DistanceMetres <= s.reach
+	return p.Standing && p.Facing && p.WholeInView && p.HiddenShare <= mostHidden && p.DistanceMetres <= s.reach
 }
 
 // attribute gives an event to the person it was made on.

@@ -221,7 +221,7 @@ func TestDoor(t *testing.T) {
 
 func TestSeconds(t *testing.T) {
 	hidden := someone(1, 20, false)
-	hidden.Hidden = true
+	hidden.Hidden, hidden.HiddenShare = true, 0.6
 	there := []simulator.Person{someone(1, 20, false)}
 	seen := []event.Person{{ID: 1, Face: at(20)}}
 	r := play(
