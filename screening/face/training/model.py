@@ -75,15 +75,24 @@ class Worn(nn.Module):
     """In: n x 1 x 48 x 40. Out: n x 2: the logits of glasses and of a mask over the nose. Small, as every face found is
     looked at once more; apart from Marks, so that its boxes and poses stay as they are."""
 
-    def __init__(self, c=(16, 24, 32), hidden=32):
+    def __init__(self, c=(16, 24, 48), hidden=48):
         super().__init__()
         def conv(i, o):
             return nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
-        self.body = nn.Sequential(conv(1, c[0]), conv(c[0], c[1]), conv(c[1], c[2]))
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(c[2] * 6 * 5, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 2))
+        self.body = nn.Sequential(conv(1, c[0]), conv(c[0], c[1]), conv(c[1], c[2]), nn.Dropout(0.1))
+        # Convolutions over all there is: Debian's torch multiplies matrices several times slower.
+        self.head = nn.Sequential(nn.Conv2d(c[2], hidden, (6, 5)), nn.ReLU(inplace=True), nn.Conv2d(hidden, 2, 1), nn.Flatten())
 
     def forward(self, x):
         return self.head(self.body(x))
+
+    def flat(self):
+        """The same with matrices for the last layers, which OpenCV runs faster."""
+        wide, narrow = self.head[0], self.head[2]
+        first, last = nn.Linear(wide.weight[0].numel(), len(wide.weight)), nn.Linear(len(wide.weight), 2)
+        first.weight.data, first.bias.data = wide.weight.data.flatten(1), wide.bias.data
+        last.weight.data, last.bias.data = narrow.weight.data.flatten(1), narrow.bias.data
+        return nn.Sequential(self.body, nn.Flatten(), first, nn.ReLU(), last).eval()
 
 
 def cut(celsius, box, turn=0.0):

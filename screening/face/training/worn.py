@@ -3,7 +3,7 @@
     worn.py paint SHARED OUT.npz DEVICE,… --people PEOPLE.npz… [--found FOUND.json] [--samples N] [--seed S]
     worn.py train OUT.pt CUTS.npz… [--steps N] [--seed S]
     worn.py test SHARED IN.pt DEVICE,… --found FOUND.json [--seed S]
-    worn.py export OUT.onnx IN.pt --least GLASSES MASK
+    worn.py export OUT.onnx IN.pt
 
 The recordings show nobody with a mask, so masks are painted, on faces of the recordings and on people who don't exist:
 surgical ones with folds, cups with a seam, as cold as the room to warmer than the skin, with breath, straps, and warm air
@@ -384,8 +384,8 @@ def train(args):
     cuts, worn = (np.concatenate([b[k] for b in banks]) for k in ("cuts", "worn"))
     rng, net = np.random.default_rng(args.seed), Worn().to(memory_format=torch.channels_last)
     average = {k: v.clone() for k, v in net.state_dict().items()}
-    optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=args.steps)
+    optimizer = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=args.steps)
     start, total = time.time(), 0
     for step in range(1, args.steps + 1):
         x, y = drawn(rng, cuts, worn)
@@ -440,9 +440,7 @@ def test(args):
 
 
 def export(args):
-    net = load(args.weights)
-    net.head[-1].bias.data -= torch.tensor(args.least)
-    torch.onnx.export(net, torch.zeros(1, 1, CUT_HEIGHT, CUT_WIDTH), args.out, input_names=["face"], output_names=["worn"], opset_version=11)
+    torch.onnx.export(load(args.weights).flat(), torch.zeros(1, 1, CUT_HEIGHT, CUT_WIDTH), args.out, input_names=["face"], output_names=["worn"], opset_version=11)
 
 
 def main():
@@ -474,7 +472,6 @@ def main():
     p.set_defaults(do=export)
     p.add_argument("out")
     p.add_argument("weights")
-    p.add_argument("--least", type=float, nargs=2, default=[0, 0], help="logits above which glasses and a mask are told")
     args = ap.parse_args()
     args.do(args)
 
