@@ -39,12 +39,19 @@ func (f *floor) newVisit(at time.Time) *visit {
 // see takes what a frame shows of the face of a track, and returns the visit that it belongs to.
 func (f *floor) see(id int, s *sighting) *visit {
 	v := f.visits[id]
+	back := false
 	if v == nil {
 		v = f.welcome(s)
+		back = v.firstSeen.Before(s.at)
 		f.visits[id] = v
 	}
-	if v.rival == nil && v.known() && (s.broken || v.strange(s)) {
-		if v.person.event != nil {
+	switch {
+	case v.rival == nil && !v.known() && s.broken && v.presence.stood >= waited:
+		f.leave(v, s.at) // of whom there is no portrait to know them by
+		v = f.newVisit(s.at)
+		f.visits[id] = v
+	case v.rival == nil && v.known() && (s.broken || v.strange(s)):
+		if v.person.event != nil || back || v.want != event.NoProblem {
 			v.rival = f.newVisit(s.at)
 		} else if v.changed(s) {
 			f.leave(v, s.at)
@@ -63,6 +70,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		next := v.rival
 		v.rival = nil
 		f.end(v, s.at)
+		f.flush(v, s.at)
 		f.reunite(next)
 		f.visits[id] = next
 		return next
@@ -261,7 +269,7 @@ type farewell struct {
 
 const (
 	// awayFor and hiddenFor are how long somebody out of sight is waited for, the latter behind somebody nearer.
-	awayFor   = 2 * time.Second
+	awayFor   = 800 * time.Millisecond
 	hiddenFor = 8 * time.Second
 	// nearby is how far from where they were, in widths of a face, and larger how much larger or smaller, people who were
 	// out of sight appear again.
@@ -281,11 +289,24 @@ func (f *floor) end(v *visit, at time.Time) {
 		f.part(v)
 		return
 	}
-	w := farewell{visit: v, until: v.lastSeen.Add(awayFor), hidden: f.hidden(v)}
-	if w.hidden {
-		w.until = v.lastSeen.Add(hiddenFor)
+	switch hidden := f.hidden(v); {
+	case hidden:
+		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})
+	case v.atEdge:
+		f.leave(v, at)
+	default:
+		f.gone = append(f.gone, farewell{v, at.Add(awayFor), false})
 	}
-	f.gone = append(f.gone, w)
+}
+
+// flush ends a visit for good whose person is known to be gone.
+func (f *floor) flush(v *visit, at time.Time) {
+	f.gone = slices.DeleteFunc(f.gone, func(w farewell) bool {
+		if w.visit == v {
+			f.leave(v, at)
+		}
+		return w.visit == v
+	})
 }
 
 // hidden says whether a face was last seen beside or behind somebody nearer.

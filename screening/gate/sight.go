@@ -67,6 +67,7 @@ func (g *Gate) sight(id int, f face.Face, at time.Time) sighting {
 	s.broken = broken
 	width := float64(f.W) / float64(min(g.image.Width, g.image.Height))
 	s.whole = f.X > 0 && int(f.X+f.W) < g.image.Width
+	s.atEdge = f.X < f.W || f.X+2*f.W > float32(g.image.Width)
 	s.near, s.far = width >= g.config.Visit.Near, width >= g.config.Visit.Far
 	if before == nil {
 		s.reading = g.measure(f, nil, 0, &s)

@@ -32,7 +32,7 @@ type VisitConfig struct {
 // DefaultVisitConfig gives people the time to take off a hat after being asked to.
 func DefaultVisitConfig() VisitConfig {
 	return VisitConfig{
-		Near: 0.115, Far: 0.1, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute,
+		Near: 0.115, Far: 0.085, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute,
 	}
 }
 
@@ -89,6 +89,7 @@ type visit struct {
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
+	atEdge              bool            // the face was last seen where people come and go
 	problem             event.Reason    // of the newest frame
 	worn                []event.Garment // in the newest measured frame
 	want                event.Reason    // what the look lacks for a verdict, known once its first time is up
@@ -138,6 +139,7 @@ type sighting struct {
 	steady   bool        // hardly moving from place to place
 	moved    bool        // moved at all, as every living face does
 	whole    bool        // the box does not touch the border of the picture
+	atEdge   bool        // within a width of the left or right border of the picture
 	broken   bool        // not where, or not the size, that the face had in the frame before, or not seen there
 	previous time.Time   // of the frame before
 }
@@ -167,7 +169,7 @@ const (
 
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
-	v.box, v.lastSeen, v.problem = s.box, s.at, s.reading.Problem
+	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.presence.add(s)
 	if s.moved {
 		v.movedAt = s.at
@@ -273,7 +275,7 @@ const (
 func (v *visit) absorb() {
 	r := v.rival
 	v.rival = nil
-	v.box, v.lastSeen, v.problem, v.worn = r.box, r.lastSeen, r.problem, r.worn
+	v.box, v.atEdge, v.lastSeen, v.problem, v.worn = r.box, r.atEdge, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
 	v.skinSite, v.skinCelsius = r.skinSite, r.skinCelsius
 	if v.stage != passed || r.lookSince.After(v.decided) {
@@ -310,7 +312,7 @@ const (
 	// walked is the least time somebody stands who did not just walk through; waited is how long somebody stands there who
 	// wants in, though they stay too far away or turned aside.
 	walked = 400 * time.Millisecond
-	waited = 2 * time.Second
+	waited = 1500 * time.Millisecond
 	// glimpses are the frames that make a face at the camera more than a glimpse.
 	glimpses = 2
 )
