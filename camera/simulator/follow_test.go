@@ -13,7 +13,7 @@ import (
 // watched is the truth of every frame of a scenario.
 func watched(t *testing.T, scenario string) []Truth {
 	t.Helper()
-	s, err := Parse("scenario.yaml", []byte("camera: {width: 60, height: 80, fps: 20}\n"+scenario))
+	s, err := Parse("scenario.yaml", []byte("camera: {width: 40, height: 40, fps: 20}\n"+scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,14 +41,14 @@ func find(truth Truth, id int) (Person, bool) {
 }
 
 // side is on which side of the picture a person is, -1 left to 1 right.
-func side(p Person) float64 { return (p.X+p.W/2)/30 - 1 }
+func side(p Person) float64 { return (p.X+p.W/2)/20 - 1 }
 
 func TestFollowingFromASide(t *testing.T) {
 	for _, test := range []struct {
 		follows string
 		same    bool
 	}{{fromSameSide, true}, {fromOtherSide, false}} {
-		for seed := range 8 {
+		for seed := range 4 {
 			frames := watched(t, "seed: "+string(rune('1'+seed))+"\npeople: [{at: 1s}, {follows: "+test.follows+", gap: -500ms}]\n")
 			var left, came float64
 			for _, f := range frames {
