@@ -38,11 +38,14 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 	}
 }
 
-// followed says whether somebody without a verdict comes nearer than one for whom the door was opened a moment ago and who
-// is not seen just now, but is likely still there.
+// followed says whether somebody without a verdict has taken the place of one for whom the door was opened a moment ago,
+// or comes nearer than one who is not seen just now, but is likely still there.
 func (f *floor) followed(seen []*visit, at time.Time) bool {
 	for _, v := range f.visits {
-		if v.stage == passed && v.rival == nil && v.admitted && v.lastSeen.Before(at) && someoneNearer(v, seen, at) {
+		if v.stage != passed || !v.admitted {
+			continue
+		}
+		if r := v.rival; r != nil && r.measuredAt.Equal(at) || r == nil && v.lastSeen.Before(at) && someoneNearer(v, seen, at) {
 			return true
 		}
 	}

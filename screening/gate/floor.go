@@ -46,7 +46,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		f.visits[id] = v
 	}
 	switch {
-	case v.rival == nil && !v.known() && s.broken && v.presence.stood >= waited:
+	case v.rival == nil && !v.known() && s.broken && v.mayHaveLeft(s.at):
 		f.leave(v, s.at) // of whom there is no portrait to know them by
 		v = f.newVisit(s.at)
 		f.visits[id] = v
@@ -247,6 +247,8 @@ func (f *floor) keep(tracks []track.Subject, at time.Time) {
 		if !slices.ContainsFunc(tracks, func(s track.Subject) bool { return s.ID == id }) {
 			delete(f.visits, id)
 			f.end(v, at)
+		} else if v.lastSeen.Before(at) {
+			v.behind = v.behind || f.hidden(v)
 		}
 	}
 	f.gone = slices.DeleteFunc(f.gone, func(w farewell) bool {
@@ -289,14 +291,20 @@ func (f *floor) end(v *visit, at time.Time) {
 		f.part(v)
 		return
 	}
-	switch hidden := f.hidden(v); {
-	case hidden:
-		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})
+	switch {
 	case v.atEdge:
 		f.leave(v, at)
+	case v.behind || f.hidden(v):
+		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})
 	default:
 		f.gone = append(f.gone, farewell{v, at.Add(awayFor), false})
 	}
+}
+
+// mayHaveLeft says whether somebody who would leave a trace was out of sight for so long, or stood there for so long, that
+// whoever is seen after a break may be another person.
+func (v *visit) mayHaveLeft(at time.Time) bool {
+	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && at.Sub(v.lastSeen) >= awayFor
 }
 
 // flush ends a visit for good whose person is known to be gone.

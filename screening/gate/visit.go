@@ -89,6 +89,7 @@ type visit struct {
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
+	behind              bool            // somebody nearer has hidden the face since it was last seen
 	atEdge              bool            // the face was last seen where people come and go
 	problem             event.Reason    // of the newest frame
 	worn                []event.Garment // in the newest measured frame
@@ -170,6 +171,7 @@ const (
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
+	v.behind = false
 	v.presence.add(s)
 	if s.moved {
 		v.movedAt = s.at
@@ -257,10 +259,19 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 		return samePerson
 	case n < rivalFrames:
 		return undecided
-	case alike && slices.Min(r.differences) <= min(max(sameBroken, ownShare*v.strayed), sameWhole):
+	case alike && slices.Min(r.differences) <= v.own():
 		return samePerson
 	}
 	return anotherPerson
+}
+
+// own is the difference up to which somebody is the same person after a break. To take one for another costs a trace
+// before there is a verdict, and a verdict is not lost by it after.
+func (v *visit) own() float64 {
+	if v.person.event == nil {
+		return sameBroken
+	}
+	return min(max(sameBroken, ownShare*v.strayed), sameWhole)
 }
 
 type verdictOfDoubt int
