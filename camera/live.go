@@ -3,7 +3,9 @@ package camera
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,7 +17,7 @@ type State string
 const (
 	Starting State = "starting" // not open yet
 	OK       State = "ok"
-	Stalled  State = "stalled" // open, but no picture within the stall limit
+	Stalled  State = "stalled" // open, but no picture within the stall limit, or always the same one
 	Lost     State = "lost"    // it broke off or can't be opened
 )
 
@@ -47,8 +49,16 @@ func DefaultLiveConfig() LiveConfig {
 // ErrClosed is what reading from a closed Live returns.
 var ErrClosed = errors.New("the camera is closed")
 
+const (
+	// frozenAfter is how long a camera may repeat one picture. A shutter event holds a picture for up to two seconds, and
+	// in the picture of a sensor that works there is noise: no two are the same, count by count.
+	frozenAfter = 3 * time.Second
+	// startUp is how long a camera that was just opened may repeat its first one until it is opened again.
+	startUp = 10 * time.Second
+)
+
 // Live keeps a live camera open: it reads in the background, keeps the newest picture only, and opens the camera again
-// when it stalls or breaks off, for as long as it takes. It is a Source that never ends.
+// when it stalls, freezes or breaks off, for as long as it takes. It is a Source that never ends.
 type Live struct {
 	open   func(context.Context) (Source, error)
 	config LiveConfig
@@ -62,6 +72,8 @@ type Live struct {
 	newest  Frame
 	arrived time.Time // of newest
 	fresh   bool      // newest was not handed out yet
+	before  []uint16  // the counts of the last picture that arrived
+	broken  bool      // it stalled, froze or was opened again: nothing counts until a picture differs from before
 }
 
 // NewLive starts to keep the camera that open opens. Sources that open returns have to notice within seconds that the
@@ -116,7 +128,7 @@ func (l *Live) take(frame *Frame) bool {
 		return false
 	}
 	l.fresh = false
-	if time.Since(l.arrived) >= l.config.StallAfter {
+	if l.broken || time.Since(l.arrived) >= l.config.StallAfter {
 		l.status.Dropped++
 		return false
 	}
@@ -143,7 +155,7 @@ func (l *Live) run(ctx context.Context) {
 		if delivered {
 			retry = l.config.RetryMin
 		}
-		if err != errStalled {
+		if err != errStalled && err != errFrozen {
 			l.setState(Lost, err)
 		}
 		select {
@@ -154,36 +166,54 @@ func (l *Live) run(ctx context.Context) {
 		retry = min(2*retry, l.config.RetryMax)
 		l.mu.Lock()
 		l.status.Reopened++
+		l.broken = true
 		l.mu.Unlock()
 	}
 }
 
-// session opens the camera once and watches it until it fails or stalls.
+// session opens the camera once and watches it until it fails, stalls or freezes. It has delivered once a picture
+// differed from the one before.
 func (l *Live) session(parent context.Context) (delivered bool, err error) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
-	pictures := make(chan struct{}, 1)
+	arrivals := arrivals{picture: make(chan struct{}, 1), change: make(chan struct{}, 1)}
 	ended := make(chan error, 1)
-	go func() { ended <- l.readAll(ctx, pictures) }()
+	go func() { ended <- l.readAll(ctx, arrivals) }()
+	giveUp := func(why error) (bool, error) {
+		l.stall(why)
+		cancel()
+		select { // the next session has to wait until this one let go of the device
+		case <-ended:
+		case <-parent.Done():
+		}
+		return delivered, why
+	}
 
-	var stall <-chan time.Time // runs from the first picture on: opening has its own limits
-	timer := time.NewTimer(l.config.StallAfter)
-	defer timer.Stop()
+	changes, starting := 0, true
+	var stalled, frozen alarm // set from the first picture on: opening has its own limits
+	defer stalled.stop()
+	defer frozen.stop()
 	for {
 		select {
-		case <-pictures:
-			delivered = true
-			timer.Reset(l.config.StallAfter)
-			stall = timer.C
-			l.setState(OK, nil)
-		case <-stall:
-			l.setState(Stalled, errStalled)
-			cancel()
-			select { // the next session has to wait until this one let go of the device
-			case <-ended:
-			case <-parent.Done():
+		case <-arrivals.picture:
+			stalled.set(l.config.StallAfter)
+			if frozen.timer == nil {
+				frozen.set(frozenAfter)
 			}
-			return delivered, errStalled
+		case <-arrivals.change:
+			delivered = true
+			changes++
+			frozen.set(frozenAfter)
+			l.setState(OK, nil)
+		case <-stalled.rings:
+			return giveUp(errStalled)
+		case <-frozen.rings:
+			if changes > 1 || !starting {
+				return giveUp(errFrozen)
+			}
+			starting = false
+			l.stall(errFrozen)
+			frozen.set(startUp - frozenAfter)
 		case err := <-ended:
 			return delivered, err
 		case <-parent.Done():
@@ -193,10 +223,37 @@ func (l *Live) session(parent context.Context) (delivered bool, err error) {
 	}
 }
 
-var errStalled = errors.New("the camera delivers no pictures any more")
+var (
+	errStalled = errors.New("the camera delivers no pictures any more")
+	errFrozen  = fmt.Errorf("the camera has sent the same picture for %v", frozenAfter)
+)
 
-// readAll opens the camera, keeps its newest picture and tells pictures of each, until an error or ctx ends it.
-func (l *Live) readAll(ctx context.Context, pictures chan<- struct{}) error {
+// alarm rings once after it was last set. Its zero value does not ring.
+type alarm struct {
+	timer *time.Timer
+	rings <-chan time.Time
+}
+
+func (a *alarm) set(after time.Duration) {
+	if a.timer == nil {
+		a.timer = time.NewTimer(after)
+		a.rings = a.timer.C
+		return
+	}
+	a.timer.Reset(after)
+}
+
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// arrivals tell of every picture, and of those that differ from the one before.
+type arrivals struct{ picture, change chan struct{} }
+
+// readAll opens the camera, keeps its newest picture and tells of each, until an error or ctx ends it.
+func (l *Live) readAll(ctx context.Context, arrivals arrivals) error {
 	source, err := l.open(ctx)
 	if err != nil {
 		return err
@@ -217,16 +274,23 @@ func (l *Live) readAll(ctx context.Context, pictures chan<- struct{}) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		l.keep(&frame)
-		notify(pictures)
+		if l.keep(&frame) {
+			notify(arrivals.change)
+		}
+		notify(arrivals.picture)
 		notify(l.ready)
 	}
 }
 
-// keep makes frame the newest picture and takes the memory of the last one in return.
-func (l *Live) keep(frame *Frame) {
+// keep makes frame the newest picture and takes the memory of the last one in return. It says whether anything in it has
+// changed.
+func (l *Live) keep(frame *Frame) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if changed = !slices.Equal(frame.Counts, l.before); changed {
+		l.before = append(l.before[:0], frame.Counts...)
+		l.broken = false
+	}
 	if l.fresh {
 		l.status.Dropped++
 	}
@@ -235,6 +299,7 @@ func (l *Live) keep(frame *Frame) {
 	l.newest, *frame = *frame, l.newest
 	l.arrived = time.Now()
 	l.fresh = true
+	return changed
 }
 
 func notify(channel chan<- struct{}) {
@@ -242,6 +307,14 @@ func notify(channel chan<- struct{}) {
 	case channel <- struct{}{}:
 	default:
 	}
+}
+
+// stall lets nothing of the camera count any more until it sends another picture.
+func (l *Live) stall(why error) {
+	l.mu.Lock()
+	l.broken = true
+	l.mu.Unlock()
+	l.setState(Stalled, why)
 }
 
 func (l *Live) setState(state State, err error) {

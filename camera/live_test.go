@@ -9,9 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -262,6 +264,116 @@ func TestLiveClosesWhileTheCameraIsSilent(t *testing.T) {
 	live.Close()
 	if err := <-read; !errors.Is(err, ErrClosed) {
 		t.Errorf("reading from a closed camera gave %v", err)
+	}
+}
+
+// projector shows numbered pictures at a steady rate.
+type projector struct {
+	every time.Duration
+	shows func(n int) uint16 // the counts of picture n
+	n     *int               // goes on when it is opened again
+}
+
+func (p *projector) Info() Info   { return Info{FPS: 1 / p.every.Seconds()} }
+func (p *projector) Close() error { return nil }
+
+func (p *projector) Read(ctx context.Context, frame *Frame) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(p.every):
+	}
+	frame.Width, frame.Height, frame.Captured = 4, 3, time.Now()
+	frame.Counts = slices.Repeat([]uint16{29000, 30000, p.shows(*p.n)}, 4)
+	*p.n++
+	return nil
+}
+
+// project keeps a Live on a projector, by a clock of its own, reads all it hands out for a while, and returns the states
+// the camera went through with the time of each, when pictures were handed out, and the last status.
+func project(t *testing.T, every, length time.Duration, shows func(n int) uint16) (states []string, handedOut []time.Duration, last Status) {
+	synctest.Test(t, func(t *testing.T) {
+		began, n := time.Now(), 0
+		config := DefaultLiveConfig()
+		config.OnState = func(s Status) {
+			states = append(states, fmt.Sprint(time.Since(began).Round(100*time.Millisecond), " ", s.State))
+		}
+		live := NewLive(func(context.Context) (Source, error) { return &projector{every, shows, &n}, nil }, config)
+		ctx, cancel := context.WithTimeout(context.Background(), length)
+		defer cancel()
+		var frame Frame
+		for live.Read(ctx, &frame) == nil {
+			handedOut = append(handedOut, time.Since(began))
+		}
+		last = live.Status()
+		live.Close()
+	})
+	return states, handedOut, last
+}
+
+const tenth = time.Second / 10
+
+func TestLiveOpensAFrozenCameraAgain(t *testing.T) {
+	// It works for 5 s, sends one picture until 30 s, and works again.
+	states, handedOut, last := project(t, tenth, 40*time.Second, func(n int) uint16 {
+		if n >= 50 && n < 250 {
+			n = 49
+		}
+		return uint16(n)
+	})
+	if want := []string{"100ms ok", "8s stalled"}; len(states) != 3 || !slices.Equal(states[:2], want) || !strings.HasSuffix(states[2], " ok") {
+		t.Errorf("the states were %q, want %q and ok", states, want)
+	}
+	for _, at := range handedOut {
+		if at > 8100*time.Millisecond && at < 25*time.Second {
+			t.Errorf("a picture was handed out at %v, while the camera was frozen", at)
+		}
+	}
+	if last.State != OK || last.Err != nil || last.Reopened < 2 {
+		t.Errorf("in the end the camera is %+v", last)
+	}
+}
+
+func TestLiveSaysThatACameraIsFrozen(t *testing.T) {
+	states, _, last := project(t, tenth, time.Minute, func(int) uint16 { return 7 })
+	if want := []string{"100ms ok", "3.1s stalled"}; !slices.Equal(states, want) {
+		t.Errorf("the states were %q, want %q", states, want)
+	}
+	// It is given ten seconds to start up, and then ever longer pauses.
+	if last.Reopened < 3 || last.Reopened > 6 {
+		t.Errorf("it was opened again %d times in a minute", last.Reopened)
+	}
+	if want := "the camera has sent the same picture for 3s"; last.Err == nil || last.Err.Error() != want {
+		t.Errorf("the error is %v, want %s", last.Err, want)
+	}
+}
+
+func TestLiveGivesACameraTimeToStartUp(t *testing.T) {
+	// One picture until 8 s.
+	states, _, last := project(t, tenth, 20*time.Second, func(n int) uint16 { return uint16(max(n, 80)) })
+	if want := []string{"100ms ok", "3.1s stalled", "8.2s ok"}; !slices.Equal(states, want) {
+		t.Errorf("the states were %q, want %q", states, want)
+	}
+	if last.Reopened != 0 {
+		t.Errorf("it was opened again %d times", last.Reopened)
+	}
+}
+
+func TestLiveKnowsRepeatsThatAreNoFreeze(t *testing.T) {
+	for name, shows := range map[string]func(n int) uint16{
+		"every picture three times":       func(n int) uint16 { return uint16(n / 3) },
+		"a shutter that holds it for 2 s": func(n int) uint16 { return uint16(n - n%120%20*min(1, n%120/100)) },
+		"a change of one count":           func(n int) uint16 { return uint16(n / 25 % 2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			states, handedOut, last := project(t, tenth, time.Minute, shows)
+			if want := []string{"100ms ok"}; !slices.Equal(states, want) || last.Reopened != 0 {
+				t.Errorf("the states were %q, want %q; it was opened again %d times", states, want, last.Reopened)
+			}
+			if len(handedOut) < 599 {
+				t.Errorf("%d pictures were handed out", len(handedOut))
+			}
+		})
 	}
 }
 
