@@ -118,6 +118,10 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 		g.floor.fade(frame.Captured)
 		return &g.scene, nil, nil
 	}
+	if frame.Captured.Before(g.previous) { // a recording that starts over
+		g.forgetVisits()
+		g.floor.known = nil
+	}
 	g.faces = append(append(g.faces[:0], faces...), g.detector.Faint()...)
 	subjects := g.tracker.Update(g.boxesOf(g.faces), frame.Captured)
 	g.scene.Stages.Track = clock.lap()
@@ -163,15 +167,20 @@ func (g *Gate) FindReferenceAnew() {
 // after it begins a new one. The reference source is followed all the while.
 func (g *Gate) SetPaused(paused bool) {
 	if paused {
-		for _, v := range g.floor.visits {
-			g.floor.part(v)
-		}
-		clear(g.floor.visits)
-		g.floor.gone = nil
-		clear(g.trails)
-		g.tracker = track.New(g.config.Track)
+		g.forgetVisits()
 	}
 	g.paused = paused
+}
+
+// forgetVisits ends all visits without a word; who had a verdict is still known.
+func (g *Gate) forgetVisits() {
+	for _, v := range g.floor.visits {
+		g.floor.part(v)
+	}
+	clear(g.floor.visits)
+	g.floor.gone = nil
+	clear(g.trails)
+	g.tracker = track.New(g.config.Track)
 }
 
 // Rescreen gives a fresh look and a fresh event to whoever has the event of this id, or to everybody in view where it is
