@@ -454,7 +454,7 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 func (s *station) closeAlert(alert mqtt.Alert) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if alert.Closed && s.gate != nil { // a gate without a frame has no alert in mind
+	if alert.Outcome == mqtt.FalseAlert && s.gate != nil { // a gate without a frame has no alert in mind
 		s.gate.CloseAlert(alert.Event)
 	}
 }

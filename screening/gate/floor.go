@@ -217,7 +217,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 	if f.obstacle(v, verdict, at) == event.SecondReading {
 		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
 	}
-	v.decided, v.renew = at, false
+	v.decided = at
 	v.person.event = f.publish(v, verdict, about, at)
 	switch verdict.Outcome {
 	case event.Pass:
@@ -236,7 +236,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 	portraits := append(known.portraits, v.person.portraits...)
 	v.person = acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event}
-	v.stage, v.decided, v.renew, v.repeats = passed, at, false, true
+	v.stage, v.decided, v.repeats = passed, at, true
 	v.look.Reset()
 	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == known.event })
 }
@@ -387,7 +387,7 @@ func (f *floor) closeAlert(id string) bool {
 // lookAgain begins a fresh look at the same person.
 func (v *visit) lookAgain() {
 	v.look.Reset()
-	v.renew, v.repeats, v.admitted = true, false, false
+	v.repeats, v.admitted = false, false
 	v.lookSince, v.hinderedSince = time.Time{}, time.Time{}
 	v.want = event.NoProblem
 	if v.stage != arriving {

@@ -116,7 +116,6 @@ type visit struct {
 	pause    time.Duration
 	repeats  bool // a pass of somebody who passed moments before: the door has opened
 	admitted bool // the way was clear at some time since the pass
-	renew    bool // somebody asked for a fresh look
 }
 
 // presence is what of a visit counts when it ends without a verdict.
