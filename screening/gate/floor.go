@@ -43,9 +43,16 @@ func (f *floor) see(id int, s *sighting) *visit {
 		v = f.welcome(s)
 		f.visits[id] = v
 	}
-	if v.rival == nil && v.known() && (s.broken || v.strange(s)) {
-		if v.person.event != nil {
+	if r := v.rival; r != nil {
+		if r.breaks(s) && r.changed(s) { // a third person, or the first again
+			f.dismiss(r, s.at)
 			v.rival = f.newVisit(s.at)
+		}
+	} else if v.breaks(s) {
+		if v.person.event != nil {
+			if s.broken || s.measured() {
+				v.rival = f.newVisit(s.at)
+			}
 		} else if v.changed(s) {
 			f.leave(v, s.at)
 			v = f.welcome(s)
@@ -326,6 +333,15 @@ func (f *floor) reunite(v *visit) {
 	if earlier := f.back(v.box); earlier != nil {
 		v.firstSeen = earlier.firstSeen
 	}
+}
+
+// dismiss ends a visit for good whose person has made room for another.
+func (f *floor) dismiss(v *visit, at time.Time) {
+	if v.person.event != nil {
+		f.part(v)
+		return
+	}
+	f.leave(v, at)
 }
 
 // leave ends a visit that has no verdict for good. Nobody who was near enough to be screened goes without a trace.

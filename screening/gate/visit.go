@@ -102,6 +102,7 @@ type visit struct {
 	person          acquaintance
 	hinderedSince   time.Time // since when somebody who has stepped up can't be measured; zero while they can
 
+	adrift      bool // a break since the newest measured frame: the next one may show somebody else
 	rival       *visit
 	strayed     float64 // largest difference lately of frames without a break, which is the person's own
 	latest      track.Portrait
@@ -192,7 +193,7 @@ func (v *visit) measure(s *sighting) {
 	if v.stage == arriving {
 		v.stage = looking
 	}
-	v.measuredAt, v.hinderedSince, v.worn = s.at, time.Time{}, s.worn
+	v.measuredAt, v.hinderedSince, v.worn, v.adrift = s.at, time.Time{}, s.worn, false
 	if v.skinSite != s.reading.Site {
 		v.skinSite, v.skinCelsius = s.reading.Site, s.reading.SkinCelsius
 	}
@@ -229,9 +230,15 @@ func (v *visit) skinApart(site event.Site, celsius float64) float64 {
 	return math.Abs(celsius - v.skinCelsius)
 }
 
+// breaks says whether a frame may show somebody else than the measured frames before.
+func (v *visit) breaks(s *sighting) bool {
+	v.adrift = v.adrift || s.broken
+	return v.known() && (v.adrift || v.strange(s))
+}
+
 // changed says whether a break in a look that has no verdict yet shows somebody else.
 func (v *visit) changed(s *sighting) bool {
-	return v.known() && s.measured() && (v.person.difference(s.view) > sameWhole ||
+	return s.measured() && (v.person.difference(s.view) > sameWhole ||
 		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius)
 }
 
@@ -272,7 +279,7 @@ const (
 // absorb takes what a rival saw, who was the same person.
 func (v *visit) absorb() {
 	r := v.rival
-	v.rival = nil
+	v.rival, v.adrift = nil, false
 	v.box, v.lastSeen, v.problem, v.worn = r.box, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
 	v.skinSite, v.skinCelsius = r.skinSite, r.skinCelsius
