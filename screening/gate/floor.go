@@ -70,7 +70,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		next := v.rival
 		v.rival = nil
 		f.end(v, s.at)
-		f.reunite(next)
+		f.reunite(next, s)
 		f.visits[id] = next
 		return next
 	}
@@ -307,20 +307,21 @@ func (f *floor) hidden(v *visit) bool {
 
 // welcome begins a visit, or goes on with that of somebody who was out of sight.
 func (f *floor) welcome(s *sighting) *visit {
-	if v := f.back(s.box); v != nil {
+	if v := f.back(s); v != nil {
 		return v
 	}
 	return f.newVisit(s.at)
 }
 
 // back finds the visit of somebody who was out of sight and is there again.
-func (f *floor) back(box event.Box) *visit {
+func (f *floor) back(s *sighting) *visit {
+	box := s.box
 	for i, w := range f.gone {
 		was, far, ratio := w.visit.box, nearby, larger
 		if w.hidden { // whoever stood in the way has moved, and so have they
 			far, ratio = 2*far, 1.25*ratio
 		}
-		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio {
+		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio && !w.visit.changed(s) {
 			f.gone = slices.Delete(f.gone, i, i+1)
 			return w.visit
 		}
@@ -329,8 +330,8 @@ func (f *floor) back(box event.Box) *visit {
 }
 
 // reunite joins a visit that came out of another's with its own beginning, from before its person was out of sight.
-func (f *floor) reunite(v *visit) {
-	if earlier := f.back(v.box); earlier != nil {
+func (f *floor) reunite(v *visit, s *sighting) {
+	if earlier := f.back(s); earlier != nil {
 		v.firstSeen = earlier.firstSeen
 	}
 }

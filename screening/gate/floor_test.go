@@ -497,9 +497,6 @@ func TestNextPersonGetsAVerdictOfTheirOwn(t *testing.T) {
 		for _, unmeasured := range []int{0, 2} { // frames in which the second walks up
 			for _, test := range people {
 				t.Run(fmt.Sprintf("%s, %d frames unmeasured, %s", swap.name, unmeasured, test.name), func(t *testing.T) {
-					if swap.name == "neither" && unmeasured > 0 {
-						t.Skip("nothing tells that anything has changed")
-					}
 					h := newHall(t, DefaultVisitConfig())
 					h.frames(test.frames, test.first)
 					before := h.scene.People[0]
@@ -512,6 +509,9 @@ func TestNextPersonGetsAVerdictOfTheirOwn(t *testing.T) {
 							h.frame(second)
 						}
 						now := h.scene.People[0]
+						if i < unmeasured && swap.name == "neither" { // nothing tells yet that it is another
+							continue
+						}
 						if before.Event != nil && h.shown() == before.Event.ID {
 							t.Fatalf("frame %d of the second shows the verdict of the first", i)
 						}
@@ -533,6 +533,17 @@ func TestNextPersonGetsAVerdictOfTheirOwn(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBesideWhoWentIsAnother: somebody who is gone before their verdict leaves a trace, though another appears beside.
+func TestBesideWhoWentIsAnother(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	h.stay(time.Second, well(1).at(30))
+	h.frames(2, well(1).at(30), febrile(2).at(60))
+	h.stay(1300*time.Millisecond, well(1).at(30))
+	h.frames(1)
+	h.stay(3*time.Second, well(3).reading(34.8).at(50).on(1)) // steps into the place of the first
+	h.want("pass", "pass", "left")
 }
 
 // TestThirdPersonInDoubt: while it is in doubt whether the second is the first, a third comes.
@@ -796,7 +807,7 @@ func TestManyPeople(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			c := newCrowd(t, seed)
-			for range 1000 {
+			for range 700 {
 				c.frame(c.act()...)
 				c.check()
 				if t.Failed() {
@@ -815,15 +826,15 @@ func TestManyPeople(t *testing.T) {
 // guest is somebody of a crowd, whose pattern is like nobody else's.
 type guest struct {
 	someone
-	measured int          // near frames with a reading
-	visits   map[int]bool // in which they were seen
+	measured int         // near frames with a reading
+	visits   map[int]int // in which they were seen, with the measured frames of each
 }
 
 // lane is a place where one person stands at a time. Its track is that of whoever comes soon after the last.
 type lane struct {
 	guest  *guest
 	middle float64
-	aside  float64 // in widths; each guest stands a little aside of the last
+	aside  float64 // each guest stands a little aside of the last
 	track  int
 	left   time.Time
 	hidden int // frames in which nobody is seen there
@@ -838,6 +849,7 @@ type crowd struct {
 	shownNow  []*guest
 	who       map[*visit]*guest // whom a visit has last seen
 	owners    map[string]*guest // of events
+	blind     map[string]bool   // events of people who were not measured until then: nothing tells them from the next
 	given     map[int]bool      // visits that had an event
 	nextTrack int
 }
@@ -845,7 +857,7 @@ type crowd struct {
 func newCrowd(t *testing.T, seed uint64) *crowd {
 	c := &crowd{
 		hall: newHall(t, DefaultVisitConfig()), lanes: []lane{{middle: 22}, {middle: 58}, {middle: 94}},
-		who: map[*visit]*guest{}, owners: map[string]*guest{}, given: map[int]bool{},
+		who: map[*visit]*guest{}, owners: map[string]*guest{}, blind: map[string]bool{}, given: map[int]bool{},
 	}
 	c.random = rand.New(rand.NewPCG(seed, 7))
 	c.watch = func(p someone, v *visit) {
@@ -853,11 +865,15 @@ func newCrowd(t *testing.T, seed uint64) *crowd {
 			v = v.rival
 		}
 		g := c.guests[p.seed]
-		c.who[v], g.visits[v.id] = g, true
+		c.who[v], g.visits[v.id] = g, g.visits[v.id]
+		if p.problem == event.NoProblem {
+			g.visits[v.id]++
+			g.measured++
+		}
 	}
 	c.tell = func(v *visit, e *event.Event) {
 		owner := c.who[v]
-		c.owners[e.ID], c.given[v.id] = owner, true
+		c.owners[e.ID], c.blind[e.ID], c.given[v.id] = owner, owner.visits[v.id] == 0, true
 		if s := e.Data.SkinCelsius; s != nil && math.Abs(*s-owner.skin) > 0.15 {
 			t.Errorf("event %s of somebody of %.2f °C rests on a reading of %v °C", e.ID, owner.skin, *s)
 		}
@@ -875,7 +891,7 @@ func (c *crowd) newcomer() *guest {
 			return g
 		}
 	}
-	g := &guest{someone: well(0), visits: map[int]bool{}}
+	g := &guest{someone: well(0), visits: map[int]int{}}
 	g.seed, g.skin, g.w = uint64(len(c.guests)), 34.6+c.random.Float64(), 20+12*c.random.Float64()
 	if c.chance(0.3) {
 		g.skin += 2.4
@@ -895,7 +911,7 @@ func (l *lane) enter(c *crowd) {
 		c.nextTrack++
 		l.track = c.nextTrack
 	}
-	l.guest, l.turned, l.aside = c.newcomer(), c.chance(0.3), 0.6-l.aside
+	l.guest, l.turned, l.aside = c.newcomer(), c.chance(0.3), 21-l.aside
 }
 
 // act is what chance lets people do before the next frame, and who is seen in it.
@@ -920,11 +936,9 @@ func (c *crowd) act() (people []someone) {
 		if l.hidden--; l.guest == nil || l.hidden >= 0 {
 			continue
 		}
-		p := l.guest.on(l.track).at(l.middle + l.aside*l.guest.w)
+		p := l.guest.on(l.track).at(l.middle + l.aside)
 		if l.turned {
 			p.problem = event.TurnedAway
-		} else {
-			l.guest.measured++
 		}
 		people, c.shownNow = append(people, p), append(c.shownNow, l.guest)
 	}
@@ -940,7 +954,7 @@ func (c *crowd) check() {
 			continue
 		}
 		alert = alert || p.Event.Data.Outcome == event.Alert
-		if owner := c.owners[p.Event.ID]; owner != c.shownNow[i] {
+		if owner := c.owners[p.Event.ID]; owner != c.shownNow[i] && !c.blind[p.Event.ID] {
 			c.Errorf("%v: event %s of person %d is shown of person %d", c.now, p.Event.ID, owner.seed, c.shownNow[i].seed)
 		}
 		if p.Admitted && p.Event.Data.Outcome != event.Pass {

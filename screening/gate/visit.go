@@ -215,11 +215,14 @@ func (v *visit) alive(at time.Time) bool {
 
 // strange says whether a frame shows somebody else all at once, though the face is where it was.
 func (v *visit) strange(s *sighting) bool {
-	if !s.measured() || !v.measuredAt.Equal(s.previous) {
+	if !s.measured() {
 		return false
 	}
-	return s.view.Difference(&v.latest) > sameNever && v.person.difference(s.view) > sameNever ||
-		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
+	unlike := v.person.difference(s.view) > sameNever
+	if v.measuredAt.Equal(s.previous) {
+		unlike = unlike && s.view.Difference(&v.latest) > sameNever
+	}
+	return unlike || v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
 }
 
 // skinApart is how far a reading is from what the visit read at the same site, 0 where it read none there.
@@ -238,7 +241,7 @@ func (v *visit) breaks(s *sighting) bool {
 
 // changed says whether a break in a look that has no verdict yet shows somebody else.
 func (v *visit) changed(s *sighting) bool {
-	return s.measured() && (v.person.difference(s.view) > sameWhole ||
+	return v.known() && s.measured() && (v.person.difference(s.view) > sameWhole ||
 		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius)
 }
 
