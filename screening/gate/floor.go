@@ -45,19 +45,25 @@ func (f *floor) see(id int, s *sighting) *visit {
 		back = v.firstSeen.Before(s.at)
 		f.visits[id] = v
 	}
-	switch {
-	case v.rival == nil && !v.known() && s.broken && v.mayHaveLeft(s.at):
+	switch r := v.rival; {
+	case r != nil:
+		if r.breaks(s) && r.changed(s) { // a third person, or the first again
+			f.dismiss(r, s.at)
+			v.rival = f.newVisit(s.at)
+		}
+	case !v.known() && s.broken && v.mayHaveLeft(s.at):
 		f.leave(v, s.at) // of whom there is no portrait to know them by
 		v = f.newVisit(s.at)
 		f.visits[id] = v
-	case v.rival == nil && v.known() && (s.broken || v.strange(s)):
-		if v.person.event != nil || back || v.want != event.NoProblem {
+	case !v.breaks(s):
+	case v.person.event != nil || back || v.want != event.NoProblem:
+		if s.broken || s.measured() {
 			v.rival = f.newVisit(s.at)
-		} else if v.changed(s) {
-			f.leave(v, s.at)
-			v = f.welcome(s)
-			f.visits[id] = v
 		}
+	case v.changed(s):
+		f.leave(v, s.at)
+		v = f.welcome(s)
+		f.visits[id] = v
 	}
 	if v.rival == nil {
 		v.see(s)
@@ -71,7 +77,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		v.rival = nil
 		f.end(v, s.at)
 		f.flush(v, s.at)
-		f.reunite(next)
+		f.reunite(next, s)
 		f.visits[id] = next
 		return next
 	}
@@ -329,20 +335,21 @@ func (f *floor) hidden(v *visit) bool {
 
 // welcome begins a visit, or goes on with that of somebody who was out of sight.
 func (f *floor) welcome(s *sighting) *visit {
-	if v := f.back(s.box); v != nil {
+	if v := f.back(s); v != nil {
 		return v
 	}
 	return f.newVisit(s.at)
 }
 
 // back finds the visit of somebody who was out of sight and is there again.
-func (f *floor) back(box event.Box) *visit {
+func (f *floor) back(s *sighting) *visit {
+	box := s.box
 	for i, w := range f.gone {
 		was, far, ratio := w.visit.box, nearby, larger
 		if w.hidden { // whoever stood in the way has moved, and so have they
 			far, ratio = 2*far, 1.25*ratio
 		}
-		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio {
+		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio && !w.visit.changed(s) {
 			f.gone = slices.Delete(f.gone, i, i+1)
 			return w.visit
 		}
@@ -351,10 +358,19 @@ func (f *floor) back(box event.Box) *visit {
 }
 
 // reunite joins a visit that came out of another's with its own beginning, from before its person was out of sight.
-func (f *floor) reunite(v *visit) {
-	if earlier := f.back(v.box); earlier != nil {
+func (f *floor) reunite(v *visit, s *sighting) {
+	if earlier := f.back(s); earlier != nil {
 		v.firstSeen = earlier.firstSeen
 	}
+}
+
+// dismiss ends a visit for good whose person has made room for another.
+func (f *floor) dismiss(v *visit, at time.Time) {
+	if v.person.event != nil {
+		f.part(v)
+		return
+	}
+	f.leave(v, at)
 }
 
 // leave ends a visit that has no verdict for good. Nobody who was near enough to be screened goes without a trace.

@@ -104,6 +104,7 @@ type visit struct {
 	person          acquaintance
 	hinderedSince   time.Time // since when somebody who has stepped up can't be measured; zero while they can
 
+	adrift      bool // a break since the newest measured frame: the next one may show somebody else
 	rival       *visit
 	strayed     float64 // largest difference lately of frames without a break, which is the person's own
 	latest      track.Portrait
@@ -195,7 +196,7 @@ func (v *visit) measure(s *sighting) {
 	if v.stage == arriving {
 		v.stage = looking
 	}
-	v.measuredAt, v.hinderedSince, v.worn = s.at, time.Time{}, s.worn
+	v.measuredAt, v.hinderedSince, v.worn, v.adrift = s.at, time.Time{}, s.worn, false
 	if v.skinSite != s.reading.Site {
 		v.skinSite, v.skinCelsius = s.reading.Site, s.reading.SkinCelsius
 	}
@@ -217,11 +218,14 @@ func (v *visit) alive(at time.Time) bool {
 
 // strange says whether a frame shows somebody else all at once, though the face is where it was.
 func (v *visit) strange(s *sighting) bool {
-	if !s.measured() || !v.measuredAt.Equal(s.previous) {
+	if !s.measured() {
 		return false
 	}
-	return s.view.Difference(&v.latest) > sameNever && v.person.difference(s.view) > sameNever ||
-		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
+	unlike := v.person.difference(s.view) > sameNever
+	if v.measuredAt.Equal(s.previous) {
+		unlike = unlike && s.view.Difference(&v.latest) > sameNever
+	}
+	return unlike || v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
 }
 
 // skinApart is how far a reading is from what the visit read at the same site, 0 where it read none there.
@@ -230,6 +234,12 @@ func (v *visit) skinApart(site event.Site, celsius float64) float64 {
 		return 0
 	}
 	return math.Abs(celsius - v.skinCelsius)
+}
+
+// breaks says whether a frame may show somebody else than the measured frames before.
+func (v *visit) breaks(s *sighting) bool {
+	v.adrift = v.adrift || s.broken
+	return v.known() && (v.adrift || v.strange(s))
 }
 
 // changed says whether a break in a look that has no verdict yet shows somebody else.
@@ -284,7 +294,7 @@ const (
 // absorb takes what a rival saw, who was the same person.
 func (v *visit) absorb() {
 	r := v.rival
-	v.rival = nil
+	v.rival, v.adrift = nil, false
 	v.box, v.atEdge, v.lastSeen, v.problem, v.worn = r.box, r.atEdge, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
 	v.skinSite, v.skinCelsius = r.skinSite, r.skinCelsius
