@@ -82,12 +82,12 @@ func TestDifference(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(4, 5))
 			var sketcher Sketcher
-			var view View
+			var view, later View
 			sketcher.Draw(one.draw(pictureHeight, 0, 0, 34, random), pictureWidth, pictureHeight, sitterBox, false, &view)
 			portrait := view.Portrait()
 			second := test.other.draw(test.rows, test.dx, test.dy, test.level, random)
-			sketcher.Draw(second, pictureWidth, test.rows, sitterBox, test.masked, &view)
-			if d := view.Difference(&portrait); d < test.least || d > test.most {
+			sketcher.Draw(second, pictureWidth, test.rows, sitterBox, test.masked, &later)
+			if d := later.Difference(&portrait); d < test.least || d > test.most {
 				t.Errorf("difference %.2f, want %v to %v", d, test.least, test.most)
 			}
 		})
