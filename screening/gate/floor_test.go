@@ -218,12 +218,18 @@ func (h *hall) pattern(seed uint64) []float32 {
 // lookalike is somebody, on another track, who is so like p that they may or may not be the same.
 func (h *hall) lookalike(p someone, track int) someone {
 	h.Helper()
-	var first, second = h.view, h.view
+	return h.apart(p, sameBroken+0.1, knownAgain-0.1).on(track)
+}
+
+// apart is somebody whose portrait differs from that of p by something between least and most.
+func (h *hall) apart(p someone, least, most float64) someone {
+	h.Helper()
+	var first, second track.View
 	h.draw(p, &first)
 	portrait := first.Portrait()
-	for p.double, p.track = 99, track; p.share < 1; p.share += 0.01 {
+	for p.double = 99; p.share < 1; p.share += 0.01 {
 		h.draw(p, &second)
-		if d := second.Difference(&portrait); d > sameBroken+0.1 && d < knownAgain-0.1 {
+		if d := second.Difference(&portrait); d > least && d < most {
 			return p
 		}
 	}
@@ -533,6 +539,17 @@ func TestNextPersonGetsAVerdictOfTheirOwn(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBreakIsRemembered: somebody rather unlike, who can't be measured at first, does not go on with another's look.
+func TestBreakIsRemembered(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	other := h.apart(well(1), sameWhole+0.5, sameNever-1)
+	h.frames(2, well(1))
+	h.frames(1)
+	h.frames(2, other.but(event.Moving))
+	h.stay(time.Second, other)
+	h.want("left", "pass")
 }
 
 // TestBesideWhoWentIsAnother: somebody who is gone before their verdict leaves a trace, though another appears beside.

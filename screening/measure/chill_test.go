@@ -1,0 +1,75 @@
+package measure
+
+import (
+	"math"
+	"testing"
+
+	"thermogate/camera/radiometry"
+	"thermogate/screening/face"
+)
+
+const canthiCelsius = 35.5
+
+// portrait draws a face of 40 × 52 pixels: nose and cheeks as much colder than the canthi as said, the rest of the skin
+// in between.
+func portrait(nose, cheeks, rest, ambient float64) (*radiometry.Image, face.Face) {
+	const width, height = 120, 160
+	f := face.Face{X: 40, Y: 50, W: 40, H: 52, Pose: face.Frontal}
+	f.Landmarks = [5]face.Point{{X: 51, Y: 70}, {X: 69, Y: 70}, {X: 60, Y: 81}, {X: 53, Y: 91}, {X: 67, Y: 91}}
+	img := &radiometry.Image{Width: width, Height: height, Celsius: make([]float32, width*height)}
+	for i := range img.Celsius {
+		x, y := float64(i%width), float64(i/width)
+		c := ambient
+		switch {
+		case math.Hypot(x-60, y-81) < 4:
+			c = canthiCelsius - nose
+		case math.Hypot(math.Abs(x-60)-11, y-82) < 6:
+			c = canthiCelsius - cheeks
+		case math.Hypot((x-60)/20, (y-76)/26) < 1:
+			c = canthiCelsius - rest
+		}
+		img.Celsius[i] = float32(c)
+	}
+	return img, f
+}
+
+func TestChill(t *testing.T) {
+	const usualRest, coldRest = 1.2, 2.6
+	tests := []struct {
+		name                        string
+		nose, cheeks, rest, ambient float64
+		masked                      bool
+		least, most                 float64
+	}{
+		{"warm", 2.6, 2.1, usualRest, 23, false, -0.1, 0.1},
+		{"a cold nose alone", 6.0, 2.1, usualRest, 23, false, -0.1, 0.1},
+		{"cold cheeks alone", 2.6, 5.0, usualRest, 23, false, -0.1, 0.1},
+		{"both", 5.1, 3.9, usualRest, 23, false, 0.9, 1.1},
+		{"both, in a cold hall, where faces have more contrast", 5.1, 3.9, usualRest, 8, false, 0.2, 0.6},
+		{"a cold nose under a mask", 6.0, 2.1, usualRest, 23, true, -0.4, 0.4},
+		{"warm under a mask", 2.6, 2.1, usualRest, 23, true, -0.4, 0.4},
+		{"cold under a mask", 5.1, 3.9, coldRest, 23, true, 1, 3},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			img, f := portrait(test.nose, test.cheeks, test.rest, test.ambient)
+			f.Mask = test.masked
+			got, doubt := NewMeter(DefaultConfig()).chill(img, f, frameOf(f), spot{celsius: canthiCelsius})
+			if !(got >= test.least && got <= test.most) {
+				t.Errorf("chill %.2f °C, want %v to %v", got, test.least, test.most)
+			}
+			if want := map[bool]float64{false: chillSpread, true: maskedChillSpread}[test.masked]; doubt != want {
+				t.Errorf("uncertainty %v, want %v", doubt, want)
+			}
+		})
+	}
+}
+
+// TestChillOfANoseOutOfThePicture can't be told.
+func TestChillOfANoseOutOfThePicture(t *testing.T) {
+	img, f := portrait(2.6, 2.1, 1.2, 23)
+	f.Landmarks[face.Nose].Y = 400
+	if got, _ := NewMeter(DefaultConfig()).chill(img, f, frameOf(f), spot{celsius: canthiCelsius}); !math.IsNaN(got) {
+		t.Errorf("chill %v", got)
+	}
+}
