@@ -60,6 +60,8 @@ func (f *floor) see(id int, s *sighting) *visit {
 		if s.broken || s.measured() {
 			v.rival = f.newVisit(s.at)
 		}
+	case v.changed(s) && v.settles(s):
+		v.startOver()
 	case v.changed(s):
 		f.leave(v, s.at)
 		v = f.welcome(s)
@@ -298,7 +300,7 @@ func (f *floor) end(v *visit, at time.Time) {
 		return
 	}
 	switch {
-	case v.atEdge:
+	case v.atEdge && v.outward():
 		f.leave(v, at)
 	case v.behind || f.hidden(v):
 		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})

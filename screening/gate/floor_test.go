@@ -546,7 +546,7 @@ func TestBreakIsRemembered(t *testing.T) {
 	h := newHall(t, DefaultVisitConfig())
 	other := h.apart(well(1), sameWhole+0.5, sameNever-1)
 	h.frames(2, well(1))
-	h.frames(1)
+	h.frames(6) // longer than a face may settle
 	h.frames(2, other.but(event.Moving))
 	h.stay(time.Second, other)
 	h.want("left", "pass")

@@ -89,6 +89,7 @@ type visit struct {
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
+	cameAt              float64         // where along the picture the face was first seen
 	behind              bool            // somebody nearer has hidden the face since it was last seen
 	atEdge              bool            // the face was last seen where people come and go
 	problem             event.Reason    // of the newest frame
@@ -164,12 +165,17 @@ const (
 	leapCelsius     = 0.8
 	// aliveFor is how long a movement proves life.
 	aliveFor = 1500 * time.Millisecond
+	// settling is the time from its first measured frame in which a face that comes nearer may look different every moment.
+	settling = 700 * time.Millisecond
 	// rivalFrames are measured before a rival is taken for another person.
 	rivalFrames = 5
 )
 
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
+	if v.box == (event.Box{}) {
+		v.cameAt = s.box.X + s.box.W/2
+	}
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.behind = false
 	v.presence.add(s)
@@ -290,6 +296,24 @@ const (
 	samePerson
 	anotherPerson
 )
+
+// settles says whether a face may look different because it has only just come near: its readings say nothing against it.
+func (v *visit) settles(s *sighting) bool {
+	return s.at.Sub(v.lookSince) < settling && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
+}
+
+// startOver forgets whom the look has shown so far.
+func (v *visit) startOver() {
+	v.look.Reset()
+	v.person.portraits = v.person.portraits[:0]
+	v.lookSince, v.skinSite, v.adrift = time.Time{}, "", false
+}
+
+// outward says whether a face at a border of the picture was on its way out.
+func (v *visit) outward() bool {
+	atLeft := v.box.X < v.box.W
+	return atLeft == (v.box.X+v.box.W/2 < v.cameAt)
+}
 
 // absorb takes what a rival saw, who was the same person.
 func (v *visit) absorb() {
