@@ -28,7 +28,7 @@ func headAt(dx, dy float64, random *rand.Rand) *radiometry.Image {
 func sq(x float64) float64 { return x * x }
 
 func TestLife(t *testing.T) {
-	const frames = 20 // less than the time over which a movement is taken
+	const frames = 20                            // less than the time over which a movement is taken
 	box := event.Box{X: 52, Y: 56, W: 30, H: 40} // not in the middle of the head, where what the level does would cancel out
 	tests := []struct {
 		name string
