@@ -47,7 +47,8 @@ func (f *floor) see(id int, s *sighting) *visit {
 	}
 	switch r := v.rival; {
 	case r != nil:
-		if r.breaks(s) && r.changed(s) { // a third person, or the first again
+		// A third person, or the first again; nor is the inconclusive verdict of a rival shown of anybody else.
+		if r.breaks(s) && (r.changed(s) || s.broken && r.person.event != nil) {
 			f.dismiss(r, s.at)
 			v.rival = f.newVisit(s.at)
 		}

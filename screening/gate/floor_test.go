@@ -588,6 +588,24 @@ func TestThirdPersonInDoubt(t *testing.T) {
 	}
 }
 
+// TestVerdictInDoubtIsNotTheNext: the second gets an inconclusive verdict while in doubt, and a third takes their place.
+func TestVerdictInDoubtIsNotTheNext(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	h.stay(time.Second, well(1))
+	h.frames(1)
+	h.frames(3, febrile(2).on(1))
+	h.stay(7*time.Second, febrile(2).on(1).but(event.TurnedAway))
+	if h.shown() != "2" {
+		t.Errorf("event %q is shown of the second", h.shown())
+	}
+	h.frames(1)
+	h.frames(1, well(3).on(1).but(event.TurnedAway))
+	if h.shown() != "" {
+		t.Errorf("event %q is shown of the third", h.shown())
+	}
+	h.want("pass", "turned-away")
+}
+
 func TestSamePersonKeepsTheVerdictOverABreak(t *testing.T) {
 	tests := []struct {
 		name string
@@ -821,7 +839,11 @@ func TestAdmission(t *testing.T) {
 // TestManyPeople lets people come, stand, turn away, swap places and go by chance, and holds every frame against what
 // must be true whatever they do.
 func TestManyPeople(t *testing.T) {
-	for seed := range uint64(8) {
+	crowds := uint64(8)
+	if testing.Short() {
+		crowds = 2
+	}
+	for seed := range crowds {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			c := newCrowd(t, seed)
 			for range 700 {
