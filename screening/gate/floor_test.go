@@ -904,7 +904,10 @@ func newCrowd(t *testing.T, seed uint64) *crowd {
 			v = v.rival
 		}
 		g := c.guests[p.seed]
-		c.who[v], g.visits[v.id] = g, g.visits[v.id]
+		c.who[v] = g
+		if _, met := g.visits[v.id]; !met {
+			g.visits[v.id] = 0
+		}
 		if p.problem == event.NoProblem {
 			g.visits[v.id]++
 			g.measured++
