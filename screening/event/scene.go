@@ -36,6 +36,8 @@ type Person struct {
 	// Admitted is true for somebody who passed and for whom the door may be open now: nobody with an alert or without a
 	// verdict is nearer to the camera.
 	Admitted bool
+	// Repeated is true for somebody who passed moments ago and is there again: the door has opened for them.
+	Repeated bool
 }
 
 // ReferenceSource is the state of the reference source in one frame.

@@ -14,6 +14,8 @@ const (
 	// knownAgain is the difference of portraits up to which somebody who comes back is taken for the one who was there:
 	// on simulated people it holds for 97 of 100 who do, and for one of 200 others.
 	knownAgain = 2.5
+	// suspicious is the difference up to which a single frame shows somebody with an alert.
+	suspicious = 2.0
 	// coolerCelsius is how much colder somebody with an alert may come back and be told from others by their portrait
 	// alone; beyond that only one that is sure counts.
 	coolerCelsius = 1.0
@@ -68,6 +70,35 @@ func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (k
 		}
 	}
 	return known, least
+}
+
+// suspect looks whether any frame of a visit shows somebody whose alert no guard has settled. Once a pass is given it has to
+// be sure.
+func (f *floor) suspect(v *visit, s *sighting) {
+	if !s.measured() || v.person.unsettled != nil || v.rival != nil {
+		return
+	}
+	limit := suspicious
+	if v.stage == passed {
+		limit = sameSure
+	}
+	for i := range f.known {
+		a := &f.known[i]
+		if a.unsettled == nil {
+			continue
+		}
+		d := a.difference(s.view)
+		if d <= limit && a.plausibleSkin(s.reading.SkinCelsius, d) {
+			v.person.unsettled, a.lastSeen = a.unsettled, s.at
+			return
+		}
+	}
+}
+
+// plausibleSkin says whether somebody with an alert may read this now.
+func (a *acquaintance) plausibleSkin(celsius, difference float64) bool {
+	before := a.unsettled.Data.SkinCelsius
+	return difference <= sameSure || before == nil || math.Abs(celsius-*before) <= coolerCelsius
 }
 
 // passedLately is true of somebody without an alert.

@@ -54,6 +54,9 @@ func (f *floor) followed(seen []*visit, at time.Time) bool {
 
 // standing is the stage that holds for the person now: none for somebody in doubt, or in a picture that stands still.
 func (v *visit) standing(at time.Time) stage {
+	if v.rival == nil && v.person.event != nil && v.person.event.Data.Outcome == event.Alert {
+		return alerted // until a fresh look says otherwise
+	}
 	if v.rival != nil || v.stage != alerted && at.Sub(v.movedAt) > stillFor {
 		return arriving
 	}

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -70,6 +71,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 	}
 	if v.rival == nil {
 		v.see(s)
+		f.suspect(v, s)
 		return v
 	}
 	switch v.doubt(s) {
@@ -81,6 +83,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		f.end(v, s.at)
 		f.flush(v, s.at)
 		f.reunite(next, s)
+		f.suspect(next, s)
 		f.visits[id] = next
 		return next
 	}
@@ -93,6 +96,8 @@ func (f *floor) judge(v *visit, view *track.View, referenceOK bool, at time.Time
 	case v.rival != nil:
 		f.judgeHindered(v.rival, 2*f.config.Patience, at)
 	case v.stage == alerted:
+	case v.stage == passed && v.person.unsettled != nil && !f.config.FreshLookClears:
+		f.revoke(v, at)
 	case v.stage == passed:
 		f.watch(v, referenceOK, at)
 	default:
@@ -208,19 +213,28 @@ func (f *floor) watch(v *visit, referenceOK bool, at time.Time) {
 	v.person.unsettled = v.person.event
 }
 
+// revoke takes back a pass of somebody who turns out to be one with an alert.
+func (f *floor) revoke(v *visit, at time.Time) {
+	v.stage, v.decided, v.due = open, at, at.Add(v.pause)
+	v.want = event.SecondReading
+	v.person.event = f.publish(v, f.policy.Unmeasured(event.SecondReading), relation{revises: v.person.event.ID}, at)
+}
+
 // conclude gives the visit its verdict.
 func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at time.Time) {
 	var about relation
 	if before := v.person.event; before != nil {
 		about.rescreenOf = before.ID
 	} else if known, difference := f.recognise(v, view, verdict); known != nil {
-		if verdict.Outcome == event.Pass && difference <= sameBroken && known.passedLately(at, f.config.Return) {
+		if verdict.Outcome == event.Pass && difference <= sameBroken*v.distinct && known.passedLately(at, f.config.Return) {
 			f.resume(v, known, at)
 			return
 		}
 		known.lastSeen = at
 		about.rescreenOf = known.event.ID
-		v.person.unsettled = known.unsettled
+		if known.unsettled != nil {
+			v.person.unsettled = known.unsettled
+		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
 	}
 	if f.obstacle(v, verdict, at) == event.SecondReading {
@@ -252,7 +266,8 @@ func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 
 // keep ends the visits of tracks that are gone.
 func (f *floor) keep(tracks []track.Subject, at time.Time) {
-	for id, v := range f.visits {
+	for _, id := range slices.Sorted(maps.Keys(f.visits)) { // in an order, so that a replay tells the same
+		v := f.visits[id]
 		if !slices.ContainsFunc(tracks, func(s track.Subject) bool { return s.ID == id }) {
 			delete(f.visits, id)
 			f.end(v, at)

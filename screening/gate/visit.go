@@ -44,6 +44,9 @@ func (c VisitConfig) Validate() error {
 	if !(c.Far > 0 && c.Far <= c.Near) {
 		return fmt.Errorf("far is %v; it must be above 0, up to near, which is %v", c.Far, c.Near)
 	}
+	if c.Retry < time.Second {
+		return fmt.Errorf("retry is %s; it must be 1s or more, for every inconclusive verdict is an event", c.Retry)
+	}
 	for _, d := range []struct {
 		key   string
 		value time.Duration
@@ -109,6 +112,7 @@ type visit struct {
 	rival       *visit
 	strayed     float64 // largest difference lately of frames without a break, which is the person's own
 	latest      track.Portrait
+	distinct    float64   // what of the usual difference between two people is left in a warm room, 0 to 1
 	differences []float64 // of a rival's measured frames from the visit it came out of
 
 	presence presence
@@ -155,7 +159,9 @@ const (
 	sameSure   = 1.5
 	sameBroken = 2.2
 	ownShare   = 1.5
-	sameWhole  = 4.5
+	// fullContrast is the contrast of a face from which on that holds. In a warmer room all faces are more alike.
+	fullContrast = 0.5
+	sameWhole    = 4.5
 	// sameNever is a difference that nobody makes from one frame to the next.
 	sameNever = 8
 	// fading is what is left of a difference after a frame.
@@ -215,6 +221,7 @@ func (v *visit) measure(s *sighting) {
 	v.person.draw(s.view, difference > sameBroken, s.at)
 	v.latest = s.view.Portrait()
 	v.person.lastSeen = s.at
+	v.distinct = min(1, s.reading.Contrast/fullContrast)
 }
 
 // alive says whether the face has moved in the course of its look, and lately.
@@ -284,9 +291,9 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 // before there is a verdict, and a verdict is not lost by it after.
 func (v *visit) own() float64 {
 	if v.person.event == nil {
-		return sameBroken
+		return sameBroken * v.distinct
 	}
-	return min(max(sameBroken, ownShare*v.strayed), sameWhole)
+	return min(max(sameBroken, ownShare*v.strayed), sameWhole) * v.distinct
 }
 
 type verdictOfDoubt int

@@ -42,6 +42,7 @@ type announced struct {
 	since    time.Time
 	seen     time.Time // when its person was last in view; zero is not since
 	admitted bool      // then
+	repeated bool      // then: the door has opened for them before
 	barred   time.Time // when the person was last not admitted
 	opened   bool      // the door has opened since
 }
@@ -117,7 +118,7 @@ func (d *director) observe() {
 		if v == nil {
 			continue
 		}
-		v.seen, v.admitted = d.now, person.Admitted && !alert
+		v.seen, v.admitted, v.repeated = d.now, person.Admitted && !alert, person.Repeated
 		if !v.admitted {
 			v.barred = d.now
 		}
@@ -271,7 +272,7 @@ func (d *director) verdict(v *announced) message {
 		return passedMessage
 	case d.goesIn(v):
 		return passMessage
-	case !v.admitted && (data.RescreenOf == "" || d.blocked(v)):
+	case !v.admitted && (data.RescreenOf == "" && !v.repeated || d.blocked(v)):
 		return queueMessage
 	case v.admitted && d.now.Sub(v.barred) < guideTime:
 		return queueMessage

@@ -33,8 +33,7 @@ func (s sign) chill(deficit float64) float64 { return (deficit - s.rest) / s.slo
 
 // chill estimates by how much the canthi of a face are colder than they would be indoors, with the standard uncertainty.
 // A nose alone may be cold by nature, and so may cheeks: both have to be. Under a mask there is no bare nose.
-func (m *Meter) chill(img *radiometry.Image, f face.Face, g axes, s spot) (celsius, uncertainty float64) {
-	gain := contrast(m.ambient(img))
+func (m *Meter) chill(img *radiometry.Image, f face.Face, g axes, s spot, gain float64) (celsius, uncertainty float64) {
 	if f.Mask {
 		m.ellipse(img, f)
 		n := len(m.pixels)

@@ -54,7 +54,8 @@ func TestChill(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			img, f := portrait(test.nose, test.cheeks, test.rest, test.ambient)
 			f.Mask = test.masked
-			got, doubt := NewMeter(DefaultConfig()).chill(img, f, frameOf(f), spot{celsius: canthiCelsius})
+			meter := NewMeter(DefaultConfig())
+			got, doubt := meter.chill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img)))
 			if !(got >= test.least && got <= test.most) {
 				t.Errorf("chill %.2f °C, want %v to %v", got, test.least, test.most)
 			}
@@ -69,7 +70,8 @@ func TestChill(t *testing.T) {
 func TestChillOfANoseOutOfThePicture(t *testing.T) {
 	img, f := portrait(2.6, 2.1, 1.2, 23)
 	f.Landmarks[face.Nose].Y = 400
-	if got, _ := NewMeter(DefaultConfig()).chill(img, f, frameOf(f), spot{celsius: canthiCelsius}); !math.IsNaN(got) {
+	meter := NewMeter(DefaultConfig())
+	if got, _ := meter.chill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img))); !math.IsNaN(got) {
 		t.Errorf("chill %v", got)
 	}
 }

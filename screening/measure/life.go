@@ -12,6 +12,8 @@ const (
 	// alivePixels is how far a face has to have moved to be a living one. A head sways by some millimetres a second; a
 	// face that stands still in a picture with the noise of a Lepton seems to move by a hundredth of a pixel.
 	alivePixels = 0.04
+	// aliveSigma is how many times a movement has to be what the noise of the picture feigns.
+	aliveSigma = 3
 	// anchorFor bounds the time over which a movement is taken.
 	anchorFor = 3 * time.Second
 )
@@ -31,7 +33,8 @@ func (l *Life) Moved(img *radiometry.Image, box event.Box, at time.Time) bool {
 		l.remember(img, box, at)
 		return false
 	}
-	moved := l.shift(img) >= alivePixels
+	shift, noise := l.shift(img)
+	moved := shift >= alivePixels && shift >= aliveSigma*noise
 	if moved {
 		l.remember(img, box, at)
 	}
@@ -50,8 +53,9 @@ func (l *Life) remember(img *radiometry.Image, box event.Box, at time.Time) {
 }
 
 // shift is how many pixels the remembered face has moved, by least squares over its slopes (Lucas and Kanade 1981). What
-// the whole face became warmer or colder by is left out: that may be the camera.
-func (l *Life) shift(img *radiometry.Image) float64 {
+// the whole face became warmer or colder by is left out: that may be the camera. noise is the shift's standard error, from
+// what is left of the difference.
+func (l *Life) shift(img *radiometry.Image) (pixels, noise float64) {
 	var n, mean float64
 	for y := range l.h {
 		row := img.Celsius[(l.y+y)*img.Width+l.x:]
@@ -61,7 +65,7 @@ func (l *Life) shift(img *radiometry.Image) float64 {
 		}
 	}
 	mean /= max(n, 1)
-	var xx, xy, yy, xt, yt float64
+	var xx, xy, yy, xt, yt, tt float64
 	for y := 1; y < l.h-1; y++ {
 		row := img.Celsius[(l.y+y)*img.Width+l.x:]
 		for x := 1; x < l.w-1; x++ {
@@ -69,12 +73,14 @@ func (l *Life) shift(img *radiometry.Image) float64 {
 			gx := float64(l.anchor[i+1]-l.anchor[i-1]) / 2
 			gy := float64(l.anchor[i+l.w]-l.anchor[i-l.w]) / 2
 			d := float64(row[x]-l.anchor[i]) - mean
-			xx, xy, yy, xt, yt = xx+gx*gx, xy+gx*gy, yy+gy*gy, xt+gx*d, yt+gy*d
+			xx, xy, yy, xt, yt, tt = xx+gx*gx, xy+gx*gy, yy+gy*gy, xt+gx*d, yt+gy*d, tt+d*d
 		}
 	}
 	determinant := xx*yy - xy*xy
 	if !(determinant > 1e-6) {
-		return 0
+		return 0, 0
 	}
-	return math.Hypot(yy*xt-xy*yt, xx*yt-xy*xt) / determinant
+	u, v := (yy*xt-xy*yt)/determinant, (xx*yt-xy*xt)/determinant
+	variance := max(0, tt-u*xt-v*yt) / max(n, 1)
+	return math.Hypot(u, v), math.Sqrt(variance * (xx + yy) / determinant)
 }

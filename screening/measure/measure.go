@@ -11,6 +11,8 @@ type Reading struct {
 	// SystematicCelsius of what stays the same (reference, focus and distance, site).
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
+	// Contrast is how far the temperatures of a face lie apart in these surroundings, 1 at 23 °C and less in a warmer room.
+	Contrast float64
 	// Bare is true where nothing covers part of the site.
 	Bare bool
 	// ChillCelsius is by how much the canthi seem to be colder than indoors, from how cold the rest of the face is beside

@@ -122,13 +122,16 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 	case skin > maxSkinCelsius:
 		return Reading{Problem: event.OutOfRange}
 	}
-	chill, doubt := m.chill(img, f, g, spot)
+	gain := contrast(m.ambient(img))
+	chill, doubt := m.chill(img, f, g, spot, gain)
+	chill = max(chill, spot.chilled)
 	return Reading{
 		SkinCelsius:       skin,
 		NoiseCelsius:      math.Hypot(spot.noise, spot.motion*pace),
 		SystematicCelsius: math.Sqrt(sq(ref.UncertaintyCelsius) + sq(unevenness) + sq(spot.uncertainty)),
 		Site:              spot.site,
 		Bare:              spot.bare,
+		Contrast:          gain,
 		ChillCelsius:      chill,
 		ChillUncertainty:  doubt,
 	}
@@ -251,18 +254,25 @@ type spot struct {
 	celsius, uncertainty float64
 	noise, motion        float64 // standing, and for a speed of one width a second
 	bare                 bool    // nothing covers part of it
+	chilled              float64 // °C by which the face is surely colder than its canthi, 0 where nothing says so
 	site                 event.Site
 }
 
 // spot returns the best site that can be seen. What hides the others is told from the picture alone: lenses, hair and
 // hats are colder than skin.
 func (m *Meter) spot(img *radiometry.Image, f face.Face, g axes, level float64) (spot, bool) {
+	above := 0.0 // by how much canthi are too warm to be told from a cup, unless the rest of the face has been in the cold
 	if !f.Glasses && !m.behindGlasses(img, g, level) {
-		if s, ok := m.canthi(img, g, level); ok {
+		s, ok := m.canthi(img, g, level)
+		if ok {
 			return s, true
+		}
+		if s.celsius > level+hotAboveSkin {
+			above = s.celsius - level
 		}
 	}
 	if s, ok := m.forehead(img, g, level); ok {
+		s.bare, s.chilled = s.bare && above == 0, above
 		return s, true
 	}
 	return m.wholeFace(img, f)
@@ -334,7 +344,7 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 	slices.Sort(m.pixels)
 	seen := mean(m.pixels[len(m.pixels)*11/12:])
 	if seen < level-canthusBelowSkin || seen > level+hotAboveSkin {
-		return spot{}, false
+		return spot{celsius: seen}, false
 	}
 	loss := sourceLoss(g.width, m.edges.blur())
 	lost := loss * (hillSeen*max(0, seen-around) + (1-hillSeen)*usualHill)

@@ -55,6 +55,9 @@ const (
 	minFrames = 3
 	// minSpan keeps a fast camera as careful as one of nine frames a second.
 	minSpan = 200 * time.Millisecond
+	// hiddenCold, °C, is by how much less below the group a face is cold whose canthi are hidden: a forehead loses more to
+	// the cold than they do.
+	hiddenCold = 0.5
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
 	chillSigma = 1.75
 	// bodySpread is how far oral minus canthus temperature differs from person to person (standard deviation of 544 people).

@@ -104,10 +104,10 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 		v.Outcome, v.Reason = event.Inconclusive, event.NoReading
 	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)):
 		v.Outcome, v.Reason = event.Inconclusive, event.TooClose
-	case v.Outcome == event.Pass && !sure(e, level):
-		v.Outcome, v.Reason = event.Inconclusive, event.Covered
 	case v.Outcome == event.Pass && p.cold(e, v, level):
 		v.Outcome, v.Reason = event.Inconclusive, event.ColdArrival
+	case v.Outcome == event.Pass && !sure(e, level):
+		v.Outcome, v.Reason = event.Inconclusive, event.Covered
 	}
 	return v, timeUp || v.Outcome != event.Inconclusive
 }
@@ -204,7 +204,11 @@ func (p *Policy) doubt(e Estimate, kind Kind) float64 {
 
 // cold tells a face that has not warmed up since it came in, and that might be above the alarm level once it has.
 func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
-	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-p.config.ColdBelowGroupCelsius {
+	below := p.config.ColdBelowGroupCelsius
+	if e.Site != event.InnerCanthus {
+		below -= hiddenCold
+	}
+	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-below {
 		return true
 	}
 	return e.ChillCelsius >= chillSigma*e.ChillUncertainty && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
