@@ -13,7 +13,7 @@ const (
 	// face that stands still in a picture with the noise of a Lepton seems to move by a hundredth of a pixel.
 	alivePixels = 0.04
 	// aliveSigma is how many times a movement has to be what the noise of the picture feigns.
-	aliveSigma = 3
+	aliveSigma = 2
 	// anchorFor bounds the time over which a movement is taken.
 	anchorFor = 3 * time.Second
 )
