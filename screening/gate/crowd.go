@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"math"
 	"time"
 
 	"thermogate/screening/event"
@@ -25,12 +26,12 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 		if v.standing(at) != passed || v.repeats {
 			continue
 		}
-		clear := !alert && !someoneNearer(v, seen, at)
+		free := !alert && !someoneNearer(v, seen, at)
 		switch {
-		case clear && (v.admitted || at.Sub(v.decided) <= fresh):
+		case free && (v.admitted || at.Sub(v.decided) <= fresh):
 			v.admitted = true
 			scene.People[i].Admitted = true
-		case clear:
+		case free:
 			v.lookAgain()
 		case v.admitted:
 			scene.LockDoor = true
@@ -57,7 +58,7 @@ func (v *visit) standing(at time.Time) stage {
 	if v.rival == nil && v.person.event != nil && v.person.event.Data.Outcome == event.Alert {
 		return alerted // until a fresh look says otherwise
 	}
-	if v.rival != nil || v.stage != alerted && at.Sub(v.movedAt) > stillFor {
+	if v.rival != nil || at.Sub(v.movedAt) > stillFor {
 		return arriving
 	}
 	return v.stage
@@ -96,7 +97,5 @@ func (v *visit) stuck(at time.Time, long time.Duration) bool {
 
 // apart is the distance between two faces side by side, in widths of the larger.
 func apart(a, b event.Box) float64 {
-	return abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)
+	return math.Abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)
 }
-
-func abs(x float64) float64 { return max(x, -x) }
