@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"thermogate/camera/radiometry"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 )
 
@@ -19,11 +20,14 @@ var (
 	// What is warm of a face as a whole, for those of whom a mask hides nose and cheeks.
 	quarterSign = sign{rest: 1.48, slope: 0.92}
 	tenthSign   = sign{rest: 1.03, slope: 0.54}
+	// The nose below the forehead, where glasses hide the canthi; the forehead becomes cold too.
+	foreheadSign = sign{rest: 1.0, slope: 1.1}
 )
 
 const (
-	chillSpread       = 0.25
-	maskedChillSpread = 0.40
+	chillSpread         = 0.25
+	maskedChillSpread   = 0.40
+	foreheadChillSpread = 0.50
 )
 
 // sign is what a part of the face says of the canthi: its deficit below them is rest + slope × chill.
@@ -32,8 +36,15 @@ type sign struct{ rest, slope float64 }
 func (s sign) chill(deficit float64) float64 { return (deficit - s.rest) / s.slope }
 
 // chill estimates by how much the canthi of a face are colder than they would be indoors, with the standard uncertainty.
-// A nose alone may be cold by nature, and so may cheeks: both have to be. Under a mask there is no bare nose.
+// A nose alone may be cold by nature, and so may cheeks: both have to be. Under a mask there is no bare nose. Beside a
+// forehead only the nose tells, and nothing does under a mask: NaN.
 func (m *Meter) chill(img *radiometry.Image, f face.Face, g axes, s spot, gain float64) (celsius, uncertainty float64) {
+	if s.site == event.Forehead {
+		if f.Mask {
+			return math.NaN(), math.NaN()
+		}
+		return foreheadSign.chill((s.celsius - m.nose(img, f, g)) / gain), foreheadChillSpread
+	}
 	if f.Mask {
 		m.ellipse(img, f)
 		n := len(m.pixels)

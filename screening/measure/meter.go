@@ -42,6 +42,9 @@ const (
 	// forehead are at most: 0.2 to 0.9 and 0.5 to 2.2 °C on recordings, also where strands of hair hang into it, and
 	// several degrees below a fringe or a hat.
 	bareMiddle, bareQuarter = 1.0, 2.5
+	// bareBelow is how much colder than the warm quarter of the face a bare forehead is at most: 0.6 °C on recordings, 0.4
+	// on simulated faces, 1.0 under a fringe so close to the skin that the forehead looks even.
+	bareBelow = 0.8
 	// coverBelowSkin is how much colder than the face what is around the canthi may be to be skin, and no hair, rim of
 	// glasses or cold nose.
 	coverBelowSkin = 1.5
@@ -122,7 +125,7 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 	case skin > maxSkinCelsius:
 		return Reading{Problem: event.OutOfRange}
 	}
-	gain := contrast(m.ambient(img))
+	gain := contrast(m.ambient(img) + ref.CorrectionCelsius)
 	chill, doubt := m.chill(img, f, g, spot, gain)
 	chill = max(chill, spot.chilled)
 	return Reading{
@@ -272,7 +275,7 @@ func (m *Meter) spot(img *radiometry.Image, f face.Face, g axes, level float64) 
 		}
 	}
 	if s, ok := m.forehead(img, g, level); ok {
-		s.bare, s.chilled = s.bare && above == 0, above
+		s.bare, s.chilled = s.bare && above == 0 && level-s.celsius <= bareBelow, above
 		return s, true
 	}
 	return m.wholeFace(img, f)

@@ -60,6 +60,9 @@ const (
 	hiddenCold = 0.5
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
 	chillSigma = 1.75
+	// foreheadChill is how much of its temperature a forehead has lost for each degree that the canthi have; on simulated
+	// faces, beyond what their present temperature says.
+	foreheadChill = 1.4
 	// bodySpread is how far oral minus canthus temperature differs from person to person (standard deviation of 544 people).
 	bodySpread = 0.36
 	// frameNoise is the least noise a frame is believed to have: the NETD of a Lepton, 50 mK.

@@ -112,15 +112,16 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	return v, timeUp || v.Outcome != event.Inconclusive
 }
 
-// sure says whether a reading below the alarm level is one to let somebody pass on: of the canthi, or of a bare
-// forehead that stays below it by the full uncertainty. What hat, glasses and mask leave of a face is often not skin at all: it may show
-// a fever, but not that there is none.
+// sure says whether a reading below the alarm level is one to let somebody pass on: of the canthi, or of a bare forehead
+// that stays below it by the full uncertainty, the cold that may be in it among that. What hat, glasses and mask leave of
+// a face is often not skin at all: it may show a fever, but not that there is none.
 func sure(e Estimate, level float64) bool {
 	switch e.Site {
 	case event.InnerCanthus:
 		return true
 	case event.Forehead:
-		return e.Bare && e.SkinCelsius+finalSigma*math.Hypot(e.NoiseCelsius, e.SystematicCelsius) < level
+		doubt := math.Hypot(math.Hypot(e.NoiseCelsius, e.SystematicCelsius), foreheadChill*e.ChillUncertainty)
+		return e.Bare && e.SkinCelsius+foreheadChill*max(0, e.ChillCelsius)+finalSigma*doubt < level // false where either is NaN
 	}
 	return false
 }

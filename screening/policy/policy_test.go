@@ -4,8 +4,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 var start = time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC)
@@ -66,8 +67,18 @@ func TestDecide(t *testing.T) {
 			func(e *Estimate) { e.SkinCelsius = 35.5; e.SystematicCelsius = 0.6 }, event.Inconclusive, event.TooClose},
 		{"a fever far above is sure all the same", nil,
 			func(e *Estimate) { e.SkinCelsius = 38.2; e.SystematicCelsius = 0.6 }, event.Alert, event.AboveThresholdAndGroup},
-		{"the forehead's spread is in its offset", nil,
-			func(e *Estimate) { e.SkinCelsius = 34.8; e.SystematicCelsius = 0.4; e.Site = event.Forehead }, event.Pass, event.BelowThresholdAndGroup},
+		{"a forehead clear of the level, warm to the nose", nil,
+			func(e *Estimate) {
+				e.SkinCelsius, e.Site, e.SystematicCelsius, e.ChillUncertainty = 34, event.Forehead, 0.4, 0.5
+			}, event.Pass, event.BelowThresholdAndGroup},
+		{"a forehead that may have been in the cold", nil,
+			func(e *Estimate) {
+				e.SkinCelsius, e.Site, e.ChillCelsius, e.ChillUncertainty = 34, event.Forehead, 0.8, 0.5
+			}, event.Inconclusive, event.Covered},
+		{"a forehead above a mask", nil,
+			func(e *Estimate) {
+				e.SkinCelsius, e.Site, e.ChillCelsius, e.ChillUncertainty = 34, event.Forehead, math.NaN(), math.NaN()
+			}, event.Inconclusive, event.Covered},
 		{"a forehead is colder than canthi", nil,
 			func(e *Estimate) { e.SkinCelsius = 36.0; e.Site = event.Forehead }, event.Alert, event.AboveThresholdAndGroup},
 		{"cold all over", nil, func(e *Estimate) { e.SkinCelsius = 32.9 }, event.Inconclusive, event.ColdArrival},
