@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +44,11 @@ func (h *brokerSessions) publish(from string, pk packets.Packet) error {
 			h.limits.tell(limitQueue, "client", clip(id))
 		}
 	}
+	if len(lasting) == 0 && pk.FixedHeader.Qos > 0 && isEvent(pk.TopicName) {
+		if h.makeRoom(messageCost(pk)) {
+			lasting = append(lasting, recipient{id: nobody})
+		}
+	}
 	seq, err := h.store.keep(pk, lasting, retain)
 	for _, d := range others { // they get it even if the disk is full
 		h.wait(d.session, outgoing{&pk, d.qos, d.retain})
@@ -55,6 +59,9 @@ func (h *brokerSessions) publish(from string, pk packets.Packet) error {
 	}
 	for _, r := range lasting {
 		s := h.all[r.id]
+		if r.id == nobody {
+			s = &h.nobodys
+		}
 		s.newest = seq
 		s.stored += messageCost(pk)
 		h.stored += messageCost(pk)
@@ -66,6 +73,67 @@ func (h *brokerSessions) publish(from string, pk packets.Packet) error {
 		h.retain(pk)
 	}
 	return nil
+}
+
+// isEvent says whether a topic is that of events of a gate.
+func isEvent(topic string) bool {
+	_, rest, ok := ParseTopic(topic)
+	return ok && strings.HasPrefix(rest, "screening/")
+}
+
+// makeRoom drops the oldest events that nobody subscribes to, so that they take half of the queues' room at most, and
+// none that others need. The caller holds mu.
+func (h *brokerSessions) makeRoom(cost int64) bool {
+	most := int64(h.cfg.QueueMiB) << 20
+	for h.nobodys.stored+cost > most/2 || h.stored+cost > most {
+		oldest, ok, err := h.store.next(nobody, 0)
+		if err == nil && ok {
+			err = h.store.done(nobody, []int64{oldest.seq})
+		}
+		if err != nil {
+			h.failed(err)
+		}
+		if err != nil || !ok {
+			return false
+		}
+		h.nobodys.stored -= oldest.cost
+		h.stored -= oldest.cost
+	}
+	return true
+}
+
+// claim gives a session the events on a filter that nobody subscribed to before. The caller holds mu.
+func (h *brokerSessions) claim(s *brokerSession, filter string) {
+	if h.nobodys.stored == 0 {
+		return
+	}
+	h.settle(s)
+	first, last, cost, err := h.store.claim(s.id, func(topic string) bool { return matches(filter, topic) })
+	if err != nil {
+		h.failed(err)
+	}
+	if cost == 0 {
+		return
+	}
+	h.nobodys.stored -= cost
+	s.stored += cost
+	s.newest, s.sentTo = max(s.newest, last), min(s.sentTo, first-1)
+	wake(s.wake)
+}
+
+// matches says whether a topic is one that a filter names.
+func matches(filter, topic string) bool {
+	parts := strings.Split(topic, "/")
+	for level := range strings.SplitSeq(filter, "/") {
+		switch {
+		case level == "#":
+			return true
+		case len(parts) == 0 || level != "+" && level != parts[0]:
+			return false
+		}
+		parts = parts[1:]
+	}
+	return len(parts) == 0
 }
 
 // delivery is how one subscriber gets a message.
@@ -242,8 +310,11 @@ func (h *brokerSessions) take(s *brokerSession) (packets.Packet, flying, bool) {
 		return packets.Packet{}, flying{}, false
 	}
 	q, ok, err := h.store.next(s.id, s.sentTo)
+	for ok && s.isFlying(q.seq) { // from before it claimed older ones
+		q, ok, err = h.store.next(s.id, q.seq)
+	}
 	if err != nil {
-		h.limits.tell(limitStore, slog.Any("error", err), "client", clip(s.id))
+		h.failed(err)
 	}
 	if !ok {
 		s.sentTo = s.newest
@@ -252,6 +323,15 @@ func (h *brokerSessions) take(s *brokerSession) (packets.Packet, flying, bool) {
 	s.sentTo = q.seq
 	q.message.FixedHeader.Qos = 1
 	return q.message, flying{q.seq, q.cost}, true
+}
+
+func (s *brokerSession) isFlying(seq int64) bool {
+	for _, f := range s.flying {
+		if f.seq == seq {
+			return true
+		}
+	}
+	return false
 }
 
 // newPacketID is one that no message on its way to the client has.
@@ -297,6 +377,9 @@ func (h *brokerSessions) OnSubscribed(cl *broker.Client, pk packets.Packet, code
 	}
 	h.put(s)
 	for i, sub := range pk.Filters {
+		if codes[i] == 1 && s.lasting {
+			h.claim(s, sub.Filter)
+		}
 		if codes[i] > 1 || !slices.Contains(s.wanted, sub.Filter) || broker.IsSharedFilter(sub.Filter) {
 			continue
 		}

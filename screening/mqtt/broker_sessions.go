@@ -31,6 +31,7 @@ type brokerSessions struct {
 	mu       sync.Mutex
 	store    *brokerStore
 	all      map[string]*brokerSession // by client id
+	nobodys  brokerSession             // events that no lasting session subscribed to, for the first that does
 	here     int                       // how many are connected
 	waiting  int64                     // bytes that wait in memory, of all
 	stored   int64                     // likewise on disk
@@ -79,6 +80,9 @@ type flying struct {
 	seq, cost int64
 }
 
+// nobody is a client id that no lasting session can have.
+const nobody = ""
+
 func newBrokerSessions(cfg BrokerConfig, access access, server *broker.Server, store *brokerStore, limits *limits) (*brokerSessions, error) {
 	h := &brokerSessions{
 		cfg: cfg, access: access, server: server, limits: limits, store: store,
@@ -89,13 +93,17 @@ func newBrokerSessions(cfg BrokerConfig, access access, server *broker.Server, s
 		return nil, err
 	}
 	for _, one := range found {
+		h.stored += one.cost
+		if one.id == nobody {
+			h.nobodys = brokerSession{id: nobody, onDisk: true, stored: one.cost, newest: one.newest}
+			continue
+		}
 		h.all[one.id] = &brokerSession{
 			id: one.id, user: one.User, lasting: true, onDisk: true,
 			stored: one.cost, newest: one.newest, away: time.Duration(one.away) * time.Second,
 		}
-		h.stored += one.cost
 	}
-	return h, nil
+	return h, store.put(nobody, kept{})
 }
 
 // ID names the hook.
@@ -125,6 +133,9 @@ func (h *brokerSessions) StoredClients() ([]storage.Client, error) {
 	found, err := h.store.sessions()
 	var clients []storage.Client
 	for _, one := range found {
+		if one.id == nobody {
+			continue
+		}
 		clients = append(clients, storage.Client{
 			ID: one.id, Listener: networkName, Username: []byte(one.User), ProtocolVersion: one.Version,
 			Properties: storage.ClientProperties{SessionExpiryInterval: one.Expiry, SessionExpiryIntervalFlag: true},

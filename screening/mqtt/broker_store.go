@@ -232,11 +232,17 @@ type queued struct {
 
 // next returns the first message after a number that waits for the session, false where there is none.
 func (s *brokerStore) next(session string, after int64) (queued, bool, error) {
+	return next(s.db, session, after)
+}
+
+func next(db interface {
+	QueryRow(query string, args ...any) *sql.Row
+}, session string, after int64) (queued, bool, error) {
 	var q queued
 	var body []byte
 	var retain bool
 	var expires int64
-	err := s.db.QueryRow(`SELECT seq, retain, expires, body FROM queue JOIN message USING (seq)
+	err := db.QueryRow(`SELECT seq, retain, expires, body FROM queue JOIN message USING (seq)
 		WHERE session = ? AND seq > ? ORDER BY seq LIMIT 1`, session, after).Scan(&q.seq, &retain, &expires, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return q, false, nil
@@ -263,6 +269,34 @@ func (s *brokerStore) done(session string, seqs []int64) error {
 		}
 		return nil
 	})
+}
+
+// claim moves what waits for nobody, on the topics that are wanted, to the queue of a session. It returns the first and
+// the last of their numbers, and what they count.
+func (s *brokerStore) claim(session string, wanted func(topic string) bool) (first, last, cost int64, err error) {
+	err = s.change(func(tx *sql.Tx) error {
+		for after := int64(0); ; {
+			q, ok, err := next(tx, nobody, after)
+			if err != nil || !ok {
+				return err
+			}
+			after = q.seq
+			if !wanted(q.message.TopicName) {
+				continue
+			}
+			if _, err := tx.Exec("UPDATE queue SET session = ? WHERE session = ? AND seq = ?", session, nobody, q.seq); err != nil {
+				return err
+			}
+			if first == 0 {
+				first = q.seq
+			}
+			last, cost = q.seq, cost+q.cost
+		}
+	})
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return first, last, cost, nil
 }
 
 // put stores what is kept of a session beside its queue.

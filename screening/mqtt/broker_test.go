@@ -259,6 +259,52 @@ func TestOwnBrokerForgetsACleanSession(t *testing.T) {
 	}
 }
 
+// Events that came before anybody subscribed, with a session that lasts, are for the first who does.
+func TestEventsWaitForTheFirstConsole(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "broker.db")
+	b := startBrokerWith(t, localBroker(), file, quietLog)
+	gate := join(t, b.Address, "gate")
+	var seen inbox
+	done(t, join(t, b.Address, "passer-by").Subscribe("thermogate/#", 1, seen.receive))
+	for n := range 100 {
+		done(t, gate.Publish("thermogate/plant/south/screening/pass", 1, false, fmt.Sprintf("%03d", n)))
+	}
+	done(t, gate.Publish("thermogate/plant/west/screening/pass", 1, false, "west"))
+	done(t, gate.Publish("thermogate/plant/south/command/pause", 1, false, "pause"))
+	eventually(t, seen.has(102))
+	b.Close()
+	b = startBrokerWith(t, localBroker(), file, quietLog)
+	console := func(id string) *inbox {
+		var in inbox
+		c := join(t, b.Address, id, lastingSession, func(o *paho.ClientOptions) { o.SetDefaultPublishHandler(in.receive) })
+		done(t, c.Subscribe("thermogate/plant/south/#", 1, nil))
+		return &in
+	}
+	first := console("first")
+	eventually(t, first.has(100))
+	second := console("second")
+	done(t, join(t, b.Address, "gate").Publish("thermogate/plant/south/screening/pass", 1, false, "fresh"))
+	eventually(t, first.has(101))
+	eventually(t, second.has(1))
+	if got := first.all(); !slices.IsSorted(got) || got[0] != "000" || got[99] != "099" {
+		t.Errorf("the first console got %q", got)
+	}
+	if got := second.all(); len(got) != 1 {
+		t.Errorf("the second console got %q", got)
+	}
+}
+
+func TestFilterMatches(t *testing.T) {
+	for filter, want := range map[string]bool{
+		"a/b/c": true, "a/+/c": true, "a/#": true, "#": true, "a/b/c/#": true, "+/+/+": true,
+		"a/b": false, "a/b/c/d": false, "a/b/c/+": false, "b/#": false, "a/b/": false,
+	} {
+		if got := matches(filter, "a/b/c"); got != want {
+			t.Errorf("%s matches a/b/c: %v", filter, got)
+		}
+	}
+}
+
 func TestSessionEndsAfterItsLife(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "broker.db")
 	b := startBrokerWith(t, localBroker(), file, quietLog)
@@ -458,7 +504,7 @@ func TestOwnBrokerHasRoomForSoMany(t *testing.T) {
 	if _, err := silent[2].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the third connection from an address with room for two: %v", err)
 	}
-	if err := Check(t.Context(), ownConfig(b), testGate); err != nil {
+	if err := Check(t.Context(), ownConfig(b), Gate{"plant", "south"}); err != nil {
 		t.Errorf("the gate is locked out: %v", err)
 	}
 	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "max_clients") {
