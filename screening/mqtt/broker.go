@@ -42,7 +42,7 @@ type BrokerConfig struct {
 // weeks.
 func DefaultBrokerConfig() BrokerConfig {
 	return BrokerConfig{
-		Listen: "127.0.0.1:1883", MaxClients: 500, MaxSessions: 100, SessionLife: 14 * 24 * time.Hour, QueueMiB: 128,
+		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, MaxSessions: 100, SessionLife: 14 * 24 * time.Hour, QueueMiB: 128,
 	}
 }
 

@@ -69,7 +69,7 @@ type credential struct {
 func (c BrokerConfig) access(gate Gate) (access, error) {
 	a := access{gate: gate, users: map[string]credential{}}
 	for _, user := range c.users() {
-		password, err := readSecret("broker: password_file of "+user.Name, user.PasswordFile)
+		password, err := readSecret("broker.users: password_file of "+user.Name, user.PasswordFile)
 		if err != nil {
 			return a, err
 		}
