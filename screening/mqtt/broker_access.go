@@ -147,7 +147,7 @@ func gatesOnly(topic string) bool {
 	}
 }
 
-// readable refuses what would cost the broker much, and its own figures.
-func readable(topic string) bool {
-	return len(topic) <= brokerMaxTopic && strings.Count(topic, "/") < brokerMaxLevels && !strings.HasPrefix(strings.ToUpper(topic), broker.SysPrefix)
+// affordable refuses a topic or filter that would cost the broker much.
+func affordable(topic string) bool {
+	return len(topic) <= brokerMaxTopic && strings.Count(topic, "/") < brokerMaxLevels
 }

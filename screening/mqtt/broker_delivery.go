@@ -384,9 +384,7 @@ func (h *brokerSessions) OnSubscribed(cl *broker.Client, pk packets.Packet, code
 			continue
 		}
 		for _, message := range h.server.Topics.Messages(sub.Filter) {
-			if readable(message.TopicName) {
-				h.wait(s, outgoing{&message, min(sub.Qos, message.FixedHeader.Qos), true})
-			}
+			h.wait(s, outgoing{&message, min(sub.Qos, message.FixedHeader.Qos), true})
 		}
 	}
 }

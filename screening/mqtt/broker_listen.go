@@ -21,6 +21,9 @@ const (
 	ownName     = "own"
 )
 
+// acceptAgain is how long a listener waits that can't take a connection.
+const acceptAgain = 100 * time.Millisecond
+
 // networkListener takes connections from the network. It hangs up on those beyond its room, overall and from one
 // address, and gives each only brokerHello to make itself known: the broker itself counts and times clients only from
 // their CONNECT on.
@@ -62,8 +65,13 @@ func (c BrokerConfig) listen(limits *limits) (*networkListener, error) {
 func (l *networkListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
+		}
+		if err != nil { // no descriptors left, say; the library would never listen again
+			l.limits.tell(limitConnections, "error", err)
+			time.Sleep(acceptAgain)
+			continue
 		}
 		admitted := l.admit(conn)
 		if admitted == nil {

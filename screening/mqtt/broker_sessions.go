@@ -3,6 +3,7 @@ package mqtt
 import (
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -346,7 +347,7 @@ func (h *brokerSessions) refuses(cl *broker.Client, pk packets.Packet) *refusal 
 		return &refusal{packets.ErrServerUnavailable, refusedConnection, "last will or names too long"}
 	case len(cl.ID) > brokerMaxClientID:
 		return &refusal{packets.ErrClientIdentifierNotValid, refusedConnection, "client id too long"}
-	case pk.Connect.WillFlag && !(readable(pk.Connect.WillTopic) && h.access.mayWrite(cl, pk.Connect.WillTopic)):
+	case pk.Connect.WillFlag && !(affordable(pk.Connect.WillTopic) && h.access.mayWrite(cl, pk.Connect.WillTopic)):
 		return &refusal{packets.ErrBadUsernameOrPassword, refusedMessage, "its last will is for " + clip(pk.Connect.WillTopic)}
 	}
 	h.mu.Lock()
@@ -390,16 +391,19 @@ func (h *brokerSessions) OnACLCheck(cl *broker.Client, topic string, write bool)
 		return true
 	}
 	if write {
-		may := readable(topic) && h.access.mayWrite(cl, topic)
+		may := affordable(topic) && h.access.mayWrite(cl, topic)
 		if !may {
 			h.limits.tell(refusedMessage, "topic", clip(topic), "client", clip(cl.ID), "user", clip(string(cl.Properties.Username)), "from", cl.Net.Remote)
 		}
 		return may
 	}
+	if strings.HasPrefix(topic, broker.SysPrefix) {
+		return false // the library's own figures, which are not gathered
+	}
 	_, known := cl.State.Subscriptions.Get(topic)
 	may := known || cl.State.Subscriptions.Len() < brokerMaxFilters &&
 		h.server.Info.Clone().Subscriptions < int64(brokerFiltersPerClient*h.cfg.MaxClients)
-	if !may || !readable(topic) {
+	if !may || !affordable(topic) {
 		h.limits.tell(limitSubscriptions, "filter", clip(topic), "client", clip(cl.ID), "from", cl.Net.Remote)
 		return false
 	}

@@ -439,6 +439,35 @@ func TestBrokerRoles(t *testing.T) {
 	}
 }
 
+func TestUsersOfTheOwnBroker(t *testing.T) {
+	cfg := localBroker()
+	for name, role := range map[string]Role{"south": RoleGate, "console": RoleConsole, "wall": RoleReader} {
+		cfg.Users = append(cfg.Users, BrokerUser{name, passwordFile(t, "of "+name), role})
+	}
+	b := startBroker(t, cfg)
+	var in inbox
+	done(t, join(t, b.Address, "display", as("wall", "of wall"), lastingSession).Subscribe("#", 1, in.receive))
+	done(t, join(t, b.Address, "gate-south", as("south", "of south")).Publish("thermogate/plant/south/screening/pass", 1, false, "event"))
+	done(t, join(t, b.Address, "console", as("console", "of console")).Publish("thermogate/plant/south/command/pause", 1, false, "command"))
+	eventually(t, in.has(2))
+	for user, topic := range map[string]string{
+		"wall":    "thermogate/plant/south/command/pause",
+		"console": "thermogate/plant/south/screening/pass",
+		"south":   "thermogate/plant/north/screening/pass",
+	} {
+		c := join(t, b.Address, "forger "+user, as(user, "of "+user))
+		if token := c.Publish(topic, 1, true, "forged"); token.WaitTimeout(5*time.Second) && token.Error() == nil {
+			t.Errorf("%s may write %s", user, topic)
+		}
+	}
+	if _, err := tryJoin(b.Address, "display", as("console", "of console")); !errors.Is(err, packets.ErrorRefusedIDRejected) {
+		t.Errorf("another user takes a session: %v", err)
+	}
+	if got := in.all(); len(got) != 2 {
+		t.Errorf("the reader got %q", got)
+	}
+}
+
 func testDiscoveryTopic(g Gate) string { return "homeassistant/device/" + g.discoveryID() + "/config" }
 
 func TestOwnBrokerWantsThePassword(t *testing.T) {
