@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -270,10 +269,7 @@ func (d *doctor) reference(configured bool, r event.ReferenceSource) {
 func (d *doctor) broker(ctx context.Context) {
 	c := d.config
 	if c.MQTT.Broker == "" {
-		own, err := mqtt.StartBroker(c.Broker, slog.New(slog.DiscardHandler))
-		if err == nil {
-			own.Close()
-		}
+		err := mqtt.CheckBroker(c.Broker, mqtt.Gate{Site: c.Site, Name: c.Gate})
 		d.say("broker", err, "the gate brings its own, at %s", c.Broker.Listen)
 		return
 	}

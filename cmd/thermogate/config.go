@@ -291,16 +291,11 @@ func ownBroker(c mqtt.Config) mqtt.Config {
 	return c
 }
 
-// mqtt is how to reach the broker that the config names, or the gate's own.
+// mqtt is how to reach the broker that the config names, or what the gate's own is called.
 func (c config) mqtt() mqtt.Config {
 	m := c.MQTT
-	if m.Broker != "" {
-		return m
-	}
-	m.Broker = "mqtt://" + reachable(c.Broker.Listen)
-	m.User, m.PasswordFile = c.Broker.User, c.Broker.PasswordFile
-	if c.Broker.CertFile != "" {
-		m.Broker, m.CAFile = "mqtts://"+reachable(c.Broker.Listen), c.Broker.CertFile
+	if m.Broker == "" {
+		m.Broker = "mqtt://" + reachable(c.Broker.Listen)
 	}
 	return m
 }

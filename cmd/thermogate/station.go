@@ -31,23 +31,24 @@ import (
 
 // station is a gate at work with all that belongs to it: camera, journal, broker, pages.
 type station struct {
-	config   config
-	log      *slog.Logger
-	detector *face.Detector
-	camera   *camera.Live
-	journal  *journal.Journal
-	broker   *mqtt.Client
-	door     *door.Door // nil at a gate that opens none
-	metrics  *metrics.Metrics
-	health   *metrics.Health
-	kiosk    *kiosk.Kiosk
-	web      net.Listener
-	pages    http.Handler
-	memory   memory
-	pauses   pauseFile
-	present  presence
-	verdicts chan verdict
-	closers  []func() error
+	config    config
+	log       *slog.Logger
+	detector  *face.Detector
+	camera    *camera.Live
+	journal   *journal.Journal
+	broker    *mqtt.Client
+	ownBroker *mqtt.Broker // nil where the config names another one
+	door      *door.Door   // nil at a gate that opens none
+	metrics   *metrics.Metrics
+	health    *metrics.Health
+	kiosk     *kiosk.Kiosk
+	web       net.Listener
+	pages     http.Handler
+	memory    memory
+	pauses    pauseFile
+	present   presence
+	verdicts  chan verdict
+	closers   []func() error
 
 	pausing sync.Mutex // one change of the pause at a time
 
@@ -107,14 +108,15 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	s.closers = append(s.closers, s.journal.Close)
+	self, connection := mqtt.Gate{Site: c.Site, Name: c.Gate}, c.mqtt()
 	if c.MQTT.Broker == "" {
-		broker, err := mqtt.StartBroker(c.Broker, s.log)
-		if err != nil {
+		if s.ownBroker, err = mqtt.StartBroker(c.Broker, self, filepath.Join(c.DataDir, "broker.db"), s.log); err != nil {
 			return err
 		}
-		s.closers = append(s.closers, broker.Close)
+		s.closers = append(s.closers, s.ownBroker.Close)
+		connection.Own = s.ownBroker
 	}
-	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
+	if s.broker, err = mqtt.New(connection, self, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
 	s.broker.HandleAlerts(s.closeAlert)
@@ -236,7 +238,7 @@ func (s *station) watch(ctx context.Context) error {
 		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
-		s.health.SetBroker(broker.Connected, broker.LastError)
+		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
 		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
 		if s.door != nil {
@@ -253,6 +255,16 @@ func (s *station) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// brokerProblem is what is wrong with the connection, or with the gate's own broker.
+func (s *station) brokerProblem(state mqtt.State) string {
+	if state.LastError == "" && s.ownBroker != nil {
+		if err := s.ownBroker.Err(); err != nil {
+			return err.Error()
+		}
+	}
+	return state.LastError
 }
 
 func totals(broker mqtt.State, kept journal.Stats) metrics.Totals {
