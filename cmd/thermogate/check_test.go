@@ -2,21 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"thermogate/camera"
+	"thermogate/testdata"
 )
 
 // gateConfig is a gate on free ports with pages that need a password.
@@ -31,35 +25,6 @@ func gateConfig(t *testing.T, name string) config {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// encrypt gives the pages of a gate a certificate that has nothing to do with 127.0.0.1.
-func encrypt(t *testing.T, c *config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gate.example"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	c.HTTP.CertFile, c.HTTP.KeyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{
-		c.HTTP.CertFile: {Type: "CERTIFICATE", Bytes: certificate},
-		c.HTTP.KeyFile:  {Type: "PRIVATE KEY", Bytes: secret},
-	} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // runWithoutCamera runs a gate whose camera is unplugged, until the test ends.
@@ -84,7 +49,7 @@ func runWithoutCamera(t *testing.T, c config) {
 
 func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 	own := gateConfig(t, "north")
-	encrypt(t, &own)
+	own.HTTP.CertFile, own.HTTP.KeyFile = testdata.Certificate(t, "gate.example")
 	runWithoutCamera(t, own)
 
 	other := gateConfig(t, "south")
@@ -99,7 +64,7 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	uncertified := own
-	encrypt(t, &uncertified)
+	uncertified.HTTP.CertFile, uncertified.HTTP.KeyFile = testdata.Certificate(t, "gate.example")
 
 	tests := []struct {
 		name  string

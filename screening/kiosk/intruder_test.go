@@ -2,18 +2,10 @@ package kiosk
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"thermogate/screening/listen"
+	"thermogate/testdata"
 )
 
 // TestAnotherSitesNameGetsNoPicture has a name of another site point to the gate, as DNS rebinding does.
@@ -102,7 +95,7 @@ func TestIdleStreamsLeaveTheWorkersPageAlone(t *testing.T) {
 func TestPagesOverTLS(t *testing.T) {
 	tab := browser(t, chromedp.Flag("ignore-certificate-errors", true))
 	config := listen.Config{Listen: "127.0.0.1:0"}
-	config.CertFile, config.KeyFile = selfSigned(t)
+	config.CertFile, config.KeyFile = testdata.Certificate(t, "gate.example")
 	attempts := listen.NewAttempts(slog.New(slog.DiscardHandler))
 	g := startGateWith(t, config, listen.NewPassword("thermogate", "open sesame", attempts).Guard)
 	_, err := chromedp.Run(tab, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
@@ -140,30 +133,4 @@ func TestPagesOverTLS(t *testing.T) {
 	do(t, tab, chromedp.Navigate("https://"+g.address+"/?lang=zh"))
 	g.scenes <- sceneAt(0, near(""))
 	waitFor(t, tab, "the page while others guess", pictureShown+` && `+says(measuringMessage.head.ZH, measuringMessage.head.EN))
-}
-
-// selfSigned writes a certificate and its key.
-func selfSigned(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gate.example"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: certificate}, keyFile: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certFile, keyFile
 }

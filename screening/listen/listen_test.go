@@ -2,15 +2,9 @@ package listen_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -21,6 +15,7 @@ import (
 	"time"
 
 	"thermogate/screening/listen"
+	"thermogate/testdata"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -65,36 +60,6 @@ func fetch(t *testing.T, client *http.Client, method, url string, header http.He
 		t.Fatal(err)
 	}
 	return response
-}
-
-// certificate writes one for names that signs itself, and its key.
-func certificate(t *testing.T, certFile, keyFile string, names ...string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: names,
-	}
-	encoded, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []struct {
-		path  string
-		block pem.Block
-	}{{certFile, pem.Block{Type: "CERTIFICATE", Bytes: encoded}}, {keyFile, pem.Block{Type: "PRIVATE KEY", Bytes: secret}}} {
-		if err := os.WriteFile(file.path, pem.EncodeToMemory(&file.block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func TestConfigErrorsSayWhatIsRight(t *testing.T) {
@@ -250,9 +215,8 @@ func must[T any](v T, err error) T {
 }
 
 func TestCertificateIsRenewedWithoutARestart(t *testing.T) {
-	dir := t.TempDir()
-	config := listen.Config{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
-	certificate(t, config.CertFile, config.KeyFile, "old.example")
+	config := listen.Config{}
+	config.CertFile, config.KeyFile = testdata.Certificate(t, "old.example")
 	port := serve(t, config, hello)
 	served := func() string {
 		t.Helper()
@@ -266,13 +230,12 @@ func TestCertificateIsRenewedWithoutARestart(t *testing.T) {
 	if name := served(); name != "old.example" {
 		t.Errorf("at first it is for %s", name)
 	}
-	certificate(t, config.CertFile, filepath.Join(dir, "new.pem"), "new.example")
+	newCert, newKey := testdata.Certificate(t, "new.example")
+	replace(t, config.CertFile, newCert)
 	if name := served(); name != "old.example" {
 		t.Errorf("with the new certificate and the old key it is for %s", name)
 	}
-	if err := os.Rename(filepath.Join(dir, "new.pem"), config.KeyFile); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, config.KeyFile, newKey)
 	if name := served(); name != "new.example" {
 		t.Errorf("with both new it is for %s", name)
 	}
@@ -288,13 +251,20 @@ func TestCertificateIsRenewedWithoutARestart(t *testing.T) {
 	if response := fetch(t, client, "GET", "https://127.0.0.1:"+port, http.Header{"Host": {"new.example"}}); response.StatusCode != 200 {
 		t.Errorf("by the certificate's name: %s", response.Status)
 	}
-	certificate(t, config.CertFile, filepath.Join(dir, "another.pem"), "old.example")
+	config.CertFile, config.KeyFile = testdata.Certificate(t, "new.example")
 	if client, err = config.Client(); err != nil {
 		t.Fatal(err)
 	}
 	if response, err := client.Get("https://127.0.0.1:" + port); err == nil {
 		response.Body.Close()
 		t.Error("the client talks to the owner of another certificate")
+	}
+}
+
+func replace(t *testing.T, path, by string) {
+	t.Helper()
+	if err := os.Rename(by, path); err != nil {
+		t.Fatal(err)
 	}
 }
 
