@@ -23,7 +23,7 @@ const (
 	triesAtOnce    = 300
 	waitingAtOnce  = 256
 	refusalTime    = time.Second
-	refusedAtOnce  = 64
+	refusedAtOnce  = 2 * maxConnections
 	// A log line tells of wrong passwords when they come after such a silence, and as often while they go on.
 	silence   = 10 * time.Minute
 	tellAgain = time.Hour
