@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +22,7 @@ import (
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/measure"
+	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
 	"thermogate/screening/track"
@@ -235,7 +238,9 @@ func keysOf(t reflect.Type) []string {
 	var keys []string
 	for field := range t.Fields() {
 		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		if key != "" && key != "-" {
+		if field.Anonymous { // its keys stand among the others
+			keys = append(keys, keysOf(field.Type)...)
+		} else if key != "" && key != "-" {
 			keys = append(append(keys, key), keysOf(field.Type)...)
 		}
 	}
@@ -270,6 +275,16 @@ func (c cameraConfig) options(flags camera.Options) camera.Options {
 		options.Units = c.Units
 	}
 	return options
+}
+
+// identity tells this gate from others, and whether it has another config than the one it was started with.
+func (c config) identity() metrics.Identity {
+	canonical, err := yaml.Marshal(c)
+	if err != nil {
+		panic(err) // these types can all be written
+	}
+	sum := sha256.Sum256(canonical)
+	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8])}
 }
 
 func (c config) gate() gate.Config {

@@ -31,6 +31,9 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		{"door that is none", "door:\n  output: relay\n", `:2: door.output: "relay"`},
 		{"webhook that can't keep a door locked", "door:\n  output: webhook\n  fail: safe\n", `:3: door.fail`},
 		{"pages open to everybody", "http:\n  listen: 0.0.0.0:8080\n", `:2: http.listen is "0.0.0.0:8080", which others can reach`},
+		{"passwords readable on the way", "http:\n  password_file: secret\n  listen: 0.0.0.0:8080\n", `:3: http.listen is "0.0.0.0:8080", which others can reach, and without TLS`},
+		{"misspelt key of a listener", "http:\n  cert_fil: cert.pem\n", `:2: unknown key "cert_fil"; did you mean "cert_file"?`},
+		{"half a certificate", "http:\n  cert_file: cert.pem\n", `:2: http.cert_file and key_file`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +72,7 @@ func TestExampleConfig(t *testing.T) {
 		t.Fatalf("deploy/thermogate.yaml%v", err)
 	}
 	want := defaultConfig()
-	want.Camera.URI, want.Camera.Orientation, want.MQTT.Commands = c.Camera.URI, c.Camera.Orientation, c.MQTT.Commands
+	want.Camera.URI, want.Camera.Orientation, want.MQTT.Commands, want.HTTP.Hosts = c.Camera.URI, c.Camera.Orientation, c.MQTT.Commands, c.HTTP.Hosts
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("deploy/thermogate.yaml does not show the defaults:\n%s", diff)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +23,7 @@ import (
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
+	"thermogate/screening/listen"
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
@@ -42,7 +42,8 @@ type station struct {
 	metrics   *metrics.Metrics
 	health    *metrics.Health
 	kiosk     *kiosk.Kiosk
-	web       net.Listener
+	web       *listen.Listener
+	logins    *listen.Attempts
 	pages     http.Handler
 	memory    memory
 	pauses    pauseFile
@@ -96,8 +97,8 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return fmt.Errorf("data_dir %s: %w", c.DataDir, err)
 	}
 	var err error
-	if s.web, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
-		return fmt.Errorf("http.listen: %w; if another program has the port, choose another one", err)
+	if s.web, err = listen.Open(c.HTTP.Config, s.log); err != nil {
+		return fmt.Errorf("http.%w", err)
 	}
 	s.closers = append(s.closers, s.web.Close)
 	if s.detector, err = face.New(); err != nil {
@@ -133,6 +134,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
 	pages.Door = s.door != nil
 	s.kiosk = kiosk.New(pages)
+	s.logins = listen.NewAttempts(s.log)
 	if s.pages, err = s.routes(); err != nil {
 		return err
 	}
@@ -163,18 +165,26 @@ func (s *station) close() {
 	}
 }
 
+// routes serve the pages to whoever is let in, and to everybody whether the gate works, without why not.
 func (s *station) routes() (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
-	guarded, err := s.config.HTTP.guard(private)
+	s.health.Register(private, s.config.identity())
+	guarded, err := s.config.HTTP.guard(private, s.logins)
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	s.health.Register(mux)
-	mux.Handle("/", guarded)
-	return mux, nil
+	public := http.NewServeMux()
+	s.health.RegisterBrief(public)
+	public.Handle("/", guarded)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		public.ServeHTTP(w, r)
+	}), nil
 }
 
 // run screens people until ctx is done.
@@ -187,7 +197,7 @@ func (s *station) run(ctx context.Context) error {
 	}
 	group.Go(func() error { s.broker.Run(ctx); return nil })
 	group.Go(func() error { return s.watch(ctx) })
-	group.Go(func() error { return serveHTTP(ctx, s.web, s.pages, s.log) })
+	group.Go(func() error { return s.web.Serve(ctx, s.pages) })
 	group.Go(func() error { <-ctx.Done(); s.kiosk.Close(); return nil })
 	return group.Wait()
 }
@@ -239,7 +249,7 @@ func (s *station) watch(ctx context.Context) error {
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
 		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
-		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
+		s.metrics.SetTotals(totals(broker, s.journal.Stats(), s.logins.Wrong()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
 		if s.door != nil {
 			fault := s.door.Err()
@@ -267,7 +277,7 @@ func (s *station) brokerProblem(state mqtt.State) string {
 	return state.LastError
 }
 
-func totals(broker mqtt.State, kept journal.Stats) metrics.Totals {
+func totals(broker mqtt.State, kept journal.Stats, wrongPasswords uint64) metrics.Totals {
 	return metrics.Totals{
 		CommandsObeyed:     broker.Commands,
 		MessagesRefused:    broker.Refused,
@@ -275,6 +285,7 @@ func totals(broker mqtt.State, kept journal.Stats) metrics.Totals {
 		JournalDropped:     kept.Dropped,
 		JournalUnreadable:  kept.Unreadable,
 		JournalWasSetAside: kept.SetAside != "",
+		WrongPasswords:     wrongPasswords,
 	}
 }
 

@@ -24,13 +24,15 @@ type Config struct {
 	VerdictHold time.Duration
 	// StallLimit is how old a picture may become before the page takes it away.
 	StallLimit time.Duration
-	// MaxListeners bounds the pages that are open at once; the ones beyond are told so.
-	MaxListeners int
+	// MaxWorkerPages and MaxOtherPages bound the pages that are open at once. One that comes when all places are taken
+	// gets the oldest of the address that has most.
+	MaxWorkerPages, MaxOtherPages int
 }
 
 // DefaultConfig returns the configuration of a gate without a name.
 func DefaultConfig() Config {
-	return Config{Gate: "thermogate", VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second, MaxListeners: 32}
+	return Config{Gate: "thermogate", VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second,
+		MaxWorkerPages: 8, MaxOtherPages: 32}
 }
 
 // Kiosk keeps the newest state of the gate and serves it. Show, Verdict and the setters never wait for a page: each page
@@ -40,8 +42,8 @@ type Kiosk struct {
 	mux    *http.ServeMux
 	closed chan struct{}
 	close  sync.Once
-	// streams and polls hold a token for each page that is being served.
-	streams, polls chan struct{}
+	// streams and polls have a place for each page that is being served.
+	streams, polls places
 
 	mu        sync.Mutex
 	camera    event.CameraState // as it was last told; the pages may know better
@@ -84,8 +86,8 @@ func New(config Config) *Kiosk {
 	k := &Kiosk{
 		config:   config,
 		closed:   make(chan struct{}),
-		streams:  make(chan struct{}, config.MaxListeners),
-		polls:    make(chan struct{}, config.MaxListeners),
+		streams:  newPlaces(config),
+		polls:    newPlaces(config),
 		changed:  make(chan struct{}),
 		director: director{hold: config.VerdictHold, door: config.Door},
 		gate:     gateState{Name: config.Gate, Version: config.Version},

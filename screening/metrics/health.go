@@ -48,7 +48,7 @@ func DefaultHealthConfig() HealthConfig {
 // Fault is one part that keeps the gate from working.
 type Fault struct {
 	Part   string `json:"part"` // loop, camera, reference, broker, journal, pause or door
-	Detail string `json:"detail"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // NewHealth returns the health of a gate that is starting up.
@@ -157,18 +157,40 @@ func (h *Health) cameraFault() string {
 	return ""
 }
 
-// Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503
-// otherwise, both with the faults as JSON.
-func (h *Health) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, h.Alive()) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, h.Ready()) })
+// Identity says which gate answers.
+type Identity struct {
+	Site string `json:"site"`
+	Gate string `json:"gate"`
+	// Config changes with the configuration that the gate was started with.
+	Config string `json:"config"`
 }
 
-func writeFaults(w http.ResponseWriter, faults []Fault) {
+// Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503
+// otherwise, both with the faults as JSON.
+func (h *Health) Register(mux *http.ServeMux, gate Identity) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, &gate, h.Alive()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, &gate, h.Ready()) })
+}
+
+// RegisterBrief serves the same for everybody: of a fault only its part, and not which gate it is.
+func (h *Health) RegisterBrief(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, nil, brief(h.Alive())) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, nil, brief(h.Ready())) })
+}
+
+func brief(faults []Fault) []Fault {
+	for i := range faults {
+		faults[i].Detail = ""
+	}
+	return faults
+}
+
+func writeFaults(w http.ResponseWriter, gate *Identity, faults []Fault) {
 	body := struct {
-		Status string  `json:"status"`
+		Status string `json:"status"`
+		*Identity
 		Faults []Fault `json:"faults,omitempty"`
-	}{"ok", faults}
+	}{"ok", gate, faults}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if len(faults) > 0 {

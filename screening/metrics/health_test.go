@@ -27,7 +27,7 @@ func started() *metrics.Health {
 func get(t *testing.T, h *metrics.Health, path string) (int, string) {
 	t.Helper()
 	mux := http.NewServeMux()
-	h.Register(mux)
+	h.Register(mux, metrics.Identity{Site: "plant", Gate: "north"})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, strings.TrimSpace(w.Body.String())
@@ -103,6 +103,26 @@ func TestHealthOverTime(t *testing.T) {
 		h.ObserveScene(scene(0, referenceFound))
 		expect("reference back", "/readyz", http.StatusOK, "")
 	})
+}
+
+// TestBriefHealthTellsNoSecrets has everything wrong at once.
+func TestBriefHealthTellsNoSecrets(t *testing.T) {
+	h := metrics.NewHealth(metrics.DefaultHealthConfig())
+	h.SetBroker(false, `mqtt.broker mqtt://broker.example: it refuses user "north"`)
+	h.SetJournal(errors.New("/var/lib/thermogate/journal.db: no space left on device"))
+	h.SetDoor(errors.New("10.0.0.9:502 does not answer"))
+	h.SetPaused(time.Now().Add(time.Hour))
+	mux := http.NewServeMux()
+	h.RegisterBrief(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	want := `{"status":"failing","faults":[{"part":"camera"},{"part":"broker"},{"part":"journal"},{"part":"door"},{"part":"pause"}]}`
+	if body := strings.TrimSpace(w.Body.String()); w.Code != http.StatusServiceUnavailable || body != want {
+		t.Errorf("%d %s", w.Code, body)
+	}
+	if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "broker.example") || !strings.Contains(body, `"gate":"north"`) {
+		t.Errorf("the whole of it: %d %s", code, body)
+	}
 }
 
 // TestGateWithoutAReferenceIsReady never sees a source, and is not asked for one.

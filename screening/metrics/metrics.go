@@ -49,6 +49,7 @@ type Metrics struct {
 
 	obeyed, refused, skipped, journalDropped, unreadable prometheus.Counter
 	damaged                                              prometheus.Gauge
+	wrongPasswords                                       prometheus.Counter
 
 	totalsMu sync.Mutex
 	totals   Totals
@@ -62,6 +63,7 @@ type Totals struct {
 	JournalDropped     uint64
 	JournalUnreadable  uint64
 	JournalWasSetAside bool
+	WrongPasswords     uint64
 }
 
 // reasonsOf lists the reasons that go with each outcome.
@@ -143,8 +145,9 @@ func New(version string) *Metrics {
 			"Events that Sparkplug hosts were not told while that connection was away; their CloudEvents are sent all the same."),
 		journalDropped: f.counter("journal_dropped_events_total",
 			"Events deleted before the broker had confirmed them, because the journal had reached its size."),
-		unreadable: f.counter("journal_unreadable_events_total", "Rows of the journal that were no event any more and were passed over."),
-		damaged:    f.gauge("journal_damaged", "1 when a damaged journal was set aside since the start; the log names the file."),
+		unreadable:     f.counter("journal_unreadable_events_total", "Rows of the journal that were no event any more and were passed over."),
+		wrongPasswords: f.counter("wrong_passwords_total", "Log-ins to the pages with a wrong password."),
+		damaged:        f.gauge("journal_damaged", "1 when a damaged journal was set aside since the start; the log names the file."),
 	}
 	stage := f.histogramVec("stage_duration_seconds", "Time one frame spent in a stage.",
 		prometheus.ExponentialBuckets(.00025, 2, 12), "stage")
@@ -304,6 +307,7 @@ func (m *Metrics) SetTotals(now Totals) {
 	m.journalDropped.Add(float64(now.JournalDropped - before.JournalDropped))
 	m.unreadable.Add(float64(now.JournalUnreadable - before.JournalUnreadable))
 	m.damaged.Set(oneIf(now.JournalWasSetAside))
+	m.wrongPasswords.Add(float64(now.WrongPasswords - before.WrongPasswords))
 }
 
 // AddLate counts a verdict that came too late to be shown.

@@ -67,7 +67,7 @@ func TestValues(t *testing.T) {
 	m.AddLost()
 	m.SetPaused(true)
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
-	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true})
+	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true, WrongPasswords: 9})
 	for _, passers := range []int{3, 4, 1} { // the count begins again with another camera
 		crowd := scene(2, referenceFound)
 		crowd.Passers = passers
@@ -118,6 +118,7 @@ func TestValues(t *testing.T) {
 		`thermogate_sparkplug_events_skipped_total`:                             "3",
 		`thermogate_journal_dropped_events_total`:                               "4",
 		`thermogate_journal_unreadable_events_total`:                            "5",
+		`thermogate_wrong_passwords_total`:                                      "9",
 		`thermogate_journal_damaged`:                                            "1",
 		`thermogate_events_lost_total`:                                          "1",
 		`thermogate_paused`:                                                     "1",

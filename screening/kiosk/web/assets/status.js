@@ -73,7 +73,7 @@ function showTable(filled) {
   element("none").hidden = filled;
 }
 
-connect({
+connect("status", {
   open() {
     element("lost").hidden = true;
     element("verdicts").replaceChildren(); // the gate sends them all again
