@@ -220,28 +220,41 @@ func (h holdings) fill(stats *Stats, last int64) {
 }
 
 // Between returns up to limit events of journal in order, confirmed or not: those after the sequence after, up to and
-// including the sequence upTo. What is not among them up to the last one returned, and up to upTo where there are fewer
-// than limit, the journal does not hold any more. Without any of that name, which is ErrOtherJournal, it holds none.
-func (j *Journal) Between(ctx context.Context, journal string, after, upTo int64, limit int) ([]Entry, error) {
-	var entries []Entry
-	err := j.do(ctx, func(s *store) error {
-		if journal != s.identity.id {
+// including the sequence upTo, which may lie beyond the end. It has looked up to the sequence reached: what is missing up to
+// there, the journal does not hold any more. A journal that does not call itself so is ErrOtherJournal.
+func (j *Journal) Between(ctx context.Context, journal string, after, upTo int64, limit int) (entries []Entry, reached int64, err error) {
+	var rows []row
+	var base int64
+	read := func(s *store) (err error) {
+		if base = s.identity.base; journal != s.identity.id {
 			return ErrOtherJournal
 		}
-		base := s.identity.base
-		rows, err := s.between(ctx, after+base, min(upTo, j.Last()-base)+base, limit)
-		for _, r := range rows {
-			if entry, err := r.entry(); err == nil { // else it is as good as gone
-				entries = append(entries, entry)
-			}
-		}
+		rows, err = s.between(ctx, after+base, min(upTo, j.Last()-base)+base, limit)
 		return err
-	})
-	return entries, err
+	}
+	j.mu.RLock()
+	err = read(j.store)
+	j.mu.RUnlock()
+	if err != nil && !errors.Is(err, ErrOtherJournal) {
+		err = j.do(ctx, read) // once more in the writer, which replaces a damaged file
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	reached = upTo
+	for _, r := range rows {
+		if len(rows) == limit {
+			reached = r.seq - base
+		}
+		if entry, err := r.entry(); err == nil { // else it is as good as gone
+			entries = append(entries, entry)
+		}
+	}
+	return entries, reached, nil
 }
 
 func (s *store) between(ctx context.Context, after, upTo int64, limit int) ([]row, error) {
-	rows, err := s.lazy.QueryContext(ctx,
+	rows, err := s.read.QueryContext(ctx,
 		"SELECT seq, id, confirmed, body FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, upTo, limit)
 	if err != nil {
 		return nil, err

@@ -174,7 +174,7 @@ func TestSequencesHaveNoGaps(t *testing.T) {
 	if first.Sequence != 5 {
 		t.Errorf("the tail is %+v", first)
 	}
-	entries, err := j.Between(t.Context(), first.Journal, 1, 4, 10)
+	entries, _, err := j.Between(t.Context(), first.Journal, 1, 4, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +193,10 @@ func TestSequencesHaveNoGaps(t *testing.T) {
 	if second.Journal == first.Journal || second.Sequence != 2 {
 		t.Errorf("a file begun anew is %+v after %+v", second, first)
 	}
-	if _, err := j.Between(t.Context(), first.Journal, 0, 5, 10); !errors.Is(err, ErrOtherJournal) {
+	if _, _, err := j.Between(t.Context(), first.Journal, 0, 5, 10); !errors.Is(err, ErrOtherJournal) {
 		t.Error(err)
 	}
-	entries, err = j.Between(t.Context(), second.Journal, 0, 1<<62, 10)
+	entries, _, err = j.Between(t.Context(), second.Journal, 0, 1<<62, 10)
 	if err != nil || len(entries) != 2 || entries[0].Sequence != 1 || entries[0].Event.ID != sample(5).ID {
 		t.Errorf("%+v, %v", entries, err)
 	}
@@ -213,7 +213,7 @@ func TestWhatIsHeldBackIsNotSentAgain(t *testing.T) {
 	appendAll(t, j, 1, 2)
 	hold(t, j, 3)
 	appendAll(t, j, 4, 4)
-	entries, err := j.Between(t.Context(), j.Tail().Journal, 0, 4, 10)
+	entries, _, err := j.Between(t.Context(), j.Tail().Journal, 0, 4, 10)
 	if err != nil || len(entries) != 2 || j.Tail().Sequence != 2 {
 		t.Errorf("%d events, %v, tail %+v", len(entries), err, j.Tail())
 	}
