@@ -39,7 +39,12 @@ func sample(n int) event.Event {
 
 func openJournal(t testing.TB) *journal.Journal {
 	t.Helper()
-	j, err := journal.Open(t.Context(), filepath.Join(t.TempDir(), "journal.db"), journal.DefaultConfig(), quietLog)
+	return openJournalAt(t, filepath.Join(t.TempDir(), "journal.db"))
+}
+
+func openJournalAt(t testing.TB, path string) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(t.Context(), path, journal.DefaultConfig(), quietLog)
 	if err != nil {
 		t.Fatal(err)
 	}
