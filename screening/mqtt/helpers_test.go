@@ -166,10 +166,11 @@ func subscribe(t testing.TB, address, filter string) *subscriber {
 			}
 		})
 	s.client = paho.NewClient(options)
-	s.client.Connect()
+	connecting := s.client.Connect()
 	t.Cleanup(func() { s.client.Disconnect(0) })
 	select {
 	case <-ready:
+		connecting.Wait() // only then paho has looked for what a connection before may have left unsent
 	case <-time.After(10 * time.Second):
 		t.Fatal("the subscriber can't connect")
 	}
