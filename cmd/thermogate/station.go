@@ -117,6 +117,9 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
+	if err := s.broker.Keep(filepath.Join(c.DataDir, "mqtt.json")); err != nil {
+		s.log.Warn("what was published before may not be taken back", "error", err)
+	}
 	s.broker.HandleAlerts(s.closeAlert)
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
 		*status = mqtt.Status{Version: version(), Camera: string(event.CameraStarting)}
@@ -236,6 +239,7 @@ func (s *station) watch(ctx context.Context) error {
 		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
+		s.metrics.SetStored(broker.Receivers, broker.Unstored)
 		s.health.SetBroker(broker.Connected, broker.LastError)
 		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
@@ -261,6 +265,7 @@ func totals(broker mqtt.State, kept journal.Stats) metrics.Totals {
 		MessagesRefused:    broker.Refused,
 		SparkplugSkipped:   broker.Skipped,
 		JournalDropped:     kept.Dropped,
+		UnstoredDropped:    kept.DroppedUnstored,
 		JournalUnreadable:  kept.Unreadable,
 		JournalWasSetAside: kept.SetAside != "",
 	}
