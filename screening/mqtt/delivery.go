@@ -174,11 +174,18 @@ func (s *session) seeEvent(m paho.Message) {
 // confirmStored counts what a receiver holds as handed on.
 func (s *session) confirmStored(word journal.Word) {
 	s.air.mu.Lock()
-	defer s.air.mu.Unlock()
+	doubts := len(s.air.doubted)
 	for _, f := range s.air.flights {
 		if !f.acked.IsZero() && f.entry.Journal == word.Journal && f.entry.Sequence <= word.Through {
+			delete(s.air.doubted, f.topic)
 			s.confirm(f)
 		}
+	}
+	trusted := len(s.air.doubted) < doubts
+	s.air.mu.Unlock()
+	if trusted {
+		s.tellDoubts()
+		wake(s.recovered)
 	}
 }
 

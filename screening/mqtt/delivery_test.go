@@ -42,7 +42,7 @@ func TestBrokerThatDeniesTheEventsOnly(t *testing.T) {
 	j := openJournal(t)
 	c := newClient(t, testConfig(broker.address()), j, nil)
 	c.timing.proof, c.timing.again = 500*time.Millisecond, time.Second
-	start(t, c)
+	end := start(t, c)
 	waitConnected(t, c)
 	for n := 1; n <= 10; n++ {
 		e := sample(n)
@@ -59,6 +59,17 @@ func TestBrokerThatDeniesTheEventsOnly(t *testing.T) {
 	}
 	change(own + "topic write thermogate/plant/north/screening/alert\n")
 	eventually(t, func() bool { return c.State().Backlog == 0 && c.State().LastError == "" })
+	change(own)
+	e := sample(11)
+	e.Data.Outcome = event.Alert
+	if err := j.Append(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	status := subscribe(t, broker.address(), testGate.StatusTopic())
+	if got := lastStatus(t, status.waitFor(t, 5*time.Second, atLeast(1))); got.State != "offline" {
+		t.Errorf("after the end the status is %+v", got)
+	}
 }
 
 // TestReceiverProvesWhatTheGateMayNotRead has a broker that does hand on what a gate publishes, though not to the gate.

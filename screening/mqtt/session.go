@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -293,23 +294,36 @@ func (s *session) brokenOff(err error) error {
 
 // farewell waits a little for what is in flight and leaves the status offline.
 func (s *session) farewell() error {
+	landed, err := s.awaitLanding()
+	if err != nil {
+		return err
+	}
+	err = wait(context.Background(), s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("offline", s.tail())), s.c.timing.farewell)
+	s.conn.Disconnect(250)
+	if err == nil && !landed {
+		return errors.New("some events did not come back from the broker before the end")
+	}
+	return err
+}
+
+// awaitLanding is false where something stays in the air for too long, and an error where the connection is of no use any
+// more.
+func (s *session) awaitLanding() (landed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.timing.farewell)
 	defer cancel()
 	if err := s.sendFresh(ctx); err != nil {
-		return err
+		return false, nil // the journal is; the next start sends what it holds
 	}
 	for s.inTheAir() {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, nil
 		case err := <-s.failed:
-			return err
+			return false, err
 		case <-s.progress:
 		}
 	}
-	err := wait(ctx, s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("offline", s.tail())), s.c.timing.farewell)
-	s.conn.Disconnect(250)
-	return err
+	return true, nil
 }
 
 func (s *session) inTheAir() bool {
