@@ -114,7 +114,7 @@ func eventWriter(format string, out io.Writer) (func(journal.Entry) error, error
 	case "json":
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
-		return func(e journal.Entry) error { return encoder.Encode(e.Event) }, nil
+		return func(e journal.Entry) error { return encoder.Encode(e.Located()) }, nil
 	case "csv":
 		table := csv.NewWriter(out)
 		if err := table.Write(csvHeader); err != nil {
@@ -133,6 +133,7 @@ var csvHeader = []string{
 	"time", "id", "source", "outcome", "reason", "skin_celsius", "skin_uncertainty_celsius", "skin_site", "body_celsius",
 	"offset_celsius", "policy", "threshold_celsius", "baseline_celsius", "reference_found", "reference_correction_celsius",
 	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed", "door_accepted",
+	"journal", "sequence", "stored",
 }
 
 // csvRecord leaves a cell empty where nothing was measured.
@@ -144,7 +145,7 @@ func csvRecord(e journal.Entry) []string {
 		number(d.OffsetCelsius), d.Policy, number(d.ThresholdCelsius), number(d.BaselineCelsius),
 		strconv.FormatBool(d.Reference.Found), number(d.Reference.CorrectionCelsius),
 		number(d.SecondsToVerdict), d.RescreenOf, d.Camera, d.Version, strconv.FormatBool(e.Confirmed),
-		doorAccepted(d.Door),
+		doorAccepted(d.Door), e.Journal, strconv.FormatInt(e.Sequence, 10), strconv.FormatBool(e.Stored),
 	}
 }
 

@@ -120,6 +120,9 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.broker, err = mqtt.New(connection, self, s.journal, s.obey, s.log); err != nil {
 		return err
 	}
+	if err := s.broker.Keep(filepath.Join(c.DataDir, "mqtt.json")); err != nil {
+		s.log.Warn("what was published before may not be taken back", "error", err)
+	}
 	s.broker.HandleAlerts(s.closeAlert)
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
 		*status = mqtt.Status{Version: version(), Camera: string(event.CameraStarting)}
@@ -248,6 +251,7 @@ func (s *station) watch(ctx context.Context) error {
 		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
+		s.metrics.SetStored(broker.Receivers, broker.Unstored)
 		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
 		s.metrics.SetTotals(totals(broker, s.journal.Stats(), s.logins.Wrong()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
@@ -283,6 +287,7 @@ func totals(broker mqtt.State, kept journal.Stats, wrongPasswords uint64) metric
 		MessagesRefused:    broker.Refused,
 		SparkplugSkipped:   broker.Skipped,
 		JournalDropped:     kept.Dropped,
+		UnstoredDropped:    kept.DroppedUnstored,
 		JournalUnreadable:  kept.Unreadable,
 		JournalWasSetAside: kept.SetAside != "",
 		WrongPasswords:     wrongPasswords,

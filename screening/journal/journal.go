@@ -32,12 +32,13 @@ const maxEventBytes = 64 << 10
 // maxBatch bounds how many waiting events share one sync.
 const maxBatch = 256
 
-// Config says how long events are kept. What the broker has not confirmed is kept however old it is.
+// Config says how long events are kept. What the broker has not confirmed is kept however old it is, and so is what a
+// receiver does not hold that has ever said what it holds.
 type Config struct {
 	// MaxAgeDays is how many days a confirmed event stays.
 	MaxAgeDays int `yaml:"max_age_days"`
-	// MaxSizeMiB bounds the file. The oldest confirmed events go first; unconfirmed ones only when nothing else is left,
-	// which is counted in Stats.Dropped.
+	// MaxSizeMiB bounds the file. The oldest confirmed events go first; those that a receiver does not hold only then, which
+	// is counted in Stats.DroppedUnstored, and unconfirmed ones when nothing else is left, counted in Stats.Dropped.
 	MaxSizeMiB int `yaml:"max_size_mib"`
 }
 
@@ -58,9 +59,13 @@ func (c Config) Validate() error {
 }
 
 // Entry is one event as the journal holds it. Seq is its place in the order of arrival, from 1 on, never used twice.
+// Sequence is its place in the one file that calls itself Journal, from 1 on without gaps.
 type Entry struct {
 	Seq       int64
-	Confirmed bool
+	Journal   string
+	Sequence  int64
+	Confirmed bool // by the broker
+	Stored    bool // by every receiver that has said what it holds; only List tells
 	Event     event.Event
 }
 
@@ -74,11 +79,15 @@ type Stats struct {
 	Stored     uint64 // events stored since Open
 	Failed     uint64 // appends since Open that ended in an error: events that the journal does not hold
 	Dropped    uint64 // unconfirmed events deleted since Open because of MaxSizeMiB
+	Receivers  int    // receivers that have said what they hold
+	Unstored   int    // events that not all of them hold; 0 without a receiver
 	Unreadable uint64 // stored rows since Open that are not an event any more and were passed over
 	SetAside   string // where a damaged file was put; empty if there was none
 	Salvaged   int    // unconfirmed events that were rescued from it
 	Unclean    bool   // the journal was not closed before it was opened: a crash or a power cut
 	LastError  string // of the last append; empty once one has succeeded again
+
+	DroppedUnstored uint64 // confirmed events deleted since Open because of MaxSizeMiB that some receiver did not hold
 }
 
 // Journal is an open journal. Its methods may be called from several goroutines.
@@ -110,8 +119,11 @@ type Journal struct {
 	acked    []int64   // confirmed, not yet written
 	releases []release // likewise
 
-	statsMu sync.Mutex
-	stats   Stats
+	identity atomic.Pointer[identity] // of store
+
+	statsMu  sync.Mutex
+	stats    Stats
+	holdings holdings
 }
 
 // release is the end of a hold; without a body the event stays as it was stored.
@@ -332,7 +344,9 @@ func (j *Journal) Reopen(ctx context.Context, mark Mark) (int, error) {
 func (j *Journal) Stats() Stats {
 	j.statsMu.Lock()
 	defer j.statsMu.Unlock()
-	return j.stats
+	stats := j.stats
+	j.holdings.fill(&stats, j.Last())
+	return stats
 }
 
 // Close stores what is being appended, writes releases and confirmations and closes the file.

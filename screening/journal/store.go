@@ -43,6 +43,7 @@ CREATE INDEX confirmed ON events (confirmed) WHERE confirmed IS NOT NULL;
 `
 
 type row struct {
+	of        identity // of the file it is read from
 	seq       int64
 	id        string
 	outcome   string
@@ -52,7 +53,7 @@ type row struct {
 }
 
 func (r row) entry() (Entry, error) {
-	e := Entry{Seq: r.seq, Confirmed: r.confirmed.Valid && r.confirmed.Int64 != held}
+	e := Entry{Seq: r.seq, Journal: r.of.id, Sequence: r.seq - r.of.base, Confirmed: r.confirmed.Valid && r.confirmed.Int64 != held}
 	if err := json.Unmarshal(r.body, &e.Event); err != nil {
 		return Entry{}, fmt.Errorf("row %d: %w", r.seq, err)
 	}
@@ -66,6 +67,7 @@ func (r row) entry() (Entry, error) {
 // confirmations and deletions through lazy, whose commits are not.
 type store struct {
 	synced, lazy, read *sql.DB
+	identity           identity
 }
 
 func openStore(ctx context.Context, path string, thorough bool) (*store, error) {
@@ -184,8 +186,9 @@ func (s *store) insert(ctx context.Context, rows []row) (last int64, stored int,
 	defer tx.Rollback()
 	for _, r := range rows {
 		result, err := tx.ExecContext(ctx,
-			"INSERT INTO events (id, outcome, time, confirmed, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-			r.id, r.outcome, r.unixMilli, r.confirmed, r.body)
+			`INSERT INTO events (id, outcome, time, confirmed, body) SELECT ?, ?, ?, ?, ?
+				WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = ?)`, // ON CONFLICT would use up a seq
+			r.id, r.outcome, r.unixMilli, r.confirmed, r.body, r.id)
 		if err != nil {
 			return 0, 0, explain(err)
 		}
@@ -218,7 +221,7 @@ func (s *store) pending(ctx context.Context, after, upTo int64, limit int) ([]ro
 	defer rows.Close()
 	var found []row
 	for rows.Next() {
-		var r row
+		r := row{of: s.identity}
 		if err := rows.Scan(&r.seq, &r.id, &r.body); err != nil {
 			return nil, err
 		}
@@ -304,11 +307,11 @@ func (s *store) used(ctx context.Context) (int64, error) {
 }
 
 func (s *store) deleteOlder(ctx context.Context, unixMilli int64) (int, error) {
-	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND time < ? LIMIT ?)", unixMilli, chunk)
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND seq <= "+storedByAll+" AND time < ? LIMIT ?)", unixMilli, chunk)
 }
 
 func (s *store) deleteConfirmed(ctx context.Context) (int, error) {
-	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 ORDER BY seq LIMIT ?)", chunk)
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND seq <= "+storedByAll+" ORDER BY seq LIMIT ?)", chunk)
 }
 
 func (s *store) deletePending(ctx context.Context) (int, error) {
@@ -387,6 +390,9 @@ func (j *Journal) adopt(ctx context.Context, s *store) error {
 		return err
 	}
 	released, err := s.released(ctx)
+	if err == nil {
+		err = j.identify(ctx, s)
+	}
 	if err != nil {
 		s.close()
 		return err

@@ -189,12 +189,16 @@ func (j *Journal) pruneAge(ctx context.Context, now time.Time) {
 
 func (j *Journal) pruneSize(ctx context.Context) {
 	limit := int64(j.cfg.MaxSizeMiB) << 20
+	defer func() { j.countHoldings(ctx, j.store) }() // where it fails, the numbers are older
 	for {
 		used, err := j.store.used(ctx)
 		if err != nil || used <= limit {
 			return
 		}
 		n, err := j.store.deleteConfirmed(ctx)
+		if err == nil && n == 0 {
+			n, err = j.dropUnstored(ctx)
+		}
 		if err == nil && n == 0 {
 			n, err = j.store.deletePending(ctx)
 			j.statsMu.Lock()

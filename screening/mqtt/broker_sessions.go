@@ -104,7 +104,7 @@ func newBrokerSessions(cfg BrokerConfig, access access, server *broker.Server, s
 			stored: one.cost, newest: one.newest, away: time.Duration(one.away) * time.Second,
 		}
 	}
-	return h, store.put(nobody, kept{})
+	return h, store.put(nobody, keptSession{})
 }
 
 // ID names the hook.
@@ -473,7 +473,7 @@ func (h *brokerSessions) put(s *brokerSession) {
 	if !s.lasting {
 		return
 	}
-	k := kept{User: s.user, Version: s.client.Properties.ProtocolVersion, Expiry: s.client.Properties.Props.SessionExpiryInterval}
+	k := keptSession{User: s.user, Version: s.client.Properties.ProtocolVersion, Expiry: s.client.Properties.Props.SessionExpiryInterval}
 	for _, sub := range s.client.State.Subscriptions.GetAll() {
 		k.Subscriptions = append(k.Subscriptions, subscription{sub.Filter, sub.Qos, sub.NoLocal, sub.RetainAsPublished})
 	}

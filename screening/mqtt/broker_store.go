@@ -29,7 +29,7 @@ type brokerStore struct {
 const brokerSchema = `
 CREATE TABLE session (
 	id    TEXT PRIMARY KEY,
-	state BLOB    NOT NULL, -- kept, as JSON
+	state BLOB    NOT NULL, -- keptSession, as JSON
 	away  INTEGER NOT NULL  -- seconds, while the broker ran
 ) WITHOUT ROWID;
 CREATE TABLE retained (
@@ -56,8 +56,8 @@ const (
 	brokerSchemaVersion = 1
 )
 
-// kept is what is stored of a session.
-type kept struct {
+// keptSession is what is stored of a session.
+type keptSession struct {
 	User          string         `json:"user,omitempty"`
 	Version       byte           `json:"version"`          // of the protocol
 	Expiry        uint32         `json:"expiry,omitempty"` // seconds, with version 5
@@ -300,7 +300,7 @@ func (s *brokerStore) claim(session string, wanted func(topic string) bool) (fir
 }
 
 // put stores what is kept of a session beside its queue.
-func (s *brokerStore) put(id string, k kept) error {
+func (s *brokerStore) put(id string, k keptSession) error {
 	state, err := json.Marshal(k)
 	if err != nil {
 		return err
@@ -352,7 +352,7 @@ func (s *brokerStore) forgetRetained(topic string) error {
 // storedSession is a session as it was found.
 type storedSession struct {
 	id string
-	kept
+	keptSession
 	away   int64 // seconds
 	cost   int64 // of its queue
 	newest int64 // of its queue
@@ -372,7 +372,7 @@ func (s *brokerStore) sessions() ([]storedSession, error) {
 		if err := rows.Scan(&one.id, &state, &one.away, &one.cost, &one.newest); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(state, &one.kept); err != nil {
+		if err := json.Unmarshal(state, &one.keptSession); err != nil {
 			return nil, fmt.Errorf("session %q: %w", one.id, err)
 		}
 		all = append(all, one)
