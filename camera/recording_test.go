@@ -347,9 +347,16 @@ func TestBadSidecarsNameFileAndField(t *testing.T) {
 		`{"time_ms": [0, null, 5, 3]}`:        "time_ms[3]",
 		`{"time_ms": [0, 1e300]}`:             "time_ms[1]",
 		`{"time_ms": [0, 1, 2], "frames": 2}`: "time_ms",
-		`{"ms_since_ffc": [-5]}`:              "ms_since_ffc[0]",
-		`{"reference_celsius": 3660}`:         "reference_celsius",
-		`{"start": "yesterday"}`:              "start",
+		`{"time_ms": [-3e9, 0]}`:              "time_ms[0] is -3e+09",
+		`{"start": "1969-12-31T23:59:59Z"}`:   "start",
+		`{"start": "9999-12-31T23:59:59Z"}`:   "start",
+		`{"start": "0000-01-01T00:00:00Z"}`:   "start",
+		strings.Repeat("[", 20_000):           "no valid JSON",
+		`{"time_ms": [` + strings.Repeat("0,", maxEntries+1) + `0]}`: "2097153 entries",
+		strings.Repeat(" ", maxSidecarBytes+1):                       "more than the 16777216 bytes",
+		`{"ms_since_ffc": [-5]}`:                                     "ms_since_ffc[0]",
+		`{"reference_celsius": 3660}`:                                "reference_celsius",
+		`{"start": "yesterday"}`:                                     "start",
 	} {
 		path := writeStack(t, stack{frames: 2})
 		sidecar := sidecarPath(path)
@@ -357,7 +364,7 @@ func TestBadSidecarsNameFileAndField(t *testing.T) {
 		_, err := Open(context.Background(), path, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), strings.TrimSuffix(path, ".tiff")) ||
 			strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: error is %v, want the path and %q", text, err, want)
+			t.Errorf("%.80s: error is %.300v, want the path and %q", text, err, want)
 		}
 	}
 }

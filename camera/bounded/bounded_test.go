@@ -95,12 +95,41 @@ func TestWhatPeopleWrite(t *testing.T) {
 	}
 }
 
+// TestMostThatIsLetThrough gives parser and decoder what is just within the limits.
+func TestMostThatIsLetThrough(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("- a: 1s\n", maxYAMLTokens/4), "[" + strings.Repeat("{},", maxYAMLTokens/3-1) + "]", numbered("k%d: 1\n", maxYAMLKeys),
+		strings.Repeat("[", maxYAMLDepth-1), strings.Repeat("- ", maxYAMLDepth), indented(maxYAMLDepth), strings.Repeat("- a:\n", maxYAMLTokens/4),
+		"a: &a [x, x, x]\n" + numbered("b%d: [*a, *a, *a]\n", 5),
+	} {
+		if line, err := CheckYAML([]byte(text)); err != nil {
+			t.Errorf("%.20q: line %d: %v", text, line, err)
+		}
+		parse(t, []byte(text))
+	}
+}
+
+// parse has a file parsed and decoded, in little memory and time.
+func parse(t *testing.T, data []byte) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	parser.ParseBytes(data, parser.ParseComments)
+	var value any
+	yaml.Unmarshal(data, &value)
+	took := time.Since(began)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 || took > 5*time.Second {
+		t.Errorf("%d bytes took %v and %d MiB", len(data), took, used>>20)
+	}
+}
+
 // FuzzYAML gives the parser and the decoder what is let through.
 func FuzzYAML(f *testing.F) {
 	for _, seed := range []string{
 		"a: 1\nb: [2, {c: d}]\n", "- - - a\n", "? [a]\n: |\n  b\n", "a: &a {b: 1}\nc:\n  <<: *a\n", "--- >-\n a\n...\n%YAML 1.2\n---\n!!str \"x\\u0041\"",
 		"a:\n\tb: 1", "{[}", "'", "a: b: c", strings.Repeat("a:\r\n ", 5),
-		strings.Repeat("- a: 1s\n", maxYAMLTokens/4), "[" + strings.Repeat("{},", maxYAMLTokens/3), numbered("k%d: 1\n", maxYAMLKeys),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -108,16 +137,6 @@ func FuzzYAML(f *testing.F) {
 		if _, err := CheckYAML(data); err != nil {
 			return
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		began := time.Now()
-		parser.ParseBytes(data, parser.ParseComments)
-		var value any
-		yaml.Unmarshal(data, &value)
-		took := time.Since(began)
-		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 || took > 5*time.Second {
-			t.Errorf("%d bytes took %v and %d MiB", len(data), took, used>>20)
-		}
+		parse(t, data)
 	})
 }
