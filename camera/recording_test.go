@@ -1,6 +1,7 @@
 package camera
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -537,6 +538,16 @@ func FuzzStack(f *testing.F) {
 	f.Add(stack{frames: 2}.encode())
 	f.Add(stack{frames: 1, order: binary.BigEndian}.encode())
 	f.Add(stack{frames: 1, bits: 8}.encode())
+	for _, kind := range []gocv.MatType{gocv.MatTypeCV16UC1, gocv.MatTypeCV16UC3, gocv.MatTypeCV8UC4} { // LZW with a predictor
+		mat := gocv.NewMatWithSizeFromScalar(gocv.NewScalar(30000, 3, 5, 7), 6, 8, kind)
+		compressed, err := gocv.IMEncode(".tiff", mat)
+		mat.Close()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.Clone(compressed.GetBytes()))
+		compressed.Close()
+	}
 	path := filepath.Join(f.TempDir(), "gate.tiff")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		writeFile(t, path, data)
