@@ -2,6 +2,7 @@
 package bounded
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,14 +19,18 @@ func ReadFile(path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
-	if err == nil && len(data) > most {
+	var data bytes.Buffer
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		data.Grow(int(min(info.Size(), int64(most))) + bytes.MinRead)
+	}
+	_, err = data.ReadFrom(io.LimitReader(file, int64(most)+1))
+	if err == nil && data.Len() > most {
 		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it has more than the %d bytes that such a file may have", most)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // What a YAML file may hold. The library takes time and memory that grow with the square of the depth and of the keys in
