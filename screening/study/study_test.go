@@ -139,6 +139,9 @@ func dots(n int) string { return strings.Repeat(".", n) }
 
 // TestMostPairs studies as many pairs as are read, three of each camera.
 func TestMostPairs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, it has a time limit")
+	}
 	var file strings.Builder
 	file.WriteString("skin,oral,camera\n")
 	for i := range maxRows - 1 {
