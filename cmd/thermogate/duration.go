@@ -22,7 +22,7 @@ func (d *duration) Set(text string) error {
 	return nil
 }
 
-var daysFirst = regexp.MustCompile(`^(\d{1,3}w)?(\d{1,4}d)?(.*)$`)
+var daysFirst = regexp.MustCompile(`(?s)^(\d{1,3}w)?(\d{1,4}d)?(.*)$`)
 
 // parseDuration reads what time.ParseDuration does, and weeks and days before it: 7d, 2w, 1d12h. A day has 24 hours.
 func parseDuration(text string) (time.Duration, error) {

@@ -15,7 +15,7 @@ func TestDurationsOfDays(t *testing.T) {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "d", "7", "7 d", "1.5d", "-7d", "7d-3h", "3h7d", "2d1w", "9999999d", "99999d", "999w9999d2562047h", "7y"} {
+	for _, text := range []string{"", "d", "7", "7 d", "1.5d", "-7d", "7d-3h", "3h7d", "2d1w", "9999999d", "99999d", "999w9999d2562047h", "7y", "7d\n"} {
 		if got, err := parseDuration(text); err == nil {
 			t.Errorf("%q is %v", text, got)
 		}
