@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # long under the race detector, which has nothing to find there, and what has a time limit would break it.
 figures = $(shell grep -rl 'testing.Short()' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
-.PHONY: demo build test lint vulnerabilities licences bench figures
+.PHONY: demo build test lint vulnerabilities licences bench figures fuzz
 
 demo: build
 	bin/thermogate demo
@@ -44,6 +44,15 @@ licences:
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
+
+# Every reader and decoder is given damaged and hostile input, each for so long.
+fuzztime = 2m
+fuzz:
+	set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			GOMEMLIMIT=300MiB go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(fuzztime) -fuzzminimizetime 5x -parallel 1 $$package; \
+		done; \
+	done
 
 # The page of what a trial of the gate against simulated people comes to; some minutes of computing.
 scenarios = camera/simulator/scenarios

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -17,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"thermogate/camera"
+	"thermogate/camera/bounded"
 	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/gate"
@@ -74,6 +75,8 @@ func defaultConfig() config {
 	}
 }
 
+const maxConfigBytes = 256 << 10
+
 // loadConfig reads the file over the defaults; an empty path leaves these. Its errors name the file, the line and what
 // would be right.
 func loadConfig(path string) (config, error) {
@@ -81,7 +84,7 @@ func loadConfig(path string) (config, error) {
 	if path == "" {
 		return c, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, maxConfigBytes)
 	if err != nil {
 		return c, usageError{fmt.Errorf("reading config: %w", err)}
 	}
@@ -94,14 +97,39 @@ func loadConfig(path string) (config, error) {
 // parse reads YAML over c. Its errors begin with ":LINE: ".
 func (c *config) parse(data []byte) error {
 	defaults := *c
+	if line, err := bounded.CheckYAML(data); err != nil {
+		return fmt.Errorf(":%d: %w", line, err)
+	}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.DisallowUnknownField()); err != nil {
 		return located(err, data)
 	}
 	if reflect.ValueOf(*c).IsZero() { // what the decoder makes of a file of nothing but comments
 		*c = defaults
 	}
+	if err := checkWhole(data, reflect.TypeFor[config](), ""); err != nil {
+		return err
+	}
 	if err := c.validate(); err != nil {
 		return fmt.Errorf(":%d: %w", lineOf(data, err), err)
+	}
+	return nil
+}
+
+// checkWhole refuses a fraction where a whole number stands: the decoder would cut it off without a word.
+func checkWhole(data []byte, t reflect.Type, section string) error {
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		key := section + name
+		switch field.Type.Kind() {
+		case reflect.Struct:
+			if err := checkWhole(data, field.Type, key+"."); err != nil {
+				return err
+			}
+		case reflect.Int:
+			if fraction, ok := nodeOf(data, key).(*ast.FloatNode); ok {
+				return fmt.Errorf(":%d: %s is %s; write a whole number", fraction.Token.Position.Line, key, fraction.Token.Value)
+			}
+		}
 	}
 	return nil
 }
@@ -251,15 +279,23 @@ var namedKey = regexp.MustCompile(`[a-z_]+(\.[a-z_]+)+|^[a-z_]+`)
 
 // lineOf finds the line of the key that a validation error names; 1 where the file leaves it at its default.
 func lineOf(data []byte, err error) int {
-	path, pathErr := yaml.PathString("$." + namedKey.FindString(err.Error()))
-	if pathErr != nil {
-		return 1
+	if node := nodeOf(data, namedKey.FindString(err.Error())); node != nil {
+		return node.GetToken().Position.Line
 	}
-	node, readErr := path.ReadNode(strings.NewReader(string(data)))
-	if readErr != nil {
-		return 1
+	return 1
+}
+
+// nodeOf is what the file says of a key, nil where it says nothing.
+func nodeOf(data []byte, key string) ast.Node {
+	path, err := yaml.PathString("$." + key)
+	if err != nil {
+		return nil
 	}
-	return node.GetToken().Position.Line
+	node, err := path.ReadNode(bytes.NewReader(data))
+	if err != nil {
+		return nil
+	}
+	return node
 }
 
 // options are what the config says of the camera, less what a flag says otherwise.

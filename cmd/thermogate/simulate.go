@@ -54,7 +54,8 @@ this machine, in the folder for temporary files, so its one disk does the work o
 	flags.StringVar(&fleet.config.CAFile, "ca-file", "", "certificate authority of the broker")
 	flags.IntVar(&fleet.gates, "gates", 200, "how many gates")
 	flags.Float64Var(&fleet.rate, "rate", 1, "events a second of each gate")
-	flags.DurationVar(&fleet.duration, "duration", time.Minute, "how long")
+	fleet.duration = time.Minute
+	flags.Var((*duration)(&fleet.duration), "duration", "how long, such as 60s, 12h or 7d")
 	return command
 }
 
