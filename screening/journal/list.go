@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Filter selects events by what is in them. Its zero value selects all.

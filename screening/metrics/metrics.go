@@ -37,6 +37,8 @@ type Metrics struct {
 	uncertainty optionalGauge
 	broker      prometheus.Gauge
 	backlog     prometheus.Gauge
+	unstored    prometheus.Gauge
+	failing     prometheus.Gauge
 	lost        prometheus.Counter
 	door        *prometheus.CounterVec
 	doorSeconds prometheus.Histogram
@@ -123,8 +125,10 @@ func New(version string) *Metrics {
 		uncertainty: f.optionalGauge("reference_uncertainty_celsius", "Standard uncertainty of the correction; absent while the reference is not usable."),
 		broker:      f.gauge("broker_connected", "1 while the MQTT broker is connected."),
 		backlog:     f.gauge("journal_backlog_events", "Events in the journal that the broker has not confirmed."),
+		unstored:    f.gauge("journal_unstored_events", "Events that are kept in memory only, because they are not on disk yet."),
+		failing:     f.gauge("journal_failing", "1 while the disk takes no events, or takes longer than a second over one."),
 		lost: f.counter("events_lost_total",
-			"Events that could not be kept in the journal. Anything above 0 needs a person."),
+			"Events that could not even be kept in memory for the disk. Anything above 0 needs a person."),
 		door: f.counterVec("door_commands_total",
 			"Passes by what the door did: accepted, refused, unanswered, or not told at all: too late, or somebody else stood nearer.", "result"),
 		doorSeconds: f.histogram("door_answer_seconds", "Time from a verdict on disk to the answer of the door.",
@@ -288,6 +292,12 @@ func (m *Metrics) SetBroker(connected bool) { m.broker.Set(oneIf(connected)) }
 
 // SetBacklog records how many events of the journal the broker has not confirmed.
 func (m *Metrics) SetBacklog(events int) { m.backlog.Set(float64(events)) }
+
+// SetJournal records whether events get to the disk in time, and how many are not there yet.
+func (m *Metrics) SetJournal(failing bool, unstored int) {
+	m.failing.Set(oneIf(failing))
+	m.unstored.Set(float64(unstored))
+}
 
 // SetPaused records whether screening is paused.
 func (m *Metrics) SetPaused(paused bool) { m.paused.Set(oneIf(paused)) }

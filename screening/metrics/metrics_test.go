@@ -65,6 +65,7 @@ func TestValues(t *testing.T) {
 	m.SetBroker(true)
 	m.SetBacklog(4)
 	m.AddLost()
+	m.SetJournal(true, 6)
 	m.SetPaused(true)
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true})
@@ -120,6 +121,8 @@ func TestValues(t *testing.T) {
 		`thermogate_journal_unreadable_events_total`:                            "5",
 		`thermogate_journal_damaged`:                                            "1",
 		`thermogate_events_lost_total`:                                          "1",
+		`thermogate_journal_failing`:                                            "1",
+		`thermogate_journal_unstored_events`:                                    "6",
 		`thermogate_paused`:                                                     "1",
 	} {
 		if got[series] != want {
