@@ -397,10 +397,13 @@ func (s *station) record() {
 
 // learn keeps what the group policy has learnt, the newest that there is when the disk has time for it.
 func (s *station) learn(learnt <-chan policy.State) {
+	failed := false
 	for state := range learnt {
-		if err := s.memory.save(state); err != nil {
+		err := s.memory.save(state)
+		if err != nil && !failed { // the same line again and again helps nobody
 			s.log.Error("what the group policy learnt is not kept", "error", err)
 		}
+		failed = err != nil
 	}
 }
 
