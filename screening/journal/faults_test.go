@@ -28,16 +28,6 @@ func recovered(t *testing.T, j *Journal) {
 	}
 }
 
-// refusing waits until the journal has noticed that the disk takes nothing.
-func refusing(t *testing.T, j *Journal) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !j.waiting.refusing(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nobody notices")
-		}
-	}
-}
-
 // appendRefused hands in events that the disk does not take.
 func appendRefused(t *testing.T, j *Journal, from, to int) {
 	t.Helper()
@@ -226,6 +216,12 @@ func TestSpareOfAnotherUserIsNotTaken(t *testing.T) {
 	}
 	if _, err := spareFolder(); err == nil {
 		t.Error("a folder that everybody can write to is taken")
+	}
+	given := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(t.TempDir(), given))
+	t.Setenv("RUNTIME_DIRECTORY", given+":/elsewhere")
+	if got, err := spareFolder(); got != given || err != nil {
+		t.Errorf("%s, %v; systemd's folder is a link where the user is made for the service", got, err)
 	}
 }
 

@@ -46,18 +46,19 @@ func newSpare(path string, log *slog.Logger) spare {
 	return spare{}
 }
 
-// spareFolder is for this user alone: what systemd or the session gives the program for such files, else shared memory.
+// spareFolder is for this user alone: what systemd gives the service for such files, else the session, else shared memory.
 func spareFolder() (string, error) {
-	folder := "/dev/shm/thermogate-" + strconv.Itoa(os.Geteuid())
 	if given, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); given != "" {
-		folder = given
-	} else if given := os.Getenv("XDG_RUNTIME_DIR"); given != "" {
+		return given, nil
+	}
+	folder := "/dev/shm/thermogate-" + strconv.Itoa(os.Geteuid())
+	if given := os.Getenv("XDG_RUNTIME_DIR"); given != "" {
 		folder = filepath.Join(given, "thermogate")
 	}
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
-	info, err := os.Lstat(folder)
+	info, err := os.Lstat(folder) // somebody else may have been there first
 	if err != nil {
 		return "", err
 	}
