@@ -72,11 +72,7 @@ func record(t *testing.T, s *station) (end func()) {
 	var works sync.WaitGroup
 	works.Go(func() { s.broker.Run(ctx) })
 	works.Go(s.door.Run)
-	works.Go(func() {
-		if err := s.record(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	works.Go(s.record)
 	end = sync.OnceFunc(func() { close(s.verdicts); cancel(); works.Wait(); s.close() })
 	t.Cleanup(end)
 	return end

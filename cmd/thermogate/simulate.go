@@ -125,7 +125,7 @@ func (f *fleet) work(ctx context.Context, dir string) error {
 		connected := sync.OnceFunc(connecting.Done)
 		group.Go(func() error {
 			defer connected()
-			return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name+".db"), connected, begin)
+			return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name, journalName), connected, begin)
 		})
 	}
 	connecting.Wait()

@@ -70,7 +70,7 @@ type verdict struct {
 
 func (v verdict) alerts() bool { return v.event.Data.Outcome == event.Alert }
 
-// verdictQueue is how many verdicts may wait for the disk. At a gate that is minutes.
+// verdictQueue is how many verdicts may wait to be handed to the journal, which takes them at once.
 const verdictQueue = 256
 
 // openStation takes hold of everything a gate needs and can fail to get. The camera is not part of that: it may come
@@ -194,7 +194,7 @@ func (s *station) routes() (http.Handler, error) {
 func (s *station) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.screen(ctx) })
-	group.Go(func() error { return s.record(ctx) })
+	group.Go(func() error { s.record(); return nil })
 	if s.door != nil {
 		group.Go(func() error { s.door.Run(); return nil }) // until record closes it
 	}
@@ -260,7 +260,8 @@ func (s *station) watch(ctx context.Context) error {
 			s.health.SetDoor(fault)
 			s.kiosk.SetDoor(fault)
 		}
-		if len(s.health.Alive()) == 0 {
+		s.tellJournal()
+		if s.health.Moving() {
 			notify(daemon.SdNotifyWatchdog)
 		}
 		select {
@@ -279,6 +280,14 @@ func (s *station) brokerProblem(state mqtt.State) string {
 		}
 	}
 	return state.LastError
+}
+
+// tellJournal passes on whether events get to the disk.
+func (s *station) tellJournal() {
+	err, kept := s.journal.Err(), s.journal.Stats()
+	s.health.SetJournal(err, kept.WaitingSince)
+	s.metrics.SetJournal(err != nil, kept.Waiting)
+	s.kiosk.SetJournal(err, errors.Is(err, journal.ErrSlow))
 }
 
 func totals(broker mqtt.State, kept journal.Stats, wrongPasswords uint64) metrics.Totals {
@@ -370,38 +379,87 @@ func (s *station) newGate(info camera.Info) (*gate.Gate, error) {
 	return gate, nil
 }
 
-// record keeps every verdict on disk, and only then shows it and tells the door.
-func (s *station) record(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx) // what was decided is kept and shown, also while the station shuts down
+// keeping is an event on its way to the disk.
+type keeping struct {
+	event event.Event
+	opens bool         // the door is to be told
+	done  <-chan error // of the journal
+}
+
+// record keeps every verdict on disk, and only then shows it and tells the door. Those that come while the disk is busy
+// share its next sync.
+func (s *station) record() {
 	if s.door != nil {
 		defer s.door.Close()
 	}
-	for v := range s.verdicts {
-		s.settle(ctx, v.event)
-		if err := s.memory.save(v.learnt); err != nil {
-			s.log.Error("what the group policy learnt is not kept", "error", err)
+	learnt := make(chan policy.State, 1)
+	var learning sync.WaitGroup
+	learning.Go(func() { s.learn(learnt) })
+	defer learning.Wait()
+	defer close(learnt)
+	verdicts := s.verdicts // all, also while the station shuts down
+	var keepings []keeping
+	for verdicts != nil || len(keepings) > 0 {
+		var done <-chan error
+		if len(keepings) > 0 {
+			done = keepings[0].done
+		}
+		select {
+		case v, more := <-verdicts:
+			if !more {
+				verdicts = nil
+				continue
+			}
+			keepings = append(keepings, s.keep(v.event))
+			select {
+			case <-learnt: // an older state that nobody has taken yet
+			default:
+			}
+			learnt <- v.learnt
+		case err := <-done:
+			s.settle(keepings[0], err)
+			keepings = keepings[1:]
 		}
 	}
-	return nil
 }
 
-// settle takes one event to the disk and on from there.
-func (s *station) settle(ctx context.Context, e event.Event) {
+// learn keeps what the group policy has learnt, the newest that there is when the disk has time for it.
+func (s *station) learn(learnt <-chan policy.State) {
+	failed := false
+	for state := range learnt {
+		err := s.memory.save(state)
+		if err != nil && !failed { // the same line again and again helps nobody
+			s.log.Error("what the group policy learnt is not kept", "error", err)
+		}
+		failed = err != nil
+	}
+}
+
+// keep hands an event to the journal.
+func (s *station) keep(e event.Event) keeping {
 	if since := e.Data.MeasurableSince; since != nil {
 		e.Data.SecondsToVerdict = new(time.Since(*since).Seconds())
 	}
-	keep, opens := s.journal.Append, s.door != nil && s.door.Announce(&e)
-	if opens {
-		keep = s.journal.Hold
-	}
-	err := keep(ctx, e)
-	if err != nil {
-		s.log.Error("event not kept", "id", e.ID, "error", err)
+	opens := s.door != nil && s.door.Announce(&e)
+	return keeping{e, opens, s.journal.Keep(e, opens)}
+}
+
+// settle goes on with an event that the journal has kept, or could not. While the disk takes nothing people are still
+// told, but no door opens.
+func (s *station) settle(k keeping, err error) {
+	if err != nil && !errors.Is(err, journal.ErrWaiting) {
+		s.log.Error("event not kept", "id", k.event.ID, "error", err)
 		s.metrics.AddLost()
 	}
-	s.health.SetJournal(err)
-	s.show(e, opens && err == nil)
-	s.metrics.ObserveEvent(e)
+	if err != nil {
+		s.tellJournal()
+	}
+	if k.opens && err != nil {
+		k.opens = false
+		s.door.Skip(k.event, "it could not be stored on disk")
+	}
+	s.show(k.event, k.opens)
+	s.metrics.ObserveEvent(k.event)
 }
 
 // show puts a verdict on the page and tells the door of it, if its person still stands there.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -24,6 +25,12 @@ const (
 const (
 	passedOver = 0  // for a row that can't be read as an event
 	held       = -1 // for an event that is not to be published yet
+)
+
+// Another program may lock the file for so long before that counts as a fault. A verdict waits for the one who writes.
+const (
+	busyMilliseconds       = "500"
+	busyReaderMilliseconds = "10000"
 )
 
 // chunk bounds how many rows one transaction deletes, so that an append never waits long behind it.
@@ -68,6 +75,7 @@ func (r row) entry() (Entry, error) {
 type store struct {
 	synced, lazy, read *sql.DB
 	identity           identity
+	files              map[string]os.FileInfo // the file and those beside it, by what comes after its name
 }
 
 func openStore(ctx context.Context, path string, thorough bool) (*store, error) {
@@ -87,6 +95,9 @@ func openStore(ctx context.Context, path string, thorough bool) (*store, error) 
 		s.read, err = connect(path, "ro", "NORMAL")
 	}
 	if err == nil {
+		err = s.hold(ctx, path)
+	}
+	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
@@ -94,6 +105,36 @@ func openStore(ctx context.Context, path string, thorough bool) (*store, error) 
 		return nil, err
 	}
 	return s, nil
+}
+
+// hold has every connection open its file, and notes which those are.
+func (s *store) hold(ctx context.Context, path string) error {
+	for _, db := range []*sql.DB{s.synced, s.lazy, s.read} {
+		var tables int
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+			return err
+		}
+	}
+	s.files = map[string]os.FileInfo{}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			return err
+		}
+		s.files[suffix] = info
+	}
+	return nil
+}
+
+// inPlace is false where one of the files was removed, renamed or replaced: what is written then is in no folder.
+func (s *store) inPlace(path string) bool {
+	for suffix, held := range s.files {
+		now, err := os.Stat(path + suffix)
+		if errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(held, now) {
+			return false
+		}
+	}
+	return true
 }
 
 // create makes the file before SQLite does, so that it and the files beside it are for the owner's eyes only.
@@ -113,8 +154,12 @@ func connect(path, mode, synchronous string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	busy := busyMilliseconds
+	if mode == "ro" {
+		busy = busyReaderMilliseconds
+	}
 	dsn := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
-		"mode": {mode}, "_synchronous": {synchronous}, "_busy_timeout": {"10000"}, "_txlock": {"immediate"},
+		"mode": {mode}, "_synchronous": {synchronous}, "_busy_timeout": {busy}, "_txlock": {"immediate"},
 	}.Encode()}
 	db, err := sql.Open("sqlite3", dsn.String())
 	if err != nil {
@@ -142,8 +187,9 @@ func (s *store) prepare(ctx context.Context, thorough bool) error {
 		return errors.New("it is some other SQLite database, not a journal; name another file")
 	case version != schemaVersion:
 		return fmt.Errorf("it is of version %d, this program writes version %d", version, schemaVersion)
-	case !thorough:
-		return nil
+	}
+	if _, err := s.synced.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil || !thorough { // a copy is not in it yet
+		return err
 	}
 	var verdict string
 	if err := s.synced.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
@@ -335,18 +381,30 @@ func explain(err error) error {
 	return err
 }
 
-// lockFile keeps a second process away from the journal.
-func lockFile(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+// probe is how long the disk takes over a sync.
+func (s *store) probe(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	_, err := s.synced.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+	return time.Since(began), explain(err)
+}
+
+// lockFolder keeps a second process away from a folder, which it makes if need be. It is the folder itself that is locked:
+// a file in it can be deleted, and then locked once more.
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
 	}
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another thermogate has it open")
+	}
+	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("opening the journal %s: another thermogate has it open", path)
+		return nil, fmt.Errorf("locking its folder %s: %w", dir, err)
 	}
 	return f, nil
 }
@@ -366,6 +424,9 @@ const reserveBytes = 256 << 10
 
 // openStore opens the file, or sets it aside and starts a new one if it is damaged. The caller is Open.
 func (j *Journal) openStore(ctx context.Context) error {
+	if err := emptied(j.path); err != nil {
+		return j.renew(ctx, err)
+	}
 	reserve := j.path + ".reserve"
 	s, err := openStore(ctx, j.path, j.stats.Unclean)
 	if errors.Is(explain(err), ErrDiskFull) && os.Remove(reserve) == nil {

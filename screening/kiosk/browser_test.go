@@ -219,6 +219,9 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	waitFor(t, tab, "a door that fails", `document.getElementById("door").innerText.includes("does not obey · the coil refuses")`)
 	g.SetDoor(nil)
 	waitFor(t, tab, "a door that works", `document.getElementById("door").innerText.includes("works")`)
+	waitFor(t, tab, "a journal that works", `document.getElementById("journal").innerText.includes("on disk")`)
+	g.SetJournal(errors.New("no room left"), false)
+	waitFor(t, tab, "a journal that fails", `document.getElementById("journal").innerText.includes("not on disk · no room left")`)
 	row := ask(t, tab, chromedp.Text("#verdicts tr:last-child"))
 	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "inner canthus", "+1.50", "+1.40", "37.50", "0.55 s"} {
 		if !strings.Contains(row, want) {

@@ -90,7 +90,7 @@ func New(config Config) *Kiosk {
 		polls:    newPlaces(config),
 		changed:  make(chan struct{}),
 		director: director{hold: config.VerdictHold, door: config.Door},
-		gate:     gateState{Name: config.Gate, Version: config.Version},
+		gate:     gateState{Name: config.Gate, Version: config.Version, Journal: faultStateOf(nil)},
 	}
 	k.enter(event.CameraStarting)
 	k.mux = k.routes()
@@ -206,7 +206,7 @@ func (k *Kiosk) SetPaused(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.paused, k.gate.PausedUntil = !until.IsZero(), until
-	k.director = director{hold: k.config.VerdictHold, door: k.config.Door, open: k.director.open}
+	k.director = director{hold: k.config.VerdictHold, door: k.config.Door, open: k.director.open, slow: k.director.slow}
 	k.setScreen(cue{message: cameraMessage(k.gate.Camera)})
 	k.wake()
 }
@@ -223,12 +223,20 @@ func (k *Kiosk) SetBroker(connected bool, backlog int) {
 func (k *Kiosk) SetDoor(fault error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	door := &doorState{OK: fault == nil}
-	if fault != nil {
-		door.Fault = fault.Error()
-	}
-	k.gate.Door = door
+	k.gate.Door = new(faultStateOf(fault))
 	k.wake()
+}
+
+// SetJournal tells the engineers' page whether events get to the disk, nil where they do in time. With a disk that is slow
+// verdicts come too late to be shown, so the page at the gate calls for staff.
+func (k *Kiosk) SetJournal(fault error, slow bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now := faultStateOf(fault); now != k.gate.Journal || slow != k.director.slow {
+		k.gate.Journal = now
+		k.direct(k.director.setSlow(slow))
+		k.wake()
+	}
 }
 
 // wake tells all waiting pages that something is new.

@@ -54,7 +54,7 @@ func TestReady(t *testing.T) {
 		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},
 		{"paused", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)) }, []string{"pause"}},
 		{"after a pause", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)); h.SetPaused(time.Time{}) }, nil},
-		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device")) }, []string{"journal"}},
+		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device"), time.Now()) }, []string{"journal"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -102,6 +102,19 @@ func TestHealthOverTime(t *testing.T) {
 		expect("reference covered", "/readyz", http.StatusServiceUnavailable, "reference-missing for")
 		h.ObserveScene(scene(0, referenceFound))
 		expect("reference back", "/readyz", http.StatusOK, "")
+
+		since := time.Now()
+		for range 70 {
+			h.SetJournal(errors.New("no room"), since)
+			h.ObserveScene(scene(0, referenceFound))
+			time.Sleep(time.Second)
+		}
+		expect("disk full for long", "/healthz", http.StatusServiceUnavailable, `{"part":"journal","detail":"no room"}`)
+		if !h.Moving() {
+			t.Error("a restart would bring back no disk")
+		}
+		h.SetJournal(errors.New("slow"), time.Time{})
+		expect("disk slow for long", "/healthz", http.StatusOK, "")
 	})
 }
 
@@ -109,7 +122,7 @@ func TestHealthOverTime(t *testing.T) {
 func TestBriefHealthTellsNoSecrets(t *testing.T) {
 	h := metrics.NewHealth(metrics.DefaultHealthConfig())
 	h.SetBroker(false, `mqtt.broker mqtt://broker.example: it refuses user "north"`)
-	h.SetJournal(errors.New("/var/lib/thermogate/journal.db: no space left on device"))
+	h.SetJournal(errors.New("/var/lib/thermogate/journal.db: no space left on device"), time.Time{})
 	h.SetDoor(errors.New("10.0.0.9:502 does not answer"))
 	h.SetPaused(time.Now().Add(time.Hour))
 	mux := http.NewServeMux()

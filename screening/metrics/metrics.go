@@ -39,6 +39,8 @@ type Metrics struct {
 	backlog     prometheus.Gauge
 	receivers   prometheus.Gauge
 	unstored    prometheus.Gauge
+	waiting     prometheus.Gauge
+	failing     prometheus.Gauge
 	lost        prometheus.Counter
 	door        *prometheus.CounterVec
 	doorSeconds prometheus.Histogram
@@ -130,8 +132,10 @@ func New(version string) *Metrics {
 		backlog:     f.gauge("journal_backlog_events", "Events in the journal that the broker has not confirmed."),
 		receivers:   f.gauge("receivers", "Receivers that have said what they hold."),
 		unstored:    f.gauge("journal_unstored_events", "Events in the journal that not every known receiver has stored."),
+		waiting:     f.gauge("journal_waiting_events", "Events that are kept in memory only, because they are not on disk yet."),
+		failing:     f.gauge("journal_failing", "1 while the disk takes no events, or takes longer than a second over one."),
 		lost: f.counter("events_lost_total",
-			"Events that could not be kept in the journal. Anything above 0 needs a person."),
+			"Events that could not even be kept in memory for the disk. Anything above 0 needs a person."),
 		door: f.counterVec("door_commands_total",
 			"Passes by what the door did: accepted, refused, unanswered, or not told at all: too late, or somebody else stood nearer.", "result"),
 		doorSeconds: f.histogram("door_answer_seconds", "Time from a verdict on disk to the answer of the door.",
@@ -303,6 +307,12 @@ func (m *Metrics) SetBacklog(events int) { m.backlog.Set(float64(events)) }
 func (m *Metrics) SetStored(receivers, unstored int) {
 	m.receivers.Set(float64(receivers))
 	m.unstored.Set(float64(unstored))
+}
+
+// SetJournal records whether events get to the disk in time, and how many are not there yet.
+func (m *Metrics) SetJournal(failing bool, waiting int) {
+	m.failing.Set(oneIf(failing))
+	m.waiting.Set(float64(waiting))
 }
 
 // SetPaused records whether screening is paused.

@@ -66,6 +66,7 @@ func TestValues(t *testing.T) {
 	m.SetBacklog(4)
 	m.SetStored(2, 17)
 	m.AddLost()
+	m.SetJournal(true, 6)
 	m.SetPaused(true)
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, UnstoredDropped: 6, JournalUnreadable: 5, JournalWasSetAside: true, WrongPasswords: 9})
@@ -125,6 +126,8 @@ func TestValues(t *testing.T) {
 		`thermogate_wrong_passwords_total`:                                      "9",
 		`thermogate_journal_damaged`:                                            "1",
 		`thermogate_events_lost_total`:                                          "1",
+		`thermogate_journal_failing`:                                            "1",
+		`thermogate_journal_waiting_events`:                                     "6",
 		`thermogate_paused`:                                                     "1",
 	} {
 		if got[series] != want {

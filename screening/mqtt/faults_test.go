@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -27,9 +28,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// gateUntilKilled is a gate in a process of its own: it prints the id of an event once it is stored, which is when a
-// worker would see the verdict. It brings a broker along where own is an address, and is done with showing once there is a file
-// of the journal's name and ".hush".
+// gateUntilKilled is a gate in a process of its own: it prints the id of an event once it is stored, or waits for a disk
+// that takes nothing, which is when a worker would see the verdict. It brings a broker along where own is an address, and is
+// done with showing once there is a file of the journal's name and ".hush".
 func gateUntilKilled(path, broker, own string) error {
 	ctx := context.Background()
 	j, err := journal.Open(ctx, path, journal.DefaultConfig(), quietLog)
@@ -51,7 +52,7 @@ func gateUntilKilled(path, broker, own string) error {
 	}
 	c.timing = quickTiming()
 	go c.Run(ctx)
-	for n := int(j.Last()) + 1; ; n++ {
+	for n := int(j.Last()) + 1 + j.Stats().Waiting; ; n++ {
 		keep := j.Append
 		if waits(n) {
 			keep = j.Hold
@@ -59,7 +60,7 @@ func gateUntilKilled(path, broker, own string) error {
 		if _, err := os.Stat(path + ".hush"); err == nil {
 			select {}
 		}
-		if err := keep(ctx, sample(n)); err != nil {
+		if err := keep(ctx, sample(n)); err != nil && !errors.Is(err, journal.ErrWaiting) {
 			return err
 		}
 		if waits(n) {

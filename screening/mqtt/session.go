@@ -59,10 +59,13 @@ type session struct {
 	resends   resends
 	told      tail // in the newest status
 
-	storedBefore          int64 // the newest event when the connection came about
-	freshAt               int64 // everything up to this Seq is sent or belongs to the backlog
-	backlogAt, backlogEnd int64 // the backlog lies after the one and up to the other
-	share                 int   // how much of the backlog may still be sent in this pace step
+	storedBefore          int64     // the newest event when the connection came about
+	freshAt               int64     // everything up to this Seq is sent or belongs to the backlog
+	backlogAt, backlogEnd int64     // the backlog lies after the one and up to the other
+	share                 int       // how much of the backlog may still be sent in this pace step
+	waitingAt             int64     // of those that are not on disk yet, everything up to this Seq is sent
+	settled               bool      // subscribers have had their time to come back
+	readAgain             time.Time // when the disk is asked again that could not be read; zero where it could
 }
 
 func newSession(c *Client) *session {
@@ -164,6 +167,7 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 		case <-s.forgot:
 			forgotten = true
 		case <-settled.C:
+			s.settled = true
 			s.openBacklog(ctx, !forgotten)
 		case <-again.C:
 			again.Reset(s.c.timing.again)
@@ -178,6 +182,9 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 			s.share = max(1, s.c.cfg.BacklogPerSecond/paceSteps)
 		}
 		if err := s.sendFresh(ctx); err != nil {
+			return err
+		}
+		if err := s.sendWaiting(); err != nil {
 			return err
 		}
 		if err := s.sendBacklog(ctx); err != nil {
@@ -222,9 +229,9 @@ func (s *session) sendFresh(ctx context.Context) error {
 		if room <= 0 || s.freshAt >= last {
 			return nil
 		}
-		entries, err := s.c.journal.Pending(ctx, s.freshAt, last, room)
-		if err != nil {
-			return err
+		entries, readable := s.pending(ctx, s.freshAt, last, room)
+		if !readable {
+			return nil
 		}
 		for _, entry := range entries {
 			if err := s.publish(entry, false); err != nil {
@@ -238,14 +245,49 @@ func (s *session) sendFresh(ctx context.Context) error {
 	}
 }
 
+// sendWaiting sends what the disk does not take, from memory: a disk may never come back.
+func (s *session) sendWaiting() error {
+	fresh, _ := s.air.inFlight()
+	room := freshWindow - fresh
+	if room <= 0 || !s.settled {
+		return nil
+	}
+	for _, entry := range s.c.journal.Waiting(s.waitingAt, room) {
+		entry.Event.Data.Historical = entry.Event.Time.Before(s.started)
+		if err := s.publish(entry, false); err != nil {
+			return err
+		}
+		s.waitingAt = entry.Seq
+	}
+	return nil
+}
+
+// pending reads what is to be sent. A disk that can't be read is no reason to give the connection up: it is asked again
+// after a second.
+func (s *session) pending(ctx context.Context, after, upTo int64, limit int) (entries []journal.Entry, readable bool) {
+	if time.Now().Before(s.readAgain) {
+		return nil, false
+	}
+	entries, err := s.c.journal.Pending(ctx, after, upTo, limit)
+	if err == nil {
+		s.readAgain = time.Time{}
+		return entries, true
+	}
+	if s.readAgain.IsZero() {
+		s.c.log.Warn("events on disk can't be sent now", "error", err)
+	}
+	s.readAgain = time.Now().Add(time.Second)
+	return nil, false
+}
+
 func (s *session) sendBacklog(ctx context.Context) error {
 	room := s.roomBehind()
 	if room <= 0 || s.backlogAt >= s.backlogEnd {
 		return nil
 	}
-	entries, err := s.c.journal.Pending(ctx, s.backlogAt, s.backlogEnd, room)
-	if err != nil {
-		return err
+	entries, readable := s.pending(ctx, s.backlogAt, s.backlogEnd, room)
+	if !readable {
+		return nil
 	}
 	for _, entry := range entries {
 		if err := s.publishBehind(entry); err != nil {
