@@ -143,9 +143,9 @@ func TestFullDiskStopsNoScreening(t *testing.T) {
 	}
 	s.tellJournal()
 	for _, page := range []struct{ path, says string }{
-		{"/readyz", "events are in memory only"},
+		{"/readyz?verbose", "events are in memory only"},
 		{"/metrics", "\nthermogate_journal_failing 1\n"},
-		{"/metrics", "\nthermogate_journal_unstored_events 2\n"},
+		{"/metrics", "\nthermogate_journal_waiting_events 2\n"},
 		{"/metrics", "\nthermogate_events_lost_total 0\n"},
 	} {
 		answer := httptest.NewRecorder()
