@@ -91,7 +91,7 @@ func compareIDs(a, b string) int {
 const eventColumns = 16
 
 // insertSteps are how many events one statement takes.
-var insertSteps = []int{64, 8, 1}
+var insertSteps = []int{128, 64, 32, 16, 8, 4, 2, 1}
 
 func (s *Store) prepare(ctx context.Context) error {
 	for _, rows := range insertSteps {
@@ -199,17 +199,27 @@ func hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding, error) {
 	if err != nil {
 		return nil, err
 	}
+	var changed []any
 	for i, h := range holdings {
 		before := h.held
 		for _, span := range got[journalOf{h.Gate, h.Journal}] {
 			h.held = h.held.with(span.From, span.To)
 		}
 		holdings[i] = h
-		if err := h.write(ctx, tx, before); err != nil {
+		if err := h.forget(ctx, tx, before); err != nil {
 			return nil, err
 		}
+		for _, now := range h.held {
+			if !slices.Contains(before, now) {
+				changed = append(changed, h.Journal, h.Gate.Site, h.Gate.Name, now.From, now.To)
+			}
+		}
 	}
-	return holdings, nil
+	return holdings, inSteps(changed, 5, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO holdings (journal, site, gate, first, last) VALUES "+rows+
+			" ON CONFLICT (journal, site, gate, first) DO UPDATE SET last = excluded.last", args...)
+		return err
+	})
 }
 
 type journalOf struct {
@@ -268,23 +278,14 @@ func readHoldings[T any](ctx context.Context, q querier, wanted map[journalOf]T)
 	return holdings, nil
 }
 
-// write brings the table from what was held before to what is.
-func (h Holding) write(ctx context.Context, tx *sql.Tx, before spans) error {
+// forget deletes the runs that have become part of others.
+func (h Holding) forget(ctx context.Context, tx *sql.Tx, before spans) error {
 	for _, old := range before {
-		if !slices.ContainsFunc(h.held, func(now mqtt.Span) bool { return now.From == old.From }) {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM holdings WHERE journal = $1 AND site = $2 AND gate = $3 AND first = $4",
-				h.Journal, h.Gate.Site, h.Gate.Name, old.From); err != nil {
-				return err
-			}
-		}
-	}
-	for _, now := range h.held {
-		if slices.Contains(before, now) {
+		if slices.ContainsFunc(h.held, func(now mqtt.Span) bool { return now.From == old.From }) {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO holdings (journal, site, gate, first, last) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (journal, site, gate, first) DO UPDATE SET last = excluded.last`,
-			h.Journal, h.Gate.Site, h.Gate.Name, now.From, now.To); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM holdings WHERE journal = $1 AND site = $2 AND gate = $3 AND first = $4",
+			h.Journal, h.Gate.Site, h.Gate.Name, old.From); err != nil {
 			return err
 		}
 	}

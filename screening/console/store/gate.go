@@ -32,17 +32,18 @@ func (s *Store) Seen(ctx context.Context, seen map[mqtt.Gate]time.Time) error {
 }
 
 func (s *Store) see(ctx context.Context, tx *sql.Tx, seen map[mqtt.Gate]time.Time) error {
+	var args []any
 	for gate, at := range seen {
 		if err := s.knowSite(ctx, tx, gate.Site); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO gates (site, gate, seen) VALUES ($1, $2, $3)
-			ON CONFLICT (site, gate) DO UPDATE SET seen = excluded.seen WHERE excluded.seen > gates.seen`,
-			gate.Site, gate.Name, at.UnixMilli()); err != nil {
-			return err
-		}
+		args = append(args, gate.Site, gate.Name, at.UnixMilli())
 	}
-	return nil
+	return inSteps(args, 3, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO gates (site, gate, seen) VALUES "+rows+
+			" ON CONFLICT (site, gate) DO UPDATE SET seen = excluded.seen WHERE excluded.seen > gates.seen", args...)
+		return err
+	})
 }
 
 func (s *Store) readSites(ctx context.Context) error {

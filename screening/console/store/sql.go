@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,19 @@ func values(rows, columns int) string {
 		b.WriteString("(" + list(1+i*columns, columns) + ")")
 	}
 	return b.String()
+}
+
+// stepRows is how many rows one statement takes at most.
+const stepRows = 128
+
+// inSteps calls do with the arguments of so many columns of some rows after the other, and with the parameters for them.
+func inSteps(args []any, columns int, do func(rows string, args []any) error) error {
+	for step := range slices.Chunk(args, stepRows*columns) {
+		if err := do(values(len(step)/columns, columns), step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // conditions are put together with their arguments, so that their numbers are right.

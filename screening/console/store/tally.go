@@ -81,32 +81,17 @@ type tallyRow struct {
 	reason  event.Reason
 }
 
-const (
-	tallyColumns = 7
-	tallyStep    = 64
-)
-
 func addCounts(ctx context.Context, tx *sql.Tx, table, column string, rows map[tallyRow]counts) error {
 	var args []any
-	flush := func() error {
-		if len(args) == 0 {
-			return nil
-		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (site, gate, "+column+", outcome, reason, people, events) VALUES "+
-			values(len(args)/tallyColumns, tallyColumns)+" ON CONFLICT (site, gate, "+column+", outcome, reason) DO UPDATE SET people = "+
-			table+".people + excluded.people, events = "+table+".events + excluded.events", args...)
-		args = args[:0]
-		return err
-	}
 	for row, more := range rows {
 		args = append(args, row.gate.Site, row.gate.Name, row.time, string(row.outcome), string(row.reason), more.people, more.events)
-		if len(args) == tallyStep*tallyColumns {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
 	}
-	return flush()
+	return inSteps(args, 7, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (site, gate, "+column+", outcome, reason, people, events) VALUES "+rows+
+			" ON CONFLICT (site, gate, "+column+", outcome, reason) DO UPDATE SET people = "+
+			table+".people + excluded.people, events = "+table+".events + excluded.events", args...)
+		return err
+	})
 }
 
 // Count is how many people came to an outcome for a reason at a gate in a quarter of an hour, or on a day.
