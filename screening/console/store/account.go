@@ -24,7 +24,7 @@ const (
 // Account is somebody who may log in.
 type Account struct {
 	Name     string
-	FullName string
+	FullName string // no other account has it
 	Role     Role
 	// Scope is the site, or the gate of it, that the account is for; empty names are for all.
 	Scope    mqtt.Gate
@@ -76,7 +76,7 @@ func (s *Store) Account(ctx context.Context, name string) (Account, error) {
 
 // AddAccount keeps a new account.
 func (s *Store) AddAccount(ctx context.Context, a Account) error {
-	result, err := s.write.ExecContext(ctx, "INSERT INTO accounts ("+accountColumns+") VALUES "+values(1, 12)+" ON CONFLICT (name) DO NOTHING",
+	result, err := s.write.ExecContext(ctx, "INSERT INTO accounts ("+accountColumns+") VALUES "+values(1, 12)+" ON CONFLICT DO NOTHING",
 		a.Name, a.FullName, string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, 1, a.Locked, a.MadeAt.UnixMilli(), a.MadeBy)
 	if err != nil {
 		return fmt.Errorf("adding the account %.40q: %w", a.Name, err)

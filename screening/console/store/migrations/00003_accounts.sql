@@ -1,7 +1,7 @@
 -- +goose Up
 CREATE TABLE accounts (
 	name        TEXT PRIMARY KEY,
-	full_name   TEXT NOT NULL,             -- as others read it
+	full_name   TEXT NOT NULL UNIQUE,      -- as others read it, and as it stands with what was done
 	role        TEXT NOT NULL,             -- guard, manager or administrator
 	site        TEXT NOT NULL DEFAULT '',  -- all sites where it is empty
 	gate        TEXT NOT NULL DEFAULT '',  -- all gates of the site where it is empty
