@@ -146,7 +146,7 @@ func kindOf(perGuard, limit float64) string {
 }
 
 func loadOf(alerts []store.Alert, at guards, limit float64, from, end time.Time) loadPage {
-	page := loadPage{Limit: limit, Width: 720, Height: 160, Total: gateLoad{}}
+	page := loadPage{Limit: limit, Width: 432, Height: 160, Total: gateLoad{}}
 	byGate := map[mqtt.Gate]*gateLoad{}
 	for _, a := range alerts {
 		g := byGate[a.Gate]

@@ -296,6 +296,11 @@ func (p page) Lang() string { return p.Say("zh-Hans", "en") }
 // May tells whether somebody may see what is for a role.
 func (p page) May(role string) bool { return accounts.May(p.Account.Role, store.Role(role)) }
 
+// Watches tells whether this is where alerts are to be heard.
+func (p page) Watches() bool {
+	return p.Account.Role == store.Guard || p.Path == "/" || strings.HasPrefix(p.Path, "/alerts/")
+}
+
 // At is a time by the clock at a gate.
 func (p page) At(at time.Time, gate mqtt.Gate) string {
 	return p.Moment(at, p.Now, p.Store.Zone(gate.Site))

@@ -87,7 +87,7 @@ var words = map[string]phrase{
 
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
 
-	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有声音", "silent"},
+	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"},
 	"ok": {"正常", "ok"}, "on": {"已暂停", "paused"}, "off": {"运行", "running"},
 	string(event.CameraStarting): {"启动中", "starting"}, string(event.CameraStalled): {"画面停顿", "picture stalled"}, string(event.CameraLost): {"未连接", "not connected"},
 
@@ -114,6 +114,22 @@ func (tongue) Hundredths(number *float64) string {
 // Uncover is what of the things somebody wears has to come off before a second reading: not a mask.
 func (t tongue) Uncover(worn []event.Garment) string {
 	return t.Worn(slices.DeleteFunc(slices.Clone(worn), func(garment event.Garment) bool { return garment == event.Mask }))
+}
+
+// Many is so many of something.
+func (t tongue) Many(n int, zh, one, more string) string {
+	if t == "en" && n != 1 {
+		one = more
+	}
+	return fmt.Sprint(n, " ", t.Say(zh, one))
+}
+
+// Fault is what is wrong with a part of a gate.
+func (t tongue) Fault(part, value string) string {
+	if part == store.Reference {
+		return t.Word(value) // which names it
+	}
+	return t.Word(part) + t.Say("：", ": ") + t.Word(value)
 }
 
 // Worn is what somebody wears, as a list.

@@ -78,6 +78,7 @@ async function swap(name) {
   if (!fresh || busy(part)) return;
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   const moved = fresh.dataset.version !== part.dataset.version;
+  for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !element(alert.id));
   part.replaceWith(fresh);
   if (focused) element(focused)?.focus();
   settled = name === "alerts" && moved;
@@ -150,8 +151,10 @@ function tested() { return Date.now() - Number(localStorage.getItem("sound-heard
 
 // A page that can't be heard says so, and is a fault to all others.
 function judgeSound() {
+  const waking = tested() && performance.now() < 1000; // a bar that comes and goes would move what is tapped
+  if (waking && audio?.state !== "running") return;
   if (sound !== "asking" && sound !== "deaf") sound = !tested() ? "untested" : audio?.state !== "running" ? "muted" : "on";
-  element("sound").hidden = sound === "on";
+  element("sound").hidden = sound === "on" || !("watch" in element("sound").dataset);
   element("sound").classList.toggle("bad", sound !== "asking");
   for (const text of document.querySelectorAll("[data-sound]")) text.hidden = text.dataset.sound !== sound;
   element("test-sound").hidden = sound === "asking" || sound === "muted";
