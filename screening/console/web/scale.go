@@ -44,10 +44,10 @@ type scaleTick struct {
 // offset, is that of the skin: so what is over in one row is over in both.
 func (t tongue) scaleOf(data event.Data, second *float64) *scale {
 	type number struct {
-		kind, label       string
-		at, half          float64
-		level             float64
-		leveled, measured bool
+		kind, label string
+		at, half    float64
+		level       float64
+		leveled     bool
 	}
 	var numbers []number
 	if data.SkinCelsius != nil {
