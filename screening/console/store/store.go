@@ -173,6 +173,8 @@ func (s *Store) openServer(ctx context.Context) error {
 		}
 		config.Password = strings.TrimRight(string(password), "\r\n")
 	}
+	// A plan that was made while a month was young reads all of it once it is not.
+	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	s.postgres = true
 	s.write = stdlib.OpenDB(*config)
 	s.write.SetMaxOpenConns(16)
