@@ -39,7 +39,7 @@ type timing struct {
 
 func defaultTiming() timing {
 	return timing{
-		quiet: 12 * time.Second, patience: 5 * time.Second, askAgain: 30 * time.Second, say: 100 * time.Millisecond,
+		quiet: 12 * time.Second, patience: 5 * time.Second, askAgain: 30 * time.Second, say: time.Second,
 		retry: 100 * time.Millisecond, retryMax: 5 * time.Second, second: time.Second, retire: 6 * time.Hour,
 	}
 }
