@@ -25,7 +25,9 @@ type KeptSession struct{ conn *connection }
 func ConnectKept(ctx context.Context, cfg Config, clientID string, filters []string, handle func(Delivery)) (*KeptSession, error) {
 	conn, err := connect(ctx, cfg, clientID, nil, func(_ paho.Client, m paho.Message) {
 		handle(Delivery{Message{m.Topic(), m.Payload(), m.Retained()}, m})
-	}, func(options *paho.ClientOptions) { options.SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true) })
+	}, func(options *paho.ClientOptions) {
+		options.SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true)
+	})
 	if err != nil {
 		return nil, err
 	}

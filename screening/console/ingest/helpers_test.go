@@ -236,12 +236,6 @@ func (p *puppet) last(kind string) string {
 	return ""
 }
 
-func (p *puppet) count(kind string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.heard[kind])
-}
-
 func (p *puppet) publish(kind string, retained bool, payload string) {
 	p.client.Publish("thermogate/plant/north/"+kind, 1, retained, payload).Wait()
 }
