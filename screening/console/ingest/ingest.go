@@ -187,7 +187,11 @@ func (i *Ingest) keepHouse(ctx context.Context) {
 			return
 		case <-second.C:
 		}
-		expired, err := i.store.Expire(ctx, time.Now())
+		err := i.store.Ping(ctx)
+		var expired []store.Alert
+		if err == nil {
+			expired, err = i.store.Expire(ctx, time.Now())
+		}
 		for _, a := range expired {
 			i.log.Warn("an alert was taken and not followed up", "alert", a.Event, "gate", a.Gate.Site+"/"+a.Gate.Name)
 		}

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"thermogate/screening/console/postgrestest"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
@@ -210,5 +212,48 @@ func TestName(t *testing.T) {
 		if _, err := New(name, mqtt.DefaultConfig(), nil, quietLog); err == nil {
 			t.Errorf("%q is a name", name)
 		}
+	}
+}
+
+// TestServerThatRestarts has PostgreSQL end all connections in the middle of it.
+func TestServerThatRestarts(t *testing.T) {
+	server, err := postgrestest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	cfg := store.DefaultConfig()
+	if cfg.PostgreSQL, err = server.Database(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), cfg, quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	admin, err := sql.Open("pgx", cfg.PostgreSQL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	b := startBroker(t)
+	j := openJournal(t)
+	runGate(t, b.address, j, nil)
+	i, _ := run(t, b.address, s)
+	for range 5 {
+		appendEvents(t, j, 20)
+		if _, err := admin.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all is stored", func() bool {
+		stored, err := s.Events(t.Context(), store.Filter{}, 1000)
+		return err == nil && len(stored) == 100
+	})
+	eventually(t, "the gate knows", func() bool { return j.Stats().Receivers == 1 && j.Stats().Unstored == 0 })
+	eventually(t, "the store is well again", func() bool { return i.State().StoreError == "" && s.Ping(t.Context()) == nil })
+	if second, err := store.Open(t.Context(), cfg, quietLog); err == nil {
+		second.Close()
+		t.Error("a second console opens the store of the first")
 	}
 }
