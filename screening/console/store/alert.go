@@ -202,7 +202,7 @@ func (s *Store) Undo(ctx context.Context, id string, version int64, who string, 
 
 // Expire gives back every alert that was taken TakeLimit ago and has no reading yet, and returns them.
 func (s *Store) Expire(ctx context.Context, now time.Time) ([]Alert, error) {
-	overdue, err := s.alerts(ctx, s.read, "WHERE state = 'taken' AND taken_at <= $1", now.Add(-TakeLimit).UnixMilli())
+	overdue, err := s.alerts(ctx, s.read, "WHERE state <> 'closed' AND state = 'taken' AND taken_at <= $1", now.Add(-TakeLimit).UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("looking for alerts that nobody has followed up: %w", err)
 	}
@@ -410,10 +410,11 @@ func (s *Store) Words(ctx context.Context, now time.Time) ([]Word, error) {
 func (s *Store) words(ctx context.Context, now time.Time, all bool) ([]Word, error) {
 	var where conditions
 	horizon := now.Add(-keptWord).UnixMilli()
+	where.add("told >= 0 AND version > 0") // which few are
 	if all {
-		where.add("version > 0 AND (state <> 'closed' OR closed_at > ?)", horizon)
+		where.add("(state <> 'closed' OR closed_at > ?)", horizon)
 	} else {
-		where.add("(told <> version AND (state <> 'closed' OR closed_at > ?) OR told <> 0 AND state = 'closed' AND closed_at <= ?)", horizon, horizon)
+		where.add("(told <> version OR state = 'closed' AND closed_at <= ?)", horizon)
 	}
 	alerts, err := s.alerts(ctx, s.read, where.String(), where.args...)
 	if err != nil {
@@ -440,7 +441,7 @@ func (s *Store) words(ctx context.Context, now time.Time, all bool) ([]Word, err
 func (s *Store) Told(ctx context.Context, word Word) error {
 	version := word.version
 	if word.Over {
-		version = 0
+		version = -1
 	}
 	_, err := s.write.ExecContext(ctx, "UPDATE alerts SET told = $1 WHERE event = $2", version, word.alert)
 	return err

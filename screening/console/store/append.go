@@ -42,6 +42,11 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 }
 
 func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appended, error) {
+	if s.postgres { // a young month has no statistics, and would be read whole for each batch; no plan here gets old
+		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = auto"); err != nil {
+			return Appended{}, err
+		}
+	}
 	once := distinct(events)
 	if err := s.knowGates(ctx, tx, once); err != nil {
 		return Appended{}, err

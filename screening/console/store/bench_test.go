@@ -63,12 +63,26 @@ func BenchmarkMonth(b *testing.B) {
 				}
 			}
 			add(b, s, events...)
-			for b.Loop() {
-				counts, err := s.Days(b.Context(), first, first+30)
-				if err != nil || len(counts) != len(events) {
-					b.Fatal(len(counts), err)
+			b.Run("every gate and day", func(b *testing.B) {
+				for b.Loop() {
+					counts, err := s.Days(b.Context(), first, first+30)
+					if err != nil || len(counts) != len(events) {
+						b.Fatal(len(counts), err)
+					}
 				}
-			}
+			})
+			b.Run("totals", func(b *testing.B) {
+				for b.Loop() {
+					gates, err := s.GateTotals(b.Context(), first, first+30)
+					if err != nil || len(gates) != 250 || gates[0].People != 31 {
+						b.Fatal(len(gates), err)
+					}
+					days, err := s.DayTotals(b.Context(), "plant", first, first+30)
+					if err != nil || len(days) != 155 || days[0].People != 50 {
+						b.Fatal(len(days), err)
+					}
+				}
+			})
 		})
 	}
 }

@@ -45,13 +45,6 @@ func (s spans) without(other spans) spans {
 	return rest
 }
 
-func (s spans) count() (n int64) {
-	for _, span := range s {
-		n += span.To - span.From + 1
-	}
-	return n
-}
-
 // Holding is what the store has of one journal of a gate.
 type Holding struct {
 	Gate    mqtt.Gate

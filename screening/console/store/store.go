@@ -70,7 +70,10 @@ type Store struct {
 	log         *slog.Logger
 	write, read *sql.DB
 	postgres    bool
-	lock        func() error // gives up what keeps a second console out
+	lock        func() error // of the file: gives up what keeps a second console out
+
+	heldMu sync.Mutex
+	held   *sql.Conn // of the server: the connection that does so
 
 	appending sync.Mutex // held over Append: what an event comes to depends on those before it
 	months    map[string]bool
@@ -173,23 +176,41 @@ func (s *Store) openServer(ctx context.Context) error {
 		}
 		config.Password = strings.TrimRight(string(password), "\r\n")
 	}
+	// A plan that was made while a month was young reads all of it once it is not.
+	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	s.postgres = true
 	s.write = stdlib.OpenDB(*config)
 	s.write.SetMaxOpenConns(16)
 	s.write.SetMaxIdleConns(4)
 	s.read = s.write
+	return s.holdServer(ctx)
+}
+
+// holdServer keeps a second console out of the database, for as long as a connection lasts.
+func (s *Store) holdServer(ctx context.Context) error {
+	s.heldMu.Lock()
+	defer s.heldMu.Unlock()
+	if s.held != nil {
+		if s.held.PingContext(ctx) == nil {
+			return nil
+		}
+		s.held.Close()
+		s.held = nil
+	}
 	held, err := s.write.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	s.lock = held.Close
 	var alone bool
-	if err := held.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", consoleLock).Scan(&alone); err != nil {
+	err = held.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", consoleLock).Scan(&alone)
+	if err == nil && !alone {
+		err = errors.New("another console has it open")
+	}
+	if err != nil {
+		held.Close()
 		return err
 	}
-	if !alone {
-		return errors.New("another console has it open")
-	}
+	s.held = held
 	return nil
 }
 
@@ -199,8 +220,8 @@ func (s *Store) Close() error {
 	for _, statement := range s.insert {
 		errs = append(errs, statement.Close())
 	}
-	if s.lock != nil && s.postgres {
-		errs = append(errs, s.lock()) // a connection of the pool
+	if s.held != nil {
+		s.held.Close() // one that is broken is given up, too
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
@@ -208,14 +229,17 @@ func (s *Store) Close() error {
 	if s.read != nil && s.read != s.write {
 		errs = append(errs, s.read.Close())
 	}
-	if s.lock != nil && !s.postgres {
+	if s.lock != nil {
 		errs = append(errs, s.lock())
 	}
 	return errors.Join(errs...)
 }
 
-// Ping returns an error where the store can't be reached.
+// Ping returns an error where the store can't be reached, or another console has it.
 func (s *Store) Ping(ctx context.Context) error {
+	if s.postgres {
+		return s.holdServer(ctx)
+	}
 	var one int
 	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
 }

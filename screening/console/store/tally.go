@@ -125,3 +125,22 @@ func (s *Store) Days(ctx context.Context, from, to Day) ([]Count, error) {
 	}, `SELECT site, gate, day, outcome, reason, people, events FROM days
 		WHERE day >= $1 AND day <= $2 AND events + people <> 0 ORDER BY day, site, gate, outcome, reason`, from, to)
 }
+
+// GateTotals returns what each gate came to from one day to another, both included. Their Day is 0.
+func (s *Store) GateTotals(ctx context.Context, from, to Day) ([]Count, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (c Count, err error) {
+		err = rows.Scan(&c.Gate.Site, &c.Gate.Name, &c.Outcome, &c.Reason, &c.People, &c.Events)
+		return c, err
+	}, `SELECT site, gate, outcome, reason, CAST(sum(people) AS BIGINT), CAST(sum(events) AS BIGINT) FROM days
+		WHERE day >= $1 AND day <= $2 GROUP BY site, gate, outcome, reason ORDER BY site, gate, outcome, reason`, from, to)
+}
+
+// DayTotals returns what all gates of a site came to on each day, from one to another, both included. Their Gate has no name.
+func (s *Store) DayTotals(ctx context.Context, site string, from, to Day) ([]Count, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (c Count, err error) {
+		c.Gate.Site = site
+		err = rows.Scan(&c.Day, &c.Outcome, &c.Reason, &c.People, &c.Events)
+		return c, err
+	}, `SELECT day, outcome, reason, CAST(sum(people) AS BIGINT), CAST(sum(events) AS BIGINT) FROM days
+		WHERE site = $1 AND day >= $2 AND day <= $3 GROUP BY day, outcome, reason ORDER BY day, outcome, reason`, site, from, to)
+}

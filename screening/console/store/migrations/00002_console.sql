@@ -95,7 +95,7 @@ CREATE TABLE alerts (
 	state       TEXT NOT NULL,              -- new, taken, read or closed
 	outcome     TEXT NOT NULL DEFAULT '',   -- of one that is closed
 	version     BIGINT NOT NULL DEFAULT 0,  -- counts the changes
-	told        BIGINT NOT NULL DEFAULT 0,  -- the version that the gate was told of last
+	told        BIGINT NOT NULL DEFAULT 0,  -- the version that the gate was told of last; -1 once that is over
 	taken_by    TEXT NOT NULL DEFAULT '',
 	taken_at    BIGINT NOT NULL DEFAULT 0,
 	expired     BIGINT NOT NULL DEFAULT 0,  -- how often a take was not followed up
@@ -104,6 +104,7 @@ CREATE TABLE alerts (
 	closed_by   TEXT NOT NULL DEFAULT '',
 	closed_at   BIGINT NOT NULL DEFAULT 0
 );
+CREATE INDEX alerts_to_tell ON alerts (told) WHERE told >= 0 AND version > 0;
 CREATE INDEX alerts_open ON alerts (time) WHERE state <> 'closed';
 CREATE INDEX alerts_by_visit ON alerts (visit);
 CREATE INDEX alerts_by_time ON alerts (time);
