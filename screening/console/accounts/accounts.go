@@ -34,7 +34,7 @@ const (
 	maxName       = 64             // bytes
 	wrongAtOnce   = 10             // tries within wrongTime, after which an account rests
 	wrongTime     = 15 * time.Minute
-	failuresKept  = 30 * 24 * time.Hour
+	failuresKept  = 24 * time.Hour
 	hashingAtOnce = 2 // each takes 32 MiB
 	hashingWait   = 5 * time.Second
 )

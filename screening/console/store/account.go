@@ -68,8 +68,11 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 // Account returns one, or ErrNoAccount.
 func (s *Store) Account(ctx context.Context, name string) (Account, error) {
 	found, err := s.accounts(ctx, "WHERE name = $1", name)
-	if err != nil || len(found) == 0 {
-		return Account{}, fmt.Errorf("account %.40q: %w", name, errors.Join(err, ErrNoAccount))
+	if err == nil && len(found) == 0 {
+		err = ErrNoAccount
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("account %.40q: %w", name, err)
 	}
 	return found[0], nil
 }
@@ -81,8 +84,12 @@ func (s *Store) AddAccount(ctx context.Context, a Account) error {
 	if err != nil {
 		return fmt.Errorf("adding the account %.40q: %w", a.Name, err)
 	}
-	if added, err := result.RowsAffected(); err != nil || added == 0 {
-		return fmt.Errorf("account %.40q: %w", a.Name, errors.Join(err, ErrAccountTaken))
+	added, err := result.RowsAffected()
+	if err == nil && added == 0 {
+		err = ErrAccountTaken
+	}
+	if err != nil {
+		return fmt.Errorf("account %.40q: %w", a.Name, err)
 	}
 	return nil
 }

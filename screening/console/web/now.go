@@ -183,6 +183,9 @@ func (p *Pages) pageOf(now *snapshot, account store.Account) nowPage {
 	slices.SortStableFunc(page.Gates, func(a, b tile) int { return rankOf[b.State] - rankOf[a.State] })
 	if hears, since := p.hears(); !hears {
 		page.Unheard = since
+		if since.IsZero() { // it never has
+			page.Unheard = p.started
+		}
 	}
 	page.Versions = page.versions(now.at)
 	return page

@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Ear tells whether the console hears the gates, and since when it does or does not.
+// Ear tells whether the console hears the gates, and since when it does or does not; the zero time where it never has.
 type Ear func() (hears bool, since time.Time)
 
 // Pages serves the console's pages.
@@ -68,6 +68,7 @@ type Pages struct {
 	hears    Ear
 	log      *slog.Logger
 	build    string
+	started  time.Time
 	pages    map[string]*template.Template
 	handler  http.Handler
 	streams  *listen.Places
@@ -87,7 +88,7 @@ func New(s *store.Store, people *accounts.Accounts, hears Ear, cfg Config, log *
 		return nil, fmt.Errorf("pages.%w", err)
 	}
 	p := &Pages{
-		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: buildOf(files),
+		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: buildOf(files), started: time.Now(),
 		streams: listen.NewPlaces(maxStreams), closed: make(chan struct{}), changed: make(chan struct{}),
 		sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
 	}
@@ -181,6 +182,9 @@ func (p *Pages) routes() http.Handler {
 		"POST /sound":                 {store.Guard, noteSound},
 		"GET /alerts/{id}":            {store.Guard, showAlert},
 		"POST /alerts/{id}/{what}":    {store.Guard, changeAlert},
+		"GET /alerts/{id}/{what}":     {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
+		"GET /admin/accounts/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},
+		"GET /":                       {store.Guard, (*visit).missing},
 		"GET /faults":                 {store.Guard, showFaults},
 		"POST /faults":                {store.Guard, shelveFault},
 		"GET /history":                {store.Guard, showHistory},

@@ -287,6 +287,8 @@ func TestRolesAndScope(t *testing.T) {
 		{"manager", manager, "/events/" + at[far], 404},
 		{"manager", manager, "/load", 200},
 		{"manager", manager, "/admin/accounts", 403},
+		{"manager", manager, "/alerts/" + at[north] + "/take", 200}, // leads to the alert
+		{"manager", manager, "/nowhere", 404},
 	} {
 		if status, _ := test.b.get(test.path); status != test.want {
 			t.Errorf("%s gets %d for %s, want %d", test.who, status, test.path, test.want)
