@@ -1,0 +1,184 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"thermogate/screening/event"
+	"thermogate/screening/journal"
+	"thermogate/screening/mqtt"
+)
+
+// TestFromGateToGuardAndBack has a gate raise an alert through a real broker, a guard take and close it on the pages, and
+// the gate hear of both.
+func TestFromGateToGuardAndBack(t *testing.T) {
+	broker := startMosquitto(t)
+	var logged buffer
+	cfg := DefaultConfig()
+	cfg.Store.File = filepath.Join(t.TempDir(), "console.db")
+	cfg.MQTT.Broker, cfg.HTTP.Listen = broker, "127.0.0.1:0"
+	c, err := Open(t.Context(), cfg, "test", slog.New(slog.NewTextHandler(&logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := c.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer running.Wait()
+	defer cancel()
+
+	quiet := slog.New(slog.DiscardHandler)
+	j, err := journal.Open(t.Context(), filepath.Join(t.TempDir(), "journal.db"), journal.DefaultConfig(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	gateConfig := mqtt.DefaultConfig()
+	gateConfig.Broker = broker
+	north := mqtt.Gate{Site: "plant", Name: "north"}
+	gate, err := mqtt.New(gateConfig, north, j, nil, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan mqtt.Alert, 16)
+	gate.HandleAlerts(func(a mqtt.Alert) { heard <- a })
+	running.Go(func() { gate.Run(ctx) })
+
+	once := regexp.MustCompile(`name=admin password=(\S+)`).FindStringSubmatch(logged.String())
+	if once == nil {
+		t.Fatalf("the first start does not tell a password:\n%s", logged.String())
+	}
+	guard := browse(t, "http://"+c.web.Addr().String())
+	guard.post("/login", url.Values{"name": {"admin"}, "password": {once[1]}})
+	guard.post("/password", url.Values{"old": {once[1]}, "password": {"correct horse"}, "again": {"correct horse"}})
+	id := ulid.Make().String()
+	if err := j.Append(t.Context(), event.Event{
+		SpecVersion: "1.0", ID: id, Source: event.Source(north.Site, north.Name), Type: "thermogate.screening.alert.v1", Time: time.Now().UTC(),
+		DataContentType: "application/json", Data: event.Data{Outcome: event.Alert, Reason: event.AboveThreshold, Camera: "test", Version: "test"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(guard.get("/"), "/alerts/"+id+"/take"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the alert is not on the page:\n%s", guard.get("/"))
+		}
+	}
+	hears := func(want mqtt.Alert) {
+		t.Helper()
+		for deadline := time.After(20 * time.Second); ; {
+			select {
+			case got := <-heard:
+				if got == want {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("the gate does not hear of %+v", want)
+			}
+		}
+	}
+	guard.post("/alerts/"+id+"/take", url.Values{"version": {"0"}})
+	hears(mqtt.Alert{Event: id})
+	guard.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"36.9"}, "unit": {"°C"}, "place": {"ear"}})
+	guard.post("/alerts/"+id+"/close", url.Values{"version": {"2"}, "outcome": {"false"}})
+	hears(mqtt.Alert{Event: id, Closed: true, Outcome: mqtt.FalseAlert})
+	if page := guard.get("/history?lang=en&state=false"); !strings.Contains(page, "/events/"+id) {
+		t.Errorf("the history does not have it:\n%s", page)
+	}
+}
+
+// buffer is what was logged.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// browser fetches pages and sends forms.
+type browser struct {
+	t    *testing.T
+	http *http.Client
+	base string
+}
+
+func browse(t *testing.T, base string) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t, &http.Client{Jar: jar}, base}
+}
+
+func (b *browser) get(path string) string { return b.read(b.http.Get(b.base + path)) }
+
+func (b *browser) post(path string, form url.Values) string {
+	b.t.Helper()
+	return b.read(b.http.PostForm(b.base+path, form))
+}
+
+func (b *browser) read(answer *http.Response, err error) string {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		b.t.Fatalf("%s: %s, %v\n%s", answer.Request.URL, answer.Status, err, body)
+	}
+	return string(body)
+}
+
+// startMosquitto starts a broker on a free port of this machine, and returns its address.
+func startMosquitto(t *testing.T) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	config := filepath.Join(t.TempDir(), "mosquitto.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\n", port), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command("/usr/sbin/mosquitto", "-c", config)
+	if err := process.Start(); err != nil {
+		t.Fatalf("%v; deploy/install-packages test installs it", err)
+	}
+	t.Cleanup(func() { process.Process.Kill(); process.Wait() })
+	return fmt.Sprintf("mqtt://127.0.0.1:%d", port)
+}
