@@ -99,3 +99,6 @@ func (v *visit) stuck(at time.Time, long time.Duration) bool {
 func apart(a, b event.Box) float64 {
 	return math.Abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)
 }
+
+// ratio is how much larger the one face is than the other.
+func ratio(a, b event.Box) float64 { return max(a.W/b.W, b.W/a.W) }

@@ -53,9 +53,11 @@ func (f *floor) see(id int, s *sighting) *visit {
 			f.dismiss(r, s.at)
 			v.rival = f.newVisit(s.at)
 		}
-	case !v.known() && s.broken && v.mayHaveLeft(s.at):
+	case !v.known() && s.broken && v.mayHaveLeft(s):
 		f.leave(v, s.at) // of whom there is no portrait to know them by
+		gone := v
 		v = f.newVisit(s.at)
+		v.follows = gone.person.event
 		f.visits[id] = v
 	case !v.breaks(s):
 	case v.person.event != nil || back || v.want != event.NoProblem:
@@ -236,6 +238,8 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 			v.person.unsettled = known.unsettled
 		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
+	} else if v.follows != nil && !v.known() {
+		about.rescreenOf = v.follows.ID
 	}
 	if f.obstacle(v, verdict, at) == event.SecondReading {
 		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
@@ -297,6 +301,8 @@ const (
 	// awayFor and hiddenFor are how long somebody out of sight is waited for, the latter behind somebody nearer.
 	awayFor   = 800 * time.Millisecond
 	hiddenFor = 8 * time.Second
+	// blink is for how long a face may not be found that is then where it was.
+	blink = 300 * time.Millisecond
 	// nearby is how far from where they were, in widths of a face, and larger how much larger or smaller, people who were
 	// out of sight appear again.
 	nearby = 1.5
@@ -327,8 +333,12 @@ func (f *floor) end(v *visit, at time.Time) {
 
 // mayHaveLeft says whether somebody who would leave a trace was out of sight for so long, or stood there for so long, that
 // whoever is seen after a break may be another person.
-func (v *visit) mayHaveLeft(at time.Time) bool {
-	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && at.Sub(v.lastSeen) >= awayFor
+func (v *visit) mayHaveLeft(s *sighting) bool {
+	away := s.at.Sub(v.lastSeen)
+	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
+		return false
+	}
+	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && away >= awayFor
 }
 
 // flush ends a visit for good whose person is known to be gone.
@@ -351,23 +361,45 @@ func (f *floor) hidden(v *visit) bool {
 	return false
 }
 
-// welcome begins a visit, or goes on with that of somebody who was out of sight.
+// welcome begins a visit, or goes on with that of somebody who was out of sight, or of a track that was lost here a
+// moment ago. Somebody whose visit has its verdict and who walks off with another track is told by where that began.
 func (f *floor) welcome(s *sighting) *visit {
 	if v := f.back(s); v != nil {
 		return v
 	}
-	return f.newVisit(s.at)
+	id, lost := f.lost(s)
+	if lost != nil && lost.person.event == nil && lost.rival == nil {
+		delete(f.visits, id)
+		return lost
+	}
+	v := f.newVisit(s.at)
+	if lost != nil {
+		v.follows = lost.person.event
+	}
+	return v
+}
+
+// lost finds the visit whose track was last seen a moment ago where a new track begins.
+func (f *floor) lost(s *sighting) (int, *visit) {
+	for _, id := range slices.Sorted(maps.Keys(f.visits)) {
+		v := f.visits[id]
+		away := s.at.Sub(v.lastSeen)
+		if away > 0 && away < blink && apart(v.box, s.box) < nearby && ratio(v.box, s.box) < larger && !v.changed(s) {
+			return id, v
+		}
+	}
+	return 0, nil
 }
 
 // back finds the visit of somebody who was out of sight and is there again.
 func (f *floor) back(s *sighting) *visit {
 	box := s.box
 	for i, w := range f.gone {
-		was, far, ratio := w.visit.box, nearby, larger
+		was, far, most := w.visit.box, nearby, larger
 		if w.hidden { // whoever stood in the way has moved, and so have they
-			far, ratio = 2*far, 1.25*ratio
+			far, most = 2*far, 1.25*most
 		}
-		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio && !w.visit.changed(s) {
+		if apart(was, box) < far && ratio(was, box) < most && !w.visit.changed(s) {
 			f.gone = slices.Delete(f.gone, i, i+1)
 			return w.visit
 		}
@@ -394,7 +426,11 @@ func (f *floor) dismiss(v *visit, at time.Time) {
 // leave ends a visit that has no verdict for good. Nobody who was near enough to be screened goes without a trace.
 func (f *floor) leave(v *visit, at time.Time) {
 	if reason, ok := v.trace(); ok {
-		f.conclude(v, nil, f.policy.Unmeasured(reason), at)
+		var view *track.View
+		if v.known() {
+			view = &v.latest
+		}
+		f.conclude(v, view, f.policy.Unmeasured(reason), at)
 		f.part(v)
 	} else if v.presence.far >= glimpses {
 		f.passers++

@@ -105,7 +105,7 @@ func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, b
 		last := t.recent[n-1]
 		a, b := boxOf(f), boxOf(last.face)
 		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
-		broken = last.at.Before(previous) || moved > jump || max(a.W/b.W, b.W/a.W) > swell
+		broken = last.at.Before(previous) || moved > jump || ratio(a, b) > swell
 	}
 	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { return at.Sub(s.at) > paceWindow })
 	if len(t.recent) == 0 {

@@ -111,11 +111,12 @@ type visit struct {
 	adrift      bool // a break since the newest measured frame: the next one may show somebody else
 	rival       *visit
 	strayed     float64 // largest difference lately of frames without a break, which is the person's own
-	latest      track.Portrait
+	latest      track.View // of the newest measured frame
 	distinct    float64   // what of the usual difference between two people is left in a warm room, 0 to 1
 	differences []float64 // of a rival's measured frames from the visit it came out of
 
 	presence presence
+	follows  *event.Event // of whoever was last seen where and when this face first was, and may be the same person
 	movedAt  time.Time // when the face was last seen to move
 	decided  time.Time // when the verdict was given
 	due      time.Time // an open visit's next inconclusive verdict
@@ -219,7 +220,7 @@ func (v *visit) measure(s *sighting) {
 		v.strayed = max(fading*v.strayed, difference)
 	}
 	v.person.draw(s.view, difference > sameBroken, s.at)
-	v.latest = s.view.Portrait()
+	v.latest = *s.view
 	v.person.lastSeen = s.at
 	v.distinct = min(1, s.reading.Contrast/fullContrast)
 }
@@ -236,7 +237,8 @@ func (v *visit) strange(s *sighting) bool {
 	}
 	unlike := v.person.difference(s.view) > sameNever
 	if v.measuredAt.Equal(s.previous) {
-		unlike = unlike && s.view.Difference(&v.latest) > sameNever
+		latest := v.latest.Portrait()
+		unlike = unlike && s.view.Difference(&latest) > sameNever
 	}
 	return unlike || v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
 }
@@ -304,9 +306,11 @@ const (
 	anotherPerson
 )
 
-// settles says whether a face may look different because it has only just come near: its readings say nothing against it.
+// settles says whether a face may look different because it has only just come near, or was followed without a break
+// since the one glimpse of it on the way: its readings say nothing against it.
 func (v *visit) settles(s *sighting) bool {
-	return s.at.Sub(v.lookSince) < settling && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
+	early := s.at.Sub(v.lookSince) < settling || len(v.person.portraits) == 1 && !v.adrift
+	return early && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
 }
 
 // startOver forgets whom the look has shown so far.
