@@ -189,10 +189,7 @@ func checkPicture(data []byte, is kind) error {
 	if err != nil {
 		return fmt.Errorf("the picture is damaged: %w", err)
 	}
-	if size.Width > maxSide || size.Height > maxSide {
-		return fmt.Errorf("a picture %d by %d pixels is not read; up to %d a side are", size.Width, size.Height, maxSide)
-	}
-	return nil
+	return checkSize(uint32(size.Width), uint32(size.Height))
 }
 
 // printfVerb is the counter in a file name such as frame_%04d.png.

@@ -1,10 +1,12 @@
 package camera
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -303,6 +305,9 @@ func TestBadRecordings(t *testing.T) {
 		"no pages":             {write("nopages.tiff", edit(func(d []byte) { clear(d[4:8]) })), "no pictures"},
 		"wild first offset":    {write("wild.tiff", edit(func(d []byte) { d[7] = 0xff })), "cut off"},
 		"huge picture":         {write("huge.tiff", edit(func(d []byte) { d[directory+2+10] = 0xff })), "is not read"},
+		"square of a limit":    {write("square.tiff", edit(func(d []byte) { d[directory+2+9], d[directory+2+12+9] = 0x10, 0x10 })), "is not read"},
+		"many channels":        {write("channels.tiff", edit(func(d []byte) { d[directory+2+4*12], d[directory+2+4*12+1], d[directory+2+4*12+9] = 21, 1, 1 })), "257 channels"},
+		"huge PNG":             {write("huge.png", hugePNG()), "is not read"},
 		"too many strips":      {write("strips.tiff", edit(func(d []byte) { d[directory+2+5*12+7] = 0xff })), "tag 273 is damaged"},
 		"tag given twice":      {write("twice.tiff", edit(func(d []byte) { copy(d[directory+2:], d[directory+2+5*12:][:12]) })), "tag 273 is damaged"},
 		"wild strip":           {write("strip.tiff", edit(func(d []byte) { d[directory-16+3] = 0xff })), "cut off"},
@@ -347,9 +352,16 @@ func TestBadSidecarsNameFileAndField(t *testing.T) {
 		`{"time_ms": [0, null, 5, 3]}`:        "time_ms[3]",
 		`{"time_ms": [0, 1e300]}`:             "time_ms[1]",
 		`{"time_ms": [0, 1, 2], "frames": 2}`: "time_ms",
-		`{"ms_since_ffc": [-5]}`:              "ms_since_ffc[0]",
-		`{"reference_celsius": 3660}`:         "reference_celsius",
-		`{"start": "yesterday"}`:              "start",
+		`{"time_ms": [-3e9, 0]}`:              "time_ms[0] is -3e+09",
+		`{"start": "1969-12-31T23:59:59Z"}`:   "start",
+		`{"start": "9999-12-31T23:59:59Z"}`:   "start",
+		`{"start": "0000-01-01T00:00:00Z"}`:   "start",
+		strings.Repeat("[", 20_000):           "no valid JSON",
+		`{"time_ms": [` + strings.Repeat("0,", maxEntries+1) + `0]}`: "2097153 entries",
+		strings.Repeat(" ", maxSidecarBytes+1):                       "more than the 16777216 bytes",
+		`{"ms_since_ffc": [-5]}`:                                     "ms_since_ffc[0]",
+		`{"reference_celsius": 3660}`:                                "reference_celsius",
+		`{"start": "yesterday"}`:                                     "start",
 	} {
 		path := writeStack(t, stack{frames: 2})
 		sidecar := sidecarPath(path)
@@ -357,7 +369,7 @@ func TestBadSidecarsNameFileAndField(t *testing.T) {
 		_, err := Open(context.Background(), path, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), strings.TrimSuffix(path, ".tiff")) ||
 			strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: error is %v, want the path and %q", text, err, want)
+			t.Errorf("%.80s: error is %.300v, want the path and %q", text, err, want)
 		}
 	}
 }
@@ -434,16 +446,27 @@ func FuzzSidecar(f *testing.F) {
 	f.Add([]byte(`{"width":6,"height":4,"frames":2,"fps":8.77,"orientation":"transpose","time_ms":[0,114],"ms_since_ffc":[null,7]}`))
 	f.Add([]byte(`{"fps":1e-308,"time_ms":[1e12],"start":"9999-12-31T23:59:59Z"}`))
 	recording := stack{frames: 3}.encode()
+	f.Add([]byte(`{"start":"1969-12-31T23:59:59Z","time_ms":[-1,0,1]}`))
+	path := filepath.Join(f.TempDir(), "gate.tiff")
+	if err := os.WriteFile(path, recording, 0o600); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		path := filepath.Join(t.TempDir(), "gate.tiff")
-		writeFile(t, path, recording)
 		writeFile(t, sidecarPath(path), text)
 		source, err := Open(context.Background(), path, Options{})
 		if err != nil {
+			if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "gate") {
+				t.Errorf("not one line that names the file: %q", err)
+			}
 			return
 		}
 		defer source.Close()
 		frames, _ := readAll(source)
+		for i := range frames {
+			if year := frames[i].Captured.UTC().Year(); year < firstYear || year > lastYear+100 {
+				t.Errorf("frame %d was captured in %d", i, year)
+			}
+		}
 		for i := 1; i < len(frames); i++ {
 			if frames[i].Captured.Before(frames[i-1].Captured) {
 				t.Errorf("frame %d was captured before the one ahead of it", i)
@@ -452,27 +475,83 @@ func FuzzSidecar(f *testing.F) {
 	})
 }
 
+// hugePNG claims 4096 by 4096 pixels.
+func hugePNG() []byte {
+	header := []byte("IHDR\x00\x00\x10\x00\x00\x00\x10\x00\x10\x00\x00\x00\x00")
+	data := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), header...)
+	return binary.BigEndian.AppendUint32(data, crc32.ChecksumIEEE(header))
+}
+
+// FuzzPicture opens single PNG and JPEG files.
+func FuzzPicture(f *testing.F) {
+	names := []string{"a.png", "b.jpg"}
+	for i, kind := range []gocv.MatType{gocv.MatTypeCV16UC1, gocv.MatTypeCV8UC1, gocv.MatTypeCV8UC3, gocv.MatTypeCV8UC4, gocv.MatTypeCV16UC3} {
+		for jpeg, name := range names {
+			if jpeg == 1 && i != 1 && i != 2 {
+				continue
+			}
+			path := filepath.Join(f.TempDir(), name)
+			mat := gocv.NewMatWithSizeFromScalar(gocv.NewScalar(30000, 3, 5, 7), 6, 8, kind)
+			gocv.IMWrite(path, mat)
+			mat.Close()
+			data, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data, jpeg == 1)
+		}
+	}
+	f.Add(hugePNG(), false)
+	folder := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte, jpeg bool) {
+		path := filepath.Join(folder, names[0])
+		if jpeg {
+			path = filepath.Join(folder, names[1])
+		}
+		writeFile(t, path, data)
+		readToEnd(t, path)
+	})
+}
+
+// readToEnd checks that what can be opened has a count for every pixel.
+func readToEnd(t *testing.T, path string) {
+	source, err := Open(context.Background(), path, Options{EightBit: true})
+	if err != nil {
+		if strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), path) {
+			t.Errorf("not one line that names the file: %q", err)
+		}
+		return
+	}
+	defer source.Close()
+	var frame Frame
+	for range 10_000 {
+		if err := source.Read(context.Background(), &frame); err != nil {
+			return
+		}
+		if len(frame.Counts) != frame.Width*frame.Height {
+			t.Fatalf("%d counts in a picture of %dx%d", len(frame.Counts), frame.Width, frame.Height)
+		}
+	}
+}
+
 func FuzzStack(f *testing.F) {
 	f.Add(stack{frames: 2}.encode())
 	f.Add(stack{frames: 1, order: binary.BigEndian}.encode())
 	f.Add(stack{frames: 1, bits: 8}.encode())
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "gate.tiff")
-		writeFile(t, path, data)
-		source, err := Open(context.Background(), path, Options{})
+	for _, kind := range []gocv.MatType{gocv.MatTypeCV16UC1, gocv.MatTypeCV16UC3, gocv.MatTypeCV8UC4} { // LZW with a predictor
+		mat := gocv.NewMatWithSizeFromScalar(gocv.NewScalar(30000, 3, 5, 7), 6, 8, kind)
+		compressed, err := gocv.IMEncode(".tiff", mat)
+		mat.Close()
 		if err != nil {
-			return
+			f.Fatal(err)
 		}
-		defer source.Close()
-		var frame Frame
-		for range 10_000 {
-			if err := source.Read(context.Background(), &frame); err != nil {
-				return
-			}
-			if len(frame.Counts) != frame.Width*frame.Height {
-				t.Fatalf("%d counts in a picture of %dx%d", len(frame.Counts), frame.Width, frame.Height)
-			}
-		}
+		f.Add(bytes.Clone(compressed.GetBytes()))
+		compressed.Close()
+	}
+	path := filepath.Join(f.TempDir(), "gate.tiff")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		writeFile(t, path, data)
+		readToEnd(t, path)
 	})
 }
 

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
-	"os"
 	"time"
+
+	"thermogate/camera/bounded"
 )
 
 // sidecar is what the JSON file beside a recording says of it. Every field may be missing; others are ignored.
@@ -31,24 +31,21 @@ type sidecar struct {
 }
 
 const (
-	maxSidecarBytes = 64 << 20
+	maxSidecarBytes = 16 << 20
+	maxEntries      = 2 << 20 // of its lists together: a day at 8.77 frames a second with two entries a frame
 	minFPS, maxFPS  = 0.01, 1000
 	maxMS           = 1e12 // 31 years: keeps times far from overflow
+	// Recordings begin within these years. A camera whose clock was not set says 1970 or, by an overflow, 2106.
+	firstYear, lastYear = 1970, 2200
 )
 
 // readSidecar reads the sidecar at path. A missing file is an empty sidecar.
 func readSidecar(path string) (sidecar, error) {
-	info, err := os.Stat(path)
+	text, err := bounded.ReadFile(path, maxSidecarBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sidecar{start: time.Unix(0, 0).UTC()}, nil
 	}
-	if err == nil && info.Size() > maxSidecarBytes {
-		err = fmt.Errorf("it has %d bytes, more than any sidecar needs", info.Size())
-	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(path)
-	}
+	err = plain(err)
 	var s sidecar
 	if err == nil {
 		s, err = parseSidecar(text)
@@ -64,6 +61,9 @@ func parseSidecar(text []byte) (sidecar, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte-order mark some editors write
 	if len(text) == 0 {
 		return s, errors.New("the file is empty; write it again, or delete it and say --fps, --units and --orientation")
+	}
+	if n := bytes.Count(text, []byte{','}); n > maxEntries {
+		return s, fmt.Errorf("it has %d entries, more than any recording needs", n)
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		var wrong *json.UnmarshalTypeError
@@ -112,11 +112,14 @@ func (s *sidecar) checkTimes() error {
 		if err != nil {
 			return fmt.Errorf("start is %q, it has to look like 2021-03-22T11:28:50+13:00", s.Start)
 		}
+		if year := start.UTC().Year(); year < firstYear || year > lastYear {
+			return fmt.Errorf("start is %q, it has to lie in the years %d to %d", s.Start, firstYear, lastYear)
+		}
 		s.start = start.UTC()
 	}
 	for i, ms := range s.TimeMS {
-		if math.Abs(ms) > maxMS {
-			return fmt.Errorf("time_ms[%d] is %v, beyond any recording", i, ms)
+		if !(ms >= 0 && ms <= maxMS) {
+			return fmt.Errorf("time_ms[%d] is %v, it counts milliseconds from the start of the recording on", i, ms)
 		}
 		if i > 0 && ms < s.TimeMS[i-1] {
 			return fmt.Errorf("time_ms[%d] is %v, before the frame that came earlier (%v)", i, ms, s.TimeMS[i-1])

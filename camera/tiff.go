@@ -38,7 +38,9 @@ const (
 // Limits that no thermal camera reaches, so that a broken or hostile file costs an error and not the machine.
 const (
 	maxSide      = 4096
-	maxPageBytes = 4 * maxSide * maxSide
+	maxPixels    = 8 << 20 // 3840 by 2160
+	maxSamples   = 4       // of a pixel
+	maxPageBytes = maxSamples * maxPixels
 	maxValues    = 1 << 16 // of one tag
 )
 
@@ -214,19 +216,27 @@ func (s *tiffStack) value(id uint16, otherwise uint32) uint32 {
 
 // check refuses pages that the decoder can't turn into counts, and sizes it should not try.
 func (s *tiffStack) check() error {
-	for _, id := range []uint16{tagImageWidth, tagImageLength} {
-		if side := s.value(id, 0); side == 0 || side > maxSide {
-			return fmt.Errorf("a picture %d by %d pixels is not read; up to %d a side are",
-				s.value(tagImageWidth, 0), s.value(tagImageLength, 0), maxSide)
-		}
+	if err := checkSize(s.value(tagImageWidth, 0), s.value(tagImageLength, 0)); err != nil {
+		return err
 	}
-	if s.value(tagTileWidth, 0) > maxSide || s.value(tagTileLength, 0) > maxSide {
+	if s.values(tagTileWidth) != nil && checkSize(s.value(tagTileWidth, 0), s.value(tagTileLength, 0)) != nil {
 		return errors.New("its tiles are larger than any picture: the file is damaged")
+	}
+	if samples := s.value(tagSamplesPerPixel, 1); samples == 0 || samples > maxSamples {
+		return fmt.Errorf("its pixels have %d channels; save one channel of unsigned 16-bit counts", samples)
 	}
 	bits := s.value(tagBitsPerSample, 1)
 	if format := s.value(tagSampleFormat, 1); format != 1 || bits > 16 {
 		kinds := map[uint32]string{1: "integers", 2: "signed integers", 3: "floating-point numbers"}
 		return fmt.Errorf("its pixels are %d-bit %s; save them as unsigned 16-bit counts", bits, cmp.Or(kinds[format], "data"))
+	}
+	return nil
+}
+
+// checkSize refuses pictures that cost more memory than any camera's.
+func checkSize(width, height uint32) error {
+	if width == 0 || height == 0 || width > maxSide || height > maxSide || width*height > maxPixels {
+		return fmt.Errorf("a picture %d by %d pixels is not read; up to %d a side and %d in all are", width, height, maxSide, maxPixels)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package testdata finds the real recordings and clinical data that tests run on. They are not part of the project:
-// where they are missing, the test that needs them is skipped and says so.
+// Package testdata finds the real recordings and clinical data that tests run on, and makes certificates for them. The
+// recordings are not part of the project: where they are missing, the test that needs them is skipped and says so.
 package testdata
 
 import (

@@ -10,20 +10,20 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/camera/bounded"
+
 	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
 
-const maxScenarioBytes = 1 << 20
-
 // Parse reads a scenario. An error names the file, the line, the key and what would be right.
 func Parse(name string, data []byte) (Scenario, error) {
 	s := DefaultScenario()
 	s.Name = name
-	if len(data) > maxScenarioBytes {
-		return Scenario{}, fmt.Errorf("%s: %d bytes are too many for a scenario; the limit is %d", name, len(data), maxScenarioBytes)
+	if line, err := bounded.CheckYAML(data); err != nil {
+		return Scenario{}, fmt.Errorf("%s:%d: %w", name, line, err)
 	}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"thermogate/camera/bounded"
 )
 
 // Scenario is what happens in front of the simulated gate. Its zero value is of no use: start from DefaultScenario,
@@ -217,6 +219,8 @@ func Demo() Scenario {
 	return s
 }
 
+const maxScenarioBytes = 256 << 10
+
 // Load reads a scenario file.
 func Load(path string) (Scenario, error) {
 	info, err := os.Stat(path)
@@ -226,10 +230,7 @@ func Load(path string) (Scenario, error) {
 	if !info.Mode().IsRegular() {
 		return Scenario{}, fmt.Errorf("reading scenario: %s is not a file", path)
 	}
-	if info.Size() > maxScenarioBytes {
-		return Scenario{}, fmt.Errorf("reading scenario: %s has %d bytes; a scenario has at most %d", path, info.Size(), maxScenarioBytes)
-	}
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, maxScenarioBytes)
 	if err != nil {
 		return Scenario{}, fmt.Errorf("reading scenario: %w", err)
 	}

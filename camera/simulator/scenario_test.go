@@ -109,6 +109,8 @@ func TestParseRefuses(t *testing.T) {
 		{"tab", "camera:\n\twidth: 3\n", `x.yaml:2: a tab; indent with spaces`},
 		{"two documents", "seed: 1\n---\nseed: 2\n", `a scenario file holds one`},
 		{"alias", "camera: &c {width: 80}\nffc: *c\n", `x.yaml:1: camera: anchors, aliases and tags are not understood here`},
+		{"nested without end", "seed: 1\npeople: " + strings.Repeat("[", 100_000), `x.yaml:2: `},
+		{"deep", "seed: 1\npeople:\n" + strings.Repeat("- ", 100), `x.yaml:3: nested more than 32 deep`},
 		{"not yaml", "{[}", `x.yaml:1: `},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,12 +22,16 @@ import (
 	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/gate"
+	"thermogate/screening/listen"
+	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 )
 
 const (
 	// lookTime is how long check watches the camera: a source of frames has to come and a reference to settle.
 	lookTime = 5 * time.Second
+	// askTime is how long a gate may take to say how it is.
+	askTime = 2 * time.Second
 	// leastFreeBytes holds years of events.
 	leastFreeBytes = 100 << 20
 )
@@ -43,7 +49,7 @@ func newCheckCommand() *cobra.Command {
 				return err
 			}
 			if running {
-				return askRunning(cmd.Context(), c.HTTP.Listen, cmd.OutOrStdout())
+				return askRunning(cmd.Context(), c, cmd.OutOrStdout())
 			}
 			d := doctor{config: c, out: cmd.OutOrStdout()}
 			d.examine(cmd.Context())
@@ -58,41 +64,105 @@ func newCheckCommand() *cobra.Command {
 	return command
 }
 
-// askRunning asks the gate at an address for its health. What keeps it from screening people it prints; only a gate that
-// a restart would help is an error.
-func askRunning(ctx context.Context, address string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	alive, body, err := ask(ctx, address, "/healthz")
+// askRunning asks the gate of a config for its health. What keeps it from screening people it prints; only a gate that
+// a restart would help is an error, and another gate than this.
+func askRunning(ctx context.Context, c config, out io.Writer) error {
+	alive, err := ask(ctx, c.HTTP, "/healthz", nil)
 	if err != nil {
 		return err
 	}
-	if !alive {
-		return fmt.Errorf("the gate at %s is not well: %s", address, body)
+	if !alive.well {
+		return fmt.Errorf("the gate at %s is not well: %s", c.HTTP.Listen, alive.text)
 	}
-	if _, body, err = ask(ctx, address, "/readyz"); err != nil {
+	ready, err := askInside(ctx, c.HTTP, "/readyz")
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, body)
+	if other := ready.otherThan(c.identity()); other != nil {
+		return fmt.Errorf("at %s %w", c.HTTP.Listen, other)
+	}
+	_, err = fmt.Fprintln(out, ready.text)
 	return err
 }
 
-// ask returns whether all is well at a path of the gate, and what it says.
-func ask(ctx context.Context, address, path string) (bool, string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+path, nil)
-	if err != nil {
-		return false, "", err
+// answer is what a gate says of its health.
+type answer struct {
+	well bool
+	text string
+	// gate is who answers; nil where that is not told, and secrecy is why.
+	gate    *metrics.Identity
+	secrecy error
+}
+
+// otherThan says which gate answers, if it is another one.
+func (a answer) otherThan(own metrics.Identity) error {
+	if a.gate == nil || a.gate.Site == own.Site && a.gate.Gate == own.Gate {
+		return nil
 	}
-	response, err := http.DefaultClient.Do(request)
+	return fmt.Errorf("gate %s of site %s runs, and not this one", a.gate.Gate, a.gate.Site)
+}
+
+// askInside asks as somebody who may know, and as anybody where that gets no answer.
+func askInside(ctx context.Context, c httpConfig, path string) (answer, error) {
+	var login *url.Userinfo
+	if c.PasswordFile != "" {
+		password, err := listen.ReadSecret(c.PasswordFile)
+		if err != nil {
+			return askOutside(ctx, c, path, fmt.Errorf("http.password_file: %w", err))
+		}
+		login = url.UserPassword(c.User, password)
+	}
+	a, err := ask(ctx, c, path+"?verbose", login)
 	if err != nil {
-		return false, "", fmt.Errorf("no gate answers at %s: %w", address, err)
+		return askOutside(ctx, c, path, err)
+	}
+	if a.gate == nil {
+		a.secrecy = errors.New("its version is an older one")
+	}
+	return a, nil
+}
+
+func askOutside(ctx context.Context, c httpConfig, path string, secrecy error) (answer, error) {
+	a, err := ask(ctx, c, path, nil)
+	a.secrecy = secrecy
+	return a, err
+}
+
+// ask asks what listens at a gate's address. Whatever is no gate's answer is an error.
+func ask(ctx context.Context, c httpConfig, path string, login *url.Userinfo) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	client, err := c.Client()
+	if err != nil {
+		return answer{}, fmt.Errorf("http.%w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+reachable(c.Listen)+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	request.URL.User = login
+	response, err := client.Do(request)
+	if err != nil {
+		return answer{}, fmt.Errorf("no gate answers at %s: %w", c.Listen, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if err != nil {
-		return false, "", fmt.Errorf("asking the gate at %s: %w", address, err)
+		return answer{}, fmt.Errorf("asking the gate at %s: %w", c.Listen, err)
 	}
-	return response.StatusCode == http.StatusOK, strings.TrimSpace(string(body)), nil
+	text := strings.TrimSpace(string(body))
+	if response.StatusCode == http.StatusUnauthorized {
+		return answer{}, errors.New("it does not take the password of this config")
+	}
+	if !strings.HasPrefix(text, `{"status"`) {
+		return answer{}, fmt.Errorf("what answers at %s is no gate: %s", c.Listen, response.Status)
+	}
+	a := answer{well: response.StatusCode == http.StatusOK, text: text}
+	var gate metrics.Identity
+	if json.Unmarshal(body, &gate) == nil && gate.Gate != "" {
+		a.gate = &gate
+	}
+	return a, nil
 }
 
 // doctor looks at everything a gate needs, one part after the other, and goes on after a fault.
@@ -116,19 +186,25 @@ func (d *doctor) examine(ctx context.Context) {
 
 // running reports on a gate that runs with this config already. It has camera and ports for itself, and is not disturbed.
 func (d *doctor) running(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	address := d.config.HTTP.Listen
-	well, body, err := ask(ctx, address, "/readyz")
-	if err != nil || !strings.HasPrefix(body, `{"status"`) {
+	address, own := d.config.HTTP.Listen, d.config.identity()
+	a, err := askInside(ctx, d.config.HTTP, "/readyz")
+	if err != nil {
 		return false
 	}
+	other := a.otherThan(own)
 	var fault error
-	if !well {
-		fault = fmt.Errorf("it runs already, at %s, and says: %s", address, body)
+	switch {
+	case other != nil:
+		fault = fmt.Errorf("at %s %w: give one of them another http.listen", address, other)
+	case a.gate == nil:
+		fault = fmt.Errorf("a gate runs at %s, and whether it is this one is not known (%w); it says: %s", address, a.secrecy, a.text)
+	case a.gate.Config != own.Config:
+		fault = fmt.Errorf("it runs already, at %s, with another config than this; restart it to use this one. It says: %s", address, a.text)
+	case !a.well:
+		fault = fmt.Errorf("it runs already, at %s, and says: %s", address, a.text)
 	}
 	d.say("gate", fault, "it runs already, at %s, and all is well; stop it to have the rest looked at", address)
-	return true
+	return other == nil
 }
 
 // say prints a line for one part.
@@ -270,10 +346,7 @@ func (d *doctor) reference(configured bool, r event.ReferenceSource) {
 func (d *doctor) broker(ctx context.Context) {
 	c := d.config
 	if c.MQTT.Broker == "" {
-		own, err := mqtt.StartBroker(c.Broker, slog.New(slog.DiscardHandler))
-		if err == nil {
-			own.Close()
-		}
+		err := mqtt.CheckBroker(c.Broker, mqtt.Gate{Site: c.Site, Name: c.Gate})
 		d.say("broker", err, "the gate brings its own, at %s", c.Broker.Listen)
 		return
 	}
@@ -294,14 +367,13 @@ func (d *doctor) door(ctx context.Context) {
 }
 
 func (d *doctor) pages() {
-	listener, err := net.Listen("tcp", d.config.HTTP.Listen)
+	quiet := slog.New(slog.DiscardHandler)
+	listener, err := listen.Open(d.config.HTTP.Config, quiet)
 	if err == nil {
 		listener.Close()
+		_, err = d.config.HTTP.guard(nil, listen.NewAttempts(quiet))
 	} else {
-		err = fmt.Errorf("http.listen: %w; is the gate running already? Else choose another port", err)
-	}
-	if err == nil {
-		_, err = d.config.HTTP.guard(nil)
+		err = fmt.Errorf("http.%w", err)
 	}
 	d.say("pages", err, "%s is free", d.config.HTTP.Listen)
 }

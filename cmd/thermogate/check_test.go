@@ -1,53 +1,137 @@
 package main
 
 import (
-	"net/http"
-	"net/http/httptest"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"thermogate/screening/event"
-	"thermogate/screening/metrics"
+	"thermogate/camera"
+	"thermogate/testdata"
 )
 
-func TestCheckRunningSaysWhatIsWrong(t *testing.T) {
-	health := metrics.NewHealth(metrics.HealthConfig{Hang: time.Hour, Stale: time.Hour, ReferenceGrace: time.Hour})
-	health.ObserveScene(&event.Scene{})
-	health.SetCamera(event.CameraOK)
-	health.SetBroker(false, `it refuses user "north"`)
-	mux := http.NewServeMux()
-	health.Register(mux)
-	gate := httptest.NewServer(mux)
-	defer gate.Close()
-	address := strings.TrimPrefix(gate.URL, "http://")
-	var out strings.Builder
-	if err := askRunning(t.Context(), address, &out); err != nil {
-		t.Errorf("a gate that a restart would not help: %v", err)
+// gateConfig is a gate on free ports with pages that need a password.
+func gateConfig(t *testing.T, name string) config {
+	t.Helper()
+	dir := t.TempDir()
+	c := defaultConfig()
+	c.Gate, c.DataDir, c.Camera.URI = name, filepath.Join(dir, "data"), "/dev/video99"
+	c.HTTP.Listen, c.Broker.Listen = freeAddress("127.0.0.1:0"), freeAddress("127.0.0.1:0")
+	c.HTTP.PasswordFile = filepath.Join(dir, "password")
+	if err := os.WriteFile(c.HTTP.PasswordFile, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), `it refuses user \"north\"`) {
-		t.Errorf("said %s", &out)
+	return c
+}
+
+// runWithoutCamera runs a gate whose camera is unplugged, until the test ends.
+func runWithoutCamera(t *testing.T, c config) {
+	t.Helper()
+	s, err := openStation(t.Context(), c, func(context.Context) (camera.Source, error) { return nil, errors.New("unplugged") },
+		slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
 	}
-	gate.Close()
-	if err := askRunning(t.Context(), address, &out); err == nil || !strings.Contains(err.Error(), "no gate answers at "+address) {
-		t.Errorf("without a gate: %v", err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.close()
+	})
+}
+
+func TestCheckKnowsTheGateThatRuns(t *testing.T) {
+	own := gateConfig(t, "north")
+	own.HTTP.CertFile, own.HTTP.KeyFile = testdata.Certificate(t, "gate.example")
+	runWithoutCamera(t, own)
+
+	other := gateConfig(t, "south")
+	other.HTTP.Listen, other.HTTP.CertFile, other.HTTP.KeyFile = own.HTTP.Listen, own.HTTP.CertFile, own.HTTP.KeyFile
+	changed := own
+	changed.Policy.ThresholdCelsius = 37.2
+	forgot := own
+	forgot.HTTP.PasswordFile = "nowhere"
+	stranger := own
+	stranger.HTTP.PasswordFile = filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(stranger.HTTP.PasswordFile, []byte("guess"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	uncertified := own
+	uncertified.HTTP.CertFile, uncertified.HTTP.KeyFile = testdata.Certificate(t, "gate.example")
+
+	tests := []struct {
+		name  string
+		check config
+		says  string
+		asks  string // what check --running says, or its error
+		looks bool   // at the camera as well, for this gate does not run
+	}{
+		{"itself", own, `it runs already, at ` + own.HTTP.Listen + `, and says: {"status":"failing"`, `"detail":"`, false},
+		{"another gate", other, "gate north of site site runs, and not this one", "gate north of site site runs, and not this one", true},
+		{"another config", changed, "another config than this; restart it", `"detail":"`, false},
+		{"password that can't be read", forgot, "is not known (http.password_file: open nowhere", `{"part":"camera"}`, false},
+		{"another password", stranger, "does not take the password of this config", `{"part":"camera"}`, false},
+		{"another certificate", uncertified, "pages      FAULT  http.listen", "another certificate", true},
+	}
+	for _, test := range tests {
+		var out strings.Builder
+		d := doctor{config: test.check, out: &out}
+		d.examine(t.Context())
+		if !strings.Contains(out.String(), test.says) || strings.Contains(out.String(), "all is well") {
+			t.Errorf("%s: does not say %q:\n%s", test.name, test.says, &out)
+		}
+		if strings.Contains(out.String(), "video99") != test.looks {
+			t.Errorf("%s: looks for the camera: %t\n%s", test.name, !test.looks, &out)
+		}
+		var said strings.Builder
+		err := askRunning(t.Context(), test.check, &said)
+		if err != nil {
+			said.WriteString(err.Error())
+		}
+		if !strings.Contains(said.String(), test.asks) || (err != nil) != test.looks {
+			t.Errorf("%s: --running says %s", test.name, &said)
+		}
 	}
 }
 
-// TestCheckLeavesARunningGateAlone checks a config with which a gate runs: its camera and ports are taken, and that is
-// no fault.
-func TestCheckLeavesARunningGateAlone(t *testing.T) {
-	health := metrics.NewHealth(metrics.DefaultHealthConfig())
-	mux := http.NewServeMux()
-	health.Register(mux)
-	gate := httptest.NewServer(mux)
-	defer gate.Close()
+func TestCheckOfAGateThatDoesNotRun(t *testing.T) {
+	c := gateConfig(t, "north")
 	var out strings.Builder
-	c := defaultConfig()
-	c.DataDir, c.HTTP.Listen, c.Camera.URI = t.TempDir(), strings.TrimPrefix(gate.URL, "http://"), "/dev/video99"
-	d := doctor{config: c, out: &out}
-	d.examine(t.Context())
-	if !strings.Contains(out.String(), "it runs already") || !strings.Contains(out.String(), `"starting"`) || strings.Contains(out.String(), "video99") {
-		t.Errorf("a gate that waits for its first frame:\n%s", &out)
+	if err := askRunning(t.Context(), c, &out); err == nil || !strings.Contains(err.Error(), "no gate answers at "+c.HTTP.Listen) {
+		t.Errorf("--running: %v", err)
+	}
+}
+
+// TestHealthWithoutALogInTellsOnlyTheKind asks as anybody, and then as somebody who may know.
+func TestHealthWithoutALogInTellsOnlyTheKind(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		c := gateConfig(t, "north")
+		c.MQTT.Broker, c.MQTT.User = "mqtt://"+freeAddress("127.0.0.1:0"), "secretive"
+		if open {
+			c.HTTP.PasswordFile = ""
+		}
+		runWithoutCamera(t, c)
+		for _, path := range []string{"/healthz", "/readyz"} {
+			body := get(t, "http://"+c.HTTP.Listen+path)
+			for _, secret := range []string{c.MQTT.Broker, "secretive", c.DataDir, "north", "detail"} {
+				if strings.Contains(body, secret) {
+					t.Errorf("no password: %t, %s tells %s: %s", open, path, secret, body)
+				}
+			}
+		}
+		ready, err := askInside(t.Context(), c.HTTP, "/readyz")
+		if err != nil || !strings.Contains(ready.text, `"part":"broker","detail":"not connected`) || ready.gate == nil {
+			t.Errorf("no password: %t, from inside: %+v, %v", open, ready, err)
+		}
+		if body := get(t, "http://"+c.HTTP.Listen+"/readyz?verbose"); strings.Contains(body, "detail") != open {
+			t.Errorf("no password: %t, asked for more: %s", open, body)
+		}
 	}
 }

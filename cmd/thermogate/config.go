@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -15,11 +17,13 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"thermogate/camera"
+	"thermogate/camera/bounded"
 	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/measure"
+	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
 	"thermogate/screening/track"
@@ -71,6 +75,8 @@ func defaultConfig() config {
 	}
 }
 
+const maxConfigBytes = 256 << 10
+
 // loadConfig reads the file over the defaults; an empty path leaves these. Its errors name the file, the line and what
 // would be right.
 func loadConfig(path string) (config, error) {
@@ -78,7 +84,7 @@ func loadConfig(path string) (config, error) {
 	if path == "" {
 		return c, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, maxConfigBytes)
 	if err != nil {
 		return c, usageError{fmt.Errorf("reading config: %w", err)}
 	}
@@ -91,14 +97,39 @@ func loadConfig(path string) (config, error) {
 // parse reads YAML over c. Its errors begin with ":LINE: ".
 func (c *config) parse(data []byte) error {
 	defaults := *c
+	if line, err := bounded.CheckYAML(data); err != nil {
+		return fmt.Errorf(":%d: %w", line, err)
+	}
 	if err := yaml.UnmarshalWithOptions(data, c, yaml.DisallowUnknownField()); err != nil {
 		return located(err, data)
 	}
 	if reflect.ValueOf(*c).IsZero() { // what the decoder makes of a file of nothing but comments
 		*c = defaults
 	}
+	if err := checkWhole(data, reflect.TypeFor[config](), ""); err != nil {
+		return err
+	}
 	if err := c.validate(); err != nil {
 		return fmt.Errorf(":%d: %w", lineOf(data, err), err)
+	}
+	return nil
+}
+
+// checkWhole refuses a fraction where a whole number stands: the decoder would cut it off without a word.
+func checkWhole(data []byte, t reflect.Type, section string) error {
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		key := section + name
+		switch field.Type.Kind() {
+		case reflect.Struct:
+			if err := checkWhole(data, field.Type, key+"."); err != nil {
+				return err
+			}
+		case reflect.Int:
+			if fraction, ok := nodeOf(data, key).(*ast.FloatNode); ok {
+				return fmt.Errorf(":%d: %s is %s; write a whole number", fraction.Token.Position.Line, key, fraction.Token.Value)
+			}
+		}
 	}
 	return nil
 }
@@ -235,7 +266,9 @@ func keysOf(t reflect.Type) []string {
 	var keys []string
 	for field := range t.Fields() {
 		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		if key != "" && key != "-" {
+		if field.Anonymous { // its keys stand among the others
+			keys = append(keys, keysOf(field.Type)...)
+		} else if key != "" && key != "-" {
 			keys = append(append(keys, key), keysOf(field.Type)...)
 		}
 	}
@@ -246,15 +279,23 @@ var namedKey = regexp.MustCompile(`[a-z_]+(\.[a-z_]+)+|^[a-z_]+`)
 
 // lineOf finds the line of the key that a validation error names; 1 where the file leaves it at its default.
 func lineOf(data []byte, err error) int {
-	path, pathErr := yaml.PathString("$." + namedKey.FindString(err.Error()))
-	if pathErr != nil {
-		return 1
+	if node := nodeOf(data, namedKey.FindString(err.Error())); node != nil {
+		return node.GetToken().Position.Line
 	}
-	node, readErr := path.ReadNode(strings.NewReader(string(data)))
-	if readErr != nil {
-		return 1
+	return 1
+}
+
+// nodeOf is what the file says of a key, nil where it says nothing.
+func nodeOf(data []byte, key string) ast.Node {
+	path, err := yaml.PathString("$." + key)
+	if err != nil {
+		return nil
 	}
-	return node.GetToken().Position.Line
+	node, err := path.ReadNode(bytes.NewReader(data))
+	if err != nil {
+		return nil
+	}
+	return node
 }
 
 // options are what the config says of the camera, less what a flag says otherwise.
@@ -270,6 +311,16 @@ func (c cameraConfig) options(flags camera.Options) camera.Options {
 		options.Units = c.Units
 	}
 	return options
+}
+
+// identity tells this gate from others, and whether it has another config than the one it was started with.
+func (c config) identity() metrics.Identity {
+	canonical, err := yaml.Marshal(c)
+	if err != nil {
+		panic(err) // these types can all be written
+	}
+	sum := sha256.Sum256(canonical)
+	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8])}
 }
 
 func (c config) gate() gate.Config {
@@ -291,16 +342,11 @@ func ownBroker(c mqtt.Config) mqtt.Config {
 	return c
 }
 
-// mqtt is how to reach the broker that the config names, or the gate's own.
+// mqtt is how to reach the broker that the config names, or what the gate's own is called.
 func (c config) mqtt() mqtt.Config {
 	m := c.MQTT
-	if m.Broker != "" {
-		return m
-	}
-	m.Broker = "mqtt://" + reachable(c.Broker.Listen)
-	m.User, m.PasswordFile = c.Broker.User, c.Broker.PasswordFile
-	if c.Broker.CertFile != "" {
-		m.Broker, m.CAFile = "mqtts://"+reachable(c.Broker.Listen), c.Broker.CertFile
+	if m.Broker == "" {
+		m.Broker = "mqtt://" + reachable(c.Broker.Listen)
 	}
 	return m
 }

@@ -21,6 +21,10 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		{"text for a section", "camera: /dev/video0\n", `:1: a text is not expected here; write a group of keys`},
 		{"text for a list", "mqtt:\n  commands: pause\n", `:2: a text is not expected here; write a list`},
 		{"list for a number", "camera:\n  fps: [9]\n", `:2: "[" is not a number`},
+		{"fraction of a whole number", "journal:\n  max_age_days: 1.5\n", `:2: journal.max_age_days is 1.5; write a whole number`},
+		{"fraction further down", "door:\n  modbus: {coil: 7.0}\n", `:2: door.modbus.coil is 7.0; write a whole number`},
+		{"nested without end", "site: a\ngate: " + strings.Repeat("[", 100_000), `:2: `},
+		{"bomb of aliases", "a: &a [x]\n" + strings.Repeat("b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\n", 9), `:3: more than 16 anchors, aliases and tags`},
 		{"the same key twice", "site: a\nsite: b\n", `:2: mapping key "site" already defined`},
 		{"Fahrenheit", "site: a\npolicy:\n  threshold_celsius: 99.5\n", `:3: policy.threshold_celsius`},
 		{"name that can't stand in a topic", "gate: north/1\n", `:1: gate is "north/1"`},
@@ -31,6 +35,9 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		{"door that is none", "door:\n  output: relay\n", `:2: door.output: "relay"`},
 		{"webhook that can't keep a door locked", "door:\n  output: webhook\n  fail: safe\n", `:3: door.fail`},
 		{"pages open to everybody", "http:\n  listen: 0.0.0.0:8080\n", `:2: http.listen is "0.0.0.0:8080", which others can reach`},
+		{"passwords readable on the way", "http:\n  password_file: secret\n  listen: 0.0.0.0:8080\n", `:3: http.listen is "0.0.0.0:8080", which others can reach, and without TLS`},
+		{"misspelt key of a listener", "http:\n  cert_fil: cert.pem\n", `:2: unknown key "cert_fil"; did you mean "cert_file"?`},
+		{"half a certificate", "http:\n  cert_file: cert.pem\n", `:2: http.cert_file and key_file`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +76,7 @@ func TestExampleConfig(t *testing.T) {
 		t.Fatalf("deploy/thermogate.yaml%v", err)
 	}
 	want := defaultConfig()
-	want.Camera.URI, want.Camera.Orientation, want.MQTT.Commands = c.Camera.URI, c.Camera.Orientation, c.MQTT.Commands
+	want.Camera.URI, want.Camera.Orientation, want.MQTT.Commands, want.HTTP.Hosts = c.Camera.URI, c.Camera.Orientation, c.MQTT.Commands, c.HTTP.Hosts
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("deploy/thermogate.yaml does not show the defaults:\n%s", diff)
 	}

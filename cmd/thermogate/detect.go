@@ -132,7 +132,9 @@ func (d *finder) find(ctx context.Context, path string) error {
 			return fmt.Errorf("writing a detection: %w", err)
 		}
 		if d.sheet != nil {
-			d.sheet.add(filepath.Base(path), frame.Index, &img, faces)
+			if err := d.sheet.add(filepath.Base(path), frame.Index, &img, faces); err != nil {
+				return err
+			}
 		}
 	}
 	return ctx.Err()

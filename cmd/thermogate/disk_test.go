@@ -4,17 +4,23 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"thermogate/camera"
 	"thermogate/screening/event"
+	"thermogate/screening/journal"
 )
 
 // slowSync makes every sync of a process that loads it take a third of a second, more than the camera's two frames.
@@ -95,6 +101,86 @@ func TestSlowDiskShowsNoVerdictToTheNext(t *testing.T) {
 	}
 	if len(way.told) > 0 {
 		t.Error("the door was told")
+	}
+}
+
+// TestFullDiskStopsNoScreening fills the disk up, and looks at what people and operators are told.
+func TestFullDiskStopsNoScreening(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "disk")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("skipped, a small file system can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	way := startDoorway(t, opens)
+	s, err := openWithoutCamera(t.Context(), doorConfig(dir, way.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := published(t, s)
+	end := record(t, s)
+	says := screens(t, s)
+	s.kiosk.SetCamera(event.CameraOK)
+	ballast := filepath.Join(dir, "ballast")
+	if os.WriteFile(ballast, make([]byte, 1<<20), 0o600) == nil {
+		t.Fatal("there still is room")
+	}
+	var ids []string
+	for waiting := 0; waiting < 2; waiting = s.journal.Stats().Waiting { // the log may still have room
+		passed := decided(event.Pass)
+		passed.event.Data.Reason = event.Reason(strings.Repeat("x", 20_000))
+		scene := standing(passed)
+		s.present.see(scene)
+		s.kiosk.Show(scene)
+		s.verdicts <- passed
+		e := next(t, events)
+		ids = append(ids, e.ID)
+		if s.journal.Stats().Waiting > 0 && (*e.Data.Door.Commanded || e.Data.Door.Error != "not told to open: it could not be stored on disk") {
+			t.Errorf("the proof of the door is %+v", e.Data.Door)
+		}
+	}
+	s.tellJournal()
+	for _, page := range []struct{ path, says string }{
+		{"/readyz?verbose", "events are in memory only"},
+		{"/metrics", "\nthermogate_journal_failing 1\n"},
+		{"/metrics", "\nthermogate_journal_waiting_events 2\n"},
+		{"/metrics", "\nthermogate_events_lost_total 0\n"},
+	} {
+		answer := httptest.NewRecorder()
+		s.pages.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, page.path, nil))
+		if !strings.Contains(answer.Body.String(), page.says) {
+			t.Errorf("%s lacks %q: %.500s", page.path, page.says, answer.Body)
+		}
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for s.journal.Err() != nil { // a second
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.kiosk.SetCamera(event.CameraLost) // is what the page says last
+	shown := 0
+	for head := range says {
+		if strings.Contains(head, "normal") {
+			shown++
+		}
+		if head == "The camera is not connected" {
+			break
+		}
+	}
+	if shown == 0 {
+		t.Error("nobody was told of a verdict")
+	}
+	end()
+	var stored []string
+	err = journal.List(t.Context(), filepath.Join(dir, journalName), journal.Filter{}, func(e journal.Entry) error {
+		stored = append(stored, e.Event.ID)
+		return nil
+	})
+	if diff := cmp.Diff(ids, stored); diff != "" || err != nil {
+		t.Errorf("on disk: %v, %s", err, diff)
 	}
 }
 

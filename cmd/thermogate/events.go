@@ -26,7 +26,7 @@ func newEventsCommand() *cobra.Command {
 		Short: "List and export the events that a gate has on disk",
 		Long: `Events lists what is in the journal of a gate, oldest first, also while the gate runs.
 
-A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) or how long ago (90m, 24h).`,
+A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) or how long ago (90m, 24h, 7d, 2w).`,
 		Example: `  thermogate events -c /etc/thermogate/thermogate.yaml --since 24h --outcome alert
   thermogate events --journal journal.db --format csv > events.csv`,
 		Args: cobra.NoArgs,
@@ -88,7 +88,7 @@ func parseWhen(flag, value string, now time.Time) (time.Time, error) {
 	if value == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := time.ParseDuration(value); err == nil && ago > 0 {
+	if ago, err := parseDuration(value); err == nil && ago > 0 {
 		return now.Add(-ago), nil
 	}
 	if t, err := time.Parse(time.RFC3339, value); err == nil {
@@ -97,7 +97,7 @@ func parseWhen(flag, value string, now time.Time) (time.Time, error) {
 	if t, err := time.ParseInLocation(time.DateOnly, value, now.Location()); err == nil {
 		return t, nil
 	}
-	return time.Time{}, usageError{fmt.Errorf("%s %q: write a date (2026-03-01), a time (2026-03-01T06:00:00+08:00) or how long ago (24h)", flag, value)}
+	return time.Time{}, usageError{fmt.Errorf("%s %q: write a date (2026-03-01), a time (2026-03-01T06:00:00+08:00) or how long ago (24h, 7d)", flag, value)}
 }
 
 func parseOutcome(value string) (event.Outcome, error) {
@@ -114,7 +114,7 @@ func eventWriter(format string, out io.Writer) (func(journal.Entry) error, error
 	case "json":
 		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
-		return func(e journal.Entry) error { return encoder.Encode(e.Event) }, nil
+		return func(e journal.Entry) error { return encoder.Encode(e.Located()) }, nil
 	case "csv":
 		table := csv.NewWriter(out)
 		if err := table.Write(csvHeader); err != nil {
@@ -133,6 +133,7 @@ var csvHeader = []string{
 	"time", "id", "source", "outcome", "reason", "skin_celsius", "skin_uncertainty_celsius", "skin_site", "body_celsius",
 	"offset_celsius", "policy", "threshold_celsius", "baseline_celsius", "reference_found", "reference_correction_celsius",
 	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed", "door_accepted",
+	"journal", "sequence", "stored",
 }
 
 // csvRecord leaves a cell empty where nothing was measured.
@@ -144,7 +145,7 @@ func csvRecord(e journal.Entry) []string {
 		number(d.OffsetCelsius), d.Policy, number(d.ThresholdCelsius), number(d.BaselineCelsius),
 		strconv.FormatBool(d.Reference.Found), number(d.Reference.CorrectionCelsius),
 		number(d.SecondsToVerdict), d.RescreenOf, d.Camera, d.Version, strconv.FormatBool(e.Confirmed),
-		doorAccepted(d.Door),
+		doorAccepted(d.Door), e.Journal, strconv.FormatInt(e.Sequence, 10), strconv.FormatBool(e.Stored),
 	}
 }
 

@@ -56,6 +56,7 @@ func TestEventsSelects(t *testing.T) {
 		"--outcome alert":     "EVENT2",
 		"--pending --limit 1": "EVENT3",
 		"--since 2026-03-02":  "EVENT2 EVENT3",
+		"--since 9999d":       "EVENT1 EVENT2 EVENT3",
 		"--until 2026-03-02T11:30:00Z --pending=false": "EVENT1",
 	} {
 		out, err := runEvents(append([]string{"--journal", path, "--format", "csv"}, strings.Fields(args)...)...)

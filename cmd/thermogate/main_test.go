@@ -34,7 +34,7 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 	again := file("again.yaml", []byte("repeat: true\npeople: [{at: 1s}]\n"))
 	noCamera := file("nocamera.yaml", []byte("camera: {uri: /dev/video99}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"))
 	secret := file("secret.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+
-		"\nhttp: {listen: '0.0.0.0:0', password_file: /nowhere}\nbroker: {listen: '127.0.0.1:0'}\n"))
+		"\nhttp: {listen: '0.0.0.0:0', unencrypted: true, password_file: /nowhere}\nbroker: {listen: '127.0.0.1:0'}\n"))
 	doorWithoutSecret := file("door.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"+
 		"broker: {listen: '"+freeAddress("127.0.0.1:0")+"'}\ndoor: {output: webhook, webhook: {url: 'http://door.example', secret_file: nowhere}}\n"))
 	tests := []struct {

@@ -9,15 +9,19 @@ import (
 	"path/filepath"
 	"time"
 
+	"thermogate/camera/bounded"
 	"thermogate/screening/policy"
 )
 
 // memory is the file in which what the group policy learnt survives a restart.
 type memory struct{ path string }
 
+// maxStateBytes is what the files hold at most in which the gate keeps something for itself.
+const maxStateBytes = 64 << 10
+
 // recall gives a policy what an earlier run learnt, if there was one.
 func (m memory) recall(p *policy.Policy, now time.Time) error {
-	data, err := os.ReadFile(m.path)
+	data, err := bounded.ReadFile(m.path, maxStateBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"thermogate/camera/bounded"
 	"thermogate/screening/mqtt"
 )
 
@@ -21,9 +22,11 @@ type keptPause struct {
 	Seconds float64   `json:"seconds"` // how long it was to be at most, whatever the clock says
 }
 
+const maxPauseSeconds = 1e9 // 31 years: far from overflow
+
 // recall returns what is left of a pause, 0 if there is none.
 func (f pauseFile) recall(now time.Time) (time.Duration, error) {
-	data, err := os.ReadFile(f.path)
+	data, err := bounded.ReadFile(f.path, maxStateBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -33,6 +36,9 @@ func (f pauseFile) recall(now time.Time) (time.Duration, error) {
 	var kept keptPause
 	if err := json.Unmarshal(data, &kept); err != nil {
 		return 0, fmt.Errorf("%s is damaged: %w", f.path, err)
+	}
+	if !(kept.Seconds >= 0 && kept.Seconds < maxPauseSeconds) {
+		return 0, fmt.Errorf("%s is damaged: seconds is %v", f.path, kept.Seconds)
 	}
 	most := time.Duration(kept.Seconds * float64(time.Second))
 	return max(0, min(kept.Until.Sub(now), most)), nil

@@ -14,6 +14,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/screening/mqtt"
+	"thermogate/screening/policy"
 )
 
 func TestPauseSurvivesARestartUntilItsEnd(t *testing.T) {
@@ -42,12 +43,38 @@ func TestPauseSurvivesARestartUntilItsEnd(t *testing.T) {
 	if got, err := file.recall(began); err != nil || got != 0 {
 		t.Errorf("of a pause that was ended %v is left, %v", got, err)
 	}
-	if err := os.WriteFile(file.path, []byte(`{"until":`), 0o600); err != nil {
-		t.Fatal(err)
+	for _, damaged := range []string{`{"until":`, `{"until":"2026-03-02T07:30:00Z","seconds":1e300}`, `{"seconds":-1}`, strings.Repeat(" ", maxStateBytes+1)} {
+		if err := os.WriteFile(file.path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.recall(began); err == nil || !strings.Contains(err.Error(), file.path) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.80s gives %v", damaged, err)
+		}
 	}
-	if _, err := file.recall(began); err == nil || !strings.Contains(err.Error(), file.path) {
-		t.Errorf("a damaged file gives %v", err)
-	}
+}
+
+// FuzzKeptState recalls a pause and what the group policy learnt from any file.
+func FuzzKeptState(f *testing.F) {
+	f.Add([]byte(`{"until":"2026-03-02T08:30:00Z","seconds":3600}`))
+	f.Add([]byte(`{"referenced":true,"updated":"2026-03-02T08:30:00Z","first":[36.5,1e300]}`))
+	path := filepath.Join(f.TempDir(), "state.json")
+	now := time.Date(2026, 3, 2, 7, 30, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		left, err := pauseFile{path}.recall(now)
+		if left < 0 || left > maxPauseSeconds*time.Second || err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v is left, %v", left, err)
+		}
+		p, err := policy.New(policy.DefaultConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := (memory{path}).recall(p, now); err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("more than a line: %q", err)
+		}
+	})
 }
 
 // TestPauseNeedsNoCamera pauses a gate to which no frame ever comes.

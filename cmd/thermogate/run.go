@@ -36,7 +36,7 @@ func newRunCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", "http://"+c.HTTP.Listen, "camera", c.Camera.URI)
+			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", c.Camera.URI)
 			return s.run(cmd.Context())
 		},
 	}

@@ -31,16 +31,19 @@ type sheet struct {
 	tiles       []tile
 }
 
+// tile is a frame as it is drawn, in grey, with the faces in its pixels; scale is that of the frame.
 type tile struct {
-	caption string
-	img     radiometry.Image
-	faces   []face.Face
+	caption       string
+	width, height int
+	scale         float64
+	grey          []byte
+	faces         []face.Face
 }
 
-func (s *sheet) add(source string, frame int, img *radiometry.Image, faces []face.Face) {
+func (s *sheet) add(source string, frame int, img *radiometry.Image, faces []face.Face) error {
 	s.every = max(s.every, 1)
 	if s.seen++; (s.seen-1)%s.every != 0 {
-		return
+		return nil
 	}
 	if len(s.tiles) == sheetFrames {
 		for i := range sheetFrames / 2 {
@@ -49,11 +52,28 @@ func (s *sheet) add(source string, frame int, img *radiometry.Image, faces []fac
 		s.tiles = s.tiles[:sheetFrames/2]
 		s.every *= 2
 	}
-	copied := *img
-	copied.Celsius = slices.Clone(img.Celsius)
 	caption := fmt.Sprintf("%s %d", source, frame)
 	caption = caption[max(0, len(caption)-captionLength):] // the end tells frames apart
-	s.tiles = append(s.tiles, tile{caption, copied, slices.Clone(faces)})
+	t := tile{caption: caption, faces: slices.Clone(faces)}
+	if err := t.shrink(img); err != nil {
+		return fmt.Errorf("drawing on the sheet: %w", err)
+	}
+	s.tiles = append(s.tiles, t)
+	return nil
+}
+
+// shrink takes a picture over at the size in which it is drawn.
+func (t *tile) shrink(img *radiometry.Image) error {
+	grey, err := gocv.NewMatFromBytes(img.Height, img.Width, gocv.MatTypeCV8UC1, greyOf(img.Celsius))
+	if err != nil {
+		return err
+	}
+	defer grey.Close()
+	t.scale = min(float64(tileWidth)/float64(img.Width), float64(tileHeight)/float64(img.Height))
+	t.width, t.height = max(1, int(t.scale*float64(img.Width))), max(1, int(t.scale*float64(img.Height)))
+	gocv.Resize(grey, &grey, image.Pt(t.width, t.height), 0, 0, gocv.InterpolationLinear)
+	t.grey = grey.ToBytes()
+	return nil
 }
 
 func (s *sheet) save(path string) error {
@@ -80,18 +100,15 @@ func (s *sheet) save(path string) error {
 }
 
 func (t *tile) draw(place *gocv.Mat) error {
-	grey, err := gocv.NewMatFromBytes(t.img.Height, t.img.Width, gocv.MatTypeCV8UC1, greyOf(t.img.Celsius))
+	grey, err := gocv.NewMatFromBytes(t.height, t.width, gocv.MatTypeCV8UC1, t.grey)
 	if err != nil {
 		return err
 	}
 	defer grey.Close()
-	scale := min(float64(tileWidth)/float64(t.img.Width), float64(tileHeight)/float64(t.img.Height))
-	width, height := max(1, int(scale*float64(t.img.Width))), max(1, int(scale*float64(t.img.Height)))
-	gocv.Resize(grey, &grey, image.Pt(width, height), 0, 0, gocv.InterpolationLinear)
-	picture := place.Region(image.Rect(0, 0, width, height))
+	picture := place.Region(image.Rect(0, 0, t.width, t.height))
 	defer picture.Close()
 	gocv.CvtColor(grey, &picture, gocv.ColorGrayToBGR)
-	at := func(x, y float32) image.Point { return image.Pt(int(scale*float64(x)), int(scale*float64(y))) }
+	at := func(x, y float32) image.Point { return image.Pt(int(t.scale*float64(x)), int(t.scale*float64(y))) }
 	for _, f := range t.faces {
 		box := image.Rectangle{Min: at(f.X, f.Y), Max: at(f.X+f.W, f.Y+f.H)}
 		gocv.Rectangle(place, box, color.RGBA{G: 220, A: 255}, 1)

@@ -54,7 +54,8 @@ this machine, in the folder for temporary files, so its one disk does the work o
 	flags.StringVar(&fleet.config.CAFile, "ca-file", "", "certificate authority of the broker")
 	flags.IntVar(&fleet.gates, "gates", 200, "how many gates")
 	flags.Float64Var(&fleet.rate, "rate", 1, "events a second of each gate")
-	flags.DurationVar(&fleet.duration, "duration", time.Minute, "how long")
+	fleet.duration = time.Minute
+	flags.Var((*duration)(&fleet.duration), "duration", "how long, such as 60s, 12h or 7d")
 	return command
 }
 
@@ -124,7 +125,7 @@ func (f *fleet) work(ctx context.Context, dir string) error {
 		connected := sync.OnceFunc(connecting.Done)
 		group.Go(func() error {
 			defer connected()
-			return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name+".db"), connected, begin)
+			return f.gate(working, gates[i], filepath.Join(dir, gates[i].Name, journalName), connected, begin)
 		})
 	}
 	connecting.Wait()
@@ -196,7 +197,7 @@ func madeUpEvent(gate mqtt.Gate, now time.Time) event.Event {
 		outcome, reason, skin = event.Alert, event.AboveThreshold, skin+2
 	}
 	return event.Event{
-		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/" + gate.Site + "/" + gate.Name,
+		SpecVersion: "1.0", ID: ulid.Make().String(), Source: event.Source(gate.Site, gate.Name),
 		Type: "thermogate.event." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
 		Data: event.Data{
 			Outcome: outcome, Reason: reason, SkinCelsius: &skin, SkinSite: "inner-canthus", Policy: "simulated",

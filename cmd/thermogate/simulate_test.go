@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,9 @@ import (
 )
 
 func TestSimulateLoadsABroker(t *testing.T) {
-	broker, err := mqtt.StartBroker(mqtt.BrokerConfig{Listen: "127.0.0.1:0", MaxClients: 50}, slog.New(slog.DiscardHandler))
+	listen := mqtt.DefaultBrokerConfig()
+	listen.Listen = "127.0.0.1:0"
+	broker, err := mqtt.StartBroker(listen, mqtt.Gate{Site: "site", Name: "gate"}, filepath.Join(t.TempDir(), "broker.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

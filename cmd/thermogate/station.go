@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +23,7 @@ import (
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
+	"thermogate/screening/listen"
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
@@ -31,23 +31,25 @@ import (
 
 // station is a gate at work with all that belongs to it: camera, journal, broker, pages.
 type station struct {
-	config   config
-	log      *slog.Logger
-	detector *face.Detector
-	camera   *camera.Live
-	journal  *journal.Journal
-	broker   *mqtt.Client
-	door     *door.Door // nil at a gate that opens none
-	metrics  *metrics.Metrics
-	health   *metrics.Health
-	kiosk    *kiosk.Kiosk
-	web      net.Listener
-	pages    http.Handler
-	memory   memory
-	pauses   pauseFile
-	present  presence
-	verdicts chan verdict
-	closers  []func() error
+	config    config
+	log       *slog.Logger
+	detector  *face.Detector
+	camera    *camera.Live
+	journal   *journal.Journal
+	broker    *mqtt.Client
+	ownBroker *mqtt.Broker // nil where the config names another one
+	door      *door.Door   // nil at a gate that opens none
+	metrics   *metrics.Metrics
+	health    *metrics.Health
+	kiosk     *kiosk.Kiosk
+	web       *listen.Listener
+	logins    *listen.Attempts
+	pages     http.Handler
+	memory    memory
+	pauses    pauseFile
+	present   presence
+	verdicts  chan verdict
+	closers   []func() error
 
 	pausing sync.Mutex // one change of the pause at a time
 
@@ -68,7 +70,7 @@ type verdict struct {
 
 func (v verdict) alerts() bool { return v.event.Data.Outcome == event.Alert }
 
-// verdictQueue is how many verdicts may wait for the disk. At a gate that is minutes.
+// verdictQueue is how many verdicts may wait to be handed to the journal, which takes them at once.
 const verdictQueue = 256
 
 // openStation takes hold of everything a gate needs and can fail to get. The camera is not part of that: it may come
@@ -95,8 +97,8 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return fmt.Errorf("data_dir %s: %w", c.DataDir, err)
 	}
 	var err error
-	if s.web, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
-		return fmt.Errorf("http.listen: %w; if another program has the port, choose another one", err)
+	if s.web, err = listen.Open(c.HTTP.Config, s.log); err != nil {
+		return fmt.Errorf("http.%w", err)
 	}
 	s.closers = append(s.closers, s.web.Close)
 	if s.detector, err = face.New(); err != nil {
@@ -107,15 +109,19 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	s.closers = append(s.closers, s.journal.Close)
+	self, connection := mqtt.Gate{Site: c.Site, Name: c.Gate}, c.mqtt()
 	if c.MQTT.Broker == "" {
-		broker, err := mqtt.StartBroker(c.Broker, s.log)
-		if err != nil {
+		if s.ownBroker, err = mqtt.StartBroker(c.Broker, self, filepath.Join(c.DataDir, "broker.db"), s.log); err != nil {
 			return err
 		}
-		s.closers = append(s.closers, broker.Close)
+		s.closers = append(s.closers, s.ownBroker.Close)
+		connection.Own = s.ownBroker
 	}
-	if s.broker, err = mqtt.New(c.mqtt(), mqtt.Gate{Site: c.Site, Name: c.Gate}, s.journal, s.obey, s.log); err != nil {
+	if s.broker, err = mqtt.New(connection, self, s.journal, s.obey, s.log); err != nil {
 		return err
+	}
+	if err := s.broker.Keep(filepath.Join(c.DataDir, "mqtt.json")); err != nil {
+		s.log.Warn("what was published before may not be taken back", "error", err)
 	}
 	s.broker.HandleAlerts(s.closeAlert)
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
@@ -131,6 +137,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
 	pages.Door = s.door != nil
 	s.kiosk = kiosk.New(pages)
+	s.logins = listen.NewAttempts(s.log)
 	if s.pages, err = s.routes(); err != nil {
 		return err
 	}
@@ -161,31 +168,39 @@ func (s *station) close() {
 	}
 }
 
+// routes serve the pages to whoever is let in, and to everybody whether the gate works, without why not.
 func (s *station) routes() (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
-	guarded, err := s.config.HTTP.guard(private)
+	s.health.Register(private, s.config.identity())
+	guarded, err := s.config.HTTP.guard(private, s.logins)
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	s.health.Register(mux)
-	mux.Handle("/", guarded)
-	return mux, nil
+	public := http.NewServeMux()
+	s.health.RegisterBrief(public)
+	public.Handle("/", guarded)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		public.ServeHTTP(w, r)
+	}), nil
 }
 
 // run screens people until ctx is done.
 func (s *station) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.screen(ctx) })
-	group.Go(func() error { return s.record(ctx) })
+	group.Go(func() error { s.record(); return nil })
 	if s.door != nil {
 		group.Go(func() error { s.door.Run(); return nil }) // until record closes it
 	}
 	group.Go(func() error { s.broker.Run(ctx); return nil })
 	group.Go(func() error { return s.watch(ctx) })
-	group.Go(func() error { return serveHTTP(ctx, s.web, s.pages, s.log) })
+	group.Go(func() error { return s.web.Serve(ctx, s.pages) })
 	group.Go(func() error { <-ctx.Done(); s.kiosk.Close(); return nil })
 	return group.Wait()
 }
@@ -236,15 +251,17 @@ func (s *station) watch(ctx context.Context) error {
 		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
-		s.health.SetBroker(broker.Connected, broker.LastError)
-		s.metrics.SetTotals(totals(broker, s.journal.Stats()))
+		s.metrics.SetStored(broker.Receivers, broker.Unstored)
+		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
+		s.metrics.SetTotals(totals(broker, s.journal.Stats(), s.logins.Wrong()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
 		if s.door != nil {
 			fault := s.door.Err()
 			s.health.SetDoor(fault)
 			s.kiosk.SetDoor(fault)
 		}
-		if len(s.health.Alive()) == 0 {
+		s.tellJournal()
+		if s.health.Moving() {
 			notify(daemon.SdNotifyWatchdog)
 		}
 		select {
@@ -255,14 +272,34 @@ func (s *station) watch(ctx context.Context) error {
 	}
 }
 
-func totals(broker mqtt.State, kept journal.Stats) metrics.Totals {
+// brokerProblem is what is wrong with the connection, or with the gate's own broker.
+func (s *station) brokerProblem(state mqtt.State) string {
+	if state.LastError == "" && s.ownBroker != nil {
+		if err := s.ownBroker.Err(); err != nil {
+			return err.Error()
+		}
+	}
+	return state.LastError
+}
+
+// tellJournal passes on whether events get to the disk.
+func (s *station) tellJournal() {
+	err, kept := s.journal.Err(), s.journal.Stats()
+	s.health.SetJournal(err, kept.WaitingSince)
+	s.metrics.SetJournal(err != nil, kept.Waiting)
+	s.kiosk.SetJournal(err, errors.Is(err, journal.ErrSlow))
+}
+
+func totals(broker mqtt.State, kept journal.Stats, wrongPasswords uint64) metrics.Totals {
 	return metrics.Totals{
 		CommandsObeyed:     broker.Commands,
 		MessagesRefused:    broker.Refused,
 		SparkplugSkipped:   broker.Skipped,
 		JournalDropped:     kept.Dropped,
+		UnstoredDropped:    kept.DroppedUnstored,
 		JournalUnreadable:  kept.Unreadable,
 		JournalWasSetAside: kept.SetAside != "",
+		WrongPasswords:     wrongPasswords,
 	}
 }
 
@@ -342,38 +379,87 @@ func (s *station) newGate(info camera.Info) (*gate.Gate, error) {
 	return gate, nil
 }
 
-// record keeps every verdict on disk, and only then shows it and tells the door.
-func (s *station) record(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx) // what was decided is kept and shown, also while the station shuts down
+// keeping is an event on its way to the disk.
+type keeping struct {
+	event event.Event
+	opens bool         // the door is to be told
+	done  <-chan error // of the journal
+}
+
+// record keeps every verdict on disk, and only then shows it and tells the door. Those that come while the disk is busy
+// share its next sync.
+func (s *station) record() {
 	if s.door != nil {
 		defer s.door.Close()
 	}
-	for v := range s.verdicts {
-		s.settle(ctx, v.event)
-		if err := s.memory.save(v.learnt); err != nil {
-			s.log.Error("what the group policy learnt is not kept", "error", err)
+	learnt := make(chan policy.State, 1)
+	var learning sync.WaitGroup
+	learning.Go(func() { s.learn(learnt) })
+	defer learning.Wait()
+	defer close(learnt)
+	verdicts := s.verdicts // all, also while the station shuts down
+	var keepings []keeping
+	for verdicts != nil || len(keepings) > 0 {
+		var done <-chan error
+		if len(keepings) > 0 {
+			done = keepings[0].done
+		}
+		select {
+		case v, more := <-verdicts:
+			if !more {
+				verdicts = nil
+				continue
+			}
+			keepings = append(keepings, s.keep(v.event))
+			select {
+			case <-learnt: // an older state that nobody has taken yet
+			default:
+			}
+			learnt <- v.learnt
+		case err := <-done:
+			s.settle(keepings[0], err)
+			keepings = keepings[1:]
 		}
 	}
-	return nil
 }
 
-// settle takes one event to the disk and on from there.
-func (s *station) settle(ctx context.Context, e event.Event) {
+// learn keeps what the group policy has learnt, the newest that there is when the disk has time for it.
+func (s *station) learn(learnt <-chan policy.State) {
+	failed := false
+	for state := range learnt {
+		err := s.memory.save(state)
+		if err != nil && !failed { // the same line again and again helps nobody
+			s.log.Error("what the group policy learnt is not kept", "error", err)
+		}
+		failed = err != nil
+	}
+}
+
+// keep hands an event to the journal.
+func (s *station) keep(e event.Event) keeping {
 	if since := e.Data.MeasurableSince; since != nil {
 		e.Data.SecondsToVerdict = new(time.Since(*since).Seconds())
 	}
-	keep, opens := s.journal.Append, s.door != nil && s.door.Announce(&e)
-	if opens {
-		keep = s.journal.Hold
-	}
-	err := keep(ctx, e)
-	if err != nil {
-		s.log.Error("event not kept", "id", e.ID, "error", err)
+	opens := s.door != nil && s.door.Announce(&e)
+	return keeping{e, opens, s.journal.Keep(e, opens)}
+}
+
+// settle goes on with an event that the journal has kept, or could not. While the disk takes nothing people are still
+// told, but no door opens.
+func (s *station) settle(k keeping, err error) {
+	if err != nil && !errors.Is(err, journal.ErrWaiting) {
+		s.log.Error("event not kept", "id", k.event.ID, "error", err)
 		s.metrics.AddLost()
 	}
-	s.health.SetJournal(err)
-	s.show(e, opens && err == nil)
-	s.metrics.ObserveEvent(e)
+	if err != nil {
+		s.tellJournal()
+	}
+	if k.opens && err != nil {
+		k.opens = false
+		s.door.Skip(k.event, "it could not be stored on disk")
+	}
+	s.show(k.event, k.opens)
+	s.metrics.ObserveEvent(k.event)
 }
 
 // show puts a verdict on the page and tells the door of it, if its person still stands there.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
 	"thermogate/screening/study"
 
 	"github.com/spf13/cobra"

@@ -24,6 +24,10 @@ const MaxAge = time.Second
 // queue is how many verdicts may wait for the door. None waits longer than Config.Timeout.
 const queue = 64
 
+// maxTold is how many different errors are logged until the door obeys again. A device that is gone gives two or three
+// in turn: nobody listens, there is no way to it, no answer.
+const maxTold = 8
+
 // output is a door by what it hangs on.
 type output interface {
 	// open tells the door to open, and is nil if it says that it does. A refusal says that it certainly does not.
@@ -90,8 +94,9 @@ type Door struct {
 	lock     chan struct{} // holds a token while a pulse is to end
 	open     bool          // as Moved was last told; of Run
 
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error
+	told map[string]bool // what was logged since it obeyed last
 }
 
 type command struct {
@@ -108,7 +113,7 @@ func New(cfg Config, calls Calls, log *slog.Logger) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("door.%w", err)
 	}
-	return &Door{cfg: cfg, output: output, calls: calls, log: log, commands: make(chan command, queue), lock: make(chan struct{}, 1)}, nil
+	return &Door{cfg: cfg, output: output, calls: calls, log: log, told: map[string]bool{}, commands: make(chan command, queue), lock: make(chan struct{}, 1)}, nil
 }
 
 // Check looks whether the door would obey, without opening it, and says what it found.
@@ -124,6 +129,9 @@ func Check(ctx context.Context, cfg Config) (string, error) {
 	return found, nil
 }
 
+// notKnown ends the error of a command that may have been obeyed.
+const notKnown = "; whether it opened is not known"
+
 // Announce writes into the event what is true of the door until it answers, and says whether it is to be told at all.
 func (d *Door) Announce(e *event.Event) bool {
 	proof := &event.Door{Output: string(d.cfg.Output)}
@@ -132,7 +140,7 @@ func (d *Door) Announce(e *event.Event) bool {
 		proof.Commanded = new(false)
 		return false
 	}
-	proof.Error = "the gate stopped before the door answered; whether it opened is not known"
+	proof.Error = "the gate stopped before the door answered" + notKnown
 	return true
 }
 
@@ -232,9 +240,11 @@ func (d *Door) note(err error) {
 	d.err = err
 	d.mu.Unlock()
 	switch {
-	case err != nil && (before == nil || err.Error() != before.Error()): // the same line again and again helps nobody
+	case err != nil && !d.told[err.Error()] && len(d.told) < maxTold: // the same lines again and again help nobody
+		d.told[err.Error()] = true
 		d.log.Error("the door does not obey", "output", d.cfg.Output, "error", err)
 	case err == nil && before != nil:
+		clear(d.told)
 		d.log.Info("the door obeys again", "output", d.cfg.Output)
 	}
 }
@@ -272,10 +282,9 @@ func (d *Door) carryOut(c command) event.Event {
 	case err == nil:
 		proof.Accepted = new(true)
 	case errors.As(err, &refusal{}):
-		proof.Accepted = new(false)
-	}
-	if err != nil {
-		proof.Error = err.Error()
+		proof.Accepted, proof.Error = new(false), err.Error()
+	default:
+		proof.Error = err.Error() + notKnown
 	}
 	c.event.Data.Door = proof
 	return c.event

@@ -289,8 +289,12 @@ func rest(l *lock) error { return l.rest(context.Background()) }
 func expire(l *lock)     { l.openUntil = time.Now() }
 
 func TestDoorThatMayStandOpenIsTold(t *testing.T) {
-	w := &record{}
+	w := &record{broken: refusal{errors.New("nobody listens")}}
 	l := newLock(w, DefaultConfig())
+	if err := errors.Join(open(l), tend(l)); strings.Contains(err.Error(), "may stand open") {
+		t.Errorf("error %v of a door that was never told", err)
+	}
+	w.broken = nil
 	if err := open(l); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,8 +42,10 @@ func (l *lock) when() time.Time { return l.due }
 
 // open also makes a pulse that has begun longer.
 func (l *lock) open(ctx context.Context, _ event.Event) error {
-	l.mayBeOpen = true
 	err := l.wire.set(ctx, !l.locked)
+	if !errors.As(err, new(refusal)) {
+		l.mayBeOpen = true
+	}
 	now := time.Now()
 	l.due = now // what was not accepted is taken back
 	if err == nil {

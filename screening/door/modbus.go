@@ -61,7 +61,7 @@ func (m *modbus) set(ctx context.Context, energised bool) error {
 	answer, err := m.exchange(ctx, pdu)
 	if err == nil && !bytes.Equal(answer, pdu) { // the normal response is an echo of the request
 		m.close()
-		err = fmt.Errorf("modbus.address %s: the answer % x does not confirm % x", m.cfg.Address, answer, pdu)
+		err = fmt.Errorf("modbus.address %s, modbus.unit %d: the answer % x does not confirm % x", m.cfg.Address, m.cfg.Unit, answer, pdu)
 	}
 	return err
 }
@@ -82,45 +82,49 @@ func (m *modbus) probe(ctx context.Context) (string, error) {
 }
 
 // exchange sends a request and returns the answer, over a new connection if the one there was has gone meanwhile. To
-// write a coil twice does no harm.
+// write a coil twice does no harm. An error is a refusal only if no request can have been obeyed.
 func (m *modbus) exchange(ctx context.Context, pdu []byte) ([]byte, error) {
 	reused := m.conn != nil
-	answer, err := m.try(ctx, pdu)
+	answer, sent, err := m.try(ctx, pdu)
+	sentBefore := false
 	if reused && err != nil && !errors.Is(err, errSilent) && !errors.As(err, new(exception)) {
-		answer, err = m.try(ctx, pdu)
+		sentBefore = sent
+		answer, sent, err = m.try(ctx, pdu)
 	}
-	if err != nil {
-		err = fmt.Errorf("modbus.address %s: %w", m.cfg.Address, err)
+	if err == nil {
+		return answer, nil
 	}
-	if no := exception(0); errors.As(err, &no) && exceptions[byte(no)].certain {
+	no := exception(0)
+	certain := !sent || errors.As(err, &no) && exceptions[byte(no)].certain
+	err = fmt.Errorf("modbus.address %s, modbus.unit %d: %w", m.cfg.Address, m.cfg.Unit, err)
+	if certain && !sentBefore {
 		err = refusal{err}
 	}
-	return answer, err
+	return nil, err
 }
 
-func (m *modbus) try(ctx context.Context, pdu []byte) ([]byte, error) {
+// try also says whether the device may have got the request.
+func (m *modbus) try(ctx context.Context, pdu []byte) (answer []byte, sent bool, err error) {
 	if m.conn == nil {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.cfg.Address)
-		if err != nil {
-			return nil, refusal{plain(err)}
+		if m.conn, err = new(net.Dialer).DialContext(ctx, "tcp", m.cfg.Address); err != nil {
+			m.conn = nil
+			return nil, false, plain(err)
 		}
-		m.conn = conn
 	}
 	deadline, _ := ctx.Deadline()
 	m.conn.SetDeadline(deadline)
 	m.transaction++
 	request := binary.BigEndian.AppendUint16(nil, m.transaction)
 	request = append(request, 0, 0, 0, byte(len(pdu)+1), byte(m.cfg.Unit))
-	_, err := m.conn.Write(append(request, pdu...))
-	if err != nil {
+	if n, err := m.conn.Write(append(request, pdu...)); err != nil {
 		m.close()
-		return nil, plain(err)
+		return nil, n > 0, plain(err)
 	}
-	answer, err := readAnswer(m.conn, m.transaction, byte(m.cfg.Unit), pdu[0])
+	answer, err = readAnswer(m.conn, m.transaction, byte(m.cfg.Unit), pdu[0])
 	if err != nil && !errors.As(err, new(exception)) {
 		m.close() // what comes after it can't be told apart
 	}
-	return answer, plain(err)
+	return answer, true, plain(err)
 }
 
 func (m *modbus) close() {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -275,6 +276,58 @@ func TestWhatACoilAnswers(t *testing.T) {
 				t.Errorf("says %q, want %q", got.Error, test.says)
 			}
 		})
+	}
+}
+
+// TestRequestThatMayHaveArrived breaks a kept connection once a request has gone out over it.
+func TestRequestThatMayHaveArrived(t *testing.T) {
+	server := startCoils(t)
+	d := newDoor(t, server.config(Secure))
+	open := func() event.Door { return *d.carryOut(command{sample(event.Pass), time.Now()}).Data.Door }
+	if got := open(); got.Accepted == nil || !*got.Accepted {
+		t.Fatalf("%+v", got)
+	}
+	server.mu.Lock()
+	server.spoil = func([]byte) []byte { server.listener.Close(); go server.drop(); return nil }
+	server.mu.Unlock()
+	if got := open(); got.Accepted != nil || !strings.Contains(got.Error, "refused"+notKnown) {
+		t.Errorf("obeyed, then gone: %+v", got)
+	}
+	if got := open(); got.Accepted == nil || *got.Accepted || strings.Contains(got.Error, notKnown) {
+		t.Errorf("gone: %+v", got)
+	}
+}
+
+// TestDeadDeviceIsToldOnce logs each way in which a device is gone once, with its unit, until it obeys again.
+func TestDeadDeviceIsToldOnce(t *testing.T) {
+	server := startCoils(t)
+	server.hang()
+	cfg := server.config(Secure)
+	cfg.Timeout = 20 * time.Millisecond
+	d := newDoor(t, cfg)
+	var log bytes.Buffer
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	tend := func() { d.note(d.within(time.Now(), d.output.tend)) }
+	listening := d.cfg.Modbus.Address
+	for range 10 {
+		tend()
+		d.output.(*lock).wire.(*modbus).cfg.Address = "127.0.0.1:1"
+		tend()
+		d.output.(*lock).wire.(*modbus).cfg.Address = listening
+	}
+	const gone = "level=ERROR"
+	if text := log.String(); strings.Count(text, gone) != 2 || strings.Count(text, "modbus.unit 3: ") != 2 {
+		t.Errorf("logged\n%s", text)
+	}
+	server.recover()
+	d.cfg.Timeout = time.Second
+	tend()
+	server.drop()
+	d.output.(*lock).wire.(*modbus).cfg.Address = "127.0.0.1:1"
+	tend()
+	tend()
+	if text := log.String(); strings.Count(text, "obeys again") != 1 || strings.Count(text, gone) != 3 {
+		t.Errorf("logged\n%s", text)
 	}
 }
 

@@ -16,17 +16,26 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"thermogate/camera/bounded"
 	"thermogate/screening/event"
 )
 
-// maxResponseBytes is how much of an answer is read, to be able to use its connection again.
-const maxResponseBytes = 16 << 10
+// How much of an answer is read; the body to be able to use its connection again.
+const (
+	maxHeaderBytes   = 16 << 10
+	maxResponseBytes = 16 << 10
+)
+
+// What the files hold at most.
+const (
+	maxSecretBytes = 4 << 10
+	maxCAFileBytes = 1 << 20 // all authorities of a system are a quarter of it
+)
 
 // webhook posts the event, signed by the scheme of Standard Webhooks (standardwebhooks.com).
 type webhook struct {
@@ -50,7 +59,7 @@ func newWebhook(cfg WebhookConfig, pulse time.Duration) (*webhook, error) {
 	}
 	w := &webhook{url: address, key: key, pulse: pulse, tls: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: address.Hostname()}}
 	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
+		pem, err := bounded.ReadFile(cfg.CAFile, maxCAFileBytes)
 		if err != nil {
 			return nil, fmt.Errorf("webhook.ca_file: %w", err)
 		}
@@ -60,7 +69,8 @@ func newWebhook(cfg WebhookConfig, pulse time.Duration) (*webhook, error) {
 		}
 	}
 	w.client = http.Client{
-		Transport:     &http.Transport{TLSClientConfig: w.tls, IdleConnTimeout: time.Minute}, // and no proxy: a door is near
+		// And no proxy: a door is near.
+		Transport:     &http.Transport{TLSClientConfig: w.tls, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxHeaderBytes},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return w, nil
@@ -68,7 +78,7 @@ func newWebhook(cfg WebhookConfig, pulse time.Duration) (*webhook, error) {
 
 // readKey reads a secret as Standard Webhooks writes it.
 func readKey(path string) ([]byte, error) {
-	content, err := os.ReadFile(path)
+	content, err := bounded.ReadFile(path, maxSecretBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +118,22 @@ func (w *webhook) open(ctx context.Context, e event.Event) error {
 	}
 	defer response.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(response.Body, maxResponseBytes)) // only its status counts
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return refusal{fmt.Errorf("webhook.url: %s answers %s", w.url.Host, response.Status)}
+	if status := response.StatusCode; status < 200 || status > 299 {
+		err := fmt.Errorf("webhook.url: %s answers %s", w.url.Host, strings.TrimSpace(fmt.Sprint(status, " ", http.StatusText(status))))
+		if refuses(status) {
+			return refusal{err}
+		}
+		return err
 	}
 	w.openUntil = time.Now().Add(w.pulse)
 	return nil
+}
+
+// refuses reports whether a status says that nothing was done. Others than these may come from a proxy that lost the
+// receiver on the way, from one that failed after it had opened, or say where the result is to be seen (303).
+func refuses(status int) bool {
+	return status >= 400 && status <= 499 && status != http.StatusRequestTimeout ||
+		status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
 }
 
 // sign is the value of webhook-signature.
@@ -122,13 +143,18 @@ func sign(key []byte, id, timestamp string, body []byte) string {
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// plainly takes method and address off an error of the client.
+// plainly takes method and address off an error of the client, and the end off one that quotes a long answer.
 func (w *webhook) plainly(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("webhook.url: %s: %w", w.url.Host, plain(err))
+	err = plain(err)
+	const most = 200
+	if text := err.Error(); len(text) > most {
+		err = errors.New(strings.ToValidUTF8(text[:most], "") + "…")
+	}
+	return fmt.Errorf("webhook.url: %s: %w", w.url.Host, err)
 }
 
 // A webhook can't take back what it has asked for.

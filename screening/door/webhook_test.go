@@ -1,11 +1,15 @@
 package door
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,9 +146,13 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 		accepted *bool
 		says     string
 	}{
-		"202": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }, yes, ""},
-		"403": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, no, "403 Forbidden"},
-		"503": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, no, "503"},
+		"202":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }, yes, ""},
+		"403":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, no, "403 Forbidden"},
+		"408":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestTimeout) }, nil, "408 Request Timeout" + notKnown},
+		"500":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, nil, "500 Internal Server Error" + notKnown},
+		"504":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGatewayTimeout) }, nil, "504 Gateway Timeout" + notKnown},
+		"303":             {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusSeeOther) }, nil, "303 See Other" + notKnown},
+		"endless headers": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }, nil, notKnown},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, no, "307"},
@@ -254,4 +262,44 @@ func TestFilesOfAWebhook(t *testing.T) {
 	if _, err := New(cfg, Calls{}, nil); err == nil || !strings.HasPrefix(err.Error(), "door.webhook.secret_file: ") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// FuzzWebhookAnswer has a receiver answer anything at all.
+func FuzzWebhookAnswer(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
+	f.Add([]byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
+	f.Add([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 504 \r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"))
+	f.Add([]byte("SSH-2.0-OpenSSH_9.2\r\n"))
+	secret := filepath.Join(f.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(exampleSecret), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		w, err := newWebhook(WebhookConfig{URL: "http://door.example/open", SecretFile: secret}, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := w.client.Transport.(*http.Transport)
+		transport.DisableKeepAlives = true
+		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() {
+				defer theirs.Close()
+				go io.Copy(io.Discard, theirs)
+				theirs.Write(stream)
+			}()
+			return ours, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		err = w.open(ctx, sample(event.Pass))
+		switch {
+		case err == nil && (!bytes.HasPrefix(stream, []byte("HTTP/1.")) || !bytes.Contains(stream, []byte(" 2"))):
+			t.Errorf("%q was taken for a yes", stream)
+		case errors.As(err, &refusal{}) && (!bytes.HasPrefix(stream, []byte("HTTP/1.")) || !bytes.ContainsAny(stream, "34")):
+			t.Errorf("%q was taken for a no: %v", stream, err)
+		case err != nil && (len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\r\n") || errors.Is(err, errSilent)):
+			t.Errorf("not one short line: %q", err)
+		}
+	})
 }

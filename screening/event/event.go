@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // Event is a CloudEvents 1.0 envelope in its structured JSON form.
 type Event struct {
@@ -10,7 +13,14 @@ type Event struct {
 	Type            string    `json:"type"`
 	Time            time.Time `json:"time"`
 	DataContentType string    `json:"datacontenttype"`
+	Journal         string    `json:"journal,omitempty"`  // id of the journal that it comes from, a ULID
+	Sequence        string    `json:"sequence,omitempty"` // its place in that journal, from 1 on without gaps, decimal
 	Data            Data      `json:"data"`
+}
+
+// Source is what the events of a gate have as their source, a URI reference whatever the names are made of.
+func Source(site, gate string) string {
+	return "/" + url.PathEscape(site) + "/" + url.PathEscape(gate)
 }
 
 // Data is what one screening found. A number that was not measured is absent.

@@ -67,7 +67,7 @@ type Detector struct {
 	// used; lower it to draw a precision-recall curve.
 	MinScore float32
 
-	passes  map[[2]int]*pass
+	passes  []*pass
 	marker  *marker
 	wearing *wearing
 	source  gocv.Mat
@@ -88,7 +88,7 @@ func New() (*Detector, error) {
 	if err != nil {
 		return nil, errors.Join(err, marker.close())
 	}
-	d := &Detector{MinScore: defaultMinScore, passes: map[[2]int]*pass{}, marker: marker, wearing: wearing,
+	d := &Detector{MinScore: defaultMinScore, marker: marker, wearing: wearing,
 		source: gocv.NewMat(), scaled: gocv.NewMat()}
 	if err := d.warm(); err != nil {
 		return nil, errors.Join(fmt.Errorf("warming the face detector: %w", err), d.Close())

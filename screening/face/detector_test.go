@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"gocv.io/x/gocv"
@@ -336,4 +337,41 @@ func BenchmarkHaar(b *testing.B) {
 		})
 		mat.Close()
 	}
+}
+
+// TestPicturesOfManySizes finds faces on one picture after the other, each of another size, and the memory stays flat.
+func TestPicturesOfManySizes(t *testing.T) {
+	d, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var after10 int
+	for i := range 50 {
+		img := radiometry.Image{Width: 160 + 16*(i%10), Height: 120 + 16*(i/2)}
+		img.Celsius = make([]float32, img.Width*img.Height)
+		if _, err := d.Detect(&img); err != nil {
+			t.Fatal(err)
+		}
+		if i == 9 {
+			after10 = resident(t)
+		}
+	}
+	if grown := resident(t) - after10; len(d.passes) > maxPasses || grown > 60<<20 {
+		t.Errorf("%d networks are kept; %d MiB more after 50 sizes than after 10", len(d.passes), grown>>20)
+	}
+}
+
+// resident is the memory this process has, in bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"slices"
 
 	"gocv.io/x/gocv"
 )
@@ -17,22 +18,31 @@ type pass struct {
 	width, height int
 }
 
+// maxPasses is how many are kept, last used first: those of two cameras, each looked at in two sizes.
+const maxPasses = 4
+
 func imagePoint(x, y int) image.Point { return image.Pt(x, y) }
 
 // passFor returns the network for pictures of a size, which is padded to what the network takes.
 func (d *Detector) passFor(width, height int) (*pass, error) {
 	up := func(n int) int { return (n + multiple - 1) / multiple * multiple }
 	width, height = max(up(width), minWidth), up(height)
-	key := [2]int{width, height}
-	if p := d.passes[key]; p != nil {
+	if i := slices.IndexFunc(d.passes, func(p *pass) bool { return p.width == width && p.height == height }); i >= 0 {
+		p := d.passes[i]
+		copy(d.passes[1:], d.passes[:i])
+		d.passes[0] = p
 		return p, nil
 	}
 	p, err := newPass(width, height)
 	if err != nil {
 		return nil, err
 	}
-	d.passes[key] = p
-	return p, nil
+	if len(d.passes) == maxPasses {
+		err = d.passes[maxPasses-1].close()
+		d.passes = d.passes[:maxPasses-1]
+	}
+	d.passes = slices.Insert(d.passes, 0, p)
+	return p, err
 }
 
 func newPass(width, height int) (*pass, error) {

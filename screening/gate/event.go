@@ -5,8 +5,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"thermogate/screening/event"
 	"thermogate/screening/policy"
 )
@@ -42,8 +40,8 @@ func (g *Gate) publish(v *visit, verdict policy.Verdict, about relation, at time
 	}
 	e := event.Event{
 		SpecVersion:     "1.0",
-		ID:              ulid.MustNew(ulid.Timestamp(at), g.entropy).String(),
-		Source:          fmt.Sprintf("/%s/%s", g.config.Site, g.config.Name),
+		ID:              g.ids.At(at),
+		Source:          event.Source(g.config.Site, g.config.Name),
 		Type:            fmt.Sprintf("thermogate.screening.%s.v1", verdict.Outcome),
 		Time:            at,
 		DataContentType: "application/json",

@@ -5,8 +5,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
 	"thermogate/screening/event"
@@ -39,7 +37,7 @@ type Gate struct {
 	finder   *measure.ReferenceFinder
 	meter    *measure.Meter
 	policy   *policy.Policy
-	entropy  io.Reader
+	ids      event.IDs
 	paused   bool
 
 	image    radiometry.Image
@@ -78,7 +76,7 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		tracker:  track.New(config.Track),
 		meter:    measure.NewMeter(config.Measure),
 		policy:   judge,
-		entropy:  ulid.Monotonic(entropy, 0),
+		ids:      event.NewIDs(entropy),
 		trails:   map[int]*trail{},
 		floor:    newFloor(config.Visit, judge),
 	}

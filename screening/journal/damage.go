@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -22,21 +24,43 @@ func isDamage(err error) bool {
 		return true
 	}
 	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB)
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB ||
+		e.Code == sqlite3.ErrError && strings.HasPrefix(e.Error(), "no such table"))
+}
+
+// onePage is the size of a page of the file.
+const onePage = 4096
+
+// emptied is damage where a file is empty and its log is not. SQLite would delete the log.
+func emptied(path string) error {
+	size := func(path string) int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	if size(path) == 0 && size(path+"-wal") > 0 {
+		return damage("it is empty, and its log is not")
+	}
+	return nil
 }
 
 // renew puts the damaged file aside, starts a new one and rescues into it the unconfirmed events that can still be
 // read. Seqs go on from where they were. Where it fails, j.aside stays set and the writer tries again.
 func (j *Journal) renew(ctx context.Context, found error) error {
 	if j.aside == "" {
-		j.aside = fmt.Sprintf("%s.damaged-%s", j.path, time.Now().UTC().Format("20060102T150405.000Z"))
+		aside := asideName(j.path, "damaged")
+		if err := os.Rename(j.path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("setting the damaged file aside: %w", err)
+		}
+		j.aside, j.damage = aside, found
 		if j.store != nil {
 			j.store.close() // nothing to do about an error: the file is damaged
 		}
-		if err := setAside(j.path, j.aside); err != nil {
-			j.aside = ""
-			return fmt.Errorf("setting the damaged file aside: %w", err)
-		}
+	}
+	if err := setAsideLog(j.path, j.aside); err != nil {
+		return fmt.Errorf("setting the log of the damaged file aside: %w", err)
 	}
 	rescued := salvage(ctx, j.aside)
 	s, err := openStore(ctx, j.path, false)
@@ -51,22 +75,23 @@ func (j *Journal) renew(ctx context.Context, found error) error {
 		return err
 	}
 	j.log.Error("the journal was damaged; it is set aside and a new one started. Events in it that were not yet published may be missing",
-		"journal", j.path, "set_aside", j.aside, "rescued", len(rescued), "error", found)
+		"journal", j.path, "set_aside", j.aside, "rescued", len(rescued), "error", j.damage)
 	j.statsMu.Lock()
 	j.stats.SetAside, j.stats.Salvaged = j.aside, len(rescued)
 	j.statsMu.Unlock()
-	j.aside = ""
+	j.aside, j.damage = "", nil
 	return nil
 }
 
-func setAside(path, aside string) error {
-	if err := os.Rename(path, aside); err != nil {
+func asideName(path, why string) string {
+	return fmt.Sprintf("%s.%s-%s", path, why, time.Now().UTC().Format("20060102T150405.000Z"))
+}
+
+func setAsideLog(path, aside string) error {
+	if err := os.Rename(path+"-wal", aside+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(path+"-wal", aside+"-wal"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -74,6 +99,9 @@ func setAside(path, aside string) error {
 
 // salvage reads what is pending in a damaged file from the front until it breaks, then from the back.
 func salvage(ctx context.Context, path string) []row {
+	if emptied(path) != nil && os.WriteFile(path, make([]byte, onePage), 0o600) != nil { // SQLite reads no log of an empty file
+		return nil
+	}
 	db, err := connect(path, "rw", "OFF")
 	if err != nil {
 		return nil

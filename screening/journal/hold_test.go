@@ -173,7 +173,7 @@ func TestReleaseWaitsForRoomOnTheDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	if got := publishable(t, j, n-1)[0]; !cmp.Equal(got, answered(1)) {
+	if got := publishable(t, j, n)[0]; !cmp.Equal(got, answered(1)) {
 		t.Errorf("published %+v", got)
 	}
 }

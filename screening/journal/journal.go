@@ -1,7 +1,8 @@
 // Package journal is the durable log of screening events, and of what the broker has confirmed of them.
 //
 // It is one SQLite file in WAL mode. An event is synced to disk (synchronous=FULL) before Append returns; several that
-// wait at once share one sync. A confirmation is written without a sync of its own, because the worst that its loss
+// wait at once share one sync. What the disk refuses waits in memory, in order, until it is on disk; it is published from
+// there meanwhile, and a file in memory that outlives the process has it for the next one. A confirmation is written without a sync of its own, because the worst that its loss
 // does is to send an event twice. Events keep the order in which they were appended, whatever the clock does.
 package journal
 
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +22,11 @@ import (
 	"thermogate/screening/event"
 )
 
-// Errors that Append can return, to be told apart with errors.Is.
+// Errors that Append and Err can return, to be told apart with errors.Is.
 var (
+	ErrWaiting  = errors.New("the event is not on disk yet") // it will be
 	ErrDiskFull = errors.New("no room left on the disk")
+	ErrSlow     = errors.New("the disk is slow")
 	ErrClosed   = errors.New("the journal is closed")
 )
 
@@ -32,12 +36,13 @@ const maxEventBytes = 64 << 10
 // maxBatch bounds how many waiting events share one sync.
 const maxBatch = 256
 
-// Config says how long events are kept. What the broker has not confirmed is kept however old it is.
+// Config says how long events are kept. What the broker has not confirmed is kept however old it is, and so is what a
+// receiver does not hold that has ever said what it holds.
 type Config struct {
 	// MaxAgeDays is how many days a confirmed event stays.
 	MaxAgeDays int `yaml:"max_age_days"`
-	// MaxSizeMiB bounds the file. The oldest confirmed events go first; unconfirmed ones only when nothing else is left,
-	// which is counted in Stats.Dropped.
+	// MaxSizeMiB bounds the file. The oldest confirmed events go first; those that a receiver does not hold only then, which
+	// is counted in Stats.DroppedUnstored, and unconfirmed ones when nothing else is left, counted in Stats.Dropped.
 	MaxSizeMiB int `yaml:"max_size_mib"`
 }
 
@@ -57,10 +62,15 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Entry is one event as the journal holds it. Seq is its place in the order of arrival, from 1 on, never used twice.
+// Entry is one event as the journal holds it. Seq is its place in the order of arrival, from 1 on, never used twice; one
+// that is not on disk yet has a negative number of its own instead. Sequence is its place in the one file that calls
+// itself Journal, from 1 on without gaps.
 type Entry struct {
 	Seq       int64
-	Confirmed bool
+	Journal   string
+	Sequence  int64
+	Confirmed bool // by the broker
+	Stored    bool // by every receiver that has said what it holds; only List tells
 	Event     event.Event
 }
 
@@ -70,15 +80,20 @@ type Mark int64
 
 // Stats is the state of the journal, for metrics and the health page.
 type Stats struct {
-	Pending    int    // events that the broker has not confirmed
-	Stored     uint64 // events stored since Open
-	Failed     uint64 // appends since Open that ended in an error: events that the journal does not hold
-	Dropped    uint64 // unconfirmed events deleted since Open because of MaxSizeMiB
-	Unreadable uint64 // stored rows since Open that are not an event any more and were passed over
-	SetAside   string // where a damaged file was put; empty if there was none
-	Salvaged   int    // unconfirmed events that were rescued from it
-	Unclean    bool   // the journal was not closed before it was opened: a crash or a power cut
-	LastError  string // of the last append; empty once one has succeeded again
+	Pending         int    // events that the broker has not confirmed, those that wait for the disk included
+	Stored          uint64 // events stored since Open
+	Failed          uint64 // events since Open that could not even wait for the disk
+	Dropped         uint64 // unconfirmed events deleted since Open because of MaxSizeMiB
+	Receivers       int    // receivers that have said what they hold
+	Unstored        int    // events that not all of them hold; 0 without a receiver
+	Unreadable      uint64 // stored rows since Open that are not an event any more and were passed over
+	SetAside        string // where a damaged file was put; empty if there was none
+	Salvaged        int    // unconfirmed events that were rescued from it
+	Unclean         bool   // the journal was not closed before it was opened: a crash or a power cut
+	DroppedUnstored uint64 // confirmed events deleted since Open because of MaxSizeMiB that some receiver did not hold
+
+	Waiting      int       // events that are not on disk yet
+	WaitingSince time.Time // since when the first of them waits, or nothing can be stored; zero while all is well
 }
 
 // Journal is an open journal. Its methods may be called from several goroutines.
@@ -86,10 +101,11 @@ type Journal struct {
 	path   string
 	cfg    Config
 	log    *slog.Logger
-	lock   *os.File
+	lock   *os.File // of the folder; of the writer
 	opened time.Time
 
-	appends  chan request
+	waiting  waiting
+	arrived  chan struct{} // wakes the writer: something waits
 	tasks    chan task
 	noted    chan struct{} // wakes the writer: acked or releases has something
 	appended chan struct{}
@@ -100,6 +116,11 @@ type Journal struct {
 	newest        int64        // of the writer: newest Seq
 	released      atomic.Int64 // newest Seq up to which nothing is held
 	aside         string       // of the writer: where a damaged file lies whose successor is not ready yet
+	damage        error        // likewise: what was found wrong with it
+	made          os.FileInfo  // likewise: the copy that has taken the place of a file that was gone
+	madeNext      time.Time    // likewise: when that may be tried again
+	probeNext     time.Time    // likewise: when a slow disk is looked at again
+	unreleased    bool         // likewise: a release could not be written, which has been told
 	confirmClock  int64        // the Mark at Open; the clock of confirmations runs on from here
 	lastConfirmed atomic.Int64 // newest Mark
 
@@ -110,19 +131,17 @@ type Journal struct {
 	acked    []int64   // confirmed, not yet written
 	releases []release // likewise
 
-	statsMu sync.Mutex
-	stats   Stats
+	identity atomic.Pointer[identity] // of store
+
+	statsMu  sync.Mutex
+	stats    Stats
+	holdings holdings
 }
 
 // release is the end of a hold; without a body the event stays as it was stored.
 type release struct {
 	id   string
 	body []byte
-}
-
-type request struct {
-	row  row
-	done chan error
 }
 
 type task struct {
@@ -132,25 +151,31 @@ type task struct {
 
 // Open opens the journal at path, or makes a new one, readable by its owner only. A damaged file is set aside as
 // PATH.damaged-TIME, its unconfirmed events are rescued as far as they can be read, and Stats and the log say so.
-// A journal is open in one process at a time.
+// What an earlier process could not store is stored now. A journal is open in one process at a time, and has its folder
+// to itself.
 func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Journal, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
-	lock, err := lockFile(path)
+	lock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
 	j := &Journal{
 		path: path, cfg: cfg, log: log, lock: lock, opened: time.Now(),
-		appends: make(chan request), tasks: make(chan task),
+		waiting: waiting{log: log, spare: newSpare(path, log)},
+		arrived: make(chan struct{}, 1), tasks: make(chan task),
 		noted: make(chan struct{}, 1), appended: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if _, err := os.Stat(path + "-wal"); err == nil {
 		j.stats.Unclean = true
 	}
-	if err := j.openStore(ctx); err != nil {
+	err = j.finishCopy()
+	if err == nil {
+		err = j.openStore(ctx)
+	}
+	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
@@ -160,22 +185,66 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Jour
 		lock.Close()
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
+	j.waiting.recall()
+	j.storeWaiting(ctx)
 	go j.write()
 	return j, nil
 }
 
-// Append stores event and returns once it is synced to disk. An event whose id is already stored is left as it is, so
-// an append that failed can be tried again. With a slow disk Append waits, and with it whoever calls it: the loop that
-// reads frames hands events to a goroutine of its own. After an error, ErrDiskFull among others, the event is not in
-// the journal and everything before it still is. If ctx ends while the event is being written, it may or may not be.
+// Append stores event and returns once it is synced to disk. An event whose id is already stored is left as it is. With
+// a slow disk Append waits. While the disk takes nothing it returns at once with ErrWaiting and the reason, ErrDiskFull
+// for one: the event is then stored as soon as it can be, and so is one for which ctx ended. After any other error it is
+// not.
 func (j *Journal) Append(ctx context.Context, e event.Event) error {
-	return j.keep(ctx, e, sql.NullInt64{})
+	return await(ctx, j.Keep(e, false))
 }
 
 // Hold stores event as Append does, but keeps it, and with it all that come later, from being published until Release.
 // A hold ends with the process: the next Open releases the event as it was stored here.
 func (j *Journal) Hold(ctx context.Context, e event.Event) error {
-	return j.keep(ctx, e, sql.NullInt64{Int64: held, Valid: true})
+	return await(ctx, j.Keep(e, true))
+}
+
+func await(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Keep is Append, or Hold, for whoever does not wait: the channel delivers what that would return. Events keep the order
+// of the calls, and those that wait share one sync.
+func (j *Journal) Keep(e event.Event, hold bool) <-chan error {
+	done, err := j.queue(e, hold)
+	if err == nil {
+		return done
+	}
+	j.statsMu.Lock()
+	j.stats.Failed++
+	j.statsMu.Unlock()
+	failed := make(chan error, 1)
+	failed <- fmt.Errorf("event %s is lost: %w", e.ID, err)
+	return failed
+}
+
+func (j *Journal) queue(e event.Event, hold bool) (<-chan error, error) {
+	if e.ID == "" {
+		return nil, errors.New("it has no id")
+	}
+	r, err := newRow(e)
+	if err != nil {
+		return nil, err
+	}
+	if hold {
+		r.confirmed = sql.NullInt64{Int64: held, Valid: true}
+	}
+	done, err := j.waiting.add(r)
+	if err == nil {
+		wake(j.arrived)
+	}
+	return done, err
 }
 
 // Release ends the hold on the event of this id and stores it anew, synced to disk before it can be published. It does
@@ -188,54 +257,20 @@ func (j *Journal) Release(e event.Event) {
 	j.notedMu.Lock()
 	j.releases = append(j.releases, release{e.ID, body})
 	j.notedMu.Unlock()
-	j.wake()
+	wake(j.noted)
 }
 
-func (j *Journal) wake() {
+// wake leaves a value in a channel of length 1, if there is none.
+func wake(signal chan<- struct{}) {
 	select {
-	case j.noted <- struct{}{}:
+	case signal <- struct{}{}:
 	default:
 	}
 }
 
-func (j *Journal) keep(ctx context.Context, e event.Event, confirmed sql.NullInt64) error {
-	err := j.append(ctx, e, confirmed)
-	j.statsMu.Lock()
-	defer j.statsMu.Unlock()
-	if err != nil {
-		j.stats.Failed++
-		j.stats.LastError = err.Error()
-		return fmt.Errorf("storing event %s in %s: %w", e.ID, j.path, err)
-	}
-	j.stats.LastError = ""
-	return nil
-}
-
-func (j *Journal) append(ctx context.Context, e event.Event, confirmed sql.NullInt64) error {
-	if e.ID == "" {
-		return errors.New("it has no id")
-	}
+func newRow(e event.Event) (row, error) {
 	body, err := encode(e)
-	if err != nil {
-		return err
-	}
-	r := request{
-		row:  row{id: e.ID, outcome: string(e.Data.Outcome), unixMilli: e.Time.UnixMilli(), confirmed: confirmed, body: body},
-		done: make(chan error, 1),
-	}
-	select {
-	case j.appends <- r:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-j.stop:
-		return ErrClosed
-	}
-	select {
-	case err := <-r.done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return row{id: e.ID, outcome: string(e.Data.Outcome), unixMilli: e.Time.UnixMilli(), body: body}, err
 }
 
 func encode(e event.Event) ([]byte, error) {
@@ -249,8 +284,8 @@ func encode(e event.Event) ([]byte, error) {
 	return body, nil
 }
 
-// Appended delivers a value after events were stored or released. It is for one receiver, which then reads Pending: several
-// events may share one value.
+// Appended delivers a value after events were stored or released, or began to wait for a disk that takes nothing. It is for
+// one receiver, which then reads Pending and Waiting: several events may share one value.
 func (j *Journal) Appended() <-chan struct{} { return j.appended }
 
 // Last is the newest Seq that may be published, because neither its event nor one before it is held; 0 where nothing was
@@ -298,20 +333,29 @@ func (j *Journal) pendingRows(ctx context.Context, after, upTo int64, limit int)
 // Confirm notes that the broker holds the events with these Seqs. It does not wait for the disk.
 func (j *Journal) Confirm(seqs ...int64) {
 	j.notedMu.Lock()
-	j.acked = append(j.acked, seqs...)
+	for _, seq := range seqs {
+		if seq < 0 {
+			j.waiting.sent(-seq)
+			continue
+		}
+		j.acked = append(j.acked, seq)
+	}
 	j.notedMu.Unlock()
-	j.wake()
+	wake(j.noted)
 }
 
 // MarkBefore is the Mark that lies within before the newest confirmation, or as much nearer as keeps it to at most
-// count events.
+// count events, where the disk can tell which those are.
 func (j *Journal) MarkBefore(ctx context.Context, within time.Duration, count int) (Mark, error) {
 	var mark Mark
 	err := j.do(ctx, func(s *store) error {
 		newest := j.lastConfirmed.Load()
 		oldest, err := s.confirmedBack(ctx, count)
+		if err != nil {
+			j.log.Warn("more events than needed may be sent again", "journal", j.path, "error", err)
+		}
 		mark = Mark(max(newest-within.Milliseconds(), oldest, 1))
-		return err
+		return nil
 	})
 	return mark, err
 }
@@ -331,11 +375,16 @@ func (j *Journal) Reopen(ctx context.Context, mark Mark) (int, error) {
 // Stats returns the state of the journal.
 func (j *Journal) Stats() Stats {
 	j.statsMu.Lock()
-	defer j.statsMu.Unlock()
-	return j.stats
+	stats := j.stats
+	j.holdings.fill(&stats, j.Last())
+	j.statsMu.Unlock()
+	stats.Waiting, stats.WaitingSince = j.waiting.count()
+	stats.Pending += stats.Waiting
+	return stats
 }
 
-// Close stores what is being appended, writes releases and confirmations and closes the file.
+// Close stores what waits, writes releases and confirmations and closes the file. What the disk does not take is left
+// for the next Open in memory that outlives the process.
 func (j *Journal) Close() error {
 	j.closing.Do(func() { close(j.stop) })
 	<-j.stopped

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Filter selects events by what is in them. Its zero value selects all.
@@ -30,6 +31,10 @@ func List(ctx context.Context, path string, filter Filter, fn func(Entry) error)
 		return fmt.Errorf("reading the journal %s: %w", path, err)
 	}
 	defer db.Close()
+	// A journal that an older version wrote has neither.
+	is, _ := readIdentity(ctx, db)
+	var through int64
+	_ = db.QueryRowContext(ctx, "SELECT coalesce(min(through), 0) FROM receivers").Scan(&through)
 	query, args := filter.query()
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -38,11 +43,12 @@ func List(ctx context.Context, path string, filter Filter, fn func(Entry) error)
 	defer rows.Close()
 	var unreadable error
 	for rows.Next() {
-		entry, err := scanEntry(rows)
+		entry, err := scanEntry(rows, is)
 		if err != nil {
 			unreadable = errors.Join(unreadable, err)
 			continue
 		}
+		entry.Stored = entry.Seq <= through
 		if err := fn(entry); err != nil {
 			return err
 		}
@@ -53,8 +59,8 @@ func List(ctx context.Context, path string, filter Filter, fn func(Entry) error)
 	return nil
 }
 
-func scanEntry(rows *sql.Rows) (Entry, error) {
-	var r row
+func scanEntry(rows *sql.Rows, of identity) (Entry, error) {
+	r := row{of: of}
 	if err := rows.Scan(&r.seq, &r.id, &r.confirmed, &r.body); err != nil {
 		return Entry{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -24,6 +25,12 @@ const (
 const (
 	passedOver = 0  // for a row that can't be read as an event
 	held       = -1 // for an event that is not to be published yet
+)
+
+// Another program may lock the file for so long before that counts as a fault. A verdict waits for the one who writes.
+const (
+	busyMilliseconds       = "500"
+	busyReaderMilliseconds = "10000"
 )
 
 // chunk bounds how many rows one transaction deletes, so that an append never waits long behind it.
@@ -43,6 +50,7 @@ CREATE INDEX confirmed ON events (confirmed) WHERE confirmed IS NOT NULL;
 `
 
 type row struct {
+	of        identity // of the file it is read from
 	seq       int64
 	id        string
 	outcome   string
@@ -52,7 +60,7 @@ type row struct {
 }
 
 func (r row) entry() (Entry, error) {
-	e := Entry{Seq: r.seq, Confirmed: r.confirmed.Valid && r.confirmed.Int64 != held}
+	e := Entry{Seq: r.seq, Journal: r.of.id, Sequence: r.seq - r.of.base, Confirmed: r.confirmed.Valid && r.confirmed.Int64 != held}
 	if err := json.Unmarshal(r.body, &e.Event); err != nil {
 		return Entry{}, fmt.Errorf("row %d: %w", r.seq, err)
 	}
@@ -66,6 +74,8 @@ func (r row) entry() (Entry, error) {
 // confirmations and deletions through lazy, whose commits are not.
 type store struct {
 	synced, lazy, read *sql.DB
+	identity           identity
+	files              map[string]os.FileInfo // the file and those beside it, by what comes after its name
 }
 
 func openStore(ctx context.Context, path string, thorough bool) (*store, error) {
@@ -85,6 +95,9 @@ func openStore(ctx context.Context, path string, thorough bool) (*store, error) 
 		s.read, err = connect(path, "ro", "NORMAL")
 	}
 	if err == nil {
+		err = s.hold(ctx, path)
+	}
+	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
@@ -92,6 +105,36 @@ func openStore(ctx context.Context, path string, thorough bool) (*store, error) 
 		return nil, err
 	}
 	return s, nil
+}
+
+// hold has every connection open its file, and notes which those are.
+func (s *store) hold(ctx context.Context, path string) error {
+	for _, db := range []*sql.DB{s.synced, s.lazy, s.read} {
+		var tables int
+		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+			return err
+		}
+	}
+	s.files = map[string]os.FileInfo{}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			return err
+		}
+		s.files[suffix] = info
+	}
+	return nil
+}
+
+// inPlace is false where one of the files was removed, renamed or replaced: what is written then is in no folder.
+func (s *store) inPlace(path string) bool {
+	for suffix, held := range s.files {
+		now, err := os.Stat(path + suffix)
+		if errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(held, now) {
+			return false
+		}
+	}
+	return true
 }
 
 // create makes the file before SQLite does, so that it and the files beside it are for the owner's eyes only.
@@ -111,8 +154,12 @@ func connect(path, mode, synchronous string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	busy := busyMilliseconds
+	if mode == "ro" {
+		busy = busyReaderMilliseconds
+	}
 	dsn := url.URL{Scheme: "file", Path: absolute, RawQuery: url.Values{
-		"mode": {mode}, "_synchronous": {synchronous}, "_busy_timeout": {"10000"}, "_txlock": {"immediate"},
+		"mode": {mode}, "_synchronous": {synchronous}, "_busy_timeout": {busy}, "_txlock": {"immediate"},
 	}.Encode()}
 	db, err := sql.Open("sqlite3", dsn.String())
 	if err != nil {
@@ -140,8 +187,9 @@ func (s *store) prepare(ctx context.Context, thorough bool) error {
 		return errors.New("it is some other SQLite database, not a journal; name another file")
 	case version != schemaVersion:
 		return fmt.Errorf("it is of version %d, this program writes version %d", version, schemaVersion)
-	case !thorough:
-		return nil
+	}
+	if _, err := s.synced.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil || !thorough { // a copy is not in it yet
+		return err
 	}
 	var verdict string
 	if err := s.synced.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
@@ -184,8 +232,9 @@ func (s *store) insert(ctx context.Context, rows []row) (last int64, stored int,
 	defer tx.Rollback()
 	for _, r := range rows {
 		result, err := tx.ExecContext(ctx,
-			"INSERT INTO events (id, outcome, time, confirmed, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-			r.id, r.outcome, r.unixMilli, r.confirmed, r.body)
+			`INSERT INTO events (id, outcome, time, confirmed, body) SELECT ?, ?, ?, ?, ?
+				WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = ?)`, // ON CONFLICT would use up a seq
+			r.id, r.outcome, r.unixMilli, r.confirmed, r.body, r.id)
 		if err != nil {
 			return 0, 0, explain(err)
 		}
@@ -218,7 +267,7 @@ func (s *store) pending(ctx context.Context, after, upTo int64, limit int) ([]ro
 	defer rows.Close()
 	var found []row
 	for rows.Next() {
-		var r row
+		r := row{of: s.identity}
 		if err := rows.Scan(&r.seq, &r.id, &r.body); err != nil {
 			return nil, err
 		}
@@ -304,11 +353,11 @@ func (s *store) used(ctx context.Context) (int64, error) {
 }
 
 func (s *store) deleteOlder(ctx context.Context, unixMilli int64) (int, error) {
-	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND time < ? LIMIT ?)", unixMilli, chunk)
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND seq <= "+storedByAll+" AND time < ? LIMIT ?)", unixMilli, chunk)
 }
 
 func (s *store) deleteConfirmed(ctx context.Context) (int, error) {
-	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 ORDER BY seq LIMIT ?)", chunk)
+	return execute(ctx, s.lazy, "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE confirmed >= 0 AND seq <= "+storedByAll+" ORDER BY seq LIMIT ?)", chunk)
 }
 
 func (s *store) deletePending(ctx context.Context) (int, error) {
@@ -332,18 +381,30 @@ func explain(err error) error {
 	return err
 }
 
-// lockFile keeps a second process away from the journal.
-func lockFile(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+// probe is how long the disk takes over a sync.
+func (s *store) probe(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	_, err := s.synced.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+	return time.Since(began), explain(err)
+}
+
+// lockFolder keeps a second process away from a folder, which it makes if need be. It is the folder itself that is locked:
+// a file in it can be deleted, and then locked once more.
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
 	}
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another thermogate has it open")
+	}
+	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("opening the journal %s: another thermogate has it open", path)
+		return nil, fmt.Errorf("locking its folder %s: %w", dir, err)
 	}
 	return f, nil
 }
@@ -363,6 +424,9 @@ const reserveBytes = 256 << 10
 
 // openStore opens the file, or sets it aside and starts a new one if it is damaged. The caller is Open.
 func (j *Journal) openStore(ctx context.Context) error {
+	if err := emptied(j.path); err != nil {
+		return j.renew(ctx, err)
+	}
 	reserve := j.path + ".reserve"
 	s, err := openStore(ctx, j.path, j.stats.Unclean)
 	if errors.Is(explain(err), ErrDiskFull) && os.Remove(reserve) == nil {
@@ -387,6 +451,9 @@ func (j *Journal) adopt(ctx context.Context, s *store) error {
 		return err
 	}
 	released, err := s.released(ctx)
+	if err == nil {
+		err = j.identify(ctx, s)
+	}
 	if err != nil {
 		s.close()
 		return err

@@ -11,68 +11,108 @@ const (
 	pruneAfter = 1000
 )
 
-// releaseAgain is how long after a failure a release is tried again.
-const releaseAgain = time.Second
+// tendEvery is how often the writer looks after the file: whether it is still there, and whether what the disk has
+// refused can be stored.
+const tendEvery = time.Second
+
+// probeEvery is how often a slow disk is looked at that has nothing to do. An event waits behind it.
+const probeEvery = 10 * time.Second
 
 // write is the one goroutine that changes the file. Its work is not cut short by anybody's context: what was handed to
 // it is written or has failed.
 func (j *Journal) write() {
 	defer close(j.stopped)
 	ctx := context.Background()
-	hourly := time.NewTicker(pruneEvery)
+	hourly, tending := time.NewTicker(pruneEvery), time.NewTicker(tendEvery)
 	defer hourly.Stop()
+	defer tending.Stop()
 	clock := steadyClock{timeOfDay: time.Now(), running: time.Since(j.opened)}
 	unpruned := 0
 	for {
-		var again <-chan time.Time
-		if !j.writeReleases(ctx) {
-			again = time.After(releaseAgain)
-		}
 		select {
-		case <-again:
-		case first := <-j.appends:
-			unpruned += j.storeBatch(ctx, first)
-			if unpruned >= pruneAfter {
-				unpruned = 0
-				j.pruneSize(ctx)
+		case <-j.arrived:
+			if j.waiting.refusing() {
+				continue // until the next tending
 			}
+			unpruned += j.storeWaiting(ctx)
 		case <-j.noted:
+			j.writeReleases(ctx)
 			j.writeConfirmations(ctx)
 		case t := <-j.tasks:
 			j.writeConfirmations(ctx)
 			t.done <- j.repaired(ctx, func() error { return t.run(j.store) })
+		case <-tending.C:
+			unpruned += j.tend(ctx)
 		case <-hourly.C:
 			if now := time.Now(); clock.steady(now, now.Sub(j.opened)) {
 				j.pruneAge(ctx, now)
 			}
 			j.pruneSize(ctx)
 		case <-j.stop:
-			j.writeReleases(ctx)
-			j.writeConfirmations(ctx)
+			j.waiting.close()
+			j.tend(ctx)
+			if n, _ := j.waiting.count(); n > 0 {
+				j.log.Error("events could not be stored; the next start on this machine does, unless it was switched off", "journal", j.path,
+					"events", n, "error", j.waiting.err())
+			}
 			return
+		}
+		if unpruned >= pruneAfter {
+			unpruned = 0
+			j.pruneSize(ctx)
 		}
 	}
 }
 
-// storeBatch stores first and whatever else waits already in one transaction, and tells everyone how it went.
-func (j *Journal) storeBatch(ctx context.Context, first request) int {
-	batch := []request{first}
-collect:
-	for len(batch) < maxBatch {
-		select {
-		case r := <-j.appends:
-			batch = append(batch, r)
-		default:
-			break collect
+// tend sets the file right if it can, and stores what waits.
+func (j *Journal) tend(ctx context.Context) (stored int) {
+	if err := j.ensureFile(ctx); err != nil {
+		j.refuse(err)
+		return 0
+	}
+	stored = j.storeWaiting(ctx)
+	j.writeConfirmations(ctx)
+	if j.waiting.slow() && time.Now().After(j.probeNext) {
+		if took, err := j.store.probe(ctx); err == nil {
+			j.waiting.probed(took)
 		}
+		j.probeNext = time.Now().Add(probeEvery)
 	}
-	rows := make([]row, len(batch))
-	for i, r := range batch {
-		rows[i] = r.row
+	return stored
+}
+
+// refuse has what waits be published from memory, and says once that it does.
+func (j *Journal) refuse(why error) {
+	if j.waiting.refuse(why) {
+		j.log.Error("the disk takes no events; they are kept in memory until it does", "journal", j.path, "error", why)
 	}
-	var stored int
-	err := j.repaired(ctx, func() error {
-		last, n, err := j.store.insert(ctx, rows)
+	wake(j.appended)
+}
+
+// storeWaiting stores what waits, as many events in one transaction as may be, and returns how many were new.
+func (j *Journal) storeWaiting(ctx context.Context) (stored int) {
+	for {
+		j.writeReleases(ctx)
+		batch := j.waiting.front()
+		if len(batch) == 0 {
+			if j.waiting.accept() {
+				j.log.Info("the disk takes events again", "journal", j.path)
+			}
+			return stored
+		}
+		n, err := j.storeBatch(ctx, batch)
+		if err != nil {
+			j.refuse(err)
+			return stored
+		}
+		stored += n
+		j.waiting.stored(batch)
+	}
+}
+
+func (j *Journal) storeBatch(ctx context.Context, batch []row) (stored int, err error) {
+	err = j.repaired(ctx, func() error {
+		last, n, err := j.store.insert(ctx, batch)
 		if err == nil {
 			stored = n
 			j.newest = max(last, j.newest)
@@ -80,16 +120,14 @@ collect:
 		}
 		return err
 	})
-	if err == nil {
-		j.statsMu.Lock()
-		j.stats.Pending += stored
-		j.stats.Stored += uint64(stored)
-		j.statsMu.Unlock()
+	if err != nil {
+		return 0, err
 	}
-	for _, r := range batch {
-		r.done <- err
-	}
-	return stored
+	j.statsMu.Lock()
+	j.stats.Pending += stored
+	j.stats.Stored += uint64(stored)
+	j.statsMu.Unlock()
+	return stored, nil
 }
 
 // advance lets what is not held be published.
@@ -115,13 +153,17 @@ func (j *Journal) releaseHeld(ctx context.Context) error {
 	return err
 }
 
-// writeReleases ends holds in the order in which Release was called, and is false where some are left for another try.
-func (j *Journal) writeReleases(ctx context.Context) bool {
+// writeReleases ends holds in the order in which Release was called, as far as the disk takes it.
+func (j *Journal) writeReleases(ctx context.Context) {
 	j.notedMu.Lock()
 	releases := j.releases
 	j.releases = nil
 	j.notedMu.Unlock()
 	for i, r := range releases {
+		if j.waiting.release(r.id, r.body) {
+			wake(j.appended)
+			continue
+		}
 		err := j.repaired(ctx, func() error {
 			if err := j.store.release(ctx, r); err != nil {
 				return err
@@ -129,16 +171,20 @@ func (j *Journal) writeReleases(ctx context.Context) bool {
 			return j.advance(ctx)
 		})
 		if err != nil {
-			j.log.Error("an event can't be published yet, nor those after it", "journal", j.path, "id", r.id, "error", err)
+			if !j.unreleased {
+				j.log.Error("an event can't be published yet, nor those after it", "journal", j.path, "id", r.id, "error", err)
+			}
+			j.unreleased = true
 			j.notedMu.Lock()
 			j.releases = append(releases[i:], j.releases...)
 			j.notedMu.Unlock()
-			return false
+			return
 		}
+		j.unreleased = false
 	}
-	return true
 }
 
+// writeConfirmations notes what the broker has confirmed, later if the disk does not take it now.
 func (j *Journal) writeConfirmations(ctx context.Context) {
 	j.notedMu.Lock()
 	acked := j.acked
@@ -154,7 +200,10 @@ func (j *Journal) writeConfirmations(ctx context.Context) {
 		return err
 	})
 	if err != nil {
-		j.log.Error("could not note what the broker has confirmed; it will be sent again", "journal", j.path, "events", len(acked), "error", err)
+		j.log.Debug("could not note yet what the broker has confirmed", "journal", j.path, "events", len(acked), "error", err)
+		j.notedMu.Lock()
+		j.acked = append(acked, j.acked...)
+		j.notedMu.Unlock()
 		return
 	}
 	j.lastConfirmed.Store(mark)
@@ -189,12 +238,16 @@ func (j *Journal) pruneAge(ctx context.Context, now time.Time) {
 
 func (j *Journal) pruneSize(ctx context.Context) {
 	limit := int64(j.cfg.MaxSizeMiB) << 20
+	defer func() { j.countHoldings(ctx, j.store) }() // where it fails, the numbers are older
 	for {
 		used, err := j.store.used(ctx)
 		if err != nil || used <= limit {
 			return
 		}
 		n, err := j.store.deleteConfirmed(ctx)
+		if err == nil && n == 0 {
+			n, err = j.dropUnstored(ctx)
+		}
 		if err == nil && n == 0 {
 			n, err = j.store.deletePending(ctx)
 			j.statsMu.Lock()

@@ -3,10 +3,11 @@ package kiosk
 import (
 	"context"
 	"errors"
-	"net"
+	"log/slog"
 	"net/http"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,10 +16,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"thermogate/screening/event"
+	"thermogate/screening/listen"
 )
 
 // browser starts a Chromium of its own; tabs of it end with the test.
-func browser(t *testing.T) context.Context {
+func browser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -28,7 +30,7 @@ func browser(t *testing.T) context.Context {
 		chromedp.NoFirstRun, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
@@ -50,17 +52,22 @@ func startGate(t *testing.T, address string) *gate {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	listener, err := net.Listen("tcp", address)
+	return startGateWith(t, listen.Config{Listen: address}, func(pages http.Handler) http.Handler { return pages })
+}
+
+// startGateWith has a guard of its own before its pages.
+func startGateWith(t *testing.T, config listen.Config, guard func(http.Handler) http.Handler) *gate {
+	t.Helper()
+	listener, err := listen.Open(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := &gate{Kiosk: New(DefaultConfig()), address: listener.Addr().String(), scenes: make(chan *event.Scene)}
-	server := &http.Server{Handler: g.Kiosk}
-	go server.Serve(listener)
 	ctx, cancel := context.WithCancel(context.Background())
-	finished := make(chan struct{})
-	go func() { defer close(finished); g.play(ctx) }()
-	g.stop = func() { cancel(); <-finished; g.Close(); server.Close() }
+	var running sync.WaitGroup
+	running.Go(func() { _ = listener.Serve(ctx, guard(g.Kiosk)) })
+	running.Go(func() { g.play(ctx) })
+	g.stop = func() { cancel(); g.Close(); running.Wait() }
 	t.Cleanup(g.stop)
 	g.SetCamera(event.CameraOK)
 	return g
@@ -212,6 +219,9 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	waitFor(t, tab, "a door that fails", `document.getElementById("door").innerText.includes("does not obey · the coil refuses")`)
 	g.SetDoor(nil)
 	waitFor(t, tab, "a door that works", `document.getElementById("door").innerText.includes("works")`)
+	waitFor(t, tab, "a journal that works", `document.getElementById("journal").innerText.includes("on disk")`)
+	g.SetJournal(errors.New("no room left"), false)
+	waitFor(t, tab, "a journal that fails", `document.getElementById("journal").innerText.includes("not on disk · no room left")`)
 	row := ask(t, tab, chromedp.Text("#verdicts tr:last-child"))
 	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "inner canthus", "+1.50", "+1.40", "37.50", "0.55 s"} {
 		if !strings.Contains(row, want) {

@@ -26,6 +26,7 @@ type director struct {
 	now       time.Time
 	scene     event.Scene // the newest, without its picture
 	open      bool        // the door stands open
+	slow      bool        // verdicts come too late to be shown
 	known     []*announced
 	addressed int // visit of the person that the page speaks to
 	shown     cue
@@ -92,6 +93,12 @@ func (d *director) next(scene *event.Scene) cue {
 func (d *director) setOpen(open bool) cue {
 	d.open = open
 	d.observe()
+	return d.steady(d.decide())
+}
+
+// setSlow is told that verdicts come too late to be shown, or do not any more.
+func (d *director) setSlow(slow bool) cue {
+	d.slow = slow
 	return d.steady(d.decide())
 }
 
@@ -313,8 +320,11 @@ func (d *director) help(person *event.Person) message {
 	return m
 }
 
-// emptyGate invites people, unless nobody can be measured.
+// emptyGate invites people, unless nobody can be measured or told.
 func (d *director) emptyGate(problem event.Reason) message {
+	if d.slow {
+		return slowMessage
+	}
 	if problem == event.NoProblem || d.now.Sub(d.sound) < passingTime {
 		return idleMessage
 	}

@@ -411,3 +411,15 @@ func TestNobodyIsInvitedWhileNobodyCanBeMeasured(t *testing.T) {
 		}
 	}
 }
+
+func TestNobodyIsInvitedWhileVerdictsComeTooLate(t *testing.T) {
+	d := newDirector(false)
+	d.next(sceneAt(0))
+	for i, want := range []message{slowMessage, idleMessage} {
+		slow := i == 0
+		d.setSlow(slow)
+		if got := d.next(sceneAt(float64(i + 1))); got.message != want {
+			t.Errorf("slow %t: the page says %q", slow, got.message.head.EN)
+		}
+	}
+}

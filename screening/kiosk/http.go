@@ -2,6 +2,7 @@ package kiosk
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"hash/fnv"
@@ -10,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"thermogate/screening/listen"
 
 	"golang.org/x/text/language"
 )
@@ -35,13 +38,10 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 //	/stream    what they show, as server-sent events: screen, gate, verdict
 //	/picture   the newest picture; ?after=N waits for one other than N
 //	/assets/…  their scripts and styles
+//
+// The page in front of the person asks for stream and picture with ?page=worker.
 func (k *Kiosk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	header.Set("Content-Security-Policy", contentPolicy)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Security-Policy", contentPolicy)
 	k.mux.ServeHTTP(w, r)
 }
 
@@ -107,24 +107,31 @@ func (k *Kiosk) languageOf(r *http.Request) string {
 	return "zh"
 }
 
-// acquire takes one of the places, or answers that there is none.
-func acquire(w http.ResponseWriter, places chan struct{}) bool {
-	select {
-	case places <- struct{}{}:
-		return true
-	default:
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, fmt.Sprintf("all %d places for open pages are taken", cap(places)), http.StatusServiceUnavailable)
-		return false
-	}
+// places are for what pages keep open. However many others are open, the worker's page has its own.
+type places struct{ worker, others *listen.Places }
+
+func newPlaces(config Config) places {
+	return places{worker: listen.NewPlaces(config.MaxWorkerPages), others: listen.NewPlaces(config.MaxOtherPages)}
 }
+
+// take gives a request its place until leave is called. The context ends with the request, or when the place goes to
+// another.
+func (p places) take(r *http.Request) (ctx context.Context, leave func()) {
+	ctx, cancel := context.WithCancel(r.Context())
+	of := p.others
+	if r.URL.Query().Get("page") == "worker" {
+		of = p.worker
+	}
+	free := of.Take(listen.AddressOf(r), cancel)
+	return ctx, func() { free(); cancel() }
+}
+
+func (p places) taken() int { return p.worker.Taken() + p.others.Taken() }
 
 // stream sends what changed, the newest state only, for as long as the page stays.
 func (k *Kiosk) stream(w http.ResponseWriter, r *http.Request) {
-	if !acquire(w, k.streams) {
-		return
-	}
-	defer func() { <-k.streams }()
+	ctx, leave := k.streams.take(r)
+	defer leave()
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // a limit for requests must not end a stream
@@ -144,7 +151,7 @@ func (k *Kiosk) stream(w http.ResponseWriter, r *http.Request) {
 		case <-changed:
 		case <-beat.C:
 			due = true
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-k.closed:
 			return
@@ -175,7 +182,7 @@ func (k *Kiosk) news(sent *progress, heartbeat bool) (message bytes.Buffer, chan
 	sent.verdicts = k.verdicts
 	if heartbeat {
 		k.gate.FPS = k.rate.perSecond()
-		k.gate.Pages = len(k.streams)
+		k.gate.Pages = k.streams.taken()
 		writeEvent(&message, "gate", mustJSON(k.gate))
 	}
 	return message, k.changed
@@ -186,30 +193,31 @@ func writeEvent(b *bytes.Buffer, name string, data []byte) {
 }
 
 // servePicture answers with the newest picture once it is another than the page has, and with nothing when there is no
-// fresh one.
+// fresh one. A page that loses its place is not kept waiting: it gets the picture there is.
 func (k *Kiosk) servePicture(w http.ResponseWriter, r *http.Request) {
-	if !acquire(w, k.polls) {
-		return
-	}
-	defer func() { <-k.polls }()
+	ctx, leave := k.polls.take(r)
+	defer leave()
 	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64) // 0, none, where it is no number
 	patience := time.NewTimer(k.config.StallLimit)
 	defer patience.Stop()
 	for {
 		newest, changed := k.newestPicture()
-		if newest != nil && newest.number != after {
+		if newest != nil && (newest.number != after || ctx.Err() != nil) {
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.Header().Set("Picture-Number", strconv.FormatUint(newest.number, 10))
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 			_, _ = w.Write(newest.body)
 			return
 		}
-		select {
-		case <-changed:
-		case <-patience.C:
+		if ctx.Err() != nil {
 			w.WriteHeader(http.StatusNoContent)
 			return
-		case <-r.Context().Done():
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		case <-patience.C:
+			w.WriteHeader(http.StatusNoContent)
 			return
 		case <-k.closed:
 			w.WriteHeader(http.StatusNoContent)

@@ -74,22 +74,80 @@ func TestNameOfGateIsText(t *testing.T) {
 	}
 }
 
-func TestPageTooManyIsToldSo(t *testing.T) {
+// TestIdlePagesShutNobodyOut has every place taken by streams that nobody reads, and more come.
+func TestIdlePagesShutNobodyOut(t *testing.T) {
+	k, server := serve(t, DefaultConfig())
+	worker := bufio.NewReader(get(t, server.URL+"/stream?page=worker", nil).Body)
+	for range 50 {
+		get(t, server.URL+"/stream", nil)
+		waiting, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		request, err := http.NewRequestWithContext(waiting, http.MethodGet, server.URL+"/picture", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				response.Body.Close()
+			}
+		}()
+	}
+	k.Show(sceneAt(0, near("")))
+	k.Verdict(*passed("P"))
+	for _, page := range []*bufio.Reader{worker, bufio.NewReader(get(t, server.URL+"/stream", nil).Body)} {
+		for {
+			line, err := page.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line == "event: verdict\n" {
+				break
+			}
+		}
+	}
+	k.Show(sceneAt(1, near("")))
+	k.Show(sceneAt(2, near("")))
+	if response := get(t, server.URL+"/picture?page=worker", nil); response.StatusCode != http.StatusOK {
+		t.Errorf("the worker's picture: %s", response.Status)
+	}
+}
+
+// TestPageThatLosesItsPlaceIsNotKeptWaiting, neither for its stream to end nor for a picture.
+func TestPageThatLosesItsPlaceIsNotKeptWaiting(t *testing.T) {
 	config := DefaultConfig()
-	config.MaxListeners = 1
+	config.MaxOtherPages, config.StallLimit = 1, time.Hour
 	k, server := serve(t, config)
-	first := get(t, server.URL+"/stream", nil)
-	second := get(t, server.URL+"/stream", nil)
-	body, _ := io.ReadAll(second.Body)
-	if second.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "all 1 places") {
-		t.Errorf("second page: %d %s", second.StatusCode, body)
+	stream := get(t, server.URL+"/stream", nil)
+	get(t, server.URL+"/stream", nil)
+	if _, err := io.Copy(io.Discard, stream.Body); err != nil {
+		t.Errorf("the stream ends with %v", err)
 	}
-	first.Body.Close()
-	select { // its place becomes free
-	case k.streams <- struct{}{}:
+
+	k.asked = time.Now() // from now on pictures are painted
+	k.Show(sceneAt(0))
+	number := get(t, server.URL+"/picture", nil).Header.Get("Picture-Number")
+	answered := make(chan string)
+	poll := func() {
+		response, err := http.Get(server.URL + "/picture?after=" + number)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		response.Body.Close()
+		answered <- response.Header.Get("Picture-Number")
+	}
+	go poll()
+	go poll() // takes the place of the other
+	select {
+	case got := <-answered:
+		if got != number {
+			t.Errorf("picture %s, want %s", got, number)
+		}
 	case <-time.After(10 * time.Second):
-		t.Error("the place of a page that left stays taken")
+		t.Error("no answer")
 	}
+	k.Close()
+	<-answered
 }
 
 func TestCloseEndsStreams(t *testing.T) {

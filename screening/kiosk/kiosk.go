@@ -24,13 +24,15 @@ type Config struct {
 	VerdictHold time.Duration
 	// StallLimit is how old a picture may become before the page takes it away.
 	StallLimit time.Duration
-	// MaxListeners bounds the pages that are open at once; the ones beyond are told so.
-	MaxListeners int
+	// MaxWorkerPages and MaxOtherPages bound the pages that are open at once. One that comes when all places are taken
+	// gets the oldest of the address that has most.
+	MaxWorkerPages, MaxOtherPages int
 }
 
 // DefaultConfig returns the configuration of a gate without a name.
 func DefaultConfig() Config {
-	return Config{Gate: "thermogate", VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second, MaxListeners: 32}
+	return Config{Gate: "thermogate", VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second,
+		MaxWorkerPages: 8, MaxOtherPages: 32}
 }
 
 // Kiosk keeps the newest state of the gate and serves it. Show, Verdict and the setters never wait for a page: each page
@@ -40,8 +42,8 @@ type Kiosk struct {
 	mux    *http.ServeMux
 	closed chan struct{}
 	close  sync.Once
-	// streams and polls hold a token for each page that is being served.
-	streams, polls chan struct{}
+	// streams and polls have a place for each page that is being served.
+	streams, polls places
 
 	mu        sync.Mutex
 	camera    event.CameraState // as it was last told; the pages may know better
@@ -84,11 +86,11 @@ func New(config Config) *Kiosk {
 	k := &Kiosk{
 		config:   config,
 		closed:   make(chan struct{}),
-		streams:  make(chan struct{}, config.MaxListeners),
-		polls:    make(chan struct{}, config.MaxListeners),
+		streams:  newPlaces(config),
+		polls:    newPlaces(config),
 		changed:  make(chan struct{}),
 		director: director{hold: config.VerdictHold, door: config.Door},
-		gate:     gateState{Name: config.Gate, Version: config.Version},
+		gate:     gateState{Name: config.Gate, Version: config.Version, Journal: faultStateOf(nil)},
 	}
 	k.enter(event.CameraStarting)
 	k.mux = k.routes()
@@ -204,7 +206,7 @@ func (k *Kiosk) SetPaused(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.paused, k.gate.PausedUntil = !until.IsZero(), until
-	k.director = director{hold: k.config.VerdictHold, door: k.config.Door, open: k.director.open}
+	k.director = director{hold: k.config.VerdictHold, door: k.config.Door, open: k.director.open, slow: k.director.slow}
 	k.setScreen(cue{message: cameraMessage(k.gate.Camera)})
 	k.wake()
 }
@@ -221,12 +223,20 @@ func (k *Kiosk) SetBroker(connected bool, backlog int) {
 func (k *Kiosk) SetDoor(fault error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	door := &doorState{OK: fault == nil}
-	if fault != nil {
-		door.Fault = fault.Error()
-	}
-	k.gate.Door = door
+	k.gate.Door = new(faultStateOf(fault))
 	k.wake()
+}
+
+// SetJournal tells the engineers' page whether events get to the disk, nil where they do in time. With a disk that is slow
+// verdicts come too late to be shown, so the page at the gate calls for staff.
+func (k *Kiosk) SetJournal(fault error, slow bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now := faultStateOf(fault); now != k.gate.Journal || slow != k.director.slow {
+		k.gate.Journal = now
+		k.direct(k.director.setSlow(slow))
+		k.wake()
+	}
 }
 
 // wake tells all waiting pages that something is new.

@@ -38,16 +38,24 @@ type gateState struct {
 	Reference   referenceState    `json:"reference"`
 	Broker      bool              `json:"broker"`
 	Backlog     int               `json:"backlog"`
-	Door        *doorState        `json:"door,omitempty"` // of a gate that has one
+	Journal     faultState        `json:"journal"`
+	Door        *faultState       `json:"door,omitempty"` // of a gate that has one
 	Faces       int               `json:"faces"`
 	FPS         *float64          `json:"fps,omitempty"`
 	Pages       int               `json:"pages"`
 	PausedUntil time.Time         `json:"paused_until,omitzero"`
 }
 
-type doorState struct {
+type faultState struct {
 	OK    bool   `json:"ok"`
 	Fault string `json:"fault,omitempty"` // as it is logged, in English
+}
+
+func faultStateOf(fault error) faultState {
+	if fault == nil {
+		return faultState{OK: true}
+	}
+	return faultState{Fault: fault.Error()}
 }
 
 type referenceState struct {

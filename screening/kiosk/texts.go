@@ -113,6 +113,10 @@ var (
 	// For those whose pass came too late to open a door for them.
 	lateMessage = message{tone: toneFault, icon: "staff", head: phrase{"请找工作人员", "Please ask staff"},
 		sub: phrase{"结果出来得太晚，不是您的问题", "It isn't you: the result came too late"}}
+
+	// For everybody while that is to be expected.
+	slowMessage = message{tone: toneFault, icon: "staff", head: lateMessage.head,
+		sub: phrase{"现在结果出来得太晚", "Results come too late just now"}}
 )
 
 // againIcon marks the inconclusive verdicts after which the person can do better in the next look.

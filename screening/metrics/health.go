@@ -25,6 +25,7 @@ type Health struct {
 	broker          bool
 	brokerProblem   string
 	journal         error
+	unstored        time.Time // since when something waits for the disk
 	door            error
 	pausedUntil     time.Time
 }
@@ -38,17 +39,19 @@ type HealthConfig struct {
 	Stale time.Duration
 	// ReferenceGrace is how long the reference source may be unusable: people walk past it and shutters close.
 	ReferenceGrace time.Duration
+	// Unstored is how long events may wait for the disk before the process counts as failing.
+	Unstored time.Duration
 }
 
 // DefaultHealthConfig fits a camera of 9 frames a second that is reopened at least every half minute.
 func DefaultHealthConfig() HealthConfig {
-	return HealthConfig{Hang: time.Minute, Stale: 2 * time.Second, ReferenceGrace: 5 * time.Second}
+	return HealthConfig{Hang: time.Minute, Stale: 2 * time.Second, ReferenceGrace: 5 * time.Second, Unstored: time.Minute}
 }
 
 // Fault is one part that keeps the gate from working.
 type Fault struct {
 	Part   string `json:"part"` // loop, camera, reference, broker, journal, pause or door
-	Detail string `json:"detail"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // NewHealth returns the health of a gate that is starting up.
@@ -86,11 +89,12 @@ func (h *Health) SetBroker(connected bool, problem string) {
 	h.broker, h.brokerProblem = connected, problem
 }
 
-// SetJournal records why the journal can't be written, nil when it can.
-func (h *Health) SetJournal(err error) {
+// SetJournal records why events do not get to the disk, or not in time, nil when they do, and since when something waits
+// for it, the zero time when nothing does.
+func (h *Health) SetJournal(err error, unstored time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.journal = err
+	h.journal, h.unstored = err, unstored
 }
 
 // SetPaused records until when nobody is screened; the zero time ends the pause.
@@ -107,15 +111,28 @@ func (h *Health) SetDoor(err error) {
 	h.door = err
 }
 
-// Alive returns what is wrong with the process itself: a loop that hangs is only helped by a restart. Anything a
-// restart does not help with is left to Ready.
+// Moving says whether the loop moves. One that hangs is only helped by a restart.
+func (h *Health) Moving() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.still() <= h.config.Hang
+}
+
+func (h *Health) still() time.Duration { return time.Since(h.moved) }
+
+// Alive returns what is wrong with the process itself: a loop that hangs, or nothing that gets to the disk for long. A
+// restart brings back no disk, so whoever restarts the process looks at Moving. Anything else is left to Ready.
 func (h *Health) Alive() []Fault {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if still := time.Since(h.moved); still > h.config.Hang {
-		return []Fault{{"loop", fmt.Sprintf("no frame and no attempt to reopen the camera for %s", seconds(still))}}
+	var faults []Fault
+	if still := h.still(); still > h.config.Hang {
+		faults = append(faults, Fault{"loop", fmt.Sprintf("no frame and no attempt to reopen the camera for %s", seconds(still))})
 	}
-	return nil
+	if h.journal != nil && !h.unstored.IsZero() && time.Since(h.unstored) > h.config.Unstored {
+		faults = append(faults, Fault{"journal", h.journal.Error()})
+	}
+	return faults
 }
 
 // Ready returns what keeps the gate from screening people and telling of it, nothing when all is well.
@@ -157,18 +174,40 @@ func (h *Health) cameraFault() string {
 	return ""
 }
 
-// Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503
-// otherwise, both with the faults as JSON.
-func (h *Health) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, h.Alive()) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, h.Ready()) })
+// Identity says which gate answers.
+type Identity struct {
+	Site string `json:"site"`
+	Gate string `json:"gate"`
+	// Config changes with the configuration that the gate was started with.
+	Config string `json:"config"`
 }
 
-func writeFaults(w http.ResponseWriter, faults []Fault) {
+// Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503
+// otherwise, both with the faults as JSON.
+func (h *Health) Register(mux *http.ServeMux, gate Identity) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, &gate, h.Alive()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, &gate, h.Ready()) })
+}
+
+// RegisterBrief serves the same for everybody: of a fault only its part, and not which gate it is.
+func (h *Health) RegisterBrief(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, nil, brief(h.Alive())) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeFaults(w, nil, brief(h.Ready())) })
+}
+
+func brief(faults []Fault) []Fault {
+	for i := range faults {
+		faults[i].Detail = ""
+	}
+	return faults
+}
+
+func writeFaults(w http.ResponseWriter, gate *Identity, faults []Fault) {
 	body := struct {
-		Status string  `json:"status"`
+		Status string `json:"status"`
+		*Identity
 		Faults []Fault `json:"faults,omitempty"`
-	}{"ok", faults}
+	}{"ok", gate, faults}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if len(faults) > 0 {

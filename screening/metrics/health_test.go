@@ -27,7 +27,7 @@ func started() *metrics.Health {
 func get(t *testing.T, h *metrics.Health, path string) (int, string) {
 	t.Helper()
 	mux := http.NewServeMux()
-	h.Register(mux)
+	h.Register(mux, metrics.Identity{Site: "plant", Gate: "north"})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, strings.TrimSpace(w.Body.String())
@@ -54,7 +54,7 @@ func TestReady(t *testing.T) {
 		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},
 		{"paused", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)) }, []string{"pause"}},
 		{"after a pause", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)); h.SetPaused(time.Time{}) }, nil},
-		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device")) }, []string{"journal"}},
+		{"disk full", func(h *metrics.Health) { h.SetJournal(errors.New("no space left on device"), time.Now()) }, []string{"journal"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -102,7 +102,40 @@ func TestHealthOverTime(t *testing.T) {
 		expect("reference covered", "/readyz", http.StatusServiceUnavailable, "reference-missing for")
 		h.ObserveScene(scene(0, referenceFound))
 		expect("reference back", "/readyz", http.StatusOK, "")
+
+		since := time.Now()
+		for range 70 {
+			h.SetJournal(errors.New("no room"), since)
+			h.ObserveScene(scene(0, referenceFound))
+			time.Sleep(time.Second)
+		}
+		expect("disk full for long", "/healthz", http.StatusServiceUnavailable, `{"part":"journal","detail":"no room"}`)
+		if !h.Moving() {
+			t.Error("a restart would bring back no disk")
+		}
+		h.SetJournal(errors.New("slow"), time.Time{})
+		expect("disk slow for long", "/healthz", http.StatusOK, "")
 	})
+}
+
+// TestBriefHealthTellsNoSecrets has everything wrong at once.
+func TestBriefHealthTellsNoSecrets(t *testing.T) {
+	h := metrics.NewHealth(metrics.DefaultHealthConfig())
+	h.SetBroker(false, `mqtt.broker mqtt://broker.example: it refuses user "north"`)
+	h.SetJournal(errors.New("/var/lib/thermogate/journal.db: no space left on device"), time.Time{})
+	h.SetDoor(errors.New("10.0.0.9:502 does not answer"))
+	h.SetPaused(time.Now().Add(time.Hour))
+	mux := http.NewServeMux()
+	h.RegisterBrief(mux)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	want := `{"status":"failing","faults":[{"part":"camera"},{"part":"broker"},{"part":"journal"},{"part":"door"},{"part":"pause"}]}`
+	if body := strings.TrimSpace(w.Body.String()); w.Code != http.StatusServiceUnavailable || body != want {
+		t.Errorf("%d %s", w.Code, body)
+	}
+	if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "broker.example") || !strings.Contains(body, `"gate":"north"`) {
+		t.Errorf("the whole of it: %d %s", code, body)
+	}
 }
 
 // TestGateWithoutAReferenceIsReady never sees a source, and is not asked for one.

@@ -37,6 +37,10 @@ type Metrics struct {
 	uncertainty optionalGauge
 	broker      prometheus.Gauge
 	backlog     prometheus.Gauge
+	receivers   prometheus.Gauge
+	unstored    prometheus.Gauge
+	waiting     prometheus.Gauge
+	failing     prometheus.Gauge
 	lost        prometheus.Counter
 	door        *prometheus.CounterVec
 	doorSeconds prometheus.Histogram
@@ -47,8 +51,9 @@ type Metrics struct {
 	passersMu              sync.Mutex
 	passersSeen            int // by the gate's own count
 
-	obeyed, refused, skipped, journalDropped, unreadable prometheus.Counter
-	damaged                                              prometheus.Gauge
+	obeyed, refused, skipped, journalDropped, unstoredDropped, unreadable prometheus.Counter
+	damaged                                                               prometheus.Gauge
+	wrongPasswords                                                        prometheus.Counter
 
 	totalsMu sync.Mutex
 	totals   Totals
@@ -60,8 +65,10 @@ type Totals struct {
 	MessagesRefused    uint64
 	SparkplugSkipped   uint64
 	JournalDropped     uint64
+	UnstoredDropped    uint64
 	JournalUnreadable  uint64
 	JournalWasSetAside bool
+	WrongPasswords     uint64
 }
 
 // reasonsOf lists the reasons that go with each outcome.
@@ -123,8 +130,12 @@ func New(version string) *Metrics {
 		uncertainty: f.optionalGauge("reference_uncertainty_celsius", "Standard uncertainty of the correction; absent while the reference is not usable."),
 		broker:      f.gauge("broker_connected", "1 while the MQTT broker is connected."),
 		backlog:     f.gauge("journal_backlog_events", "Events in the journal that the broker has not confirmed."),
+		receivers:   f.gauge("receivers", "Receivers that have said what they hold."),
+		unstored:    f.gauge("journal_unstored_events", "Events in the journal that not every known receiver has stored."),
+		waiting:     f.gauge("journal_waiting_events", "Events that are kept in memory only, because they are not on disk yet."),
+		failing:     f.gauge("journal_failing", "1 while the disk takes no events, or takes longer than a second over one."),
 		lost: f.counter("events_lost_total",
-			"Events that could not be kept in the journal. Anything above 0 needs a person."),
+			"Events that could not even be kept in memory for the disk. Anything above 0 needs a person."),
 		door: f.counterVec("door_commands_total",
 			"Passes by what the door did: accepted, refused, unanswered, or not told at all: too late, or somebody else stood nearer.", "result"),
 		doorSeconds: f.histogram("door_answer_seconds", "Time from a verdict on disk to the answer of the door.",
@@ -143,8 +154,11 @@ func New(version string) *Metrics {
 			"Events that Sparkplug hosts were not told while that connection was away; their CloudEvents are sent all the same."),
 		journalDropped: f.counter("journal_dropped_events_total",
 			"Events deleted before the broker had confirmed them, because the journal had reached its size."),
-		unreadable: f.counter("journal_unreadable_events_total", "Rows of the journal that were no event any more and were passed over."),
-		damaged:    f.gauge("journal_damaged", "1 when a damaged journal was set aside since the start; the log names the file."),
+		unstoredDropped: f.counter("journal_dropped_unstored_events_total",
+			"Events deleted after the broker had confirmed them, but before every known receiver had stored them, because the journal had reached its size."),
+		unreadable:     f.counter("journal_unreadable_events_total", "Rows of the journal that were no event any more and were passed over."),
+		damaged:        f.gauge("journal_damaged", "1 when a damaged journal was set aside since the start; the log names the file."),
+		wrongPasswords: f.counter("wrong_passwords_total", "Log-ins to the pages with a wrong password."),
 	}
 	stage := f.histogramVec("stage_duration_seconds", "Time one frame spent in a stage.",
 		prometheus.ExponentialBuckets(.00025, 2, 12), "stage")
@@ -289,6 +303,18 @@ func (m *Metrics) SetBroker(connected bool) { m.broker.Set(oneIf(connected)) }
 // SetBacklog records how many events of the journal the broker has not confirmed.
 func (m *Metrics) SetBacklog(events int) { m.backlog.Set(float64(events)) }
 
+// SetStored records how many receivers are known, and how many events not all of them have stored.
+func (m *Metrics) SetStored(receivers, unstored int) {
+	m.receivers.Set(float64(receivers))
+	m.unstored.Set(float64(unstored))
+}
+
+// SetJournal records whether events get to the disk in time, and how many are not there yet.
+func (m *Metrics) SetJournal(failing bool, waiting int) {
+	m.failing.Set(oneIf(failing))
+	m.waiting.Set(float64(waiting))
+}
+
 // SetPaused records whether screening is paused.
 func (m *Metrics) SetPaused(paused bool) { m.paused.Set(oneIf(paused)) }
 
@@ -302,8 +328,10 @@ func (m *Metrics) SetTotals(now Totals) {
 	m.refused.Add(float64(now.MessagesRefused - before.MessagesRefused))
 	m.skipped.Add(float64(now.SparkplugSkipped - before.SparkplugSkipped))
 	m.journalDropped.Add(float64(now.JournalDropped - before.JournalDropped))
+	m.unstoredDropped.Add(float64(now.UnstoredDropped - before.UnstoredDropped))
 	m.unreadable.Add(float64(now.JournalUnreadable - before.JournalUnreadable))
 	m.damaged.Set(oneIf(now.JournalWasSetAside))
+	m.wrongPasswords.Add(float64(now.WrongPasswords - before.WrongPasswords))
 }
 
 // AddLate counts a verdict that came too late to be shown.

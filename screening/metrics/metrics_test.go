@@ -64,10 +64,12 @@ func TestValues(t *testing.T) {
 	m.AddReopened()
 	m.SetBroker(true)
 	m.SetBacklog(4)
+	m.SetStored(2, 17)
 	m.AddLost()
+	m.SetJournal(true, 6)
 	m.SetPaused(true)
 	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 2})
-	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, JournalUnreadable: 5, JournalWasSetAside: true})
+	m.SetTotals(metrics.Totals{CommandsObeyed: 1, MessagesRefused: 7, SparkplugSkipped: 3, JournalDropped: 4, UnstoredDropped: 6, JournalUnreadable: 5, JournalWasSetAside: true, WrongPasswords: 9})
 	for _, passers := range []int{3, 4, 1} { // the count begins again with another camera
 		crowd := scene(2, referenceFound)
 		crowd.Passers = passers
@@ -117,9 +119,15 @@ func TestValues(t *testing.T) {
 		`thermogate_messages_refused_total`:                                     "7",
 		`thermogate_sparkplug_events_skipped_total`:                             "3",
 		`thermogate_journal_dropped_events_total`:                               "4",
+		`thermogate_journal_dropped_unstored_events_total`:                      "6",
+		`thermogate_journal_unstored_events`:                                    "17",
+		`thermogate_receivers`:                                                  "2",
 		`thermogate_journal_unreadable_events_total`:                            "5",
+		`thermogate_wrong_passwords_total`:                                      "9",
 		`thermogate_journal_damaged`:                                            "1",
 		`thermogate_events_lost_total`:                                          "1",
+		`thermogate_journal_failing`:                                            "1",
+		`thermogate_journal_waiting_events`:                                     "6",
 		`thermogate_paused`:                                                     "1",
 	} {
 		if got[series] != want {

@@ -1,51 +1,50 @@
 package mqtt
 
 import (
-	"context"
-	"crypto/subtle"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// BrokerConfig is the broker that a gate can bring along, for one gate or a few. It keeps what it holds in memory;
-// a site with more wants a broker of its own. It is the section "broker" of the configuration file.
+// BrokerConfig is the broker that a gate can bring along, for one gate or a few. It is the section "broker" of the
+// configuration file.
 type BrokerConfig struct {
-	// Listen is the address to listen at. Off this machine (anything but 127.0.0.1 or [::1]) it needs a password.
+	// Listen is the address to listen at. Off this machine (anything but 127.0.0.1 or [::1]) it needs users.
 	Listen string `yaml:"listen"`
-	// User and PasswordFile are what every client has to give; empty lets in everyone who reaches the address.
+	// Users are who is let in. Without any, whoever reaches the address is a console without a password.
+	Users []BrokerUser `yaml:"users"`
+	// User and PasswordFile are one more user, a console.
 	User         string `yaml:"user"`
 	PasswordFile string `yaml:"password_file"`
 	// CertFile and KeyFile (PEM) switch TLS on.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
-	// MaxClients bounds how many are connected at once.
+	// MaxClients bounds how many are connected at once; from one address come at most half of them.
 	MaxClients int `yaml:"max_clients"`
+	// MaxSessions bounds how many clients have their messages kept while they are away.
+	MaxSessions int `yaml:"max_sessions"`
+	// SessionLife is how long a client may be away before what is kept for it is dropped. Only the time counts that the
+	// broker runs.
+	SessionLife time.Duration `yaml:"session_life"`
+	// QueueMiB bounds what is kept for all of them together, on disk. Each can have its share of it, QueueMiB divided by
+	// MaxSessions, whatever the others take; so the disk may hold up to twice as much.
+	QueueMiB int `yaml:"queue_mib"`
 }
 
-// DefaultBrokerConfig listens on this machine only.
+// DefaultBrokerConfig listens on this machine only. A console misses nothing for 100,000 events, and is known for two
+// weeks.
 func DefaultBrokerConfig() BrokerConfig {
-	return BrokerConfig{Listen: "127.0.0.1:1883", MaxClients: 500}
+	return BrokerConfig{
+		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, MaxSessions: 100, SessionLife: 14 * 24 * time.Hour, QueueMiB: 128,
+	}
 }
-
-// Limits of the broker for each client. An event has about 900 bytes; the queue is what a subscriber may miss while it
-// is away or slow before the oldest are dropped.
-const (
-	brokerMaxPacket = 256 << 10
-	brokerQueue     = 32 << 10
-	brokerHello     = 10 * time.Second
-	brokerExpiry    = 10 * 365 * 24 * 60 * 60 // seconds; the status of a gate that was switched off stays
-)
 
 // Validate names the first key that is wrong and what would be right, without the "broker." before it. It opens no file.
 func (c BrokerConfig) Validate() error {
@@ -57,12 +56,18 @@ func (c BrokerConfig) Validate() error {
 		return errors.New("user and password_file: give both or none")
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return errors.New("cert_file and key_file: give both or none")
-	case c.User == "" && !loopback(host):
-		return fmt.Errorf("listen: %s can be reached from other machines, so set user and password_file", c.Listen)
+	case len(c.users()) == 0 && !loopback(host):
+		return fmt.Errorf("listen: %s can be reached from other machines, so set users", c.Listen)
 	case c.MaxClients < 1 || c.MaxClients > 10_000:
 		return fmt.Errorf("max_clients: %d is not between 1 and 10000", c.MaxClients)
+	case c.MaxSessions < 1 || c.MaxSessions > 10_000:
+		return fmt.Errorf("max_sessions: %d is not between 1 and 10000", c.MaxSessions)
+	case c.SessionLife < time.Minute || c.SessionLife > 10*365*24*time.Hour:
+		return fmt.Errorf("session_life: %v is not between 1m and 87600h", c.SessionLife)
+	case c.QueueMiB < 1 || c.QueueMiB > 1<<20:
+		return fmt.Errorf("queue_mib: %d is not between 1 and 1048576", c.QueueMiB)
 	}
-	return nil
+	return validateUsers(c.users())
 }
 
 func loopback(host string) bool {
@@ -72,148 +77,111 @@ func loopback(host string) bool {
 
 // Broker is a running broker.
 type Broker struct {
-	server *broker.Server
+	server   *broker.Server
+	network  *networkListener
+	own      *ownListener
+	sessions *brokerSessions
+	limits   *limits
+	close    func() error
 	// Address is where it listens, with the port that was chosen where Listen ends in ":0".
 	Address string
 }
 
-// StartBroker starts a broker; it runs until Close.
-func StartBroker(cfg BrokerConfig, log *slog.Logger) (*Broker, error) {
+// StartBroker starts the broker of gate, which keeps what it must not forget in file; it runs until Close. A damaged
+// file is set aside.
+func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("broker.%w", err)
 	}
-	hook, err := cfg.admission()
+	access, err := cfg.access(gate)
 	if err != nil {
 		return nil, err
 	}
-	capabilities := broker.NewDefaultServerCapabilities()
-	capabilities.MaximumClients = int64(cfg.MaxClients)
-	capabilities.MaximumPacketSize = brokerMaxPacket
-	capabilities.MaximumInflight = brokerQueue
-	capabilities.MaximumMessageExpiryInterval = brokerExpiry
-	server := broker.New(&broker.Options{Capabilities: capabilities, Logger: quiet(log), SysTopicResendInterval: 10})
-	if err := server.AddHook(hook, nil); err != nil {
-		return nil, fmt.Errorf("starting the broker: %w", err)
-	}
-	listener, err := cfg.listen()
+	limits := newLimits(log)
+	network, err := cfg.listen(limits)
 	if err != nil {
 		return nil, err
 	}
-	if err := server.AddListener(listeners.NewNet("mqtt", listener)); err != nil {
-		listener.Close()
+	b := &Broker{network: network, own: newOwnListener(), limits: limits, Address: network.Addr().String()}
+	if err := b.serve(cfg, access, file, log); err != nil {
+		network.Close()
 		return nil, fmt.Errorf("starting the broker: %w", err)
 	}
-	if err := server.Serve(); err != nil {
-		server.Close()
-		return nil, fmt.Errorf("starting the broker: %w", err)
-	}
-	return &Broker{server: server, Address: listener.Addr().String()}, nil
+	return b, nil
 }
 
-// Close disconnects every client and stops.
-func (b *Broker) Close() error { return b.server.Close() }
-
-func (c BrokerConfig) listen() (net.Listener, error) {
-	var config *tls.Config
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("broker.cert_file and broker.key_file: %w", err)
-		}
-		config = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+// CheckBroker tells what would keep a broker from starting, but for its file.
+func CheckBroker(cfg BrokerConfig, gate Gate) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("broker.%w", err)
 	}
-	listener, err := net.Listen("tcp", c.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("broker.listen: %s is in use, perhaps by another broker: stop that, or choose another port", c.Listen)
+	if _, err := cfg.access(gate); err != nil {
+		return err
+	}
+	network, err := cfg.listen(newLimits(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	return network.Close()
+}
+
+func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.Logger) error {
+	store, err := openBrokerStore(file, log)
+	if err != nil {
+		return err
+	}
+	b.server = broker.New(&broker.Options{
+		Capabilities: capabilities(cfg),
+		Logger:       slog.New(slog.DiscardHandler), // it warns of every connection that ends; limits has what matters
+		// Nobody may read $SYS, and gathering it stops the process for a moment.
+		SysTopicResendInterval: int64(24 * time.Hour / time.Second),
+	})
+	if b.sessions, err = newBrokerSessions(cfg, access, b.server, store, b.limits); err != nil {
+		store.close()
+		return err
+	}
+	if err = b.server.AddHook(b.sessions, nil); err == nil {
+		err = b.server.AddListener(listeners.NewNet(networkName, b.network))
+	}
+	if err == nil {
+		err = b.server.AddListener(listeners.NewNet(ownName, b.own))
+	}
+	if err == nil {
+		err = b.server.Serve()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("broker.listen: %w", err)
+		store.close()
+		return err
 	}
-	// Twice as many as clients: one that reconnects may come before its old connection is given up.
-	listener = &boundedListener{Listener: listener, room: make(chan struct{}, 2*c.MaxClients)}
-	if config != nil {
-		listener = tls.NewListener(listener, config)
-	}
-	return listener, nil
+	b.sessions.start()
+	b.close = sync.OnceValue(b.shutDown)
+	return nil
 }
 
-// boundedListener hangs up on connections beyond its room, and gives each only brokerHello to make itself known: the
-// broker itself counts and times clients only from their CONNECT on, which sets a deadline of its own.
-type boundedListener struct {
-	net.Listener
-	room chan struct{}
+func capabilities(cfg BrokerConfig) *broker.Capabilities {
+	c := broker.NewDefaultServerCapabilities()
+	c.MaximumClients = math.MaxInt64 // sessions counts, and lets the gate itself in always
+	c.MaximumSessionExpiryInterval = uint32(cfg.SessionLife / time.Second)
+	c.MaximumMessageExpiryInterval = 0
+	c.MaximumPacketSize = brokerMaxPacket
+	c.MaximumClientWritesPending = 1 // sessions sends
+	c.ReceiveMaximum = brokerMaxInbound
+	c.TopicAliasMaximum = 0 // each could hold a topic of 64 kB
+	c.SubIDAvailable = 0
+	c.Compatibilities.NoInheritedPropertiesOnAck = true
+	return c
 }
 
-// Accept returns the next connection for which there is room.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.room <- struct{}{}:
-			conn.SetDeadline(time.Now().Add(brokerHello))
-			return &boundedConn{Conn: conn, leave: sync.OnceFunc(func() { <-l.room })}, nil
-		default:
-			conn.Close()
-		}
-	}
+// Close disconnects every client and stops. Only the first call does anything.
+func (b *Broker) Close() error { return b.close() }
+
+func (b *Broker) shutDown() error {
+	// Before anything else, because whoever does not read holds up whoever waits to write to him.
+	b.network.hangUp()
+	b.own.hangUp()
+	err := b.server.Close()
+	return errors.Join(err, b.sessions.close())
 }
 
-type boundedConn struct {
-	net.Conn
-	leave func()
-}
-
-// Close makes room for another connection.
-func (c *boundedConn) Close() error {
-	c.leave()
-	return c.Conn.Close()
-}
-
-func (c BrokerConfig) admission() (broker.Hook, error) {
-	if c.User == "" {
-		return new(auth.AllowHook), nil
-	}
-	password, err := readSecret("broker.password_file", c.PasswordFile)
-	if err != nil {
-		return nil, err
-	}
-	return &passwordHook{user: []byte(c.User), password: []byte(password)}, nil
-}
-
-// passwordHook lets in who knows the one user and password.
-type passwordHook struct {
-	broker.HookBase
-	user, password []byte
-}
-
-// ID names the hook.
-func (h *passwordHook) ID() string { return "password" }
-
-// Provides tells that the hook decides about connections and topics.
-func (h *passwordHook) Provides(method byte) bool {
-	return method == broker.OnConnectAuthenticate || method == broker.OnACLCheck
-}
-
-// OnConnectAuthenticate compares in constant time.
-func (h *passwordHook) OnConnectAuthenticate(_ *broker.Client, pk packets.Packet) bool {
-	user := subtle.ConstantTimeCompare(pk.Connect.Username, h.user)
-	password := subtle.ConstantTimeCompare(pk.Connect.Password, h.password)
-	return user&password == 1
-}
-
-// OnACLCheck allows every topic: whoever is in is trusted.
-func (h *passwordHook) OnACLCheck(*broker.Client, string, bool) bool { return true }
-
-// quiet lets only what an operator needs through of what the broker has to say: it warns of every connection that ends.
-func quiet(log *slog.Logger) *slog.Logger {
-	return slog.New(errorsOnly{log.Handler()})
-}
-
-type errorsOnly struct{ slog.Handler }
-
-func (h errorsOnly) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelError && h.Handler.Enabled(ctx, level)
-}
+// Err says which of the broker's limits was hit in the last minute, or what else it could not do; nil where all is well.
+func (b *Broker) Err() error { return b.limits.err() }

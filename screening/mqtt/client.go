@@ -17,8 +17,8 @@ import (
 // Client keeps a gate in touch with its broker.
 //
 // What happens while the connection lives goes out at once; what waited in the journal follows behind it, oldest first,
-// paced, and marked historical. Only the broker's PUBACK on a connection that still lives confirms an event. Whatever
-// is unconfirmed when the connection breaks is sent again over the next, so a receiver may see an event twice and drops
+// paced, and marked historical. Only the broker's PUBACK on a connection that still lives, and the event itself coming back
+// to the gate as to any subscriber, confirm an event. Whatever is unconfirmed when the connection breaks is sent again over the next, so a receiver may see an event twice and drops
 // the second by its id.
 type Client struct {
 	cfg     Config
@@ -27,6 +27,7 @@ type Client struct {
 	handle  Handler
 	log     *slog.Logger
 	node    *edgeNode // nil without Sparkplug
+	kept    kept
 
 	handleAlert AlertHandler // nil where nobody asks for the console's word
 
@@ -49,8 +50,9 @@ type Client struct {
 // timing is how long the client waits for what.
 type timing struct {
 	settle    time.Duration // subscribers get to come back after a broker restart, before the backlog is sent to them
-	proof     time.Duration // for the gate's own status to come back
-	again     time.Duration // likewise for those that take longer, after the broker has lost its memory
+	proof     time.Duration // for what the gate publishes to come back to it
+	again     time.Duration // likewise as settle for those that take longer, after the broker has lost its memory; and for what did not come back
+	tail      time.Duration // how often the end of the journal is told, at most
 	acks      time.Duration // for a PUBACK, before the connection counts as dead
 	farewell  time.Duration // for what is in flight, at the end
 	retry     time.Duration // before the first attempt to reconnect, doubled with each
@@ -61,7 +63,7 @@ type timing struct {
 
 func defaultTiming() timing {
 	return timing{
-		settle: 2 * time.Second, proof: 10 * time.Second, again: time.Minute, acks: 20 * time.Second, farewell: 2 * time.Second,
+		settle: 2 * time.Second, proof: 10 * time.Second, again: time.Minute, tail: 5 * time.Second, acks: 20 * time.Second, farewell: 2 * time.Second,
 		retry: 250 * time.Millisecond, retryMost: 10 * time.Second, stable: 10 * time.Second,
 		sparkplug: 15 * time.Second,
 	}
@@ -73,6 +75,8 @@ type State struct {
 	Since     time.Time // of the connection, or of its loss
 	LastError string    // what is wrong, or why the last connection ended; empty while all is well
 	Backlog   int       // events that wait for the broker's confirmation
+	Unstored  int       // events that not every known receiver has stored
+	Receivers int       // receivers that have said what they hold
 	Confirmed uint64    // events that the broker has confirmed since the start
 	Commands  uint64    // commands obeyed
 	Refused   uint64    // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
@@ -96,6 +100,7 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 		statusChanged: make(chan struct{}, 1),
 		state:         State{Since: time.Now()},
 		timing:        defaultTiming(),
+		kept:          kept{log: log},
 	}
 	if cfg.Sparkplug.Enabled {
 		c.node = newEdgeNode(c)
@@ -151,7 +156,8 @@ func (c *Client) State() State {
 	c.mu.Lock()
 	state := c.state
 	c.mu.Unlock()
-	state.Backlog = c.journal.Stats().Pending
+	kept := c.journal.Stats()
+	state.Backlog, state.Unstored, state.Receivers = kept.Pending, kept.Unstored, kept.Receivers
 	state.Confirmed, state.Commands, state.Refused = c.confirmed.Load(), c.obeyed.Load(), c.refused.Load()
 	if c.node != nil {
 		state.Skipped = c.node.skipped.Load()
@@ -223,10 +229,13 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	return err
 }
 
-func (c *Client) setLastError(message string) {
+// setLastError tells whether that is news.
+func (c *Client) setLastError(message string) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	news := c.state.LastError != message
 	c.state.LastError = message
-	c.mu.Unlock()
+	return news
 }
 
 func (c *Client) disconnected(err error) {

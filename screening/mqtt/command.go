@@ -22,11 +22,12 @@ const (
 	Pause       Verb = "pause"       // stop screening for a while; 0 seconds goes on at once
 	Recalibrate Verb = "recalibrate" // find the reference source anew
 	GroupReset  Verb = "group/reset" // forget the baseline of the group policy
+	resend      Verb = "resend"      // publish events again; any gate obeys it, whatever it allows
 )
 
 var verbs = []Verb{Rescreen, Pause, Recalibrate, GroupReset}
 
-func (v Verb) known() bool { return slices.Contains(verbs, v) }
+func (v Verb) known() bool { return v == resend || slices.Contains(verbs, v) }
 
 const (
 	maxCommandBytes = 1024
@@ -40,17 +41,22 @@ type Command struct {
 	ID    string        // chosen by the sender, comes back in the acknowledgement; may be empty
 	Event string        // Rescreen: the event to be repeated; may be empty
 	Pause time.Duration // Pause: how long, at most a day
+
+	resend Resend
 }
 
 // Handler carries out a command; its error goes back to the sender.
 type Handler func(context.Context, Command) error
 
 // commandMessage is the JSON of a command. Every field may be left out, and so may the whole message, except that
-// pause needs seconds.
+// pause needs seconds, and resend journal, from and to.
 type commandMessage struct {
 	ID      string   `json:"id"`
 	Event   string   `json:"event"`
 	Seconds *float64 `json:"seconds"`
+	Journal string   `json:"journal"`
+	From    int64    `json:"from"`
+	To      int64    `json:"to"`
 }
 
 // Acknowledgement is the JSON on the acknowledgement topic of a verb.
@@ -99,6 +105,11 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 		return command, fmt.Errorf("%s has no event", verb)
 	case verb == Pause && (*m.Seconds < 0 || *m.Seconds > maxPause.Seconds()):
 		return command, fmt.Errorf("seconds are between 0 and %.0f", maxPause.Seconds())
+	case verb == resend:
+		command.resend = Resend{m.Journal, m.From, m.To}
+		return command, command.resend.Validate()
+	case m.Journal != "" || m.From != 0 || m.To != 0:
+		return command, fmt.Errorf("%s has no journal, from or to", verb)
 	case verb == Pause:
 		command.Pause = time.Duration(*m.Seconds * float64(time.Second))
 	}
@@ -113,7 +124,7 @@ func (s *session) receiveCommand(verb Verb, m paho.Message) {
 	case err != nil:
 	case m.Retained():
 		err = errors.New("a command must not be retained")
-	case !slices.Contains(s.c.cfg.Commands, verb):
+	case verb != resend && !slices.Contains(s.c.cfg.Commands, verb):
 		err = fmt.Errorf("%s is not allowed at this gate (mqtt.commands)", verb)
 	}
 	select {
@@ -133,7 +144,11 @@ func (s *session) obey(ctx context.Context) {
 			return
 		}
 		err := r.refusal
-		if err == nil {
+		switch {
+		case err != nil:
+		case r.command.Verb == resend:
+			err = s.takeResend(r.command.resend)
+		default:
 			err = s.c.handle(ctx, r.command)
 		}
 		answer := Acknowledgement{ID: r.command.ID, Accepted: err == nil}

@@ -37,6 +37,9 @@ type Config struct {
 	HomeAssistant HomeAssistant `yaml:"home_assistant"`
 	Sparkplug     Sparkplug     `yaml:"sparkplug"`
 	ONVIF         ONVIF         `yaml:"onvif"`
+	// Own is the gate's own broker. It is reached within the process, so neither certificates nor other clients can be in
+	// the way, and who comes so may speak for the gate; Broker is but its name then.
+	Own *Broker `yaml:"-"`
 }
 
 // HomeAssistant makes the gate show up in Home Assistant by itself.

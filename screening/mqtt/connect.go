@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -66,6 +67,9 @@ func connect(ctx context.Context, cfg Config, clientID string, will *will, recei
 			return nil, err
 		}
 		options.SetTLSConfig(config)
+	}
+	if cfg.Own != nil {
+		options.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return cfg.Own.own.dial(ctx) })
 	}
 	conn.Client = paho.NewClient(options)
 	token := conn.Connect()

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -19,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv("MQTT_TEST_JOURNAL"); path != "" {
-		if err := gateUntilKilled(path, os.Getenv("MQTT_TEST_BROKER")); err != nil {
+		if err := gateUntilKilled(path, os.Getenv("MQTT_TEST_BROKER"), os.Getenv("MQTT_TEST_OWN_BROKER")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -27,15 +28,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// gateUntilKilled is a gate in a process of its own: it prints the id of an event once it is stored, which is when a
-// worker would see the verdict.
-func gateUntilKilled(path, broker string) error {
+// gateUntilKilled is a gate in a process of its own: it prints the id of an event once it is stored, or waits for a disk
+// that takes nothing, which is when a worker would see the verdict. It brings a broker along where own is an address, and is
+// done with showing once there is a file of the journal's name and ".hush".
+func gateUntilKilled(path, broker, own string) error {
 	ctx := context.Background()
 	j, err := journal.Open(ctx, path, journal.DefaultConfig(), quietLog)
 	if err != nil {
 		return err
 	}
 	cfg := testConfig(broker)
+	if own != "" {
+		brought := DefaultBrokerConfig()
+		brought.Listen = own
+		if cfg.Own, err = StartBroker(brought, testGate, path+".broker", quietLog); err != nil {
+			return err
+		}
+	}
 	cfg.HomeAssistant.Enabled, cfg.Sparkplug.Enabled, cfg.ONVIF.Enabled = true, true, true
 	c, err := New(cfg, testGate, j, nil, quietLog)
 	if err != nil {
@@ -43,12 +52,15 @@ func gateUntilKilled(path, broker string) error {
 	}
 	c.timing = quickTiming()
 	go c.Run(ctx)
-	for n := int(j.Last()) + 1; ; n++ {
+	for n := int(j.Last()) + 1 + j.Stats().Waiting; ; n++ {
 		keep := j.Append
 		if waits(n) {
 			keep = j.Hold
 		}
-		if err := keep(ctx, sample(n)); err != nil {
+		if _, err := os.Stat(path + ".hush"); err == nil {
+			select {}
+		}
+		if err := keep(ctx, sample(n)); err != nil && !errors.Is(err, journal.ErrWaiting) {
 			return err
 		}
 		if waits(n) {
@@ -75,6 +87,7 @@ func quickTiming() timing {
 type gateProcess struct {
 	t               testing.TB
 	journal, broker string
+	own             string // address of the broker that it brings along, if it does
 	process         *exec.Cmd
 	reading         sync.WaitGroup
 
@@ -85,7 +98,7 @@ type gateProcess struct {
 func (g *gateProcess) start() {
 	g.t.Helper()
 	g.process = exec.Command(os.Args[0])
-	g.process.Env = append(os.Environ(), "MQTT_TEST_JOURNAL="+g.journal, "MQTT_TEST_BROKER="+g.broker)
+	g.process.Env = append(os.Environ(), "MQTT_TEST_JOURNAL="+g.journal, "MQTT_TEST_BROKER="+g.broker, "MQTT_TEST_OWN_BROKER="+g.own)
 	g.process.Stderr = os.Stderr
 	out, err := g.process.StdoutPipe()
 	if err != nil {
@@ -113,15 +126,41 @@ func (g *gateProcess) kill() {
 	g.process = nil
 }
 
+// all returns what was shown so far.
+func (g *gateProcess) all() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.shown)
+}
+
+// hush has the gate show nothing more, and send what is left.
+func (g *gateProcess) hush() {
+	g.t.Helper()
+	if err := os.WriteFile(g.journal+".hush", nil, 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	for before := -1; before != len(g.all()); time.Sleep(100 * time.Millisecond) {
+		before = len(g.all())
+	}
+}
+
+// faultRounds is how many rounds a soak has, by default a few.
+func faultRounds(t *testing.T, few int) int {
+	t.Helper()
+	s := os.Getenv("THERMOGATE_FAULT_ROUNDS")
+	if s == "" {
+		return few
+	}
+	rounds, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rounds
+}
+
 // TestNothingIsLost breaks broker, link and gate at random instants. THERMOGATE_FAULT_ROUNDS sets how often.
 func TestNothingIsLost(t *testing.T) {
-	rounds := 12
-	if s := os.Getenv("THERMOGATE_FAULT_ROUNDS"); s != "" {
-		var err error
-		if rounds, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rounds := faultRounds(t, 12)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("%d rounds, seed %d", rounds, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -173,12 +212,7 @@ func TestNothingIsLost(t *testing.T) {
 	time.Sleep(500 * time.Millisecond)
 	gate.kill()
 	gate.start() // sends what the last one left
-	shown := func() []string {
-		gate.mu.Lock()
-		defer gate.mu.Unlock()
-		return slices.Clone(gate.shown)
-	}
-	want := shown()
+	want := gate.all()
 	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
 		arrived := map[string]bool{}
 		for _, m := range messages {

@@ -39,7 +39,12 @@ func sample(n int) event.Event {
 
 func openJournal(t testing.TB) *journal.Journal {
 	t.Helper()
-	j, err := journal.Open(t.Context(), filepath.Join(t.TempDir(), "journal.db"), journal.DefaultConfig(), quietLog)
+	return openJournalAt(t, filepath.Join(t.TempDir(), "journal.db"))
+}
+
+func openJournalAt(t testing.TB, path string) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(t.Context(), path, journal.DefaultConfig(), quietLog)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,10 +166,11 @@ func subscribe(t testing.TB, address, filter string) *subscriber {
 			}
 		})
 	s.client = paho.NewClient(options)
-	s.client.Connect()
+	connecting := s.client.Connect()
 	t.Cleanup(func() { s.client.Disconnect(0) })
 	select {
 	case <-ready:
+		connecting.Wait() // only then paho has looked for what a connection before may have left unsent
 	case <-time.After(10 * time.Second):
 		t.Fatal("the subscriber can't connect")
 	}

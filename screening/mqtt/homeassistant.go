@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -122,5 +123,24 @@ func (s *session) publishDiscovery() {
 		s.c.log.Error("describing the gate for Home Assistant", "error", err)
 		return
 	}
-	s.conn.Publish(s.c.cfg.HomeAssistant.Prefix+"/device/"+s.c.gate.discoveryID()+"/config", 1, true, payload)
+	s.conn.Publish(s.discoveryTopic(), 1, true, payload)
+}
+
+func (s *session) discoveryTopic() string {
+	return s.c.cfg.HomeAssistant.Prefix + "/device/" + s.c.gate.discoveryID() + "/config"
+}
+
+// takeDiscoveryBack takes off the broker how the gate has described itself before it had another name, or while this was
+// switched on.
+func (s *session) takeDiscoveryBack(ctx context.Context) {
+	for _, topic := range s.c.kept.discovery() {
+		if s.c.cfg.HomeAssistant.Enabled && topic == s.discoveryTopic() {
+			continue
+		}
+		if err := wait(ctx, s.conn.Publish(topic, 1, true, []byte{}), s.c.timing.acks); err != nil {
+			s.c.log.Warn("this gate's old description can't be taken back from Home Assistant now", "topic", topic, "error", err)
+			continue
+		}
+		s.c.kept.takenBack(topic)
+	}
 }

@@ -3,6 +3,8 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +53,61 @@ func TestHomeAssistantSwitchesThePause(t *testing.T) {
 	for payload, want := range map[string]time.Duration{component.PayloadOn: 30 * time.Minute, component.PayloadOff: 0} {
 		if command, err := ParseCommand(Pause, []byte(payload)); err != nil || command.Pause != want {
 			t.Errorf("the switch sends %s, which means %+v, %v", payload, command, err)
+		}
+	}
+}
+
+// TestHomeAssistantForgetsAGate that has another name, and one where discovery is switched off.
+func TestHomeAssistantForgetsAGate(t *testing.T) {
+	broker := startMosquitto(t)
+	file := filepath.Join(t.TempDir(), "mqtt.json")
+	live := func(gate Gate, prefix string, enabled bool) {
+		t.Helper()
+		cfg := testConfig(broker.address())
+		cfg.HomeAssistant = HomeAssistant{Enabled: enabled, Prefix: prefix}
+		c, err := New(cfg, gate, openJournal(t), nil, quietLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.timing = quickTiming()
+		if err := c.Keep(file); err != nil {
+			t.Fatal(err)
+		}
+		end := start(t, c)
+		defer end()
+		sub := subscribe(t, broker.address(), gate.StatusTopic())
+		sub.waitFor(t, 5*time.Second, func(messages []message) bool { return lastStatus(t, messages).State == "online" })
+	}
+	retained := func() (topics []string) {
+		t.Helper()
+		sub := subscribe(t, broker.address(), "#") // what is retained comes first
+		sub.client.Publish("end", 1, false, "end").Wait()
+		for _, m := range sub.waitFor(t, 5*time.Second, func(messages []message) bool {
+			return len(messages) > 0 && messages[len(messages)-1].topic == "end"
+		}) {
+			if m.retained && strings.HasSuffix(m.topic, "/config") {
+				topics = append(topics, m.topic)
+			}
+		}
+		return topics
+	}
+	topic := func(prefix string, gate Gate) string { return prefix + "/device/" + gate.discoveryID() + "/config" }
+	renamed := Gate{"plant", "south"}
+	for _, step := range []struct {
+		gate    Gate
+		prefix  string
+		enabled bool
+		want    []string
+	}{
+		{testGate, "homeassistant", true, []string{topic("homeassistant", testGate)}},
+		{renamed, "homeassistant", true, []string{topic("homeassistant", renamed)}},
+		{renamed, "ha", true, []string{topic("ha", renamed)}},
+		{renamed, "ha", false, nil},
+		{testGate, "homeassistant", false, nil},
+	} {
+		live(step.gate, step.prefix, step.enabled)
+		if diff := cmp.Diff(step.want, retained()); diff != "" {
+			t.Errorf("%+v: %s", step, diff)
 		}
 	}
 }

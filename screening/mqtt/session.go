@@ -3,13 +3,17 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/screening/journal"
 )
 
 // A broker that crashes can take events with it that it had confirmed but not yet handed to its subscribers. So what
@@ -37,45 +41,60 @@ type session struct {
 	c        *Client
 	conn     *connection
 	started  time.Time
-	again    bool // there was a connection before this one
-	flights  chan flight
+	again    bool // a broker has confirmed something before this connection
+	flights  chan *flight
 	progress chan struct{} // something was confirmed
 	failed   chan error
 	commands chan request
 	alerts   chan Alert
 	forgot   chan struct{} // the broker has lost what it had retained
 
-	freshInFlight, backlogInFlight atomic.Int32
-	remembered                     atomic.Bool // the broker had a status of this gate
-	warned                         sync.Once
+	remembered atomic.Bool // the broker had a status of this gate
+	describing atomic.Bool // to Home Assistant, at this moment
+	warned     sync.Once
 
-	provenMu sync.Mutex
-	proven   bool    // the broker hands on what the gate publishes
-	unproven []int64 // acknowledged while it had not proven that
+	air       air
+	recovered chan struct{} // the broker hands on again what it did not
+	words     words
+	resends   resends
+	told      tail // in the newest status
 
-	storedBefore          int64 // the newest event when the connection came about
-	freshAt               int64 // everything up to this Seq is sent or belongs to the backlog
-	backlogAt, backlogEnd int64 // the backlog lies after the one and up to the other
-	share                 int   // how much of the backlog may still be sent in this pace step
+	storedBefore          int64     // the newest event when the connection came about
+	freshAt               int64     // everything up to this Seq is sent or belongs to the backlog
+	backlogAt, backlogEnd int64     // the backlog lies after the one and up to the other
+	share                 int       // how much of the backlog may still be sent in this pace step
+	waitingAt             int64     // of those that are not on disk yet, everything up to this Seq is sent
+	settled               bool      // subscribers have had their time to come back
+	readAgain             time.Time // when the disk is asked again that could not be read; zero where it could
 }
 
 func newSession(c *Client) *session {
 	return &session{
-		c: c, started: time.Now(), again: c.connected,
-		flights:  make(chan flight, freshWindow+backlogWindow),
+		c: c, started: time.Now(), again: c.confirmedBefore(),
+		flights:  make(chan *flight, freshWindow+backlogWindow),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
 		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), forgot: make(chan struct{}, 1),
+		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}},
+		recovered: make(chan struct{}, 1),
+		words:     words{latest: map[string]journal.Word{}, news: make(chan struct{}, 1)},
+		resends:   resends{added: make(chan struct{}, 1)},
 	}
 }
 
-// remember notes from where on confirmed events have to be sent again, before a new connection adds its own to them.
+// remember notes from where on confirmed events have to be sent again, before a new connection adds its own to them. Before
+// the first connection of a process, too: the broker may have been killed together with the one before.
 func (c *Client) remember(ctx context.Context) error {
-	if c.markSet || !c.connected && !c.journal.Stats().Unclean {
+	if c.markSet || !c.confirmedBefore() {
 		return nil
 	}
 	mark, err := c.journal.MarkBefore(ctx, resendWindow, resendCount)
 	c.mark, c.markSet = mark, err == nil
 	return err
+}
+
+// confirmedBefore tells whether a broker has confirmed anything yet.
+func (c *Client) confirmedBefore() bool {
+	return c.connected || c.journal.Last() > int64(c.journal.Stats().Pending)
 }
 
 // run publishes until the connection breaks off or ctx ends.
@@ -89,6 +108,7 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 	}
 	go s.collectAcks(over)
 	go s.obey(over)
+	go s.noteWords(over)
 	if s.c.handleAlert != nil {
 		go s.tellAlerts(over)
 	}
@@ -105,13 +125,20 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 	defer pace.Stop()
 	proof := time.NewTimer(s.c.timing.proof)
 	defer proof.Stop()
+	due := time.NewTicker(s.c.timing.proof / 10)
+	defer due.Stop()
+	tail := time.NewTicker(s.c.timing.tail)
+	defer tail.Stop()
 	forgotten := false
 	status, statusPause := s.c.statusChanged, time.NewTimer(statusEvery)
 	defer statusPause.Stop()
 	for {
-		steps := pace.C
-		if s.backlogAt >= s.backlogEnd {
-			steps = nil // an idle gate sleeps
+		steps, expiry := pace.C, due.C // an idle gate sleeps
+		if s.backlogAt >= s.backlogEnd && s.resends.first() == nil {
+			steps = nil
+		}
+		if fresh, backlog := s.air.inFlight(); fresh+backlog == 0 {
+			expiry = nil
 		}
 		select {
 		case <-leave:
@@ -128,23 +155,42 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 			statusPause.Reset(statusEvery)
 		case <-statusPause.C:
 			status = s.c.statusChanged
+		case <-tail.C:
+			if s.told != s.tail() {
+				s.publishStatus()
+			}
 		case <-proof.C:
-			s.doubt()
+			s.statusIsDue()
+		case <-expiry:
+			s.expire()
+		case <-s.resends.added:
 		case <-s.forgot:
 			forgotten = true
 		case <-settled.C:
+			s.settled = true
 			s.openBacklog(ctx, !forgotten)
 		case <-again.C:
+			again.Reset(s.c.timing.again)
 			if forgotten {
+				forgotten = false
 				s.openBacklog(ctx, true)
 			}
+			s.openRound()
+		case <-s.recovered:
+			s.openRound()
 		case <-steps:
 			s.share = max(1, s.c.cfg.BacklogPerSecond/paceSteps)
 		}
 		if err := s.sendFresh(ctx); err != nil {
 			return err
 		}
+		if err := s.sendWaiting(); err != nil {
+			return err
+		}
 		if err := s.sendBacklog(ctx); err != nil {
+			return err
+		}
+		if err := s.sendResends(ctx); err != nil {
 			return err
 		}
 	}
@@ -168,16 +214,24 @@ func (s *session) openBacklog(ctx context.Context, done bool) {
 	s.backlogAt, s.backlogEnd = 0, end
 }
 
+// openRound makes what did not come back from the broker the backlog once more.
+func (s *session) openRound() {
+	if s.backlogAt >= s.backlogEnd && s.air.round() {
+		s.backlogAt, s.backlogEnd = 0, s.freshAt
+	}
+}
+
 func (s *session) sendFresh(ctx context.Context) error {
 	for {
-		room := freshWindow - int(s.freshInFlight.Load())
+		fresh, _ := s.air.inFlight()
+		room := freshWindow - fresh
 		last := s.c.journal.Last()
 		if room <= 0 || s.freshAt >= last {
 			return nil
 		}
-		entries, err := s.c.journal.Pending(ctx, s.freshAt, last, room)
-		if err != nil {
-			return err
+		entries, readable := s.pending(ctx, s.freshAt, last, room)
+		if !readable {
+			return nil
 		}
 		for _, entry := range entries {
 			if err := s.publish(entry, false); err != nil {
@@ -191,30 +245,80 @@ func (s *session) sendFresh(ctx context.Context) error {
 	}
 }
 
-func (s *session) sendBacklog(ctx context.Context) error {
-	room := min(s.share, backlogWindow-int(s.backlogInFlight.Load()))
-	if s.c.node != nil {
-		room = min(room, s.c.node.room(s.started))
+// sendWaiting sends what the disk does not take, from memory: a disk may never come back.
+func (s *session) sendWaiting() error {
+	fresh, _ := s.air.inFlight()
+	room := freshWindow - fresh
+	if room <= 0 || !s.settled {
+		return nil
 	}
+	for _, entry := range s.c.journal.Waiting(s.waitingAt, room) {
+		entry.Event.Data.Historical = entry.Event.Time.Before(s.started)
+		if err := s.publish(entry, false); err != nil {
+			return err
+		}
+		s.waitingAt = entry.Seq
+	}
+	return nil
+}
+
+// pending reads what is to be sent. A disk that can't be read is no reason to give the connection up: it is asked again
+// after a second.
+func (s *session) pending(ctx context.Context, after, upTo int64, limit int) (entries []journal.Entry, readable bool) {
+	if time.Now().Before(s.readAgain) {
+		return nil, false
+	}
+	entries, err := s.c.journal.Pending(ctx, after, upTo, limit)
+	if err == nil {
+		s.readAgain = time.Time{}
+		return entries, true
+	}
+	if s.readAgain.IsZero() {
+		s.c.log.Warn("events on disk can't be sent now", "error", err)
+	}
+	s.readAgain = time.Now().Add(time.Second)
+	return nil, false
+}
+
+func (s *session) sendBacklog(ctx context.Context) error {
+	room := s.roomBehind()
 	if room <= 0 || s.backlogAt >= s.backlogEnd {
 		return nil
 	}
-	entries, err := s.c.journal.Pending(ctx, s.backlogAt, s.backlogEnd, room)
-	if err != nil {
-		return err
+	entries, readable := s.pending(ctx, s.backlogAt, s.backlogEnd, room)
+	if !readable {
+		return nil
 	}
 	for _, entry := range entries {
-		entry.Event.Data.Historical = true
-		if err := s.publish(entry, true); err != nil {
+		if err := s.publishBehind(entry); err != nil {
 			return err
 		}
 		s.backlogAt = entry.Seq
 	}
-	s.share -= len(entries)
 	if len(entries) < room {
 		s.backlogAt = s.backlogEnd
 	}
 	return nil
+}
+
+// roomBehind is how many events may be sent now that are not fresh.
+func (s *session) roomBehind() int {
+	_, backlog := s.air.inFlight()
+	room := min(s.share, backlogWindow-backlog)
+	if s.c.node != nil {
+		room = min(room, s.c.node.room(s.started))
+	}
+	return room
+}
+
+// publishBehind publishes an event that is not fresh, unless it is on its way.
+func (s *session) publishBehind(entry journal.Entry) error {
+	s.share--
+	if s.air.holds(entry) {
+		return nil
+	}
+	entry.Event.Data.Historical = true
+	return s.publish(entry, true)
 }
 
 // brokenOff makes of the reason why a connection ended an error for people.
@@ -233,29 +337,49 @@ func (s *session) brokenOff(err error) error {
 
 // farewell waits a little for what is in flight and leaves the status offline.
 func (s *session) farewell() error {
+	landed, err := s.awaitLanding()
+	if err != nil {
+		return err
+	}
+	err = wait(context.Background(), s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("offline", s.tail())), s.c.timing.farewell)
+	s.conn.Disconnect(250)
+	if err == nil && !landed {
+		return errors.New("some events did not come back from the broker before the end")
+	}
+	return err
+}
+
+// awaitLanding is false where something stays in the air for too long, and an error where the connection is of no use any
+// more.
+func (s *session) awaitLanding() (landed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.timing.farewell)
 	defer cancel()
 	if err := s.sendFresh(ctx); err != nil {
-		return err
+		return false, nil // the journal is; the next start sends what it holds
 	}
-	for len(s.flights) > 0 || s.freshInFlight.Load()+s.backlogInFlight.Load() > 0 {
+	for s.inTheAir() {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, nil
 		case err := <-s.failed:
-			return err
+			return false, err
 		case <-s.progress:
 		}
 	}
-	err := wait(ctx, s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.will().payload), s.c.timing.farewell)
-	s.conn.Disconnect(250)
-	return err
+	return true, nil
+}
+
+func (s *session) inTheAir() bool {
+	fresh, backlog := s.air.inFlight()
+	return fresh+backlog > 0
 }
 
 // greet subscribes and tells that the gate is here.
 func (s *session) greet(ctx context.Context) error {
 	filters := map[string]byte{
 		s.c.gate.StatusTopic():           1,
+		s.c.gate.ScreeningTopic("+"):     1,
+		s.c.gate.StoredTopic():           1,
 		s.c.gate.topic("command/") + "#": 1,
 	}
 	if s.c.handleAlert != nil {
@@ -264,28 +388,33 @@ func (s *session) greet(ctx context.Context) error {
 	if s.c.cfg.HomeAssistant.Enabled {
 		filters[s.c.cfg.HomeAssistant.Prefix+"/status"] = 1
 	}
-	if err := s.c.subscribe(ctx, s.conn, filters); err != nil {
+	refused, err := s.c.subscribe(ctx, s.conn, filters)
+	if err != nil {
 		return s.brokenOff(err)
 	}
+	s.air.blind = slices.Contains(refused, s.c.gate.ScreeningTopic("+"))
+	s.takeDiscoveryBack(ctx)
 	if s.c.cfg.HomeAssistant.Enabled {
+		s.c.kept.describedOn(s.discoveryTopic())
 		s.publishDiscovery()
 	}
 	s.publishStatus()
 	return nil
 }
 
-// subscribe warns of topics that the broker does not grant.
-func (c *Client) subscribe(ctx context.Context, conn *connection, filters map[string]byte) error {
+// subscribe warns of topics that the broker does not grant, and returns them.
+func (c *Client) subscribe(ctx context.Context, conn *connection, filters map[string]byte) (refused []string, err error) {
 	token := conn.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
 	if err := wait(ctx, token, c.timing.acks); err != nil {
-		return fmt.Errorf("subscribing: %w", err)
+		return nil, fmt.Errorf("subscribing: %w", err)
 	}
 	for filter, granted := range token.Result() {
 		if granted > 2 {
+			refused = append(refused, filter)
 			c.log.Warn("the broker does not let this gate subscribe", "broker", c.cfg.Broker, "user", c.cfg.User, "topic", filter)
 		}
 	}
-	return nil
+	return refused, nil
 }
 
 // receive takes every message of the broker. It must not block.
@@ -294,6 +423,10 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 	switch {
 	case topic == s.c.gate.StatusTopic():
 		s.seeStatus(m)
+	case strings.HasPrefix(topic, s.c.gate.ScreeningTopic("")):
+		s.seeEvent(m)
+	case topic == s.c.gate.StoredTopic():
+		s.receiveStored(m)
 	case s.c.cfg.HomeAssistant.Enabled && topic == s.c.cfg.HomeAssistant.Prefix+"/status":
 		s.seeHomeAssistant(string(m.Payload()))
 	case s.c.handleAlert != nil && strings.HasPrefix(topic, s.c.gate.AlertTopic("")):
@@ -309,7 +442,12 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 func (s *session) seeHomeAssistant(state string) {
 	switch state {
 	case "online":
-		go s.publishDiscovery()
+		if s.describing.CompareAndSwap(false, true) { // it says so once, whoever else may say it by the thousand
+			go func() {
+				defer s.describing.Store(false)
+				s.publishDiscovery()
+			}()
+		}
 	case "offline":
 	default:
 		s.c.refused.Add(1)
@@ -326,7 +464,7 @@ func (s *session) seeStatus(m paho.Message) {
 	}
 	var got StatusMessage
 	if json.Unmarshal(m.Payload(), &got) == nil && got.Since.Equal(s.since()) {
-		s.prove()
+		s.statusIsBack()
 		if !s.remembered.Swap(true) && s.again {
 			s.c.log.Warn("the broker has lost its memory; recent events are sent again", "broker", s.c.cfg.Broker)
 			s.forgot <- struct{}{}

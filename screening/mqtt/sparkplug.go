@@ -52,11 +52,13 @@ type edgeNode struct {
 	// All below is of run and what it calls.
 	conn   *connection
 	bdSeq  uint8 // of the connection, the same in its births and its death
+	spent  bool  // bdSeq belongs to a connection that came about
 	seq    uint8 // of the next message
 	device bool  // it is born
 	status Status
 	newest event.Event // the newest that is not historical
 	hostAt int64       // timestamp of the newest STATE
+	early  *hostState  // the newest whose time has not come
 
 	mu        sync.Mutex
 	connected bool
@@ -76,7 +78,7 @@ func newEdgeNode(c *Client) *edgeNode {
 		group = c.gate.Site
 	}
 	return &edgeNode{
-		c: c, group: group, bdSeq: 255, // the first connection makes it 0
+		c: c, group: group, spent: true,
 		events:  make(chan waiting, sparkplugQueue),
 		changed: make(chan struct{}, 1), rebirth: make(chan struct{}, 1), host: make(chan hostState, 16),
 		awaySince: time.Now(),
@@ -140,14 +142,16 @@ func (n *edgeNode) topic(kind string) string {
 
 // connectOnce lives through one connection and returns why it ended.
 func (n *edgeNode) connectOnce(ctx context.Context) error {
-	n.bdSeq++
+	if n.spent {
+		n.bdSeq, n.spent = n.c.kept.nextBdSeq(), false
+	}
 	death := &will{topic: n.topic("NDEATH"), payload: n.death()}
 	conn, err := connect(ctx, n.c.cfg, n.c.cfg.clientID(n.c.gate)+"-sparkplug", death, n.receive)
 	if err != nil {
 		return fmt.Errorf("as an edge node that writes %s: %w", death.topic, err)
 	}
 	defer conn.Disconnect(0)
-	n.conn = conn
+	n.conn, n.spent = conn, true
 	if err := n.subscribe(ctx); err != nil {
 		return err
 	}
@@ -167,7 +171,8 @@ func (n *edgeNode) subscribe(ctx context.Context) error {
 	if n.c.cfg.Sparkplug.PrimaryHostID != "" {
 		filters[n.hostTopic()] = 1
 	}
-	return n.c.subscribe(ctx, n.conn, filters)
+	_, err := n.c.subscribe(ctx, n.conn, filters)
+	return err
 }
 
 func (n *edgeNode) hostTopic() string { return "spBv1.0/STATE/" + n.c.cfg.Sparkplug.PrimaryHostID }
@@ -175,8 +180,13 @@ func (n *edgeNode) hostTopic() string { return "spBv1.0/STATE/" + n.c.cfg.Sparkp
 // awaitHost returns once the primary host is online, at once where there is none.
 func (n *edgeNode) awaitHost(ctx context.Context) error {
 	online := n.c.cfg.Sparkplug.PrimaryHostID == ""
+	look := time.NewTicker(statusEvery)
+	defer look.Stop()
 	for !online {
 		select {
+		case <-look.C:
+			state, news := n.inTime()
+			online = news && state.online
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), n.die())
 		case err := <-n.conn.lost:
@@ -188,13 +198,31 @@ func (n *edgeNode) awaitHost(ctx context.Context) error {
 	return nil
 }
 
-// see returns whether a STATE is news. One that overtook a newer one is not.
+// hostAhead is how far the clock of the primary host may be ahead of the gate's. A STATE from beyond that would otherwise
+// outdo every true one for as long.
+const hostAhead = time.Hour
+
+// see returns whether a STATE is news. One that overtook a newer one is not, nor one whose time has not come.
 func (n *edgeNode) see(state hostState) bool {
-	if state.timestamp < n.hostAt {
+	switch {
+	case state.timestamp < n.hostAt:
+		return false
+	case state.timestamp > time.Now().Add(hostAhead).UnixMilli():
+		n.early = &state
+		n.c.refuse(fmt.Errorf("the STATE of the primary host has a time that lies ahead, %d ms since 1970; is the clock of this gate or the host's right?", state.timestamp))
 		return false
 	}
 	n.hostAt = state.timestamp
 	return true
+}
+
+// inTime returns whether the STATE that came early is news by now, for the clock of this gate was set.
+func (n *edgeNode) inTime() (state hostState, news bool) {
+	if n.early == nil || n.early.timestamp > time.Now().Add(hostAhead).UnixMilli() {
+		return hostState{}, false
+	}
+	state, n.early = *n.early, nil
+	return state, n.see(state)
 }
 
 // publishing goes on until the connection breaks off, the primary host goes away or ctx ends.
@@ -221,6 +249,9 @@ func (n *edgeNode) publishing(ctx context.Context) error {
 			n.publishStatus()
 			changed = nil // however often it changes
 		case <-pause.C:
+			if state, news := n.inTime(); news && !state.online {
+				return errors.Join(errHostAway, n.die())
+			}
 			rebirth, changed = n.rebirth, n.changed
 		}
 		n.liveOrDie()

@@ -2,6 +2,10 @@ package mqtt
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -242,5 +246,90 @@ func TestSparkplugIsNotBornAsOftenAsHostsAsk(t *testing.T) {
 	eventually(t, func() bool { return c.State().Commands == 500 })
 	if births := strings.Count(kinds(edge(t, host.all())), "NBIRTH"); births > 10 {
 		t.Errorf("born %d times", births)
+	}
+}
+
+// TestSparkplugIsNotKilledByATimeFarAhead has somebody send what would outdo every true STATE.
+func TestSparkplugIsNotKilledByATimeFarAhead(t *testing.T) {
+	broker := startMosquitto(t)
+	c, host := newEdge(t, broker.address(), broker.address())
+	c.cfg.Sparkplug.PrimaryHostID = "scada"
+	state := func(online bool, timestamp int64) {
+		host.client.Publish("spBv1.0/STATE/scada", 1, true, fmt.Sprintf(`{"online":%v,"timestamp":%d}`, online, timestamp)).Wait()
+	}
+	node := func(want string) {
+		t.Helper()
+		host.waitFor(t, 5*time.Second, func(messages []message) bool { return kinds(edge(t, messages)) == want })
+	}
+	start(t, c)
+	waitConnected(t, c)
+	now := func() int64 { return time.Now().UnixMilli() }
+	state(true, math.MaxInt64)
+	eventually(t, func() bool { return c.State().Refused == 1 })
+	state(true, now())
+	node("NBIRTH DBIRTH")
+	state(false, math.MaxInt64)
+	state(false, now()+24*time.Hour.Milliseconds())
+	eventually(t, func() bool { return c.State().Refused == 3 })
+	far := marshalPayload("NCMD", 0, time.UnixMilli(math.MaxInt64), []metric{{name: rebirthMetric, kind: typeBoolean, value: true, at: time.UnixMilli(math.MaxInt64)}})
+	host.client.Publish("spBv1.0/plant/NCMD/north", 1, false, far).Wait()
+	node("NBIRTH DBIRTH NBIRTH DBIRTH")
+	state(false, now())
+	node("NBIRTH DBIRTH NBIRTH DBIRTH NDEATH")
+	state(true, now())
+	node("NBIRTH DBIRTH NBIRTH DBIRTH NDEATH NBIRTH DBIRTH")
+}
+
+// TestSparkplugBelievesATimeOnceItHasCome is of a gate whose clock was behind.
+func TestSparkplugBelievesATimeOnceItHasCome(t *testing.T) {
+	c := newClient(t, testConfig("127.0.0.1:1"), openJournal(t), nil)
+	c.cfg.Sparkplug.Enabled = true
+	n := newEdgeNode(c)
+	ahead := time.Now().Add(hostAhead + 200*time.Millisecond).UnixMilli()
+	if n.see(hostState{true, ahead}) {
+		t.Error("it lies ahead, and is believed")
+	}
+	if _, news := n.inTime(); news {
+		t.Error("its time has not come")
+	}
+	eventually(t, func() bool { state, news := n.inTime(); return news && state.online })
+	if _, news := n.inTime(); news {
+		t.Error("it is news once only")
+	}
+}
+
+func TestSparkplugNumbersConnectionsAcrossRestarts(t *testing.T) {
+	broker := startMosquitto(t)
+	file := filepath.Join(t.TempDir(), "mqtt.json")
+	host := subscribe(t, broker.address(), "spBv1.0/plant/NBIRTH/#")
+	for want := range uint64(3) {
+		cfg := testConfig(broker.address())
+		cfg.Sparkplug.Enabled = true
+		c := newClient(t, cfg, openJournal(t), nil)
+		if err := c.Keep(file); err != nil {
+			t.Fatal(err)
+		}
+		end := start(t, c)
+		born := edge(t, host.waitFor(t, 5*time.Second, atLeast(int(want)+1)))
+		if got := born[want].Metrics["bdSeq"]; got != want {
+			t.Errorf("born as %v, want %d", got, want)
+		}
+		end()
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, testConfig(broker.address()), openJournal(t), nil)
+	if err := c.Keep(file); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if got := []uint8{c.kept.nextBdSeq(), c.kept.nextBdSeq()}; got[0] != 0 || got[1] != 1 {
+		t.Errorf("after a damaged file: %v", got)
+	}
+	for range 254 {
+		c.kept.nextBdSeq()
+	}
+	if got := c.kept.nextBdSeq(); got != 0 {
+		t.Errorf("%d follows 255", got)
 	}
 }

@@ -20,14 +20,28 @@ type StatusMessage struct {
 	State string    `json:"state"` // online or offline
 	Since time.Time `json:"since"` // when the gate connected, also while offline
 	Status
+	tail
+}
+
+// tail is how far the journal goes and what of it waits, so that a receiver sees what it lacks at the end.
+type tail struct {
+	Journal     string `json:"journal,omitempty"`
+	Sequence    int64  `json:"sequence,omitempty"`    // of the newest event
+	Unconfirmed int    `json:"unconfirmed,omitempty"` // events that the broker has not confirmed
+	Unstored    int    `json:"unstored,omitempty"`    // events that not every known receiver has stored
+}
+
+func (s *session) tail() tail {
+	end, stats := s.c.journal.Tail(), s.c.journal.Stats()
+	return tail{end.Journal, end.Sequence, stats.Pending, stats.Unstored}
 }
 
 func (s *session) will() *will {
-	return &will{topic: s.c.gate.StatusTopic(), payload: s.statusPayload("offline"), retained: true}
+	return &will{topic: s.c.gate.StatusTopic(), payload: s.statusPayload("offline", tail{}), retained: true}
 }
 
-func (s *session) statusPayload(state string) []byte {
-	message := StatusMessage{State: state, Since: s.since(), Status: s.c.currentStatus()}
+func (s *session) statusPayload(state string, end tail) []byte {
+	message := StatusMessage{State: state, Since: s.since(), Status: s.c.currentStatus(), tail: end}
 	if state == "offline" {
 		message.Status = Status{Version: message.Version}
 	}
@@ -43,5 +57,6 @@ func (s *session) since() time.Time { return s.started.UTC().Truncate(time.Milli
 
 // publishStatus does not wait: where it fails, the connection has broken off, and the next one begins with it.
 func (s *session) publishStatus() {
-	s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("online"))
+	s.told = s.tail()
+	s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("online", s.told))
 }

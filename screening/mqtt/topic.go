@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"thermogate/screening/event"
 	"unicode"
 	"unicode/utf8"
+
+	"thermogate/screening/event"
 )
 
 // Gate is which gate of which site speaks.
@@ -49,6 +50,12 @@ func (g Gate) ScreeningTopic(outcome event.Outcome) string {
 
 // StatusTopic holds the retained state of the gate; its last will is {"state":"offline", …}.
 func (g Gate) StatusTopic() string { return g.topic("status") }
+
+// StoredTopic takes, retained, what receivers say they hold.
+func (g Gate) StoredTopic() string { return g.topic("stored") }
+
+// ResentTopic tells what became of a resend.
+func (g Gate) ResentTopic() string { return g.topic("resent") }
 
 // CommandTopic takes a command.
 func (g Gate) CommandTopic(verb Verb) string { return g.topic("command/" + string(verb)) }

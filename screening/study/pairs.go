@@ -1,7 +1,6 @@
 package study
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -11,8 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Pair is one person's skin temperature at the gate and oral temperature by a clinical thermometer soon after.
@@ -89,7 +89,7 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 	if choose.Site == "canthi" {
 		choose.Site = event.InnerCanthus
 	}
-	t, err := readTable(r)
+	t, err := openTable(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,7 +99,13 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 	}
 	var pairs []Pair
 	var leftOut []LeftOut
-	for _, row := range t.rows {
+	for {
+		row, err := t.next()
+		if errors.Is(err, io.EOF) {
+			return pairs, leftOut, nil
+		} else if err != nil {
+			return nil, nil, err
+		}
 		pair, reason := layout.pair(row)
 		if reason == "" && choose.Site != "" && pair.Site != choose.Site {
 			reason = "site is not " + string(choose.Site)
@@ -115,7 +121,6 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 		}
 		leftOut[i].Lines = append(leftOut[i].Lines, row.line)
 	}
-	return pairs, leftOut, nil
 }
 
 type row struct {
@@ -130,49 +135,91 @@ func (r row) cell(column int) string {
 	return strings.TrimSpace(r.cells[column])
 }
 
-// table is a CSV file split into the line that names the columns and those after it.
+// What a file of pairs may hold.
+const (
+	maxBytes   = 8 << 20
+	maxColumns = 1000
+	maxRows    = 100_000
+)
+
+// table is a CSV file from the line on that names the columns.
 type table struct {
 	names    row
 	clinical bool
-	rows     []row
+	ahead    []row // read already
+	read     int
+	reader   *csv.Reader
 }
 
-func readTable(r io.Reader) (table, error) {
-	var t table
-	buffered := bufio.NewReader(r)
-	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		buffered.Discard(3)
+func openTable(r io.Reader) (*table, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return nil, err
 	}
-	reader := csv.NewReader(buffered)
-	reader.FieldsPerRecord = -1
-	reader.Comma = separator(buffered)
-	for {
-		cells, err := reader.Read()
+	if len(data) > maxBytes {
+		return nil, fmt.Errorf("the file has more than %d bytes; split it", maxBytes)
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	comma := separator(data)
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		if columns := 1 + bytes.Count(text, []byte(string(comma))); columns > maxColumns {
+			return nil, fmt.Errorf("line %d has %d columns; at most %d are read", line, columns, maxColumns)
+		}
+	}
+	t := &table{reader: csv.NewReader(bytes.NewReader(data))}
+	t.reader.FieldsPerRecord = -1
+	t.reader.Comma = comma
+	return t, t.findNames()
+}
+
+// findNames reads up to the line that names the columns.
+func (t *table) findNames() error {
+	var ahead []row
+	names := 0
+	for i := range 3 {
+		row, err := t.next()
 		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return t, fmt.Errorf("reading CSV: %w", err)
+			return err
 		}
-		line, _ := reader.FieldPos(0)
-		t.rows = append(t.rows, row{line, cells})
-	}
-	if len(t.rows) == 0 {
-		return t, errors.New("the file is empty")
-	}
-	names := 0
-	for i, row := range t.rows[:min(3, len(t.rows))] {
+		ahead = append(ahead, row)
 		if slices.Contains(row.cells, clinicalOral) {
 			names, t.clinical = i, true
 		}
 	}
-	t.names, t.rows = t.rows[names], t.rows[names+1:]
-	return t, nil
+	if len(ahead) == 0 {
+		return errors.New("the file is empty")
+	}
+	t.names, t.ahead = ahead[names], ahead[names+1:]
+	return nil
+}
+
+// next returns the next line, and io.EOF after the last.
+func (t *table) next() (row, error) {
+	if len(t.ahead) > 0 {
+		first := t.ahead[0]
+		t.ahead = t.ahead[1:]
+		return first, nil
+	}
+	cells, err := t.reader.Read()
+	if errors.Is(err, io.EOF) {
+		return row{}, io.EOF
+	} else if err != nil {
+		return row{}, fmt.Errorf("reading CSV: %w", err)
+	}
+	line, _ := t.reader.FieldPos(0)
+	if t.read++; t.read > maxRows {
+		return row{}, fmt.Errorf("line %d: more than %d lines of pairs; split the file", line, maxRows)
+	}
+	return row{line, cells}, nil
 }
 
 // separator is the first line's most frequent one of those that spreadsheets write.
-func separator(r *bufio.Reader) rune {
-	start, _ := r.Peek(4096)
-	first, _, _ := bytes.Cut(start, []byte("\n"))
+func separator(data []byte) rune {
+	first, _, _ := bytes.Cut(data[:min(len(data), 4096)], []byte("\n"))
 	best, most := ',', bytes.Count(first, []byte{','})
 	for _, c := range []byte{';', '\t'} {
 		if n := bytes.Count(first, []byte{c}); n > most {
@@ -188,7 +235,7 @@ type layout struct {
 	siteName                                      event.Site
 }
 
-func (t table) layout(choose Columns) (layout, error) {
+func (t *table) layout(choose Columns) (layout, error) {
 	l := layout{skin: -1, oral: -1, site: -1, ambient: -1, camera: -1, date: -1, time: -1, siteName: choose.Site}
 	if l.siteName == "" {
 		l.siteName = event.InnerCanthus
@@ -220,7 +267,7 @@ func (t table) layout(choose Columns) (layout, error) {
 }
 
 // column is the first of the names that the file has.
-func (t table) column(names ...string) int {
+func (t *table) column(names ...string) int {
 	for _, name := range names {
 		for i := range t.names.cells {
 			if strings.EqualFold(t.names.cell(i), name) {
@@ -236,9 +283,17 @@ func isSite(s event.Site) bool {
 }
 
 func abridged(cells []string) string {
-	named := slices.DeleteFunc(slices.Clone(cells), func(c string) bool { return strings.TrimSpace(c) == "" })
-	if len(named) > 12 {
-		return strings.Join(named[:12], ", ") + ", …"
+	var named []string
+	for _, c := range cells {
+		c = strings.Join(strings.Fields(c), " ")
+		if c == "" {
+			continue
+		}
+		if len(named) == 12 {
+			named = append(named, "…")
+			break
+		}
+		named = append(named, fmt.Sprintf("%.40s", c))
 	}
 	return strings.Join(named, ", ")
 }

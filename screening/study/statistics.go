@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
 	"thermogate/screening/event"
 	"thermogate/screening/policy"
 

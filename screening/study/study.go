@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
 	"thermogate/screening/event"
 	"thermogate/screening/policy"
-	"time"
 
 	"gonum.org/v1/gonum/stat"
 )

@@ -121,12 +121,54 @@ func describe(p Pair) string {
 	return text
 }
 
+func TestPairsBeyondAnyUse(t *testing.T) {
+	const names = "skin,oral,camera\n"
+	for want, file := range map[string]string{
+		"more than 8388608 bytes":          names + strings.Repeat("#", maxBytes),
+		"line 2 has 8000001 columns":       names + strings.Repeat(",", 8_000_000),
+		"line 100001: more than 100000":    names + strings.Repeat("35.4,36.8,a\n", maxRows),
+		"it names a b, " + dots(40) + ", ": "\"a\n b\"," + dots(1_000_000) + ",c\n",
+	} {
+		if _, _, err := ReadPairs(strings.NewReader(file), Columns{Round: 1}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+func dots(n int) string { return strings.Repeat(".", n) }
+
+// TestMostPairs studies as many pairs as are read, three of each camera.
+func TestMostPairs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, it has a time limit")
+	}
+	var file strings.Builder
+	file.WriteString("skin,oral,camera\n")
+	for i := range maxRows - 1 {
+		fmt.Fprintf(&file, "%.2f,%.2f,%d\n", 34+float64(i%300)/100, 36+float64(i%307)/100, i%(maxRows/3-1))
+	}
+	pairs, leftOut, err := ReadPairs(strings.NewReader(file.String()), Columns{Round: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := Evaluate(pairs, leftOut, options()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func FuzzReadPairs(f *testing.F) {
 	f.Add("skin,oral,site,ambient,camera,time\n35.4,36.8,forehead,21,a,2026-03-01\n")
 	f.Add("\ufeff,\n,,\nSubjectID,canthiMax1,aveOralM,Date,Time\na,35,37,16-11-17,9:00:00\n")
 	f.Fuzz(func(t *testing.T, file string) {
 		pairs, leftOut, err := ReadPairs(strings.NewReader(file), Columns{Round: 1})
 		if err != nil {
+			if strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000 {
+				t.Errorf("not one line: %q", err)
+			}
 			return
 		}
 		for _, p := range pairs {

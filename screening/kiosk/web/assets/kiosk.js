@@ -43,7 +43,7 @@ function reading({ skin_celsius: skin, skin_uncertainty_celsius: uncertainty }) 
   return `${SKIN[language]} ${skin.toFixed(1)}${spread} °C`;
 }
 
-connect({
+connect("worker", {
   open() {},
   screen: show,
   gate() {},

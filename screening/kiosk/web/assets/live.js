@@ -4,10 +4,11 @@ const SILENCE = 3500; // ms without a heartbeat that mean a broken link
 const RETRY = 1000;
 
 // connect calls the handlers for every message: open, screen, gate, verdict, picture(head, grey) or picture(null) when
-// there is no fresh one, and lost when the gate can't be reached. A hidden page rests.
-export function connect(handlers) {
+// there is no fresh one, and lost when the gate can't be reached. A hidden page rests. The gate keeps places for the page
+// "worker".
+export function connect(page, handlers) {
   let link = null;
-  const start = () => { if (!document.hidden && !link) link = new Link(handlers, retry); };
+  const start = () => { if (!document.hidden && !link) link = new Link(page, handlers, retry); };
   const stop = () => { link?.close(); link = null; };
   const retry = () => { stop(); handlers.picture(null); handlers.lost(); setTimeout(start, RETRY); };
   document.addEventListener("visibilitychange", () => {
@@ -19,10 +20,11 @@ export function connect(handlers) {
 }
 
 class Link {
-  constructor(handlers, failed) {
+  constructor(page, handlers, failed) {
+    this.page = page;
     this.handlers = handlers;
     this.failed = () => { if (!this.closed) failed(); };
-    this.source = new EventSource("stream");
+    this.source = new EventSource(`stream?page=${page}`);
     this.source.onopen = () => { this.heard(); handlers.open(); this.pictures(); };
     this.source.onerror = this.failed;
     for (const name of ["screen", "gate", "verdict"]) {
@@ -55,7 +57,7 @@ class Link {
       this.fetching = new AbortController();
       const patience = setTimeout(() => this.fetching.abort(), SILENCE);
       try {
-        const answer = await fetch(`picture?after=${number}`, { signal: this.fetching.signal });
+        const answer = await fetch(`picture?page=${this.page}&after=${number}`, { signal: this.fetching.signal });
         if (answer.status !== 200) throw new Error(answer.status);
         const body = new Uint8Array(await answer.arrayBuffer());
         if (this.closed) return;

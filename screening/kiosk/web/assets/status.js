@@ -5,8 +5,8 @@ const painter = new Painter(element("picture"), { labels: language });
 const KEPT = 50;
 
 const words = {
-  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", obeys: "正常", disobeys: "没有执行指令", nominal: "标称", assumed: "（假定）", read: "实测", correction: "修正" },
-  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", obeys: "works", disobeys: "does not obey", nominal: "nominal", assumed: " (assumed)", read: "read", correction: "correction" },
+  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", stores: "正常", unstored: "没有写入磁盘", obeys: "正常", disobeys: "没有执行指令", nominal: "标称", assumed: "（假定）", read: "实测", correction: "修正" },
+  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", stores: "on disk", unstored: "not on disk", obeys: "works", disobeys: "does not obey", nominal: "nominal", assumed: " (assumed)", read: "read", correction: "correction" },
 }[language];
 
 const locale = language === "zh" ? "zh-CN" : "en-GB";
@@ -27,6 +27,7 @@ function showGate(gate) {
   state("reference", r.ok, r.nominal_celsius !== undefined
     ? `${words.nominal} ${celsius(r.nominal_celsius, 1)}${r.assumed ? words.assumed : ""} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
     : r.label[language] || words.none);
+  state("journal", gate.journal.ok, gate.journal.ok ? words.stores : [words.unstored, gate.journal.fault].join(" · "));
   element("door").hidden = gate.door === undefined;
   state("door", gate.door?.ok, gate.door?.ok ? words.obeys : [words.disobeys, gate.door?.fault].filter(Boolean).join(" · "));
   state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none
@@ -73,7 +74,7 @@ function showTable(filled) {
   element("none").hidden = filled;
 }
 
-connect({
+connect("status", {
   open() {
     element("lost").hidden = true;
     element("verdicts").replaceChildren(); // the gate sends them all again

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestLicencesAreUpToDate(t *testing.T) {
+	var now bytes.Buffer
+	if err := write(&now); err != nil {
+		t.Fatal(err)
+	}
+	shipped, err := os.ReadFile("../third-party-licences.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(now.Bytes(), shipped) {
+		t.Error("deploy/third-party-licences.txt is out of date: make licences")
+	}
+	for _, part := range []string{"OpenCV", "SQLite", "*.onnx", "gocv.io/x/gocv ", "github.com/mochi-mqtt/server/v2 ", "Copyright 2009 The Go Authors"} {
+		if !strings.Contains(now.String(), part) {
+			t.Errorf("nothing of %s", part)
+		}
+	}
+}
+
+// TestEveryImageHasTheLicences reads what is put beside the program where it is installed.
+func TestEveryImageHasTheLicences(t *testing.T) {
+	for path, install := range map[string]string{
+		"../../Dockerfile": "COPY LICENSE deploy/README.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/",
+		"../README.md":     "sudo install -D -m 644 -t /usr/share/doc/thermogate LICENSE deploy/README.md deploy/security.md deploy/third-party-licences.txt",
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), install) {
+			t.Errorf("%s lacks: %s", path, install)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package listen
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// Certificate is a certificate with its key in two PEM files, which somebody renews from time to time.
+type Certificate struct {
+	certFile, keyFile string
+	log               *slog.Logger
+
+	mu   sync.Mutex
+	pair *tls.Certificate
+	seen [2]fileState // as they were when they were last read, whether that gave a pair or not
+}
+
+// fileState changes when a file does.
+type fileState struct {
+	modified time.Time
+	size     int64
+}
+
+// LoadCertificate reads both files. Its errors begin with the keys to look at, without their section.
+func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log, seen: stateOf(certFile, keyFile)}
+	var err error
+	if c.pair, err = loadCertificate(certFile, keyFile); err != nil {
+		return nil, err
+	}
+	c.warnIfExpired()
+	return c, nil
+}
+
+func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("cert_file and key_file: %w", err)
+	}
+	return &pair, nil
+}
+
+func stateOf(paths ...string) (states [2]fileState) {
+	for i, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			states[i] = fileState{info.ModTime(), info.Size()}
+		}
+	}
+	return states
+}
+
+// loadLeaf reads a certificate without its key, which only the server may read.
+func loadLeaf(certFile string) (*x509.Certificate, error) {
+	content, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, fmt.Errorf("cert_file: %w", err)
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, fmt.Errorf("cert_file: %s holds no PEM", certFile)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("cert_file: %s: %w", certFile, err)
+	}
+	return leaf, nil
+}
+
+// TLS is how a server with this certificate talks.
+func (c *Certificate) TLS() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
+	}
+}
+
+// current is the pair in the files. While they don't fit each other, because the second has yet to be replaced or the
+// first is still being written, it is the one before.
+func (c *Certificate) current() *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := stateOf(c.certFile, c.keyFile)
+	if now == c.seen {
+		return c.pair
+	}
+	c.seen = now
+	pair, err := loadCertificate(c.certFile, c.keyFile)
+	if err != nil {
+		c.log.Warn("the new certificate can't be used yet, the one before stays", "error", err)
+		return c.pair
+	}
+	c.pair = pair
+	c.log.Info("new certificate", "file", c.certFile, "until", pair.Leaf.NotAfter)
+	c.warnIfExpired()
+	return c.pair
+}
+
+func (c *Certificate) warnIfExpired() {
+	if until := c.pair.Leaf.NotAfter; time.Now().After(until) {
+		c.log.Warn("the certificate has expired, browsers will refuse it", "file", c.certFile, "until", until)
+	}
+}
+
+// names tells whether the certificate is for this host.
+func (c *Certificate) names(host string) bool { return c.current().Leaf.VerifyHostname(host) == nil }

@@ -1,0 +1,153 @@
+package mqtt
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+
+	broker "github.com/mochi-mqtt/server/v2"
+)
+
+// Role is what a user of the broker may do. All may read everything.
+type Role string
+
+// The roles.
+const (
+	RoleGate    Role = "gate"    // speaks for the gate that has its name
+	RoleConsole Role = "console" // sends commands, closes alerts, says what it has stored; speaks for no gate
+	RoleReader  Role = "reader"  // writes nothing
+)
+
+// BrokerUser is who may connect to the broker.
+type BrokerUser struct {
+	// Name of the user; with RoleGate the name of the gate, of the same site.
+	Name string `yaml:"name"`
+	// PasswordFile holds the password and nothing else.
+	PasswordFile string `yaml:"password_file"`
+	Role         Role   `yaml:"role"`
+}
+
+func (c BrokerConfig) users() []BrokerUser {
+	users := c.Users
+	if c.User != "" {
+		users = append(users[:len(users):len(users)], BrokerUser{c.User, c.PasswordFile, RoleConsole})
+	}
+	return users
+}
+
+func validateUsers(users []BrokerUser) error {
+	seen := map[string]bool{}
+	for _, user := range users {
+		switch {
+		case user.Name == "":
+			return errors.New("users: each needs a name")
+		case seen[user.Name]:
+			return fmt.Errorf("users: %q is there twice", user.Name)
+		case user.PasswordFile == "":
+			return fmt.Errorf("users: %q needs a password_file", user.Name)
+		case user.Role != RoleGate && user.Role != RoleConsole && user.Role != RoleReader:
+			return fmt.Errorf("users: the role of %q is %q, not gate, console or reader", user.Name, user.Role)
+		}
+		seen[user.Name] = true
+	}
+	return nil
+}
+
+// access knows who may come in and write where.
+type access struct {
+	gate  Gate // whose broker it is
+	users map[string]credential
+}
+
+type credential struct {
+	role     Role
+	password [sha256.Size]byte
+}
+
+func (c BrokerConfig) access(gate Gate) (access, error) {
+	a := access{gate: gate, users: map[string]credential{}}
+	for _, user := range c.users() {
+		password, err := readSecret("broker.users: password_file of "+user.Name, user.PasswordFile)
+		if err != nil {
+			return a, err
+		}
+		a.users[user.Name] = credential{user.Role, sha256.Sum256([]byte(password))}
+	}
+	return a, nil
+}
+
+// admits compares the password in constant time. Without users everyone comes in.
+func (a access) admits(user string, password []byte) bool {
+	if len(a.users) == 0 {
+		return true
+	}
+	known := a.users[user]
+	sum := sha256.Sum256(password)
+	return subtle.ConstantTimeCompare(sum[:], known.password[:]) == 1 && known.role != ""
+}
+
+// mayWrite says whether a client that is let in may publish to a topic.
+func (a access) mayWrite(cl *broker.Client, topic string) bool {
+	if isOwn(cl) {
+		return true
+	}
+	if len(a.users) == 0 {
+		return !a.gate.speaksOn(topic)
+	}
+	user := string(cl.Properties.Username)
+	switch a.users[user].role {
+	case RoleGate:
+		return Gate{Site: a.gate.Site, Name: user}.speaksOn(topic)
+	case RoleConsole:
+		return !gatesOnly(topic)
+	default:
+		return false
+	}
+}
+
+// isOwn tells the gate itself by where it comes in.
+func isOwn(cl *broker.Client) bool { return cl.Net.Listener == ownName }
+
+// speaksOn says whether a topic is one on which only this gate has anything to say.
+func (g Gate) speaksOn(topic string) bool {
+	levels := strings.Split(topic, "/")
+	switch {
+	case !gatesOnly(topic):
+		return false
+	case levels[0] == "thermogate":
+		return levels[1] == g.Site && levels[2] == g.Name
+	case levels[0] == "spBv1.0":
+		return levels[3] == g.Name
+	case strings.HasSuffix(topic, "/config"):
+		return levels[len(levels)-2] == g.discoveryID()
+	default: // ONVIF with a prefix of its own does not say of which gate it is
+		return true
+	}
+}
+
+// gatesOnly says whether only gates publish to a topic: what they found and how they are, in every form. It takes the
+// rest of the topics of a gate for its own, too, but for those on which the gate is spoken to.
+func gatesOnly(topic string) bool {
+	levels := strings.Split(topic, "/")
+	switch {
+	case levels[0] == "thermogate" && len(levels) > 3:
+		return levels[3] != "command" && levels[3] != "alert" && levels[3] != "stored"
+	case levels[0] == "spBv1.0" && len(levels) > 3:
+		switch levels[2] {
+		case "NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH":
+			return true
+		}
+		return false
+	case strings.HasSuffix(topic, "/config") && strings.Contains(topic, "/device/thermogate_"): // Home Assistant's discovery
+		return true
+	default:
+		return strings.Contains(topic, "/onvif-ej/")
+	}
+}
+
+// affordable refuses a topic or filter that would cost the broker much.
+func affordable(topic string) bool {
+	return len(topic) <= brokerMaxTopic && strings.Count(topic, "/") < brokerMaxLevels
+}
