@@ -212,7 +212,7 @@ func (f *floor) watch(v *visit, referenceOK bool, at time.Time) {
 	}
 	v.stage, v.decided = alerted, at
 	v.person.event = f.publish(v, verdict, relation{revises: v.person.event.ID}, at)
-	v.person.unsettled = v.person.event
+	v.person.unsettled, v.person.resembles = v.person.event, false
 }
 
 // revoke takes back a pass of somebody who turns out to be one with an alert.
@@ -232,10 +232,9 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 			f.resume(v, known, at)
 			return
 		}
-		known.lastSeen = at
 		about.rescreenOf = known.event.ID
-		if known.unsettled != nil {
-			v.person.unsettled = known.unsettled
+		if known.unsettled != nil && known.holds(difference) {
+			v.inherit(known, difference, at)
 		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
 	} else if v.follows != nil && !v.known() {
@@ -251,7 +250,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 		v.stage = passed
 		v.look.Reset() // what contradicts it comes after it
 	case event.Alert:
-		v.stage, v.person.unsettled = alerted, v.person.event
+		v.stage, v.person.unsettled, v.person.resembles = alerted, v.person.event, false
 	default:
 		v.stage = open
 		v.due = at.Add(v.pause)
@@ -338,6 +337,9 @@ func (v *visit) mayHaveLeft(s *sighting) bool {
 	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
 		return false
 	}
+	if v.presence.near >= glimpses && v.atEdge && v.outward() {
+		return away >= blink
+	}
 	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && away >= awayFor
 }
 
@@ -383,8 +385,12 @@ func (f *floor) welcome(s *sighting) *visit {
 func (f *floor) lost(s *sighting) (int, *visit) {
 	for _, id := range slices.Sorted(maps.Keys(f.visits)) {
 		v := f.visits[id]
+		moment := blink
+		if v.person.event != nil { // nothing is lost by taking the trace of another for theirs: it is kept
+			moment = time.Second
+		}
 		away := s.at.Sub(v.lastSeen)
-		if away > 0 && away < blink && apart(v.box, s.box) < nearby && ratio(v.box, s.box) < larger && !v.changed(s) {
+		if away > 0 && away < moment && apart(v.box, s.box) < nearby && ratio(v.box, s.box) < larger && !v.changed(s) {
 			return id, v
 		}
 	}
