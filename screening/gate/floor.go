@@ -49,9 +49,14 @@ func (f *floor) see(id int, s *sighting) *visit {
 	switch r := v.rival; {
 	case r != nil:
 		// A third person, or the first again; nor is the inconclusive verdict of a rival shown of anybody else.
-		if r.breaks(s) && (r.changed(s) || s.broken && r.person.event != nil) {
+		switch {
+		case !r.breaks(s) || !r.changed(s) && !(s.broken && r.person.event != nil):
+		case r.presence.near < glimpses:
+			r.startOver()
+		default:
 			f.dismiss(r, s.at)
 			v.rival = f.newVisit(s.at)
+			v.rival.follows = v.person.event
 		}
 	case !v.known() && s.broken && v.mayHaveLeft(s):
 		f.leave(v, s.at) // of whom there is no portrait to know them by
@@ -63,6 +68,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 	case v.person.event != nil || back || v.want != event.NoProblem:
 		if s.broken || s.measured() {
 			v.rival = f.newVisit(s.at)
+			v.rival.follows = v.person.event
 		}
 	case v.changed(s) && v.settles(s):
 		v.startOver()
@@ -110,7 +116,7 @@ func (f *floor) judge(v *visit, view *track.View, referenceOK bool, at time.Time
 // judgeHindered gives up on somebody who stands there and can't be measured.
 func (f *floor) judgeHindered(v *visit, patience time.Duration, at time.Time) {
 	if !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= patience && !at.Before(v.due) {
-		f.conclude(v, nil, f.policy.Unmeasured(v.problem), at)
+		f.conclude(v, nil, f.policy.Unmeasured(v.problem), nil, at)
 	}
 }
 
@@ -128,14 +134,14 @@ func (f *floor) judgeLook(v *visit, view *track.View, referenceOK bool, at time.
 	obstacle := f.obstacle(v, verdict, at)
 	if over && obstacle == event.NoProblem && verdict.Outcome != event.Inconclusive {
 		v.want = event.NoProblem
-		f.conclude(v, view, verdict, at)
+		f.conclude(v, view, verdict, nil, at)
 		return
 	}
 	if v.stage == open && !at.Before(v.due) || v.stage != open && over {
 		verdict = f.atLast(v, obstacle, referenceOK, at)
 		v.want = verdict.Reason
 		if v.stage == open || at.Sub(v.lookSince) >= f.patienceFor(verdict.Reason) {
-			f.conclude(v, view, verdict, at)
+			f.conclude(v, view, verdict, nil, at)
 		}
 	}
 }
@@ -222,8 +228,8 @@ func (f *floor) revoke(v *visit, at time.Time) {
 	v.person.event = f.publish(v, f.policy.Unmeasured(event.SecondReading), relation{revises: v.person.event.ID}, at)
 }
 
-// conclude gives the visit its verdict.
-func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at time.Time) {
+// conclude gives the visit its verdict. walksOff is the event of whoever it may only have been who walks off, or nil.
+func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, walksOff *event.Event, at time.Time) {
 	var about relation
 	if before := v.person.event; before != nil {
 		about.rescreenOf = before.ID
@@ -237,8 +243,8 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 			v.inherit(known, difference, at)
 		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
-	} else if v.follows != nil && !v.known() {
-		about.rescreenOf = v.follows.ID
+	} else if walksOff != nil {
+		about.rescreenOf = walksOff.ID
 	}
 	if f.obstacle(v, verdict, at) == event.SecondReading {
 		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
@@ -436,7 +442,11 @@ func (f *floor) leave(v *visit, at time.Time) {
 		if v.known() {
 			view = &v.latest
 		}
-		f.conclude(v, view, f.policy.Unmeasured(reason), at)
+		walksOff := v.follows
+		if v.presence.stood >= walked || v.look.Estimate().Frames > glimpses {
+			walksOff = nil
+		}
+		f.conclude(v, view, f.policy.Unmeasured(reason), walksOff, at)
 		f.part(v)
 	} else if v.presence.far >= glimpses {
 		f.passers++

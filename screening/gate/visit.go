@@ -110,16 +110,16 @@ type visit struct {
 
 	adrift      bool // a break since the newest measured frame: the next one may show somebody else
 	rival       *visit
-	strayed     float64 // largest difference lately of frames without a break, which is the person's own
+	strayed     float64    // largest difference lately of frames without a break, which is the person's own
 	latest      track.View // of the newest measured frame
-	distinct    float64   // what of the usual difference between two people is left in a warm room, 0 to 1
-	differences []float64 // of a rival's measured frames from the visit it came out of
+	distinct    float64    // what of the usual difference between two people is left in a warm room, 0 to 1
+	differences []float64  // of a rival's measured frames from the visit it came out of
 
 	presence presence
-	follows  *event.Event // of whoever was last seen where and when this face first was, and may be the same person
-	movedAt  time.Time // when the face was last seen to move
-	decided  time.Time // when the verdict was given
-	due      time.Time // an open visit's next inconclusive verdict
+	follows  *event.Event // of whoever was last seen where and when this face first was: until it stands, it may be theirs
+	movedAt  time.Time    // when the face was last seen to move
+	decided  time.Time    // when the verdict was given
+	due      time.Time    // an open visit's next inconclusive verdict
 	pause    time.Duration
 	repeats  bool // a pass of somebody who passed moments before: the door has opened
 	admitted bool // the way was clear at some time since the pass
