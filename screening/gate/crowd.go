@@ -56,12 +56,15 @@ func (f *floor) followed(seen []*visit, at time.Time) bool {
 	return false
 }
 
+// still says whether the picture of the face may be frozen.
+func (v *visit) still(at time.Time) bool { return at.Sub(v.movedAt) > stillFor }
+
 // standing is the stage that holds for the person now: none for somebody in doubt, or in a picture that stands still.
 func (v *visit) standing(at time.Time) stage {
 	if v.rival == nil && v.person.event != nil && v.person.event.Data.Outcome == event.Alert {
 		return alerted // until a fresh look says otherwise
 	}
-	if v.rival != nil || at.Sub(v.movedAt) > stillFor {
+	if v.rival != nil || v.still(at) {
 		return arriving
 	}
 	return v.stage

@@ -128,7 +128,7 @@ func (v *visit) shown(box event.Box, at time.Time) event.Person {
 	p := event.Person{ID: v.id, Face: box, Hint: v.problem, Worn: v.worn, Event: v.person.event, Repeated: v.repeats}
 	if r := v.rival; r != nil {
 		p.ID, p.Hint, p.Worn, p.Event = r.id, r.problem, r.worn, r.person.event
-	} else if e := v.person.event; e != nil && e.Data.Outcome != event.Alert && e.Data.Reason != event.Lifeless && at.Sub(v.movedAt) > stillFor {
+	} else if e := v.person.event; e != nil && e.Data.Outcome != event.Alert && e.Data.Reason != event.Lifeless && v.still(at) {
 		p.Event, p.Hint = nil, event.Lifeless
 	} else if v.problem == event.NoProblem && v.want != event.NoProblem {
 		p.Hint = v.want
