@@ -290,9 +290,9 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 }
 
 // own is the difference up to which somebody is the same person after a break. To take one for another costs a trace
-// before there is a verdict, and a verdict is not lost by it after.
+// before there is a verdict; after it, and where nobody was seen for a while, it would hand the verdict on.
 func (v *visit) own() float64 {
-	if v.person.event == nil {
+	if v.person.event == nil || v.rival.firstSeen.Sub(v.lastSeen) >= blink {
 		return sameBroken * v.distinct
 	}
 	return min(max(sameBroken, ownShare*v.strayed), sameWhole) * v.distinct
