@@ -11,7 +11,7 @@ FROM debian:12-slim
 COPY deploy/install-packages /tmp/
 RUN /tmp/install-packages run && rm -rf /var/lib/apt/lists/* /tmp/install-packages \
  && useradd --system --groups video --home-dir /var/lib/thermogate --create-home thermogate
-COPY --from=build /src/bin/thermogate /usr/bin/
+COPY --from=build /src/bin/thermogate /src/bin/thermogate-console /usr/bin/
 COPY deploy/thermogate.yaml /etc/thermogate/
 COPY LICENSE deploy/README.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 # What OpenCV says of every pipeline it opens, thermogate says in its own log.

@@ -1,23 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
-	"reflect"
 	"regexp"
-	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
 
 	"thermogate/camera"
-	"thermogate/camera/bounded"
 	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/gate"
@@ -26,6 +19,7 @@ import (
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
+	"thermogate/screening/settings"
 	"thermogate/screening/track"
 )
 
@@ -75,7 +69,8 @@ func defaultConfig() config {
 	}
 }
 
-const maxConfigBytes = 256 << 10
+// exampleConfig lists all keys.
+const exampleConfig = "deploy/thermogate.yaml"
 
 // loadConfig reads the file over the defaults; an empty path leaves these. Its errors name the file, the line and what
 // would be right.
@@ -84,54 +79,10 @@ func loadConfig(path string) (config, error) {
 	if path == "" {
 		return c, nil
 	}
-	data, err := bounded.ReadFile(path, maxConfigBytes)
-	if err != nil {
-		return c, usageError{fmt.Errorf("reading config: %w", err)}
-	}
-	if err := c.parse(data); err != nil {
-		return c, usageError{fmt.Errorf("config %s%w", path, err)}
+	if err := settings.Load(path, &c, c.validate, exampleConfig); err != nil {
+		return c, usageError{err}
 	}
 	return c, nil
-}
-
-// parse reads YAML over c. Its errors begin with ":LINE: ".
-func (c *config) parse(data []byte) error {
-	defaults := *c
-	if line, err := bounded.CheckYAML(data); err != nil {
-		return fmt.Errorf(":%d: %w", line, err)
-	}
-	if err := yaml.UnmarshalWithOptions(data, c, yaml.DisallowUnknownField()); err != nil {
-		return located(err, data)
-	}
-	if reflect.ValueOf(*c).IsZero() { // what the decoder makes of a file of nothing but comments
-		*c = defaults
-	}
-	if err := checkWhole(data, reflect.TypeFor[config](), ""); err != nil {
-		return err
-	}
-	if err := c.validate(); err != nil {
-		return fmt.Errorf(":%d: %w", lineOf(data, err), err)
-	}
-	return nil
-}
-
-// checkWhole refuses a fraction where a whole number stands: the decoder would cut it off without a word.
-func checkWhole(data []byte, t reflect.Type, section string) error {
-	for field := range t.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		key := section + name
-		switch field.Type.Kind() {
-		case reflect.Struct:
-			if err := checkWhole(data, field.Type, key+"."); err != nil {
-				return err
-			}
-		case reflect.Int:
-			if fraction, ok := nodeOf(data, key).(*ast.FloatNode); ok {
-				return fmt.Errorf(":%d: %s is %s; write a whole number", fraction.Token.Position.Line, key, fraction.Token.Value)
-			}
-		}
-	}
-	return nil
 }
 
 // validate reports the first value that can't be meant, by its key.
@@ -179,124 +130,6 @@ func (c *config) validate() error {
 }
 
 var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
-
-// located puts a YAML error in one line that begins with where it is.
-func located(err error, data []byte) error {
-	var unknown *yaml.UnknownFieldError
-	var mistyped *yaml.TypeError
-	var misplaced *yaml.UnexpectedNodeTypeError
-	var at yaml.Error
-	switch {
-	case errors.As(err, &unknown):
-		return fmt.Errorf(":%d: unknown key %q%s", unknown.Token.Position.Line, unknown.Token.Value, suggestion(unknown.Token.Value))
-	case errors.As(err, &mistyped) && mistyped.Token != nil:
-		return fmt.Errorf(":%d: %q is not %s", mistyped.Token.Position.Line, mistyped.Token.Value, wanted(mistyped.DstType))
-	case errors.As(err, &misplaced):
-		return fmt.Errorf(":%d: %s is not expected here; write %s", misplaced.Token.Position.Line, inWords(misplaced.Actual), inWords(misplaced.Expected))
-	case errors.As(err, &at) && at.GetToken() != nil:
-		message := strings.ReplaceAll(at.GetMessage(), "\n", " ")
-		return fmt.Errorf(":%d: %s", at.GetToken().Position.Line, message)
-	default:
-		// Only durations fail without a place; their message ends with the value.
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		value := strings.Trim(first[strings.LastIndex(first, ` "`)+1:], `"`)
-		before, _, _ := strings.Cut(string(data), value)
-		return fmt.Errorf(":%d: %q is not %s", 1+strings.Count(before, "\n"), value, wanted(reflect.TypeFor[time.Duration]()))
-	}
-}
-
-// inWords names a part of a YAML file for people who don't speak YAML.
-func inWords(part ast.NodeType) string {
-	switch part {
-	case ast.MappingType:
-		return "a group of keys"
-	case ast.SequenceType:
-		return "a list"
-	case ast.StringType:
-		return "a text"
-	default:
-		return "a " + part.YAMLName()
-	}
-}
-
-// wanted says in words what a key of this type takes.
-func wanted(t reflect.Type) string {
-	if t == reflect.TypeFor[time.Duration]() {
-		return "a duration, such as 2s or 500ms"
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return wanted(t.Elem())
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a text"
-	case reflect.Slice:
-		return "a list"
-	case reflect.Struct:
-		return "a group of keys"
-	default:
-		return "a number"
-	}
-}
-
-// suggestion names the known key that is most like a misspelt one, if any is alike.
-func suggestion(key string) string {
-	best, distance := "", 1+len(key)/4
-	for _, known := range configKeys() {
-		if d := levenshtein.ComputeDistance(key, known); d <= distance {
-			best, distance = known, d-1
-		}
-	}
-	if best == "" {
-		return "; deploy/thermogate.yaml lists the keys there are"
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-func configKeys() []string { return keysOf(reflect.TypeFor[config]()) }
-
-func keysOf(t reflect.Type) []string {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct {
-		return nil
-	}
-	var keys []string
-	for field := range t.Fields() {
-		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		if field.Anonymous { // its keys stand among the others
-			keys = append(keys, keysOf(field.Type)...)
-		} else if key != "" && key != "-" {
-			keys = append(append(keys, key), keysOf(field.Type)...)
-		}
-	}
-	return keys
-}
-
-var namedKey = regexp.MustCompile(`[a-z_]+(\.[a-z_]+)+|^[a-z_]+`)
-
-// lineOf finds the line of the key that a validation error names; 1 where the file leaves it at its default.
-func lineOf(data []byte, err error) int {
-	if node := nodeOf(data, namedKey.FindString(err.Error())); node != nil {
-		return node.GetToken().Position.Line
-	}
-	return 1
-}
-
-// nodeOf is what the file says of a key, nil where it says nothing.
-func nodeOf(data []byte, key string) ast.Node {
-	path, err := yaml.PathString("$." + key)
-	if err != nil {
-		return nil
-	}
-	node, err := path.ReadNode(bytes.NewReader(data))
-	if err != nil {
-		return nil
-	}
-	return node
-}
 
 // options are what the config says of the camera, less what a flag says otherwise.
 func (c cameraConfig) options(flags camera.Options) camera.Options {

@@ -2,11 +2,18 @@ package main
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
+	"thermogate/screening/settings"
+
 	"github.com/google/go-cmp/cmp"
 )
+
+func parseConfig(c *config, data string) error {
+	return settings.Parse([]byte(data), c, c.validate, exampleConfig)
+}
 
 func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 	tests := []struct {
@@ -42,7 +49,7 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := defaultConfig()
-			err := c.parse([]byte(test.yaml))
+			err := parseConfig(&c, test.yaml)
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Fatalf("got  %v\nwant %s…", err, test.want)
 			}
@@ -56,7 +63,7 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 func TestEmptyConfigIsTheDefaults(t *testing.T) {
 	for _, data := range []string{"", "# nothing yet\n", "camera:\npolicy:\n"} {
 		c := defaultConfig()
-		if err := c.parse([]byte(data)); err != nil {
+		if err := parseConfig(&c, data); err != nil {
 			t.Fatalf("%q: %v", data, err)
 		}
 		if diff := cmp.Diff(defaultConfig(), c); diff != "" {
@@ -72,7 +79,7 @@ func TestExampleConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := defaultConfig()
-	if err := c.parse(data); err != nil {
+	if err := parseConfig(&c, string(data)); err != nil {
 		t.Fatalf("deploy/thermogate.yaml%v", err)
 	}
 	want := defaultConfig()
@@ -80,7 +87,7 @@ func TestExampleConfig(t *testing.T) {
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("deploy/thermogate.yaml does not show the defaults:\n%s", diff)
 	}
-	for _, key := range configKeys() {
+	for _, key := range settings.Keys(reflect.TypeFor[config]()) {
 		if !strings.Contains(string(data), key+":") {
 			t.Errorf("deploy/thermogate.yaml does not explain %s", key)
 		}
@@ -93,7 +100,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte("camera: &c {uri: x}\nmeasure: *c\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := defaultConfig()
-		if err := c.parse(data); err != nil && strings.Contains(err.Error(), "\n") {
+		if err := parseConfig(&c, string(data)); err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("more than a line: %q", err)
 		}
 	})

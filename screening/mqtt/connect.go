@@ -37,8 +37,9 @@ type connection struct {
 	lost chan error // gets the reason when the connection breaks off
 }
 
-// connect returns an open connection, or an error that says in one line what is wrong and which key to look at.
-func connect(ctx context.Context, cfg Config, clientID string, will *will, received paho.MessageHandler) (*connection, error) {
+// connect returns an open connection, or an error that says in one line what is wrong and which key to look at. What else
+// changes the options comes last.
+func connect(ctx context.Context, cfg Config, clientID string, will *will, received paho.MessageHandler, more ...func(*paho.ClientOptions)) (*connection, error) {
 	broker, err := cfg.address()
 	if err != nil {
 		return nil, fmt.Errorf("mqtt.%w", err)
@@ -70,6 +71,9 @@ func connect(ctx context.Context, cfg Config, clientID string, will *will, recei
 	}
 	if cfg.Own != nil {
 		options.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return cfg.Own.own.dial(ctx) })
+	}
+	for _, change := range more {
+		change(options)
 	}
 	conn.Client = paho.NewClient(options)
 	token := conn.Connect()

@@ -20,8 +20,9 @@ const (
 
 // Resend asks for the events of a journal from one sequence to another, both included, to be published again.
 type Resend struct {
-	Journal  string
-	From, To int64
+	Journal string `json:"journal"`
+	From    int64  `json:"from"`
+	To      int64  `json:"to"`
 }
 
 // Validate refuses what nobody can be sent.

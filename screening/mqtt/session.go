@@ -158,6 +158,8 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 		case <-tail.C:
 			if s.told != s.tail() {
 				s.publishStatus()
+			} else {
+				s.beat()
 			}
 		case <-proof.C:
 			s.statusIsDue()

@@ -15,7 +15,7 @@ type Status struct {
 	PausedUntil time.Time `json:"paused_until,omitzero"`
 }
 
-// StatusMessage is the JSON on the status topic.
+// StatusMessage is the JSON on the status topic. While the gate is connected one comes every 5 seconds or more often.
 type StatusMessage struct {
 	State string    `json:"state"` // online or offline
 	Since time.Time `json:"since"` // when the gate connected, also while offline
@@ -59,4 +59,9 @@ func (s *session) since() time.Time { return s.started.UTC().Truncate(time.Milli
 func (s *session) publishStatus() {
 	s.told = s.tail()
 	s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("online", s.told))
+}
+
+// beat tells those who listen now that the gate is alive. The broker keeps it for nobody.
+func (s *session) beat() {
+	s.conn.Publish(s.c.gate.StatusTopic(), 0, false, s.statusPayload("online", s.told))
 }

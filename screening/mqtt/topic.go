@@ -60,6 +60,9 @@ func (g Gate) ResentTopic() string { return g.topic("resent") }
 // CommandTopic takes a command.
 func (g Gate) CommandTopic(verb Verb) string { return g.topic("command/" + string(verb)) }
 
+// ResendTopic takes a Resend.
+func (g Gate) ResendTopic() string { return g.CommandTopic(resend) }
+
 // AcknowledgementTopic tells what became of a command.
 func (g Gate) AcknowledgementTopic(verb Verb) string {
 	return g.topic("acknowledgement/" + string(verb))

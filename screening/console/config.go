@@ -1,0 +1,93 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
+	"thermogate/screening/mqtt"
+)
+
+// Config is the one file of a console. deploy/thermogate-console.yaml explains every key.
+type Config struct {
+	// Name is what gates and broker know this console by; no two at a broker share one.
+	Name  string       `yaml:"name"`
+	Store store.Config `yaml:"store"`
+	MQTT  BrokerConfig `yaml:"mqtt"`
+	HTTP  HTTPConfig   `yaml:"http"`
+}
+
+// BrokerConfig says which broker the gates publish to, as mqtt.Config does.
+type BrokerConfig struct {
+	Broker       string        `yaml:"broker"`
+	ClientID     string        `yaml:"client_id"` // empty is thermogate-console-NAME
+	User         string        `yaml:"user"`
+	PasswordFile string        `yaml:"password_file"`
+	PasswordEnv  string        `yaml:"password_env"`
+	CAFile       string        `yaml:"ca_file"`
+	CertFile     string        `yaml:"cert_file"`
+	KeyFile      string        `yaml:"key_file"`
+	KeepAlive    time.Duration `yaml:"keep_alive"`
+	// Own is a gate's own broker in the same process, instead of all others.
+	Own *mqtt.Broker `yaml:"-"`
+}
+
+// HTTPConfig says where health and metrics are served.
+type HTTPConfig struct {
+	listen.Config `yaml:",inline"`
+	// User and PasswordFile guard everything but the health checks. An address beyond this machine needs them.
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"password_file"`
+}
+
+// DefaultConfig is a console for a broker on this machine.
+func DefaultConfig() Config {
+	broker := mqtt.DefaultConfig()
+	return Config{
+		Name:  "console",
+		Store: store.DefaultConfig(),
+		MQTT:  BrokerConfig{Broker: broker.Broker, KeepAlive: broker.KeepAlive},
+		HTTP:  HTTPConfig{Config: listen.Config{Listen: "127.0.0.1:8090"}, User: "thermogate"},
+	}
+}
+
+// Validate names the first key that is wrong and what would be right. It opens no file.
+func (c Config) Validate() error {
+	for _, section := range []struct {
+		name     string
+		validate func() error
+	}{
+		{"store", c.Store.Validate},
+		{"mqtt", c.MQTT.config().Validate},
+		{"http", c.HTTP.Validate},
+	} {
+		if err := section.validate(); err != nil {
+			return fmt.Errorf("%s.%w", section.name, err)
+		}
+	}
+	return nil
+}
+
+func (c BrokerConfig) config() mqtt.Config {
+	full := mqtt.DefaultConfig()
+	full.Broker, full.ClientID, full.User, full.PasswordFile, full.PasswordEnv = c.Broker, c.ClientID, c.User, c.PasswordFile, c.PasswordEnv
+	full.CAFile, full.CertFile, full.KeyFile, full.KeepAlive, full.Own = c.CAFile, c.CertFile, c.KeyFile, c.KeepAlive, c.Own
+	return full
+}
+
+// Validate names the first key that is wrong.
+func (c HTTPConfig) Validate() error {
+	if !c.Local() && c.PasswordFile == "" {
+		return fmt.Errorf("listen is %q, which others can reach; give password_file too, or listen on 127.0.0.1", c.Listen)
+	}
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	if c.User == "" || strings.Contains(c.User, ":") {
+		return errors.New("user: it must be a name without a colon")
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+// Package console is what guards and managers have of all gates: it receives what gates publish, keeps it, and serves it.
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"thermogate/screening/console/ingest"
+	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
+)
+
+// Console is a console that is open.
+type Console struct {
+	store  *store.Store
+	ingest *ingest.Ingest
+	web    *listen.Listener
+	pages  http.Handler
+}
+
+// Open opens the store and takes the address to listen on. Nothing is received before Run.
+func Open(ctx context.Context, cfg Config, version string, log *slog.Logger) (*Console, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Console{}
+	var err error
+	if c.store, err = store.Open(ctx, cfg.Store, log); err != nil {
+		return nil, err
+	}
+	if err := c.open(cfg, version, log); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Console) open(cfg Config, version string, log *slog.Logger) (err error) {
+	if c.ingest, err = ingest.New(cfg.Name, cfg.MQTT.config(), c.store, log); err != nil {
+		return err
+	}
+	if c.pages, err = c.routes(cfg.HTTP, version, listen.NewAttempts(log)); err != nil {
+		return err
+	}
+	if c.web, err = listen.Open(cfg.HTTP.Config, log); err != nil {
+		return fmt.Errorf("http.%w", err)
+	}
+	return nil
+}
+
+// Store is where everything is kept.
+func (c *Console) Store() *store.Store { return c.store }
+
+// Run receives and serves until ctx ends.
+func (c *Console) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.ingest.Run(ctx) })
+	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
+	return group.Wait()
+}
+
+// Close closes the store, and the address where Run has not.
+func (c *Console) Close() error {
+	if c.web != nil {
+		c.web.Close()
+	}
+	return c.store.Close()
+}
+
+func (c *Console) routes(cfg HTTPConfig, version string, attempts *listen.Attempts) (http.Handler, error) {
+	private := http.NewServeMux()
+	private.Handle("GET /metrics", c.metrics(version))
+	private.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.faults(r.Context()), true) })
+	var guarded http.Handler = private
+	if cfg.PasswordFile != "" {
+		password, err := listen.ReadSecret(cfg.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("http.password_file: %w", err)
+		}
+		guarded = listen.NewPassword(cfg.User, password, attempts).Guard(private)
+	}
+	public := http.NewServeMux()
+	public.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.hung(r.Context()), false) })
+	public.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		writeFaults(w, c.faults(r.Context()), false)
+	})
+	public.Handle("/", guarded)
+	return public, nil
+}
+
+// fault is a part of the console that does not work.
+type fault struct {
+	Part   string `json:"part"` // store or broker
+	Detail string `json:"detail,omitempty"`
+}
+
+const pingLimit = 2 * time.Second
+
+// hung returns what only a restart may help.
+func (c *Console) hung(ctx context.Context) []fault {
+	ctx, cancel := context.WithTimeout(ctx, pingLimit)
+	defer cancel()
+	if err := c.store.Ping(ctx); err != nil {
+		return []fault{{"store", err.Error()}}
+	}
+	return nil
+}
+
+// faults returns what keeps the console from having everything.
+func (c *Console) faults(ctx context.Context) []fault {
+	faults := c.hung(ctx)
+	state := c.ingest.State()
+	if state.StoreError != "" && len(faults) == 0 {
+		faults = append(faults, fault{"store", state.StoreError})
+	}
+	if !state.Connected {
+		faults = append(faults, fault{"broker", "not connected: " + state.LastError})
+	}
+	return faults
+}
+
+func writeFaults(w http.ResponseWriter, faults []fault, verbose bool) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	status := "ok"
+	if len(faults) > 0 {
+		status = "failing"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	for i := range faults {
+		if !verbose {
+			faults[i].Detail = ""
+		}
+	}
+	_ = json.NewEncoder(w).Encode(struct { // a client that is gone needs no answer
+		Status string  `json:"status"`
+		Faults []fault `json:"faults,omitempty"`
+	}{status, faults})
+}

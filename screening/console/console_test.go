@@ -1,0 +1,100 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"thermogate/screening/settings"
+)
+
+// TestNoOpenCV keeps the console a program for any server.
+func TestNoOpenCV(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "thermogate/cmd/thermogate-console").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields(string(out)) {
+		if strings.HasPrefix(name, "gocv.io/") {
+			t.Errorf("the console links %s", name)
+		}
+	}
+	if !strings.Contains(string(out), "thermogate/screening/console/store\n") {
+		t.Error("this test can't tell")
+	}
+}
+
+// TestExampleConfig has the file in deploy show every key with its default.
+func TestExampleConfig(t *testing.T) {
+	data, err := os.ReadFile("../../deploy/thermogate-console.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cfg Config
+	if err := settings.Parse(data, &cfg, func() error { return cfg.Validate() }, "it"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(DefaultConfig(), cfg, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestWithoutABroker has a console that says what is wrong with it.
+func TestWithoutABroker(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Store.File = filepath.Join(t.TempDir(), "console.db")
+	cfg.MQTT.Broker = "mqtt://127.0.0.1:1"
+	cfg.HTTP.Listen = "127.0.0.1:0"
+	c, err := Open(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	get := func(path string) (int, string) {
+		t.Helper()
+		response, err := http.Get("http://" + c.web.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(body)
+	}
+	if code, body := get("/healthz"); code != http.StatusOK {
+		t.Errorf("healthz: %d %s", code, body)
+	}
+	for deadline := time.Now().Add(10 * time.Second); c.ingest.State().LastError == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	}
+	code, body := get("/readyz?verbose")
+	var got struct{ Faults []fault }
+	if err := json.Unmarshal([]byte(body), &got); err != nil || code != http.StatusServiceUnavailable || len(got.Faults) != 1 || !strings.Contains(got.Faults[0].Detail, "nothing listens there") {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	if _, body := get("/readyz"); strings.Contains(body, "nothing listens there") {
+		t.Errorf("everybody is told %s", body)
+	}
+	if _, body := get("/metrics"); !strings.Contains(body, "thermogate_console_broker_connected 0") || !strings.Contains(body, "thermogate_console_open_alerts 0") {
+		t.Errorf("metrics: %s", body)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

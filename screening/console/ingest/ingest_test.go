@@ -1,0 +1,259 @@
+package ingest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"thermogate/screening/console/postgrestest"
+	"thermogate/screening/console/store"
+	"thermogate/screening/event"
+	"thermogate/screening/journal"
+	"thermogate/screening/mqtt"
+)
+
+func appendEvents(t testing.TB, j *journal.Journal, n int) {
+	t.Helper()
+	for range n {
+		if err := j.Append(t.Context(), sample(event.Pass)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEverythingArrives has a console come late to a real gate, stay, and be away.
+func TestEverythingArrives(t *testing.T) {
+	b := startBroker(t)
+	j := openJournal(t)
+	runGate(t, b.address, j, nil)
+	appendEvents(t, j, 40)
+	eventually(t, "the broker has it all", func() bool { return j.Stats().Pending == 0 })
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	_, stop := run(t, b.address, s) // nobody has kept these for it
+	eventually(t, "what was before the console is there", func() bool { return len(events(t, s)) == 40 })
+	appendEvents(t, j, 30)
+	eventually(t, "what comes is there", func() bool { return len(events(t, s)) == 70 })
+	eventually(t, "the gate knows", func() bool { return j.Stats().Receivers == 1 && j.Stats().Unstored == 0 })
+	stop()
+	appendEvents(t, j, 20)
+	eventually(t, "the broker has it all", func() bool { return j.Stats().Pending == 0 })
+	i, _ := run(t, b.address, s)
+	eventually(t, "what came meanwhile is there", func() bool { return len(events(t, s)) == 90 })
+	eventually(t, "the gate knows", func() bool { return j.Stats().Unstored == 0 })
+	if state := i.State(); state.Refused > 0 || state.Lost > 0 || state.Wanted > 0 {
+		t.Errorf("%+v", state)
+	}
+}
+
+// TestGapsAreAskedFor has a gate that does not hold all that it is asked for any more.
+func TestGapsAreAskedFor(t *testing.T) {
+	b := startBroker(t)
+	p := startPuppet(t, b.address)
+	p.answer = func(asked mqtt.Resend) {
+		if asked.Journal != p.journal {
+			t.Errorf("asked for %+v", asked)
+		}
+		var missing []string
+		for n := asked.From; n <= asked.To; n++ {
+			if n == 2 || n == 9 {
+				missing = append(missing, fmt.Sprintf(`{"from":%d,"to":%d}`, n, n))
+			} else {
+				p.event(n)
+			}
+		}
+		p.publish("resent", false, fmt.Sprintf(`{"journal":%q,"from":%d,"to":%d,"missing":[%s]}`, p.journal, asked.From, asked.To, strings.Join(missing, ",")))
+	}
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	i, _ := run(t, b.address, s)
+	p.online(9)
+	p.event(4)
+	p.event(5)
+	p.publish("screening/pass", false, fmt.Sprintf(`{"id":"nonsense","journal":%q,"sequence":"6"}`, p.journal))
+	eventually(t, "all is settled", func() bool { return strings.Contains(p.last("stored"), `"through":9`) })
+	if got := len(events(t, s)); got != 6 {
+		t.Errorf("%d events are there, want 6", got)
+	}
+	losses, err := s.Losses(t.Context())
+	reasons := map[int64]string{}
+	for _, l := range losses {
+		reasons[l.From] = l.Reason
+	}
+	if err != nil || len(losses) != 3 || reasons[2] != store.Gone || reasons[6] != store.Refused || reasons[9] != store.Gone {
+		t.Errorf("%+v, %v", losses, err)
+	}
+	if state := i.State(); state.Lost != 3 || state.Refused != 1 {
+		t.Errorf("%+v", state)
+	}
+}
+
+// TestWhatIsNoneOfAGate has nonsense on every topic, which stops nothing.
+func TestWhatIsNoneOfAGate(t *testing.T) {
+	b := startBroker(t)
+	p := startPuppet(t, b.address)
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	i, _ := run(t, b.address, s)
+	for _, m := range []struct{ kind, payload string }{
+		{"screening/pass", "{"}, {"screening/pass", strings.Repeat("x", 100_000)}, {"status", "{}"}, {"status", `{"state":"online","sequence":-1}`},
+		{"status", `{"state":"online","camera":"\u0000"}`}, {"resent", "[]"}, {"resent", `{"journal":"x"}`},
+		{"resent", fmt.Sprintf(`{"journal":%q,"from":1,"to":2,"missing":[{"from":1,"to":9}]}`, p.journal)},
+	} {
+		p.publish(m.kind, false, m.payload)
+	}
+	p.event(1)
+	eventually(t, "an event is stored", func() bool { return len(events(t, s)) == 1 })
+	if state := i.State(); state.Refused != 8 {
+		t.Errorf("%+v", state)
+	}
+}
+
+func TestQuietGate(t *testing.T) {
+	b := startBroker(t)
+	p := startPuppet(t, b.address)
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	_, stop := run(t, b.address, s, func(timing *timing) { timing.quiet = time.Second })
+	p.online(0)
+	eventually(t, "the gate is known", func() bool { gates, err := s.Gates(t.Context(), time.Now()); return err == nil && len(gates) == 1 })
+	if got := faultsOf(t, s); got != "" {
+		t.Errorf("a gate that was heard of has the fault %s", got)
+	}
+	within(t, 5*time.Second, "a silent gate is a fault", func() bool { return faultsOf(t, s) == "link quiet" })
+	stop()
+	_, stop = run(t, b.address, s, func(timing *timing) { timing.quiet = time.Second })
+	if got := faultsOf(t, s); got != "link quiet" { // what the broker has kept is no sign of life
+		t.Errorf("after a restart the fault is %q", got)
+	}
+	p.online(0)
+	eventually(t, "a gate that speaks is well", func() bool { return faultsOf(t, s) == "" })
+	p.publish("status", true, `{"state":"offline","since":"2026-03-02T06:00:00Z"}`)
+	within(t, time.Second, "an offline gate is a fault", func() bool { return faultsOf(t, s) == "link offline" })
+	stop()
+}
+
+// TestRealGateIsNotQuiet has a gate that has nothing to tell.
+func TestRealGateIsNotQuiet(t *testing.T) {
+	b := startBroker(t)
+	runGate(t, b.address, openJournal(t), nil)
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	run(t, b.address, s, func(timing *timing) { timing.quiet = 7 * time.Second })
+	var began time.Time
+	within(t, 30*time.Second, "the gate has been heard of twice", func() bool {
+		gates, err := s.Gates(t.Context(), time.Now())
+		if err != nil || len(gates) == 0 {
+			return false
+		}
+		if fault := faultsOf(t, s); fault != "" {
+			t.Fatalf("a gate that is well has the fault %s", fault)
+		}
+		if began.IsZero() {
+			began = gates[0].Seen
+		}
+		return gates[0].Seen.Sub(began) > 9*time.Second
+	})
+}
+
+// TestAlertsAreTold has a gate hear what guards do, also after the broker has lost its memory.
+func TestAlertsAreTold(t *testing.T) {
+	b := startBroker(t)
+	j := openJournal(t)
+	var mu sync.Mutex
+	var last mqtt.Alert
+	runGate(t, b.address, j, func(a mqtt.Alert) {
+		mu.Lock()
+		defer mu.Unlock()
+		last = a
+	})
+	heard := func(want mqtt.Alert) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return last == want
+		}
+	}
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	run(t, b.address, s)
+	e := sample(event.Alert)
+	if err := j.Append(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	var alerts []store.Alert
+	eventually(t, "there is an alert", func() bool {
+		alerts, _ = s.OpenAlerts(t.Context())
+		return len(alerts) == 1
+	})
+	a, err := s.Take(t.Context(), e.ID, alerts[0].Version, "Li Na", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gate knows that it is taken", heard(mqtt.Alert{Event: e.ID}))
+	b.kill()
+	if a, err = s.AddReading(t.Context(), e.ID, a.Version, "Li Na", store.Reading{Celsius: 36.7, Unit: "°C", Place: store.Ear}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = s.CloseAlert(t.Context(), e.ID, a.Version, "Li Na", mqtt.FalseAlert, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.forget()
+	b.start()
+	closed := mqtt.Alert{Event: e.ID, Closed: true, Outcome: mqtt.FalseAlert}
+	eventually(t, "the gate knows that it is false", heard(closed))
+	eventually(t, "it is not told again", func() bool {
+		words, err := s.Untold(context.Background(), time.Now())
+		return err == nil && len(words) == 0
+	})
+}
+
+func TestName(t *testing.T) {
+	for _, name := range []string{"", strings.Repeat("x", 65), "a\nb"} {
+		if _, err := New(name, mqtt.DefaultConfig(), nil, quietLog); err == nil {
+			t.Errorf("%q is a name", name)
+		}
+	}
+}
+
+// TestServerThatRestarts has PostgreSQL end all connections in the middle of it.
+func TestServerThatRestarts(t *testing.T) {
+	server, err := postgrestest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	cfg := store.DefaultConfig()
+	if cfg.PostgreSQL, err = server.Database(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), cfg, quietLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	admin, err := sql.Open("pgx", cfg.PostgreSQL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	b := startBroker(t)
+	j := openJournal(t)
+	runGate(t, b.address, j, nil)
+	i, _ := run(t, b.address, s)
+	for range 5 {
+		appendEvents(t, j, 20)
+		if _, err := admin.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all is stored", func() bool {
+		stored, err := s.Events(t.Context(), store.Filter{}, 1000)
+		return err == nil && len(stored) == 100
+	})
+	eventually(t, "the gate knows", func() bool { return j.Stats().Receivers == 1 && j.Stats().Unstored == 0 })
+	eventually(t, "the store is well again", func() bool { return i.State().StoreError == "" && s.Ping(t.Context()) == nil })
+	if second, err := store.Open(t.Context(), cfg, quietLog); err == nil {
+		second.Close()
+		t.Error("a second console opens the store of the first")
+	}
+}

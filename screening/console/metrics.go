@@ -1,0 +1,59 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"thermogate/screening/console/ingest"
+)
+
+// metrics serves how the console is doing, in the formats that Prometheus reads.
+func (c *Console) metrics(version string) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	name := func(name string) string { return prometheus.BuildFQName("thermogate", "console", name) }
+	counter := func(s, help string, value func(ingest.State) float64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name(s), Help: help}, func() float64 { return value(c.ingest.State()) }))
+	}
+	gauge := func(s, help string, value func(ingest.State) float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name(s), Help: help}, func() float64 { return value(c.ingest.State()) }))
+	}
+	gauge("broker_connected", "1 while the broker is connected.", func(s ingest.State) float64 { return oneIf(s.Connected) })
+	gauge("store_failing", "1 while events do not get into the store; they wait at the broker.", func(s ingest.State) float64 { return oneIf(s.StoreError != "") })
+	gauge("wanted_events", "Events that are missing and are asked for.", func(s ingest.State) float64 { return float64(s.Wanted) })
+	counter("events_total", "Events stored.", func(s ingest.State) float64 { return float64(s.Events) })
+	counter("repeated_events_total", "Events that came once more.", func(s ingest.State) float64 { return float64(s.Repeated) })
+	counter("refused_messages_total", "Messages that were none of a gate.", func(s ingest.State) float64 { return float64(s.Refused) })
+	counter("lost_events_total", "Events that nobody can get any more.", func(s ingest.State) float64 { return float64(s.Lost) })
+	counter("commits_total", "Batches of events stored.", func(s ingest.State) float64 { return float64(s.Commits) })
+	counter("commit_seconds_total", "Time that storing them took.", func(s ingest.State) float64 { return s.Committing.Seconds() })
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: name("open_alerts"), Help: "Alerts that are not closed; -1 where the store does not say.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
+		defer cancel()
+		alerts, err := c.store.OpenAlerts(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(len(alerts))
+	}))
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: name("build_info"), Help: "Always 1; the labels name the build.",
+	}, []string{"version", "goversion"})
+	registry.MustRegister(build)
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

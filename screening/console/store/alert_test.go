@@ -1,0 +1,284 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+func theAlert(t *testing.T, s *Store) Alert {
+	t.Helper()
+	alerts, err := s.OpenAlerts(t.Context())
+	if err != nil || len(alerts) != 1 {
+		t.Fatalf("%d alerts are open, %v", len(alerts), err)
+	}
+	return alerts[0]
+}
+
+func fever() Reading { return Reading{Celsius: 38.2, Unit: "°C", Place: Ear, Thermometer: "T-17"} }
+
+func TestAlertToItsEnd(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		add(t, s, newMaker(t, north).alert(morning))
+		a := theAlert(t, s)
+		at := morning.Add(5 * time.Second)
+		must := func(next Alert, err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, at = next, at.Add(5*time.Second)
+		}
+		if _, err := s.CloseAlert(t.Context(), a.Event, a.Version, "Li Na", mqtt.Confirmed, at); !errors.Is(err, ErrState) {
+			t.Errorf("an alert that nobody took can be confirmed: %v", err)
+		}
+		must(s.Take(t.Context(), a.Event, a.Version, "Li Na", at))
+		if _, err := s.CloseAlert(t.Context(), a.Event, a.Version, "Li Na", mqtt.FalseAlert, at); !errors.Is(err, ErrState) {
+			t.Errorf("an alert can be false without a reading: %v", err)
+		}
+		must(s.AddReading(t.Context(), a.Event, a.Version, "Li Na", fever(), at))
+		must(s.CloseAlert(t.Context(), a.Event, a.Version, "Li Na", mqtt.Confirmed, at))
+		if a.State != Closed || a.Outcome != mqtt.Confirmed || a.ClosedBy != "Li Na" || *a.ReadCelsius != 38.2 {
+			t.Errorf("at the end it is %+v", a)
+		}
+		must(s.Undo(t.Context(), a.Event, a.Version, "Li Na", at))
+		if a.State != Read || a.Outcome != "" || a.ReadCelsius == nil {
+			t.Errorf("undone it is %+v", a)
+		}
+		must(s.CloseAlert(t.Context(), a.Event, a.Version, "Wang", mqtt.FalseAlert, at))
+		if _, err := s.Undo(t.Context(), a.Event, a.Version, "Wang", at.Add(UndoLimit)); !errors.Is(err, ErrState) {
+			t.Errorf("it can be undone after its time: %v", err)
+		}
+		_, changes, err := s.Alert(t.Context(), a.Event)
+		var log string
+		for _, c := range changes {
+			log += fmt.Sprintf("%d %s %s %s→%s %s\n", c.Version, c.Who, c.What, c.From, c.To, c.Outcome)
+		}
+		want := "1 Li Na take new→taken \n2 Li Na read taken→read \n3 Li Na close read→closed confirmed\n4 Li Na undo closed→read \n5 Wang close read→closed false\n"
+		if err != nil || log != want {
+			t.Errorf("the log is\n%s, %v, want\n%s", log, err, want)
+		}
+		if got := changes[1].Reading; got == nil || *got != fever() {
+			t.Errorf("the reading is %+v", got)
+		}
+	})
+}
+
+// TestTwoGuards has many reach for the same alerts: each is taken by one of them, and the others are told by whom.
+func TestTwoGuards(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		for n := range 10 {
+			add(t, s, m.alert(morning.Add(time.Duration(n)*time.Second)))
+		}
+		alerts, err := s.OpenAlerts(t.Context())
+		if err != nil || len(alerts) != 10 {
+			t.Fatal(len(alerts), err)
+		}
+		for _, a := range alerts {
+			var mu sync.Mutex
+			var winner string
+			var losers []error
+			var wg sync.WaitGroup
+			for guard := range 8 {
+				wg.Go(func() {
+					who := fmt.Sprint("guard ", guard)
+					_, err := s.Take(t.Context(), a.Event, a.Version, who, morning.Add(time.Minute))
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil && winner == "" {
+						winner = who
+					} else {
+						losers = append(losers, err)
+					}
+				})
+			}
+			wg.Wait()
+			if winner == "" || len(losers) != 7 {
+				t.Fatalf("%q has it, %d have not", winner, len(losers))
+			}
+			for _, err := range losers {
+				var conflict *ConflictError
+				if !errors.As(err, &conflict) || conflict.Alert.TakenBy != winner || conflict.Last.Who != winner || conflict.Last.What != "take" {
+					t.Fatalf("whoever was slower than %s hears %v", winner, err)
+				}
+			}
+			if got, _, err := s.Alert(t.Context(), a.Event); err != nil || got.TakenBy != winner || got.Version != 1 {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}
+	})
+}
+
+func TestExpire(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		add(t, s, m.alert(morning), m.alert(morning.Add(time.Second)))
+		alerts, err := s.OpenAlerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range alerts {
+			if _, err := s.Take(t.Context(), a.Event, 0, "Li Na", morning.Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.AddReading(t.Context(), alerts[0].Event, 1, "Li Na", fever(), morning.Add(2*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if expired, err := s.Expire(t.Context(), morning.Add(4*time.Minute-time.Millisecond)); err != nil || len(expired) > 0 {
+			t.Errorf("%d expired before their time, %v", len(expired), err)
+		}
+		expired, err := s.Expire(t.Context(), morning.Add(4*time.Minute))
+		if err != nil || len(expired) != 1 || expired[0].Event != alerts[1].Event || expired[0].State != New || expired[0].Expired != 1 {
+			t.Fatalf("%+v, %v", expired, err)
+		}
+		_, err = s.AddReading(t.Context(), alerts[1].Event, 1, "Li Na", fever(), morning.Add(4*time.Minute))
+		var conflict *ConflictError
+		if !errors.As(err, &conflict) || conflict.Last.What != "expire" {
+			t.Errorf("a reading on what has expired: %v", err)
+		}
+		if a, err := s.Take(t.Context(), alerts[1].Event, 2, "Wang", morning.Add(5*time.Minute)); err != nil || a.TakenBy != "Wang" {
+			t.Errorf("%+v, %v", a, err)
+		}
+		if a, err := s.Undo(t.Context(), alerts[1].Event, 3, "Wang", morning.Add(5*time.Minute)); err != nil || a.State != New || a.TakenBy != "" {
+			t.Errorf("%+v, %v", a, err)
+		}
+	})
+}
+
+// TestOneAlertAPerson has somebody with an alert look again: it stays one alert until it is closed.
+func TestOneAlertAPerson(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		first := m.alert(morning)
+		second := m.event(morning.Add(time.Minute), event.Alert, event.AboveThreshold, again(first))
+		add(t, s, first)
+		taken, err := s.Take(t.Context(), first.ID, 0, "Li Na", morning)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, second)
+		a := theAlert(t, s)
+		if a.Event != first.ID || a.Latest != second.ID || a.Times != 2 || a.Version != taken.Version || a.TakenBy != "Li Na" {
+			t.Errorf("%+v", a)
+		}
+		if _, err := s.CloseAlert(t.Context(), a.Event, a.Version, "Li Na", mqtt.Gone, morning); err != nil {
+			t.Fatal(err)
+		}
+		third := m.event(morning.Add(3*time.Minute), event.Alert, event.AboveThreshold, again(second))
+		add(t, s, third)
+		if a := theAlert(t, s); a.Event != third.ID || a.State != New {
+			t.Errorf("after it was closed, another look is %+v", a)
+		}
+	})
+}
+
+// TestLateAlert closes what comes in when the person is long gone, and says so.
+func TestLateAlert(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		late, recent := m.alert(morning), m.alert(morning.Add(time.Hour))
+		late.Received, recent.Received = morning.Add(lateLimit+time.Second), morning.Add(lateLimit)
+		add(t, s, late, recent)
+		if a := theAlert(t, s); a.Event != recent.ID {
+			t.Errorf("%+v", a)
+		}
+		a, changes, err := s.Alert(t.Context(), late.ID)
+		if err != nil || a.Outcome != mqtt.Gone || len(changes) != 1 || changes[0].What != "late" {
+			t.Errorf("%+v %+v, %v", a, changes, err)
+		}
+	})
+}
+
+func TestWordsForGates(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		e := newMaker(t, north).alert(morning)
+		add(t, s, e)
+		untold := func(now time.Time) []Word {
+			t.Helper()
+			words, err := s.Untold(t.Context(), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return words
+		}
+		tell := func(now time.Time) Word {
+			t.Helper()
+			words := untold(now)
+			if len(words) != 1 {
+				t.Fatalf("%d words are to be told", len(words))
+			}
+			if err := s.Told(t.Context(), words[0]); err != nil {
+				t.Fatal(err)
+			}
+			return words[0]
+		}
+		now := morning.Add(time.Minute)
+		if got := untold(now); len(got) > 0 {
+			t.Errorf("of an alert that nobody has taken, %+v is told", got)
+		}
+		a, err := s.Take(t.Context(), e.ID, 0, "Li Na", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if word := tell(now); word.State != Taken || word.By != "Li Na" || word.Gate != north {
+			t.Errorf("%+v", word)
+		}
+		if got := untold(now); len(got) > 0 {
+			t.Errorf("%+v is told twice", got)
+		}
+		if _, err = s.CloseAlert(t.Context(), e.ID, a.Version, "Wang", mqtt.Gone, now); err != nil {
+			t.Fatal(err)
+		}
+		if word := tell(now); word.State != Closed || word.Outcome != mqtt.Gone || word.By != "Wang" || word.Over {
+			t.Errorf("%+v", word)
+		}
+		if words, err := s.Words(t.Context(), now); err != nil || len(words) != 1 {
+			t.Errorf("a broker without a memory is told %+v, %v", words, err)
+		}
+		later := now.Add(keptWord)
+		if word := tell(later); !word.Over {
+			t.Errorf("%+v", word)
+		}
+		if got := untold(later); len(got) > 0 {
+			t.Errorf("%+v after it is over", got)
+		}
+	})
+}
+
+func TestReadingOfNobody(t *testing.T) {
+	for _, r := range []Reading{
+		{Celsius: 29.9, Unit: "°C", Place: Ear}, {Celsius: 98.6, Unit: "°F", Place: Ear}, {Celsius: 37, Unit: "K", Place: Ear}, {Celsius: 37, Unit: "°C", Place: "hand"},
+	} {
+		if r.Validate() == nil {
+			t.Errorf("%+v is taken", r)
+		}
+	}
+}
+
+func TestChecks(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		nominal, read := 35.0, 35.04
+		want := Check{Gate: north, At: morning, Who: "Li Na", WarmedUp: true, ReferenceNominal: &nominal, ReferenceRead: &read, CertificateUntil: morning.AddDate(1, 0, 0), OK: true}
+		if err := s.AddCheck(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AddCheck(t.Context(), Check{Gate: north, At: morning, Who: "Li Na"}); err == nil {
+			t.Error("a check that found a fault needs no word about it")
+		}
+		checks, err := s.Checks(t.Context(), morning, morning.Add(time.Hour))
+		if err != nil || len(checks) != 1 {
+			t.Fatal(checks, err)
+		}
+		got := checks[0]
+		if *got.ReferenceRead != read || !got.WarmedUp || !got.CertificateUntil.Equal(want.CertificateUntil) || got.RoomCelsius != nil {
+			t.Errorf("%+v", got)
+		}
+	})
+}

@@ -1,0 +1,422 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+// knowGates makes the gates and sites known that events come from.
+func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event) error {
+	seen := map[mqtt.Gate]time.Time{}
+	for _, e := range events {
+		if e.Received.After(seen[e.Gate]) {
+			seen[e.Gate] = e.Received
+		}
+	}
+	return s.see(ctx, tx, seen)
+}
+
+// Seen notes when anything came from gates.
+func (s *Store) Seen(ctx context.Context, seen map[mqtt.Gate]time.Time) error {
+	if len(seen) == 0 {
+		return nil
+	}
+	return s.transact(ctx, func(tx *sql.Tx) error { return s.see(ctx, tx, seen) })
+}
+
+func (s *Store) see(ctx context.Context, tx *sql.Tx, seen map[mqtt.Gate]time.Time) error {
+	var args []any
+	for gate, at := range seen {
+		if err := s.knowSite(ctx, tx, gate.Site); err != nil {
+			return err
+		}
+		args = append(args, gate.Site, gate.Name, at.UnixMilli())
+	}
+	return inSteps(args, 3, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO gates (site, gate, seen) VALUES "+rows+
+			" ON CONFLICT (site, gate) DO UPDATE SET seen = excluded.seen WHERE excluded.seen > gates.seen", args...)
+		return err
+	})
+}
+
+func (s *Store) readSites(ctx context.Context) error {
+	type site struct{ name, zone string }
+	sites, err := collect(ctx, s.read, func(rows *sql.Rows) (one site, err error) {
+		err = rows.Scan(&one.name, &one.zone)
+		return one, err
+	}, "SELECT name, time_zone FROM sites")
+	if err != nil {
+		return err
+	}
+	s.sitesMu.Lock()
+	defer s.sitesMu.Unlock()
+	for _, site := range sites {
+		if s.sites[site.name], err = time.LoadLocation(site.zone); err != nil {
+			return fmt.Errorf("site %s: %w", site.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) knowSite(ctx context.Context, tx *sql.Tx, site string) error {
+	s.sitesMu.RLock()
+	known := s.sites[site] != nil
+	s.sitesMu.RUnlock()
+	if known {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
+	return err
+}
+
+// zone is the time zone of a site.
+func (s *Store) zone(site string) *time.Location {
+	s.sitesMu.RLock()
+	zone := s.sites[site]
+	s.sitesMu.RUnlock()
+	if zone != nil {
+		return zone
+	}
+	zone, err := time.LoadLocation(s.cfg.TimeZone)
+	if err != nil {
+		panic(err) // Validate has loaded it
+	}
+	s.sitesMu.Lock()
+	defer s.sitesMu.Unlock()
+	s.sites[site] = zone
+	return zone
+}
+
+// Zone is the time zone by which the days of a site begin.
+func (s *Store) Zone(site string) *time.Location { return s.zone(site) }
+
+// SetZone gives a site a time zone of its own, and counts its days anew by it.
+func (s *Store) SetZone(ctx context.Context, site, name string) error {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return fmt.Errorf("%q is not a time zone such as Asia/Shanghai", name)
+	}
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	err = s.transact(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO sites (name, time_zone) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET time_zone = excluded.time_zone`, site, name); err != nil {
+			return err
+		}
+		return recountDays(ctx, tx, site, zone)
+	})
+	if err != nil {
+		return fmt.Errorf("giving site %s the time zone %s: %w", site, name, err)
+	}
+	s.sitesMu.Lock()
+	defer s.sitesMu.Unlock()
+	s.sites[site] = zone
+	return nil
+}
+
+func recountDays(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM days WHERE site = $1", site); err != nil {
+		return err
+	}
+	days := map[tallyRow]counts{}
+	rows, err := tx.QueryContext(ctx, "SELECT gate, quarter, outcome, reason, people, events FROM quarters WHERE site = $1", site)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row, more := tallyRow{gate: mqtt.Gate{Site: site}}, counts{}
+		if err := rows.Scan(&row.gate.Name, &row.time, &row.outcome, &row.reason, &more.people, &more.events); err != nil {
+			return err
+		}
+		row.time = int64(DayOf(time.UnixMilli(row.time * quarterMilliseconds).In(zone)))
+		days[row] = counts{days[row].people + more.people, days[row].events + more.events}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return addCounts(ctx, tx, "days", "day", days)
+}
+
+// The parts of a gate that have a state.
+const (
+	Link      = "link"      // online, offline or quiet
+	Camera    = "camera"    // as event.CameraState
+	Reference = "reference" // ok, or what is wrong with it, an event.Reason
+	Pause     = "pause"     // on or off
+)
+
+// The states of a link.
+const (
+	Online  = "online"
+	Offline = "offline" // by its own word, or its broker's
+	Quiet   = "quiet"   // nothing has come from it for longer than it is ever silent
+)
+
+const (
+	well = "ok"
+	on   = "on"
+	off  = "off"
+)
+
+// SetStatus notes what a gate says of itself.
+func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.StatusMessage, at time.Time) error {
+	parts := map[string]string{Link: Offline}
+	if status.State == Online {
+		parts = map[string]string{Link: Online, Reference: status.Reference, Pause: off}
+		if status.Camera != "" {
+			parts[Camera] = status.Camera
+		}
+		if status.Reference == "" {
+			parts[Reference] = well
+		}
+		if status.Paused {
+			parts[Pause] = on
+		}
+	}
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		if err := s.see(ctx, tx, map[mqtt.Gate]time.Time{gate: at}); err != nil {
+			return err
+		}
+		if status.Journal != "" {
+			if _, err := tx.ExecContext(ctx, "UPDATE gates SET journal = $1, sequence = $2, unconfirmed = $3 WHERE site = $4 AND gate = $5",
+				status.Journal, status.Sequence, status.Unconfirmed, gate.Site, gate.Name); err != nil {
+				return err
+			}
+		}
+		if status.State == Online {
+			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2 WHERE site = $3 AND gate = $4",
+				status.Version, milliseconds(status.PausedUntil), gate.Site, gate.Name); err != nil {
+				return err
+			}
+		}
+		for part, value := range parts {
+			if err := setPart(ctx, tx, gate, part, value, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("noting the status of %s: %w", event.Source(gate.Site, gate.Name), err)
+	}
+	return nil
+}
+
+// setPart begins another state of a part, unless it is as it was.
+func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value string, at time.Time) error {
+	var before string
+	err := tx.QueryRowContext(ctx, "SELECT value FROM gate_states WHERE site = $1 AND gate = $2 AND part = $3 AND until IS NULL",
+		gate.Site, gate.Name, part).Scan(&before)
+	if err == nil && before == value {
+		return nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE gate_states SET until = $1 WHERE site = $2 AND gate = $3 AND part = $4 AND until IS NULL",
+		at.UnixMilli(), gate.Site, gate.Name, part); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO gate_states (site, gate, part, since, value) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (site, gate, part, since) DO UPDATE SET value = excluded.value, until = NULL`,
+		gate.Site, gate.Name, part, at.UnixMilli(), value)
+	return err
+}
+
+// Hush notes that nothing has come from gates that were online, for too long.
+func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error {
+	if len(gates) == 0 {
+		return nil
+	}
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		for _, gate := range gates {
+			if err := setPart(ctx, tx, gate, Link, Quiet, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// State is what a part of a gate was, from when until when.
+type State struct {
+	Gate  mqtt.Gate
+	Part  string
+	Value string
+	Since time.Time
+	Until time.Time // zero: it still is
+}
+
+func scanState(rows *sql.Rows) (state State, err error) {
+	var since, until int64
+	err = rows.Scan(&state.Gate.Site, &state.Gate.Name, &state.Part, &state.Value, &since, &until)
+	state.Since, state.Until = fromMilliseconds(since), fromMilliseconds(until)
+	return state, err
+}
+
+// States returns what the parts of all gates were from one time to another.
+func (s *Store) States(ctx context.Context, from, to time.Time) ([]State, error) {
+	return collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, coalesce(until, 0) FROM gate_states
+		WHERE (until IS NULL OR until > $1) AND since < $2 ORDER BY site, gate, part, since`, from.UnixMilli(), to.UnixMilli())
+}
+
+// Gate is how a gate is now.
+type Gate struct {
+	mqtt.Gate
+	Seen        time.Time // when anything came from it
+	Version     string
+	PausedUntil time.Time
+	Journal     string // that it has now, and the end of that
+	Sequence    int64
+	Unconfirmed int64            // events that wait for the broker
+	Parts       map[string]State // by Link, Camera, Reference and Pause; none of what was never told
+	Open        int              // alerts that are not closed
+	LastMinute  int              // people whose first event was within the minute before
+}
+
+// Gates returns all gates in the order of their names.
+func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
+	gates, err := collect(ctx, s.read, func(rows *sql.Rows) (g Gate, err error) {
+		var seen, paused int64
+		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.Journal, &g.Sequence, &g.Unconfirmed)
+		g.Seen, g.PausedUntil, g.Parts = fromMilliseconds(seen), fromMilliseconds(paused), map[string]State{}
+		return g, err
+	}, "SELECT site, gate, seen, version, paused_until, journal, sequence, unconfirmed FROM gates ORDER BY site, gate")
+	if err != nil {
+		return nil, err
+	}
+	byName := map[mqtt.Gate]*Gate{}
+	for i := range gates {
+		byName[gates[i].Gate] = &gates[i]
+	}
+	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL")
+	if err != nil {
+		return nil, err
+	}
+	for _, state := range states {
+		if g := byName[state.Gate]; g != nil {
+			g.Parts[state.Part] = state
+		}
+	}
+	for _, add := range []struct {
+		to    func(*Gate) *int
+		query string
+		from  []any
+	}{
+		{func(g *Gate) *int { return &g.Open }, "SELECT site, gate, count(*) FROM alerts WHERE state <> 'closed' GROUP BY site, gate", nil},
+		{
+			func(g *Gate) *int { return &g.LastMinute },
+			"SELECT site, gate, count(*) FROM events WHERE id >= $1 AND visit = id GROUP BY site, gate",
+			[]any{idAt(now.Add(-time.Minute))},
+		},
+	} {
+		type sum struct {
+			gate mqtt.Gate
+			n    int
+		}
+		sums, err := collect(ctx, s.read, func(rows *sql.Rows) (one sum, err error) {
+			err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.n)
+			return one, err
+		}, add.query, add.from...)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range sums {
+			if g := byName[one.gate]; g != nil {
+				*add.to(g) = one.n
+			}
+		}
+	}
+	return gates, nil
+}
+
+// Fault is a part of a gate that is not as it should be.
+type Fault struct {
+	State
+	Shelf *Shelf // who put it aside until when, nil while nobody has
+}
+
+// Shelf puts a fault aside for a time.
+type Shelf struct {
+	Until  time.Time
+	Who    string
+	Reason string
+}
+
+// Faults returns what is wrong with gates now. What the parts of a gate are that is not online, nobody knows. A pause is
+// none, for somebody wanted it.
+func (s *Store) Faults(ctx context.Context, now time.Time) ([]Fault, error) {
+	states, err := collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL
+		AND (part = 'link' AND value <> 'online' OR part IN ('camera', 'reference') AND value <> 'ok') ORDER BY since DESC, site, gate, part`)
+	if err != nil {
+		return nil, err
+	}
+	unknown := map[mqtt.Gate]bool{}
+	for _, state := range states {
+		unknown[state.Gate] = unknown[state.Gate] || state.Part == Link
+	}
+	type shelved struct {
+		gate mqtt.Gate
+		part string
+		Shelf
+	}
+	shelves, err := collect(ctx, s.read, func(rows *sql.Rows) (one shelved, err error) {
+		var until int64
+		err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.part, &until, &one.Who, &one.Reason)
+		one.Until = fromMilliseconds(until)
+		return one, err
+	}, "SELECT site, gate, part, until, who, reason FROM shelved WHERE until > $1 ORDER BY at", now.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	var faults []Fault
+	for _, state := range states {
+		if unknown[state.Gate] && state.Part != Link {
+			continue
+		}
+		fault := Fault{State: state}
+		for _, one := range shelves {
+			if one.gate == state.Gate && one.part == state.Part {
+				fault.Shelf = &one.Shelf
+			}
+		}
+		faults = append(faults, fault)
+	}
+	return faults, nil
+}
+
+const (
+	maxShelf = 7 * 24 * time.Hour
+	maxNote  = 500 // bytes
+)
+
+// Shelve puts what is wrong with a part of a gate aside until a time, at most a week, for a reason that is kept. A time
+// that is over takes it out again.
+func (s *Store) Shelve(ctx context.Context, gate mqtt.Gate, part string, shelf Shelf, at time.Time) error {
+	switch {
+	case part != Link && part != Camera && part != Reference:
+		return fmt.Errorf("%.40q is no part of a gate that has faults", part)
+	case shelf.Until.Sub(at) > maxShelf:
+		return errors.New("a fault is put aside for a week at most")
+	case strings.TrimSpace(shelf.Who) == "" || strings.TrimSpace(shelf.Reason) == "" || len(shelf.Reason) > maxNote:
+		return fmt.Errorf("whoever puts a fault aside gives a reason, of at most %d bytes", maxNote)
+	}
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "UPDATE shelved SET until = $1 WHERE site = $2 AND gate = $3 AND part = $4 AND until > $1",
+			at.UnixMilli(), gate.Site, gate.Name, part); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO shelved (site, gate, part, at, until, who, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (site, gate, part, at) DO UPDATE SET until = excluded.until, who = excluded.who, reason = excluded.reason`,
+			gate.Site, gate.Name, part, at.UnixMilli(), shelf.Until.UnixMilli(), shelf.Who, shelf.Reason)
+		return err
+	})
+}

@@ -1,0 +1,324 @@
+// Package store keeps what a console knows of its gates: their events, how many people these come to, alerts and what
+// became of them, faults, and which events of each journal are held. It is an SQLite file or a PostgreSQL database, with
+// the same SQL.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+)
+
+// Config says where the store is and how long it keeps events. It is the section "store" of the configuration file.
+type Config struct {
+	// File is the SQLite database. Its folder belongs to the store alone.
+	File string `yaml:"file"`
+	// PostgreSQL is a database to be used instead, such as postgres://console@db.example/console; the password belongs in
+	// the file that PasswordFile names.
+	PostgreSQL   string `yaml:"postgresql"`
+	PasswordFile string `yaml:"password_file"`
+	// TimeZone is that of sites that have not got one of their own, such as Asia/Shanghai; days begin by it.
+	TimeZone string `yaml:"time_zone"`
+	// KeepMonths is for how many whole months events are kept before the current one; counts are kept for good.
+	KeepMonths int `yaml:"keep_months"`
+}
+
+// DefaultConfig is a file in the current folder, and two years.
+func DefaultConfig() Config {
+	return Config{File: "thermogate-console-data/console.db", TimeZone: "UTC", KeepMonths: 24}
+}
+
+// Validate names the first key that is wrong and what would be right. It opens no file.
+func (c Config) Validate() error {
+	if c.PostgreSQL == "" && c.File == "" {
+		return errors.New("file: name the file of the database, or give postgresql")
+	}
+	if c.PostgreSQL != "" {
+		if u, err := url.Parse(c.PostgreSQL); err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			return errors.New("postgresql: it must be an address such as postgres://console@db.example/console")
+		} else if _, secret := u.User.Password(); secret {
+			return errors.New("postgresql: the password does not belong in the address; use password_file")
+		}
+	} else if c.PasswordFile != "" {
+		return errors.New("password_file: only postgresql has a password")
+	}
+	if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "" || c.TimeZone == "Local" {
+		return fmt.Errorf("time_zone: %q is not a time zone such as Asia/Shanghai", c.TimeZone)
+	}
+	if c.KeepMonths < 1 || c.KeepMonths > 600 {
+		return fmt.Errorf("keep_months: %d is not between 1 and 600", c.KeepMonths)
+	}
+	return nil
+}
+
+// Store is an open store. Its methods may be called from several goroutines.
+type Store struct {
+	cfg         Config
+	log         *slog.Logger
+	write, read *sql.DB
+	postgres    bool
+	lock        func() error // of the file: gives up what keeps a second console out
+
+	heldMu sync.Mutex
+	held   *sql.Conn // of the server: the connection that does so
+
+	appending sync.Mutex // held over Append: what an event comes to depends on those before it
+	months    map[string]bool
+	insert    map[int]*sql.Stmt // of events, by how many rows
+
+	sitesMu sync.RWMutex
+	sites   map[string]*time.Location
+
+	watchMu  sync.Mutex
+	watchers map[chan struct{}]bool
+}
+
+// Open opens the store, makes it anew where there is none, and brings its tables up to date. A store is open in one
+// console at a time.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("store.%w", err)
+	}
+	s := &Store{
+		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{},
+		sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
+	}
+	open, name := s.openFile, cfg.File
+	if cfg.PostgreSQL != "" {
+		open, name = s.openServer, cfg.PostgreSQL
+	}
+	err := open(ctx)
+	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites} {
+		if err == nil {
+			err = step(ctx)
+		}
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("opening the store %s: %w", name, err)
+	}
+	return s, nil
+}
+
+func (s *Store) openFile(context.Context) error {
+	path, err := filepath.Abs(s.cfg.File)
+	if err != nil {
+		return err
+	}
+	if s.lock, err = lockFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // before SQLite makes it readable for others
+	if err != nil {
+		return err
+	}
+	f.Close()
+	connect := func(mode string, settings url.Values) (*sql.DB, error) {
+		settings.Set("mode", mode)
+		settings.Set("_busy_timeout", "10000")
+		return sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
+	}
+	// What is said to be stored is on disk: synchronous=FULL.
+	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_cache_size": {"-65536"}})
+	if err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	s.read, err = connect("ro", url.Values{"_query_only": {"true"}})
+	return err
+}
+
+// lockFolder keeps a second console away from a folder, which it makes if need be.
+func lockFolder(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another console has it open")
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking the folder %s: %w", dir, err)
+	}
+	return f.Close, nil
+}
+
+// consoleLock is the advisory lock of a console in its database ("TGCO").
+const consoleLock = 0x5447434f
+
+func (s *Store) openServer(ctx context.Context) error {
+	config, err := pgx.ParseConfig(s.cfg.PostgreSQL)
+	if err != nil {
+		return err
+	}
+	if s.cfg.PasswordFile != "" {
+		password, err := os.ReadFile(s.cfg.PasswordFile)
+		if err != nil {
+			return fmt.Errorf("store.password_file: %w", err)
+		}
+		config.Password = strings.TrimRight(string(password), "\r\n")
+	}
+	// A plan that was made while a month was young reads all of it once it is not.
+	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	s.postgres = true
+	s.write = stdlib.OpenDB(*config)
+	s.write.SetMaxOpenConns(16)
+	s.write.SetMaxIdleConns(4)
+	s.read = s.write
+	return s.holdServer(ctx)
+}
+
+// holdServer keeps a second console out of the database, for as long as a connection lasts.
+func (s *Store) holdServer(ctx context.Context) error {
+	s.heldMu.Lock()
+	defer s.heldMu.Unlock()
+	if s.held != nil {
+		if s.held.PingContext(ctx) == nil {
+			return nil
+		}
+		s.held.Close()
+		s.held = nil
+	}
+	held, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	var alone bool
+	err = held.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", consoleLock).Scan(&alone)
+	if err == nil && !alone {
+		err = errors.New("another console has it open")
+	}
+	if err != nil {
+		held.Close()
+		return err
+	}
+	s.held = held
+	return nil
+}
+
+// Close closes the store.
+func (s *Store) Close() error {
+	var errs []error
+	for _, statement := range s.insert {
+		errs = append(errs, statement.Close())
+	}
+	if s.held != nil {
+		s.held.Close() // one that is broken is given up, too
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if s.read != nil && s.read != s.write {
+		errs = append(errs, s.read.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock())
+	}
+	return errors.Join(errs...)
+}
+
+// Ping returns an error where the store can't be reached, or another console has it.
+func (s *Store) Ping(ctx context.Context) error {
+	if s.postgres {
+		return s.holdServer(ctx)
+	}
+	var one int
+	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+}
+
+// Watch returns a channel that gets a value after something was changed; several changes may share one. It ends with stop.
+func (s *Store) Watch() (news <-chan struct{}, stop func()) {
+	watcher := make(chan struct{}, 1)
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	s.watchers[watcher] = true
+	return watcher, func() {
+		s.watchMu.Lock()
+		defer s.watchMu.Unlock()
+		delete(s.watchers, watcher)
+	}
+}
+
+func (s *Store) changed() {
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	for watcher := range s.watchers {
+		select {
+		case watcher <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// transact does all of something or nothing, and tells the watchers.
+func (s *Store) transact(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.changed()
+	return nil
+}
+
+// querier is a transaction or a pool.
+type querier interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}
+
+// collect reads all rows of a query.
+func collect[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// milliseconds is how times are kept: since 1970, 0 for none.
+func milliseconds(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMilli()
+}
+
+func fromMilliseconds(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
