@@ -11,6 +11,8 @@ import (
 
 	broker "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"thermogate/screening/listen"
 )
 
 // BrokerConfig is the broker that a gate can bring along, for one gate or a few. It is the section "broker" of the
@@ -28,27 +30,21 @@ type BrokerConfig struct {
 	KeyFile  string `yaml:"key_file"`
 	// MaxClients bounds how many are connected at once; from one address come at most half of them.
 	MaxClients int `yaml:"max_clients"`
-	// MaxSessions bounds how many clients have their messages kept while they are away.
-	MaxSessions int `yaml:"max_sessions"`
-	// SessionLife is how long a client may be away before what is kept for it is dropped. Only the time counts that the
-	// broker runs.
-	SessionLife time.Duration `yaml:"session_life"`
-	// QueueMiB bounds what is kept for all of them together, on disk. Each can have its share of it, QueueMiB divided by
-	// MaxSessions, whatever the others take; so the disk may hold up to twice as much.
+	// QueueMiB bounds what is kept on disk for all clients that are away. Each can have a hundredth of it whatever the
+	// others take, so the disk may hold up to twice as much.
 	QueueMiB int `yaml:"queue_mib"`
 }
 
-// DefaultBrokerConfig listens on this machine only. A console misses nothing for 100,000 events, and is known for two
-// weeks.
+// DefaultBrokerConfig listens on this machine only. A console that is away misses nothing for 100,000 events.
 func DefaultBrokerConfig() BrokerConfig {
 	return BrokerConfig{
-		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, MaxSessions: 100, SessionLife: 14 * 24 * time.Hour, QueueMiB: 128,
+		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, QueueMiB: 128,
 	}
 }
 
 // Validate names the first key that is wrong and what would be right, without the "broker." before it. It opens no file.
 func (c BrokerConfig) Validate() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	_, _, err := net.SplitHostPort(c.Listen)
 	switch {
 	case err != nil:
 		return fmt.Errorf("listen: %q is not an address such as 127.0.0.1:1883 or 0.0.0.0:1883", c.Listen)
@@ -56,23 +52,14 @@ func (c BrokerConfig) Validate() error {
 		return errors.New("user and password_file: give both or none")
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return errors.New("cert_file and key_file: give both or none")
-	case len(c.users()) == 0 && !loopback(host):
+	case len(c.users()) == 0 && !(listen.Config{Listen: c.Listen}).Local():
 		return fmt.Errorf("listen: %s can be reached from other machines, so set users", c.Listen)
 	case c.MaxClients < 1 || c.MaxClients > 10_000:
 		return fmt.Errorf("max_clients: %d is not between 1 and 10000", c.MaxClients)
-	case c.MaxSessions < 1 || c.MaxSessions > 10_000:
-		return fmt.Errorf("max_sessions: %d is not between 1 and 10000", c.MaxSessions)
-	case c.SessionLife < time.Minute || c.SessionLife > 10*365*24*time.Hour:
-		return fmt.Errorf("session_life: %v is not between 1m and 87600h", c.SessionLife)
 	case c.QueueMiB < 1 || c.QueueMiB > 1<<20:
 		return fmt.Errorf("queue_mib: %d is not between 1 and 1048576", c.QueueMiB)
 	}
 	return validateUsers(c.users())
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Broker is a running broker.
@@ -131,7 +118,7 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 		return err
 	}
 	b.server = broker.New(&broker.Options{
-		Capabilities: capabilities(cfg),
+		Capabilities: capabilities(),
 		Logger:       slog.New(slog.DiscardHandler), // it warns of every connection that ends; limits has what matters
 		// Nobody may read $SYS, and gathering it stops the process for a moment.
 		SysTopicResendInterval: int64(24 * time.Hour / time.Second),
@@ -158,10 +145,10 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 	return nil
 }
 
-func capabilities(cfg BrokerConfig) *broker.Capabilities {
+func capabilities() *broker.Capabilities {
 	c := broker.NewDefaultServerCapabilities()
 	c.MaximumClients = math.MaxInt64 // sessions counts, and lets the gate itself in always
-	c.MaximumSessionExpiryInterval = uint32(cfg.SessionLife / time.Second)
+	c.MaximumSessionExpiryInterval = uint32(sessionLife / time.Second)
 	c.MaximumMessageExpiryInterval = 0
 	c.MaximumPacketSize = brokerMaxPacket
 	c.MaximumClientWritesPending = 1 // sessions sends

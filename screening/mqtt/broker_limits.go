@@ -33,7 +33,12 @@ const (
 	brokerMaxRetainedBytes = 4 << 20
 	brokerMaxAllWaiting    = 32 << 20
 	brokerFiltersPerClient = 4 // times max_clients is how many subscriptions there may be
+	brokerMaxSessions      = 100
 )
+
+// sessionLife is how long a client may be away before what is kept for it is dropped. Only the time counts that the broker
+// runs.
+const sessionLife = 14 * 24 * time.Hour
 
 // messageOverhead is what a message takes beside its topic and payload, in memory and on disk, roughly.
 const messageOverhead = 300
@@ -46,7 +51,7 @@ type limit struct {
 
 var (
 	limitConnections   = limit{"the broker has no room for more connections (broker.max_clients; half of them from one address)", true}
-	limitSessions      = limit{"the broker keeps messages for as many clients as it may (broker.max_sessions), so it refuses another one with a lasting session", true}
+	limitSessions      = limit{"the broker keeps messages for as many clients as it may; it refuses another one that wants a lasting session", true}
 	limitSubscriptions = limit{"the broker refuses a subscription, there are too many or it is too long", true}
 	limitRetained      = limit{"the broker retains as much as it may; a message is handed on but not retained", true}
 	limitQueue         = limit{"the broker keeps as much for clients that are away as it may (broker.queue_mib); one misses messages", true}
