@@ -97,7 +97,11 @@ func waitFor(t *testing.T, tab context.Context, what, expression string) {
 	ctx, cancel := context.WithTimeout(tab, 15*time.Second)
 	defer cancel()
 	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond))
-	if _, err := chromedp.Run(ctx, poll); err != nil {
+	_, err := chromedp.Run(ctx, poll)
+	for err != nil && strings.Contains(err.Error(), "Cannot find context") { // of a page that has just been replaced
+		_, err = chromedp.Run(ctx, poll)
+	}
+	if err != nil {
 		text, _ := chromedp.Run(tab, chromedp.Evaluate[string]("document.body.innerText"))
 		t.Fatalf("%s: %v; the page says:\n%s", what, err, text)
 	}
