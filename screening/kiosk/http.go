@@ -122,7 +122,7 @@ func (p places) take(r *http.Request) (ctx context.Context, leave func()) {
 	if r.URL.Query().Get("page") == "worker" {
 		of = p.worker
 	}
-	free := of.Take(listen.AddressOf(r.RemoteAddr), cancel)
+	free := of.Take(listen.AddressOf(r), cancel)
 	return ctx, func() { free(); cancel() }
 }
 

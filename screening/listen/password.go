@@ -37,7 +37,7 @@ func (p *Password) Guard(next http.Handler) http.Handler {
 			refuse(w)
 			return
 		}
-		visitor := Visitor{Address: AddressOf(r.RemoteAddr), Mark: p.markOf(r)}
+		visitor := Visitor{Address: AddressOf(r), Mark: p.markOf(r)}
 		right, err := p.attempts.Try(r.Context(), visitor, func() bool { return p.right(user, given) })
 		switch {
 		case err != nil:

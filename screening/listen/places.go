@@ -2,21 +2,18 @@ package listen
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
 )
 
-// AddressOf is the host of a remote HOST:PORT, to count by; the zero Addr where that is no IP address. One host may have a
-// whole /64 of IPv6, so all of that counts as one.
-func AddressOf(remote string) netip.Addr {
-	parsed, _ := netip.ParseAddrPort(remote)
-	address := parsed.Addr().Unmap().WithZone("")
-	if address.Is6() && !address.IsLoopback() {
-		prefix, _ := address.Prefix(64) // never fails
-		return prefix.Addr()
-	}
-	return address
+// AddressOf is where a request comes from; the zero Addr where that is no IP address.
+func AddressOf(r *http.Request) netip.Addr { return addressOf(r.RemoteAddr) }
+
+func addressOf(hostPort string) netip.Addr {
+	parsed, _ := netip.ParseAddrPort(hostPort)
+	return parsed.Addr().Unmap().WithZone("")
 }
 
 // Places are a number of places that everybody finds one in: whoever comes when all are taken gets the one that the
@@ -98,7 +95,7 @@ func (l boundedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, address := l.far, AddressOf(conn.RemoteAddr().String())
+	places, address := l.far, addressOf(conn.RemoteAddr().String())
 	if address.IsLoopback() {
 		places = l.near
 	}

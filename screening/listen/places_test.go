@@ -44,18 +44,3 @@ func TestPlaceThatIsLeftIsFree(t *testing.T) {
 		t.Errorf("%d taken", places.Taken())
 	}
 }
-
-func TestAddressThatCounts(t *testing.T) {
-	for remote, want := range map[string]string{
-		"192.0.2.7:4000":              "192.0.2.7",
-		"[::ffff:192.0.2.7]:4000":     "192.0.2.7",
-		"[2001:db8:1:2:3:4:5:6]:4000": "2001:db8:1:2::",
-		"[fe80::1%eth0]:4000":         "fe80::",
-		"[::1]:4000":                  "::1",
-		"@":                           "invalid IP",
-	} {
-		if got := listen.AddressOf(remote).String(); got != want {
-			t.Errorf("%s counts as %s, want %s", remote, got, want)
-		}
-	}
-}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
 	"thermogate/screening/listen"
 )
@@ -64,12 +63,12 @@ func (c BrokerConfig) Validate() error {
 
 // Broker is a running broker.
 type Broker struct {
-	server   *broker.Server
-	network  *networkListener
-	own      *ownListener
-	sessions *brokerSessions
-	limits   *limits
-	close    func() error
+	server    *broker.Server
+	own       *ownListener
+	listeners []*brokerListener
+	sessions  *brokerSessions
+	limits    *limits
+	close     func() error
 	// Address is where it listens, with the port that was chosen where Listen ends in ":0".
 	Address string
 }
@@ -89,7 +88,11 @@ func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*B
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{network: network, own: newOwnListener(), limits: limits, Address: network.Addr().String()}
+	own := newOwnListener()
+	b := &Broker{own: own, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
+		{Listener: network, name: networkName, hangUp: network.hangUp},
+		{Listener: own, name: ownName, hangUp: own.hangUp},
+	}}
 	if err := b.serve(cfg, access, file, log); err != nil {
 		network.Close()
 		return nil, fmt.Errorf("starting the broker: %w", err)
@@ -127,11 +130,9 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 		store.close()
 		return err
 	}
-	if err = b.server.AddHook(b.sessions, nil); err == nil {
-		err = b.server.AddListener(listeners.NewNet(networkName, b.network))
-	}
-	if err == nil {
-		err = b.server.AddListener(listeners.NewNet(ownName, b.own))
+	err = b.server.AddHook(b.sessions, nil)
+	for _, listener := range b.listeners {
+		err = errors.Join(err, b.server.AddListener(listener))
 	}
 	if err == nil {
 		err = b.server.Serve()
@@ -163,9 +164,9 @@ func capabilities() *broker.Capabilities {
 func (b *Broker) Close() error { return b.close() }
 
 func (b *Broker) shutDown() error {
-	// Before anything else, because whoever does not read holds up whoever waits to write to him.
-	b.network.hangUp()
-	b.own.hangUp()
+	for _, listener := range b.listeners {
+		listener.stop()
+	}
 	err := b.server.Close()
 	return errors.Join(err, b.sessions.close())
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -32,9 +31,13 @@ const acceptAgain = 100 * time.Millisecond
 // their CONNECT on.
 type networkListener struct {
 	net.Listener
-	*connections
 	limits *limits
 	tls    *tls.Config // nil without TLS
+	most   int         // connections; half of the clients from one address
+
+	mu    sync.Mutex
+	conns map[*brokerConn]netip.Addr
+	from  map[netip.Addr]int
 }
 
 func (c BrokerConfig) listen(limits *limits) (*networkListener, error) {
@@ -53,8 +56,11 @@ func (c BrokerConfig) listen(limits *limits) (*networkListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker.listen: %w", err)
 	}
-	room := newConnections(2 * c.MaxClients) // one that reconnects may come before its old connection is given up
-	return &networkListener{Listener: listener, connections: room, limits: limits, tls: config}, nil
+	return &networkListener{
+		Listener: listener, limits: limits, tls: config,
+		most:  2 * c.MaxClients, // one that reconnects may come before its old connection is given up
+		conns: map[*brokerConn]netip.Addr{}, from: map[netip.Addr]int{},
+	}, nil
 }
 
 // Accept returns the next connection for which there is room.
@@ -83,51 +89,53 @@ func (l *networkListener) Accept() (net.Conn, error) {
 	}
 }
 
-// connections are those of a listener. The broker does not hang up by itself on whoever does not read.
-type connections struct {
-	most int // half of the clients from one address
-
-	mu    sync.Mutex
-	conns map[*brokerConn]netip.Addr
-	from  map[netip.Addr]int
-}
-
-func newConnections(most int) *connections {
-	return &connections{most: most, conns: map[*brokerConn]netip.Addr{}, from: map[netip.Addr]int{}}
-}
-
 // admit counts the connection; it is nil where there is no room for it.
-func (c *connections) admit(conn net.Conn) *brokerConn {
-	address := listen.AddressOf(conn.RemoteAddr().String())
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.conns) >= c.most || c.from[address] >= max(1, c.most/4) {
+func (l *networkListener) admit(conn net.Conn) *brokerConn {
+	address := addressOf(conn)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.conns) >= l.most || l.from[address] >= max(1, l.most/4) {
 		return nil
 	}
-	admitted := &brokerConn{Conn: conn, leave: c.leave}
-	c.conns[admitted] = address
-	c.from[address]++
+	admitted := newBrokerConn(conn, l.leave)
+	l.conns[admitted] = address
+	l.from[address]++
 	return admitted
 }
 
-func (c *connections) leave(conn *brokerConn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	address := c.conns[conn]
-	delete(c.conns, conn)
-	if c.from[address]--; c.from[address] <= 0 {
-		delete(c.from, address)
+func (l *networkListener) leave(conn *brokerConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	address := l.conns[conn]
+	delete(l.conns, conn)
+	if l.from[address]--; l.from[address] <= 0 {
+		delete(l.from, address)
 	}
 }
 
 // hangUp closes every connection.
-func (c *connections) hangUp() {
-	c.mu.Lock()
-	conns := slices.Collect(maps.Keys(c.conns))
-	c.mu.Unlock()
+func (l *networkListener) hangUp() {
+	l.mu.Lock()
+	conns := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
 	for _, conn := range conns {
 		conn.Close()
 	}
+}
+
+// addressOf is where a connection comes from; one host may have a whole /64 of IPv6.
+func addressOf(conn net.Conn) netip.Addr {
+	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	address := from.Addr().Unmap()
+	if address.Is6() {
+		if prefix, err := address.Prefix(64); err == nil {
+			return prefix.Addr()
+		}
+	}
+	return address
 }
 
 // brokerConn gives every write its own deadline. A write that fails ends the connection, and the broker learns of it
@@ -136,6 +144,10 @@ type brokerConn struct {
 	net.Conn
 	leave func(*brokerConn)
 	once  sync.Once
+}
+
+func newBrokerConn(conn net.Conn, leave func(*brokerConn)) *brokerConn {
+	return &brokerConn{Conn: conn, leave: leave}
 }
 
 // Write takes at most brokerWrite, and never returns an error.
@@ -167,14 +179,16 @@ func innermost(conn net.Conn) net.Conn {
 // ownListener takes the connections of the gate itself. They are socket pairs, which nobody outside this process can
 // have an end of, so whoever comes through here is the gate.
 type ownListener struct {
-	*connections
 	pending chan net.Conn
 	closed  chan struct{}
 	once    sync.Once
+
+	mu    sync.Mutex
+	conns map[*brokerConn]bool
 }
 
 func newOwnListener() *ownListener {
-	return &ownListener{connections: newConnections(math.MaxInt), pending: make(chan net.Conn), closed: make(chan struct{})}
+	return &ownListener{pending: make(chan net.Conn), closed: make(chan struct{}), conns: map[*brokerConn]bool{}}
 }
 
 func (l *ownListener) dial(ctx context.Context) (net.Conn, error) {
@@ -212,9 +226,28 @@ func socket(descriptor int) (net.Conn, error) {
 func (l *ownListener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.pending:
-		return l.admit(conn), nil
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		admitted := newBrokerConn(conn, l.leave)
+		l.conns[admitted] = true
+		return admitted, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
+	}
+}
+
+func (l *ownListener) leave(conn *brokerConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, conn)
+}
+
+func (l *ownListener) hangUp() {
+	l.mu.Lock()
+	conns := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, conn := range conns {
+		conn.Close()
 	}
 }
 
