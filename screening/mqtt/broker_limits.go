@@ -33,12 +33,7 @@ const (
 	brokerMaxRetainedBytes = 4 << 20
 	brokerMaxAllWaiting    = 32 << 20
 	brokerFiltersPerClient = 4 // times max_clients is how many subscriptions there may be
-	brokerMaxSessions      = 100
 )
-
-// sessionLife is how long a client may be away before what is kept for it is dropped. Only the time counts that the broker
-// runs.
-const sessionLife = 14 * 24 * time.Hour
 
 // messageOverhead is what a message takes beside its topic and payload, in memory and on disk, roughly.
 const messageOverhead = 300
@@ -60,6 +55,12 @@ var (
 	limitStore         = limit{"the broker can't keep messages on disk and does not confirm them", true}
 	refusedConnection  = limit{"the broker refuses a connection", false}
 	refusedMessage     = limit{"the broker refuses a message, its sender may not write there", false}
+)
+
+// Clients whose messages are kept while they are away, and for how long. Only the time counts that the broker runs.
+const (
+	brokerMaxSessions = 100
+	sessionLife       = 14 * 24 * time.Hour
 )
 
 // tellEvery is how often the log says the same of a limit, and how long it shows in Err.
