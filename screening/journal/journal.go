@@ -2,8 +2,9 @@
 //
 // It is one SQLite file in WAL mode. An event is synced to disk (synchronous=FULL) before Append returns; several that
 // wait at once share one sync. What the disk refuses waits in memory, in order, until it is on disk; it is published from
-// there meanwhile, and a file in memory that outlives the process has it for the next one. A confirmation is written without a sync of its own, because the worst that its loss
-// does is to send an event twice. Events keep the order in which they were appended, whatever the clock does.
+// there meanwhile, and a file in memory that outlives the process has it for the next one. A confirmation is written
+// without a sync of its own, because the worst that its loss does is to send an event twice. Events keep the order in
+// which they were appended, whatever the clock does.
 package journal
 
 import (

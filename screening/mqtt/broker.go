@@ -10,7 +10,8 @@ import (
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"thermogate/screening/listen"
 )
 
 // BrokerConfig is the broker that a gate can bring along, for one gate or a few. It is the section "broker" of the
@@ -28,27 +29,21 @@ type BrokerConfig struct {
 	KeyFile  string `yaml:"key_file"`
 	// MaxClients bounds how many are connected at once; from one address come at most half of them.
 	MaxClients int `yaml:"max_clients"`
-	// MaxSessions bounds how many clients have their messages kept while they are away.
-	MaxSessions int `yaml:"max_sessions"`
-	// SessionLife is how long a client may be away before what is kept for it is dropped. Only the time counts that the
-	// broker runs.
-	SessionLife time.Duration `yaml:"session_life"`
-	// QueueMiB bounds what is kept for all of them together, on disk. Each can have its share of it, QueueMiB divided by
-	// MaxSessions, whatever the others take; so the disk may hold up to twice as much.
+	// QueueMiB bounds what is kept on disk for all clients that are away. Each can have a hundredth of it whatever the
+	// others take, so the disk may hold up to twice as much.
 	QueueMiB int `yaml:"queue_mib"`
 }
 
-// DefaultBrokerConfig listens on this machine only. A console misses nothing for 100,000 events, and is known for two
-// weeks.
+// DefaultBrokerConfig listens on this machine only. A console that is away misses nothing for 100,000 events.
 func DefaultBrokerConfig() BrokerConfig {
 	return BrokerConfig{
-		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, MaxSessions: 100, SessionLife: 14 * 24 * time.Hour, QueueMiB: 128,
+		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, QueueMiB: 128,
 	}
 }
 
 // Validate names the first key that is wrong and what would be right, without the "broker." before it. It opens no file.
 func (c BrokerConfig) Validate() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	_, _, err := net.SplitHostPort(c.Listen)
 	switch {
 	case err != nil:
 		return fmt.Errorf("listen: %q is not an address such as 127.0.0.1:1883 or 0.0.0.0:1883", c.Listen)
@@ -56,33 +51,24 @@ func (c BrokerConfig) Validate() error {
 		return errors.New("user and password_file: give both or none")
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return errors.New("cert_file and key_file: give both or none")
-	case len(c.users()) == 0 && !loopback(host):
+	case len(c.users()) == 0 && !(listen.Config{Listen: c.Listen}).Local():
 		return fmt.Errorf("listen: %s can be reached from other machines, so set users", c.Listen)
 	case c.MaxClients < 1 || c.MaxClients > 10_000:
 		return fmt.Errorf("max_clients: %d is not between 1 and 10000", c.MaxClients)
-	case c.MaxSessions < 1 || c.MaxSessions > 10_000:
-		return fmt.Errorf("max_sessions: %d is not between 1 and 10000", c.MaxSessions)
-	case c.SessionLife < time.Minute || c.SessionLife > 10*365*24*time.Hour:
-		return fmt.Errorf("session_life: %v is not between 1m and 87600h", c.SessionLife)
 	case c.QueueMiB < 1 || c.QueueMiB > 1<<20:
 		return fmt.Errorf("queue_mib: %d is not between 1 and 1048576", c.QueueMiB)
 	}
 	return validateUsers(c.users())
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // Broker is a running broker.
 type Broker struct {
-	server   *broker.Server
-	network  *networkListener
-	own      *ownListener
-	sessions *brokerSessions
-	limits   *limits
-	close    func() error
+	server    *broker.Server
+	own       *ownListener
+	listeners []*brokerListener
+	sessions  *brokerSessions
+	limits    *limits
+	close     func() error
 	// Address is where it listens, with the port that was chosen where Listen ends in ":0".
 	Address string
 }
@@ -102,7 +88,11 @@ func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*B
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{network: network, own: newOwnListener(), limits: limits, Address: network.Addr().String()}
+	own := newOwnListener()
+	b := &Broker{own: own, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
+		{Listener: network, name: networkName, hangUp: network.hangUp},
+		{Listener: own, name: ownName, hangUp: own.hangUp},
+	}}
 	if err := b.serve(cfg, access, file, log); err != nil {
 		network.Close()
 		return nil, fmt.Errorf("starting the broker: %w", err)
@@ -131,7 +121,7 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 		return err
 	}
 	b.server = broker.New(&broker.Options{
-		Capabilities: capabilities(cfg),
+		Capabilities: capabilities(),
 		Logger:       slog.New(slog.DiscardHandler), // it warns of every connection that ends; limits has what matters
 		// Nobody may read $SYS, and gathering it stops the process for a moment.
 		SysTopicResendInterval: int64(24 * time.Hour / time.Second),
@@ -140,11 +130,9 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 		store.close()
 		return err
 	}
-	if err = b.server.AddHook(b.sessions, nil); err == nil {
-		err = b.server.AddListener(listeners.NewNet(networkName, b.network))
-	}
-	if err == nil {
-		err = b.server.AddListener(listeners.NewNet(ownName, b.own))
+	err = b.server.AddHook(b.sessions, nil)
+	for _, listener := range b.listeners {
+		err = errors.Join(err, b.server.AddListener(listener))
 	}
 	if err == nil {
 		err = b.server.Serve()
@@ -158,10 +146,10 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 	return nil
 }
 
-func capabilities(cfg BrokerConfig) *broker.Capabilities {
+func capabilities() *broker.Capabilities {
 	c := broker.NewDefaultServerCapabilities()
 	c.MaximumClients = math.MaxInt64 // sessions counts, and lets the gate itself in always
-	c.MaximumSessionExpiryInterval = uint32(cfg.SessionLife / time.Second)
+	c.MaximumSessionExpiryInterval = uint32(sessionLife / time.Second)
 	c.MaximumMessageExpiryInterval = 0
 	c.MaximumPacketSize = brokerMaxPacket
 	c.MaximumClientWritesPending = 1 // sessions sends
@@ -176,9 +164,9 @@ func capabilities(cfg BrokerConfig) *broker.Capabilities {
 func (b *Broker) Close() error { return b.close() }
 
 func (b *Broker) shutDown() error {
-	// Before anything else, because whoever does not read holds up whoever waits to write to him.
-	b.network.hangUp()
-	b.own.hangUp()
+	for _, listener := range b.listeners {
+		listener.stop()
+	}
 	err := b.server.Close()
 	return errors.Join(err, b.sessions.close())
 }

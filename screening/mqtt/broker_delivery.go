@@ -156,7 +156,7 @@ func messageCost(pk packets.Packet) int64 {
 // take, and beyond it as long as all together have room. The caller holds mu.
 func (h *brokerSessions) hasRoom(s *brokerSession, pk packets.Packet) bool {
 	n, all := messageCost(pk), int64(h.cfg.QueueMiB)<<20
-	return s.stored+n <= all/int64(h.cfg.MaxSessions) || h.stored+n <= all
+	return s.stored+n <= all/brokerMaxSessions || h.stored+n <= all
 }
 
 // retainedCost counts the levels of the topic, too, each of which the library holds by itself.

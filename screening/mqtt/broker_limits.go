@@ -46,15 +46,21 @@ type limit struct {
 
 var (
 	limitConnections   = limit{"the broker has no room for more connections (broker.max_clients; half of them from one address)", true}
-	limitSessions      = limit{"the broker keeps messages for as many clients as it may (broker.max_sessions), so it refuses another one with a lasting session", true}
+	limitSessions      = limit{"the broker refuses another lasting session (clean session false), it has as many as it may", true}
 	limitSubscriptions = limit{"the broker refuses a subscription, there are too many or it is too long", true}
 	limitRetained      = limit{"the broker retains as much as it may; a message is handed on but not retained", true}
-	limitQueue         = limit{"the broker keeps as much for clients that are away as it may (broker.queue_mib); one misses messages", true}
+	limitQueue         = limit{"the queues of clients that are away are full (broker.queue_mib), so one of them misses messages", true}
 	limitSlow          = limit{"the broker cuts off a client that does not read", true}
 	limitOwn           = limit{"the gate is sent more than it can take; messages to it are dropped", true}
 	limitStore         = limit{"the broker can't keep messages on disk and does not confirm them", true}
 	refusedConnection  = limit{"the broker refuses a connection", false}
 	refusedMessage     = limit{"the broker refuses a message, its sender may not write there", false}
+)
+
+// Clients whose messages are kept while they are away, and for how long. Only the time counts that the broker runs.
+const (
+	brokerMaxSessions = 100
+	sessionLife       = 14 * 24 * time.Hour
 )
 
 // tellEvery is how often the log says the same of a limit, and how long it shows in Err.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"thermogate/screening/listen"
 )
 
 // The listeners by the names that the broker knows them by.
@@ -41,11 +43,11 @@ type networkListener struct {
 func (c BrokerConfig) listen(limits *limits) (*networkListener, error) {
 	var config *tls.Config
 	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		certificate, err := listen.LoadCertificate(c.CertFile, c.KeyFile, limits.log)
 		if err != nil {
-			return nil, fmt.Errorf("broker.cert_file and broker.key_file: %w", err)
+			return nil, fmt.Errorf("broker.%w", err)
 		}
-		config = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+		config = certificate.TLS()
 	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {

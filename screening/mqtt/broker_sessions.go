@@ -247,7 +247,7 @@ func (h *brokerSessions) age(step time.Duration) {
 		}
 		s.away += step
 		seconds[id] = int64(s.away / time.Second)
-		if s.away > h.cfg.SessionLife {
+		if s.away > sessionLife {
 			ended = append(ended, id)
 		}
 	}
@@ -358,7 +358,7 @@ func (h *brokerSessions) refuses(cl *broker.Client, pk packets.Packet) *refusal 
 		return &refusal{packets.ErrClientIdentifierNotValid, refusedConnection, "another user has this client id"}
 	case h.here >= h.cfg.MaxClients && (s == nil || s.client == nil):
 		return &refusal{packets.ErrServerUnavailable, limitConnections, "too many clients"}
-	case lasting(cl) && (s == nil || !s.lasting) && h.lastingSessions() >= h.cfg.MaxSessions:
+	case lasting(cl) && (s == nil || !s.lasting) && h.lastingSessions() >= brokerMaxSessions:
 		return &refusal{packets.ErrServerUnavailable, limitSessions, "too many lasting sessions"}
 	}
 	return nil

@@ -313,7 +313,7 @@ func TestSessionEndsAfterItsLife(t *testing.T) {
 	c.Disconnect(0)
 	done(t, join(t, b.Address, "publisher").Publish("x", 1, false, "waits"))
 	eventually(t, func() bool { return waitsFor(b, "console") })
-	life := DefaultBrokerConfig().SessionLife
+	life := sessionLife
 	b.sessions.age(life / 2)
 	b.Close()
 	b = startBrokerWith(t, localBroker(), file, quietLog)
@@ -554,18 +554,16 @@ func TestOwnBrokerHasRoomForSoMany(t *testing.T) {
 }
 
 func TestLastingSessionsAreBounded(t *testing.T) {
-	cfg := localBroker()
-	cfg.MaxSessions = 2
-	b := startBroker(t, cfg)
-	for _, id := range []string{"a", "b"} {
-		join(t, b.Address, id, lastingSession).Disconnect(0)
+	b := startBroker(t, localBroker())
+	for n := range brokerMaxSessions {
+		join(t, b.Address, fmt.Sprint("console-", n), lastingSession).Disconnect(0)
 	}
-	if _, err := tryJoin(b.Address, "c", lastingSession); !errors.Is(err, packets.ErrorRefusedServerUnavailable) {
-		t.Errorf("the third lasting session: %v", err)
+	if _, err := tryJoin(b.Address, "one-more", lastingSession); !errors.Is(err, packets.ErrorRefusedServerUnavailable) {
+		t.Errorf("one more lasting session: %v", err)
 	}
-	join(t, b.Address, "c")
-	join(t, b.Address, "a", lastingSession)
-	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "max_sessions") {
+	join(t, b.Address, "one-more")
+	join(t, b.Address, "console-0", lastingSession)
+	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "lasting session") {
 		t.Errorf("the broker says %v", err)
 	}
 }
@@ -573,7 +571,7 @@ func TestLastingSessionsAreBounded(t *testing.T) {
 // What others leave behind takes no room from a session that keeps to its share.
 func TestQueuesAreBounded(t *testing.T) {
 	cfg := localBroker()
-	cfg.QueueMiB, cfg.MaxSessions = 2, 4
+	cfg.QueueMiB = 4
 	b := startBroker(t, cfg)
 	for _, id := range []string{"ghost", "console"} {
 		c := join(t, b.Address, id, lastingSession)
@@ -582,7 +580,7 @@ func TestQueuesAreBounded(t *testing.T) {
 	}
 	publisher := join(t, b.Address, "publisher")
 	large := strings.Repeat("x", 200<<10)
-	for range 20 {
+	for range 30 {
 		done(t, publisher.Publish("ghost", 1, false, large))
 	}
 	for n := range 100 {
@@ -591,7 +589,7 @@ func TestQueuesAreBounded(t *testing.T) {
 	b.sessions.mu.Lock()
 	ghost, all := b.sessions.all["ghost"].stored, b.sessions.stored
 	b.sessions.mu.Unlock()
-	if ghost > 2<<20 || all > 4<<20 {
+	if ghost > 4<<20 || all > 8<<20 {
 		t.Errorf("%d bytes are kept for one client, %d for all", ghost, all)
 	}
 	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "queue_mib") {
@@ -757,8 +755,6 @@ func TestBrokerConfigThatIsRefused(t *testing.T) {
 		"user and password":     func(c *BrokerConfig) { c.User = "gates" },
 		"cert_file":             func(c *BrokerConfig) { c.KeyFile = "key.pem" },
 		"max_clients: 0":        func(c *BrokerConfig) { c.MaxClients = 0 },
-		"max_sessions: 0":       func(c *BrokerConfig) { c.MaxSessions = 0 },
-		"session_life: 1s":      func(c *BrokerConfig) { c.SessionLife = time.Second },
 		"queue_mib: 0":          func(c *BrokerConfig) { c.QueueMiB = 0 },
 		"users: each needs":     func(c *BrokerConfig) { c.Users = []BrokerUser{{}} },
 		"needs a password_file": func(c *BrokerConfig) { c.Users = []BrokerUser{{Name: "south", Role: RoleGate}} },

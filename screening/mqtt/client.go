@@ -17,9 +17,9 @@ import (
 // Client keeps a gate in touch with its broker.
 //
 // What happens while the connection lives goes out at once; what waited in the journal follows behind it, oldest first,
-// paced, and marked historical. Only the broker's PUBACK on a connection that still lives, and the event itself coming back
-// to the gate as to any subscriber, confirm an event. Whatever is unconfirmed when the connection breaks is sent again over the next, so a receiver may see an event twice and drops
-// the second by its id.
+// paced, and marked historical. An event is confirmed by the broker's PUBACK on a connection that still lives together
+// with the event itself, which comes back to the gate as to any subscriber. Whatever is unconfirmed when the connection
+// breaks is sent again over the next, so a receiver may see an event twice and drops the second by its id.
 type Client struct {
 	cfg     Config
 	gate    Gate
@@ -51,7 +51,7 @@ type Client struct {
 type timing struct {
 	settle    time.Duration // subscribers get to come back after a broker restart, before the backlog is sent to them
 	proof     time.Duration // for what the gate publishes to come back to it
-	again     time.Duration // likewise as settle for those that take longer, after the broker has lost its memory; and for what did not come back
+	again     time.Duration // until what did not come back is sent once more, and what a broker without its memory has lost
 	tail      time.Duration // how often the end of the journal is told, at most
 	acks      time.Duration // for a PUBACK, before the connection counts as dead
 	farewell  time.Duration // for what is in flight, at the end
