@@ -32,11 +32,15 @@ const (
 	brokerMaxRetained      = 2000
 	brokerMaxRetainedBytes = 4 << 20
 	brokerMaxAllWaiting    = 32 << 20
-	brokerFiltersPerClient = 4 // times max_clients is how many subscriptions there may be
+	brokerFiltersPerClient = 4    // times max_clients is how many subscriptions there may be
+	brokerMaxNobodys       = 1000 // topics of events that nobody subscribes to
 )
 
 // messageOverhead is what a message takes beside its topic and payload, in memory and on disk, roughly.
 const messageOverhead = 300
+
+// packetBytes is what a message in memory takes as the library has it, roughly.
+const packetBytes = 1 << 10
 
 // limit is something that the broker would not or could not do.
 type limit struct {

@@ -74,7 +74,7 @@ func newSession(c *Client) *session {
 		flights:  make(chan *flight, freshWindow+backlogWindow),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
 		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), forgot: make(chan struct{}, 1),
-		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}},
+		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}, words: map[string]journal.Word{}},
 		recovered: make(chan struct{}, 1),
 		words:     words{latest: map[string]journal.Word{}, news: make(chan struct{}, 1)},
 		resends:   resends{added: make(chan struct{}, 1)},

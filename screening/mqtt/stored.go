@@ -107,6 +107,7 @@ func (s *session) noteWords(ctx context.Context) {
 		}
 		latest, forget := s.words.take()
 		if forget {
+			s.air.forgetWords()
 			if err := s.c.journal.ForgetReceivers(ctx); err != nil {
 				s.c.log.Error("receivers can't be forgotten", "error", err)
 			} else {
