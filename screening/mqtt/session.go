@@ -273,11 +273,16 @@ func (s *session) pending(ctx context.Context, after, upTo int64, limit int) (en
 		s.readAgain = time.Time{}
 		return entries, true
 	}
+	s.cannotRead(err)
+	return nil, false
+}
+
+// cannotRead has the disk left alone for a second.
+func (s *session) cannotRead(err error) {
 	if s.readAgain.IsZero() {
 		s.c.log.Warn("events on disk can't be sent now", "error", err)
 	}
 	s.readAgain = time.Now().Add(time.Second)
-	return nil, false
 }
 
 func (s *session) sendBacklog(ctx context.Context) error {
