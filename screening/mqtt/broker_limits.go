@@ -57,6 +57,7 @@ var (
 	limitSlow          = limit{"the broker cuts off a client that does not read", true}
 	limitOwn           = limit{"the gate is sent more than it can take; messages to it are dropped", true}
 	limitStore         = limit{"the broker can't keep messages on disk and does not confirm them", true}
+	limitClosed        = limit{"the broker can't open its file and serves nobody until it can", true}
 	refusedConnection  = limit{"the broker refuses a connection", false}
 	refusedMessage     = limit{"the broker refuses a message, its sender may not write there", false}
 )
@@ -97,6 +98,13 @@ func (l *limits) tell(limit limit, details ...any) {
 	if !silent {
 		l.log.Warn(limit.text, append(details, "times", count)...)
 	}
+}
+
+// forget takes back what was told.
+func (l *limits) forget(limit limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.hit, limit)
 }
 
 func (l *limits) err() error {

@@ -97,6 +97,9 @@ func tryBrokerStore(file string) (*brokerStore, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Dir(absolute), 0o700); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(absolute, os.O_CREATE|os.O_RDWR, 0o600) // before SQLite makes it for everybody's eyes
 	if err != nil {
 		return nil, err

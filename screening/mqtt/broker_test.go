@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -792,6 +793,32 @@ func TestDamagedBrokerFileIsSetAside(t *testing.T) {
 }
 
 // What can't be kept is not confirmed, and goes out when it can.
+func TestBrokerWaitsForItsDisk(t *testing.T) {
+	disk := mountSmallDisk(t)
+	if disk == nil {
+		t.Skip("skipped")
+	}
+	remount := func(flags uintptr) {
+		if err := syscall.Mount("tmpfs", disk.dir, "tmpfs", syscall.MS_REMOUNT|flags, "size=192m"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remount(syscall.MS_RDONLY)
+	file := filepath.Join(disk.dir, "data", "broker.db")
+	early := startBrokerWith(t, localBroker(), file, quietLog)
+	b := startBrokerWith(t, localBroker(), file, quietLog)
+	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "can't open its file") {
+		t.Errorf("the broker says %v", err)
+	}
+	if err := early.Close(); err != nil {
+		t.Error(err)
+	}
+	c, _ := run(t, ownConfig(b), openJournal(t), nil)
+	remount(0)
+	eventually(t, func() bool { return c.State().Connected && b.Err() == nil })
+	b.Close() // before the disk is taken away
+}
+
 func TestBrokerConfirmsOnlyWhatItKeeps(t *testing.T) {
 	b := startBroker(t, localBroker())
 	c := join(t, b.Address, "console", lastingSession)

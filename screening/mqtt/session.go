@@ -234,6 +234,7 @@ func (s *session) sendFresh(ctx context.Context) error {
 			return nil
 		}
 		for _, entry := range entries {
+			entry.Event.Data.Historical = entry.Seq <= s.c.journal.Found() // the disk could not be read before
 			if err := s.publish(entry, false); err != nil {
 				return err
 			}
