@@ -165,7 +165,7 @@ func (s *session) publishResent(r *resending, to int64) {
 		panic(err) // a string and numbers
 	}
 	s.conn.Publish(s.c.gate.ResentTopic(), 1, false, payload)
-	if len(r.missing) > 0 {
+	if len(r.missing) > 0 && s.c.tellRefused.Allow() {
 		s.c.log.Warn("a receiver asks for events that the journal does not hold any more",
 			"journal", r.Journal, "from", r.From, "to", to, "spans", len(r.missing), "first", r.missing[0].From)
 	}

@@ -139,7 +139,9 @@ func (s *session) noteWord(ctx context.Context, word journal.Word) error {
 	}
 	s.confirmStored(word)
 	if before > word.Through {
-		s.c.log.Warn("a receiver has lost what it held; it is sent again", "receiver", word.By, "held", before, "holds", word.Through)
+		if s.c.tellRefused.Allow() { // it may say so every second
+			s.c.log.Warn("a receiver has lost what it held; it is sent again", "receiver", word.By, "held", before, "holds", word.Through)
+		}
 		return s.resends.add(Resend{Journal: word.Journal, From: word.Through + 1, To: before})
 	}
 	return nil
