@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"thermogate/screening/journal"
 
 	broker "github.com/mochi-mqtt/server/v2"
 
@@ -69,12 +72,14 @@ type Broker struct {
 	sessions  *brokerSessions
 	limits    *limits
 	close     func() error
+	cancel    context.CancelFunc // ends waiting
+	waiting   sync.WaitGroup     // for the disk, before it serves
 	// Address is where it listens, with the port that was chosen where Listen ends in ":0".
 	Address string
 }
 
 // StartBroker starts the broker of gate, which keeps what it must not forget in file; it runs until Close. A damaged
-// file is set aside.
+// file is set aside. Where the disk does not let it open the file, it serves nobody until it can; Err says so.
 func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("broker.%w", err)
@@ -89,15 +94,45 @@ func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*B
 		return nil, err
 	}
 	own := newOwnListener()
-	b := &Broker{own: own, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &Broker{own: own, cancel: cancel, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
 		{Listener: network, name: networkName, hangUp: network.hangUp},
 		{Listener: own, name: ownName, hangUp: own.hangUp},
 	}}
-	if err := b.serve(cfg, access, file, log); err != nil {
+	b.close = sync.OnceValue(b.shutDown)
+	serve := func() error { return b.serve(cfg, access, file, log) }
+	err = serve()
+	if journal.Refused(err) {
+		limits.tell(limitClosed, "error", err)
+		b.waiting.Go(func() { b.waitToServe(ctx, serve) })
+		return b, nil
+	}
+	if err != nil {
+		cancel()
 		network.Close()
 		return nil, fmt.Errorf("starting the broker: %w", err)
 	}
 	return b, nil
+}
+
+// serveAgain is how often it is tried to open a file that the disk refuses.
+const serveAgain = time.Second
+
+// waitToServe tries until it serves, or ctx ends.
+func (b *Broker) waitToServe(ctx context.Context, serve func() error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(serveAgain):
+		}
+		err := serve()
+		if err == nil {
+			b.limits.forget(limitClosed)
+			return
+		}
+		b.limits.tell(limitClosed, "error", err)
+	}
 }
 
 // CheckBroker tells what would keep a broker from starting, but for its file.
@@ -120,29 +155,28 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 	if err != nil {
 		return err
 	}
-	b.server = broker.New(&broker.Options{
+	server := broker.New(&broker.Options{
 		Capabilities: capabilities(),
 		Logger:       slog.New(slog.DiscardHandler), // it warns of every connection that ends; limits has what matters
 		// Nobody may read $SYS, and gathering it stops the process for a moment.
 		SysTopicResendInterval: int64(24 * time.Hour / time.Second),
 	})
-	if b.sessions, err = newBrokerSessions(cfg, access, b.server, store, b.limits); err != nil {
-		store.close()
-		return err
+	sessions, err := newBrokerSessions(cfg, access, server, store, b.limits)
+	if err == nil {
+		err = server.AddHook(sessions, nil)
 	}
-	err = b.server.AddHook(b.sessions, nil)
 	for _, listener := range b.listeners {
-		err = errors.Join(err, b.server.AddListener(listener))
+		err = errors.Join(err, server.AddListener(listener))
 	}
 	if err == nil {
-		err = b.server.Serve()
+		err = server.Serve()
 	}
 	if err != nil {
 		store.close()
 		return err
 	}
-	b.sessions.start()
-	b.close = sync.OnceValue(b.shutDown)
+	sessions.start()
+	b.server, b.sessions = server, sessions
 	return nil
 }
 
@@ -164,8 +198,13 @@ func capabilities() *broker.Capabilities {
 func (b *Broker) Close() error { return b.close() }
 
 func (b *Broker) shutDown() error {
+	b.cancel()
+	b.waiting.Wait()
 	for _, listener := range b.listeners {
 		listener.stop()
+	}
+	if b.server == nil {
+		return nil
 	}
 	err := b.server.Close()
 	return errors.Join(err, b.sessions.close())

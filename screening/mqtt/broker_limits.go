@@ -32,11 +32,15 @@ const (
 	brokerMaxRetained      = 2000
 	brokerMaxRetainedBytes = 4 << 20
 	brokerMaxAllWaiting    = 32 << 20
-	brokerFiltersPerClient = 4 // times max_clients is how many subscriptions there may be
+	brokerFiltersPerClient = 4    // times max_clients is how many subscriptions there may be
+	brokerMaxNobodys       = 1000 // topics of events that nobody subscribes to
 )
 
 // messageOverhead is what a message takes beside its topic and payload, in memory and on disk, roughly.
 const messageOverhead = 300
+
+// packetBytes is what a message in memory takes as the library has it, roughly.
+const packetBytes = 1 << 10
 
 // limit is something that the broker would not or could not do.
 type limit struct {
@@ -53,6 +57,7 @@ var (
 	limitSlow          = limit{"the broker cuts off a client that does not read", true}
 	limitOwn           = limit{"the gate is sent more than it can take; messages to it are dropped", true}
 	limitStore         = limit{"the broker can't keep messages on disk and does not confirm them", true}
+	limitClosed        = limit{"the broker can't open its file and serves nobody until it can", true}
 	refusedConnection  = limit{"the broker refuses a connection", false}
 	refusedMessage     = limit{"the broker refuses a message, its sender may not write there", false}
 )
@@ -99,6 +104,13 @@ func (l *limits) tell(limit limit, details ...any) {
 	if !silent {
 		l.log.Warn(limit.text, append(details, "times", count)...)
 	}
+}
+
+// forget takes back what was told.
+func (l *limits) forget(limit limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.hit, limit)
 }
 
 func (l *limits) err() error {

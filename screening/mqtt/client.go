@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"thermogate/screening/journal"
 )
 
@@ -36,10 +38,11 @@ type Client struct {
 	refused       atomic.Uint64
 	obeyed        atomic.Uint64
 
-	mu          sync.Mutex
-	status      Status
-	state       State
-	refusalTold time.Time // in the log
+	tellRefused, tellObeyed *rate.Limiter // in the log
+
+	mu     sync.Mutex
+	status Status
+	state  State
 
 	mark      journal.Mark // what may have to be sent again, from here on; of Run
 	markSet   bool
@@ -68,6 +71,12 @@ func defaultTiming() timing {
 		sparkplug: 15 * time.Second,
 	}
 }
+
+// What others send fills no log.
+const (
+	linesPerSecond = rate.Limit(1.0 / 60)
+	linesAtOnce    = 30
+)
 
 // State is how the connection stands, for /readyz and metrics.
 type State struct {
@@ -101,6 +110,8 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 		state:         State{Since: time.Now()},
 		timing:        defaultTiming(),
 		kept:          kept{log: log},
+		tellRefused:   rate.NewLimiter(linesPerSecond, linesAtOnce),
+		tellObeyed:    rate.NewLimiter(linesPerSecond, linesAtOnce),
 	}
 	if cfg.Sparkplug.Enabled {
 		c.node = newEdgeNode(c)
@@ -139,14 +150,7 @@ func wake(signal chan<- struct{}) {
 
 // refuse counts a message that is not obeyed. Whoever sends many does not get to fill the log.
 func (c *Client) refuse(err error) {
-	refused := c.refused.Add(1)
-	c.mu.Lock()
-	silent := time.Since(c.refusalTold) < time.Second
-	if !silent {
-		c.refusalTold = time.Now()
-	}
-	c.mu.Unlock()
-	if !silent {
+	if refused := c.refused.Add(1); c.tellRefused.Allow() {
 		c.log.Warn("refused a message", "error", err, "refused", refused)
 	}
 }

@@ -74,7 +74,7 @@ func newSession(c *Client) *session {
 		flights:  make(chan *flight, freshWindow+backlogWindow),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
 		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), forgot: make(chan struct{}, 1),
-		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}},
+		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}, words: map[string]journal.Word{}},
 		recovered: make(chan struct{}, 1),
 		words:     words{latest: map[string]journal.Word{}, news: make(chan struct{}, 1)},
 		resends:   resends{added: make(chan struct{}, 1)},
@@ -226,6 +226,7 @@ func (s *session) sendFresh(ctx context.Context) error {
 			return nil
 		}
 		for _, entry := range entries {
+			entry.Event.Data.Historical = entry.Seq <= s.c.journal.Found() // the disk could not be read before
 			if err := s.publish(entry, false); err != nil {
 				return err
 			}
@@ -265,11 +266,16 @@ func (s *session) pending(ctx context.Context, after, upTo int64, limit int) (en
 		s.readAgain = time.Time{}
 		return entries, true
 	}
+	s.cannotRead(err)
+	return nil, false
+}
+
+// cannotRead has the disk left alone for a second.
+func (s *session) cannotRead(err error) {
 	if s.readAgain.IsZero() {
 		s.c.log.Warn("events on disk can't be sent now", "error", err)
 	}
 	s.readAgain = time.Now().Add(time.Second)
-	return nil, false
 }
 
 func (s *session) sendBacklog(ctx context.Context) error {
