@@ -110,7 +110,6 @@ type visit struct {
 
 	adrift      bool // a break since the newest measured frame: the next one may show somebody else
 	rival       *visit
-	strayed     float64    // largest difference lately of frames without a break, which is the person's own
 	latest      track.View // of the newest measured frame
 	distinct    float64    // what of the usual difference between two people is left in a warm room, 0 to 1
 	differences []float64  // of a rival's measured frames from the visit it came out of
@@ -155,18 +154,15 @@ func (s *sighting) measured() bool { return s.reading.Problem == event.NoProblem
 
 const (
 	// sameSure is a difference of portraits at which one frame is enough to know somebody again. After a break one of some
-	// frames has to be below sameBroken, or below ownShare times what the person differed by before, up to sameWhole,
-	// above which nobody is the same. See track.View.Difference for what people differ by.
+	// frames has to be below sameBroken; above sameWhole nobody is the same. See track.View.Difference for what people
+	// differ by.
 	sameSure   = 1.5
 	sameBroken = 2.2
-	ownShare   = 1.5
 	// fullContrast is the contrast of a face from which on that holds. In a warmer room all faces are more alike.
 	fullContrast = 0.5
 	sameWhole    = 4.5
 	// sameNever is a difference that nobody makes from one frame to the next.
 	sameNever = 8
-	// fading is what is left of a difference after a frame.
-	fading = 0.97
 	// sameSkinCelsius is how far the skin of one person may seem to change over a break, leapCelsius from frame to frame.
 	sameSkinCelsius = 0.4
 	leapCelsius     = 0.8
@@ -216,9 +212,6 @@ func (v *visit) measure(s *sighting) {
 	v.skinCelsius += (s.reading.SkinCelsius - v.skinCelsius) / 4
 	v.look.Add(s.reading, s.at)
 	difference := v.person.difference(s.view)
-	if v.known() {
-		v.strayed = max(fading*v.strayed, difference)
-	}
 	v.person.draw(s.view, difference > sameBroken, s.at)
 	v.latest = *s.view
 	v.person.lastSeen = s.at
@@ -283,19 +276,10 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 		return samePerson
 	case n < rivalFrames:
 		return undecided
-	case alike && slices.Min(r.differences) <= v.own():
+	case alike && slices.Min(r.differences) <= sameBroken*v.distinct:
 		return samePerson
 	}
 	return anotherPerson
-}
-
-// own is the difference up to which somebody is the same person after a break. To take one for another costs a trace
-// before there is a verdict; after it, and where nobody was seen for a while, it would hand the verdict on.
-func (v *visit) own() float64 {
-	if v.person.event == nil || v.rival.firstSeen.Sub(v.lastSeen) >= blink {
-		return sameBroken * v.distinct
-	}
-	return min(max(sameBroken, ownShare*v.strayed), sameWhole) * v.distinct
 }
 
 type verdictOfDoubt int
