@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/store"
+	"thermogate/screening/console/web"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
 )
@@ -18,6 +19,7 @@ type Config struct {
 	Store store.Config `yaml:"store"`
 	MQTT  BrokerConfig `yaml:"mqtt"`
 	HTTP  HTTPConfig   `yaml:"http"`
+	Pages web.Config   `yaml:"pages"`
 }
 
 // BrokerConfig says which broker the gates publish to, as mqtt.Config does.
@@ -35,10 +37,10 @@ type BrokerConfig struct {
 	Own *mqtt.Broker `yaml:"-"`
 }
 
-// HTTPConfig says where health and metrics are served.
+// HTTPConfig says where pages, health and metrics are served.
 type HTTPConfig struct {
 	listen.Config `yaml:",inline"`
-	// User and PasswordFile guard everything but the health checks. An address beyond this machine needs them.
+	// User and PasswordFile guard the metrics and what health checks say in words; pages have accounts. An address beyond this machine needs them.
 	User         string `yaml:"user"`
 	PasswordFile string `yaml:"password_file"`
 }
@@ -51,6 +53,7 @@ func DefaultConfig() Config {
 		Store: store.DefaultConfig(),
 		MQTT:  BrokerConfig{Broker: broker.Broker, KeepAlive: broker.KeepAlive},
 		HTTP:  HTTPConfig{Config: listen.Config{Listen: "127.0.0.1:8090"}, User: "thermogate"},
+		Pages: web.DefaultConfig(),
 	}
 }
 
@@ -63,6 +66,7 @@ func (c Config) Validate() error {
 		{"store", c.Store.Validate},
 		{"mqtt", c.MQTT.config().Validate},
 		{"http", c.HTTP.Validate},
+		{"pages", c.Pages.Validate},
 	} {
 		if err := section.validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

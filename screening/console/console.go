@@ -11,8 +11,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/ingest"
 	"thermogate/screening/console/store"
+	"thermogate/screening/console/web"
 	"thermogate/screening/listen"
 )
 
@@ -21,6 +23,7 @@ type Console struct {
 	store  *store.Store
 	ingest *ingest.Ingest
 	web    *listen.Listener
+	live   *web.Pages
 	pages  http.Handler
 }
 
@@ -34,15 +37,18 @@ func Open(ctx context.Context, cfg Config, version string, log *slog.Logger) (*C
 	if c.store, err = store.Open(ctx, cfg.Store, log); err != nil {
 		return nil, err
 	}
-	if err := c.open(cfg, version, log); err != nil {
+	if err := c.open(ctx, cfg, version, log); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Console) open(cfg Config, version string, log *slog.Logger) (err error) {
+func (c *Console) open(ctx context.Context, cfg Config, version string, log *slog.Logger) (err error) {
 	if c.ingest, err = ingest.New(cfg.Name, cfg.MQTT.config(), c.store, log); err != nil {
+		return err
+	}
+	if err := c.openPages(ctx, cfg, log); err != nil {
 		return err
 	}
 	if c.pages, err = c.routes(cfg.HTTP, version, listen.NewAttempts(log)); err != nil {
@@ -54,6 +60,26 @@ func (c *Console) open(cfg Config, version string, log *slog.Logger) (err error)
 	return nil
 }
 
+// openPages makes the pages, and the first account of a new store, whose password the log tells.
+func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) error {
+	people, err := accounts.New(c.store, cfg.HTTP.Encrypted(), log)
+	if err != nil {
+		return err
+	}
+	once, err := people.First(ctx)
+	if err != nil {
+		return fmt.Errorf("making the first account: %w", err)
+	}
+	if once != "" {
+		log.Info("the first log-in; it asks for a password of your own", "name", accounts.FirstName, "password", once)
+	}
+	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
+		state := c.ingest.State()
+		return state.Connected, state.Since
+	}, cfg.Pages, log)
+	return err
+}
+
 // Store is where everything is kept.
 func (c *Console) Store() *store.Store { return c.store }
 
@@ -61,6 +87,7 @@ func (c *Console) Store() *store.Store { return c.store }
 func (c *Console) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.ingest.Run(ctx) })
+	group.Go(func() error { return c.live.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }
@@ -94,7 +121,8 @@ func (c *Console) routes(cfg HTTPConfig, version string, attempts *listen.Attemp
 		}
 		writeFaults(w, c.faults(r.Context()), false)
 	})
-	public.Handle("/", guarded)
+	public.Handle("GET /metrics", guarded)
+	public.Handle("/", c.live)
 	return public, nil
 }
 

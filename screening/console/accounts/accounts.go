@@ -1,0 +1,353 @@
+// Package accounts lets people into the console: who they are, what they may do and see, and that nobody guesses it.
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/alexedwards/scs/v2"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
+	"thermogate/screening/mqtt"
+)
+
+// FirstName is the name of the account that an empty store gets.
+const FirstName = "admin"
+
+// Limits.
+const (
+	sessionTime   = 12 * time.Hour // a shift, and its handover
+	minPassword   = 10             // characters
+	maxPassword   = 256            // bytes
+	maxName       = 64             // bytes
+	wrongAtOnce   = 10             // tries within wrongTime, after which an account rests
+	wrongTime     = 15 * time.Minute
+	failuresKept  = 24 * time.Hour
+	hashingAtOnce = 2 // each takes 32 MiB
+	hashingWait   = 5 * time.Second
+)
+
+// hashing is what RFC 9106 recommends of argon2id, with memory for small machines.
+var hashing = &argon2id.Params{Memory: 32 * 1024, Iterations: 3, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// Errors of a log-in, to be told apart with errors.Is.
+var (
+	ErrWrong = errors.New("wrong name or password")
+	ErrBusy  = errors.New("too many log-ins at once; try again in a moment")
+)
+
+// RestError says that there were too many wrong passwords for an account.
+type RestError struct{ Until time.Time }
+
+func (e *RestError) Error() string {
+	return "too many wrong passwords; log in again at " + e.Until.Format(time.TimeOnly)
+}
+
+// PasswordError says what a new password lacks.
+type PasswordError string
+
+// What a new password can lack.
+const (
+	TooShort  PasswordError = "short"
+	TooLong   PasswordError = "long"
+	TooSimple PasswordError = "simple" // one character over and over, or the account's name
+	Unchanged PasswordError = "unchanged"
+)
+
+func (e PasswordError) Error() string { return "the new password is too " + string(e) }
+
+// Accounts lets people in.
+type Accounts struct {
+	store    *store.Store
+	sessions *scs.SessionManager
+	attempts *listen.Attempts
+	log      *slog.Logger
+	places   chan struct{} // for what hashes
+	nobody   string        // hash of a password that nobody has
+}
+
+// New returns the accounts of a store. Over TLS, as encrypted says, cookies go nowhere else.
+func New(s *store.Store, encrypted bool, log *slog.Logger) (*Accounts, error) {
+	nobody, err := argon2id.CreateHash(rand.Text(), hashing)
+	if err != nil {
+		return nil, fmt.Errorf("hashing passwords: %w", err)
+	}
+	a := &Accounts{
+		store: s, sessions: scs.New(), attempts: listen.NewAttempts(log), log: log,
+		places: make(chan struct{}, hashingAtOnce), nobody: nobody,
+	}
+	a.sessions.Store = s.Sessions()
+	a.sessions.HashTokenInStore = true
+	a.sessions.Lifetime = sessionTime
+	a.sessions.Cookie.Secure = encrypted
+	a.sessions.Cookie.SameSite = http.SameSiteLaxMode // a link to an alert in a message opens it
+	a.sessions.Cookie.Name = "thermogate_session"
+	if encrypted {
+		a.sessions.Cookie.Name = "__Host-thermogate_session"
+	}
+	a.sessions.ErrorFunc = func(w http.ResponseWriter, _ *http.Request, err error) {
+		log.Error("sessions can't be read or kept", "error", err)
+		http.Error(w, "the console's store can't be reached; try again in a moment", http.StatusServiceUnavailable)
+	}
+	return a, nil
+}
+
+// First makes the administrator of a store that has no accounts yet, and returns the password for the first log-in; it is
+// empty where there are accounts.
+func (a *Accounts) First(ctx context.Context) (password string, err error) {
+	all, err := a.store.Accounts(ctx)
+	if err != nil || len(all) > 0 {
+		return "", err
+	}
+	return a.Add(ctx, store.Account{Name: FirstName, FullName: "Administrator", Role: store.Administrator}, "")
+}
+
+// Add makes an account, and returns the password for its first log-in.
+func (a *Accounts) Add(ctx context.Context, account store.Account, by string) (password string, err error) {
+	if err := validate(account); err != nil {
+		return "", err
+	}
+	password = rand.Text()[:16]
+	if account.Password, err = a.hash(ctx, password); err != nil {
+		return "", err
+	}
+	account.Once, account.Mark, account.MadeAt, account.MadeBy = true, rand.Text(), time.Now(), by
+	return password, a.store.AddAccount(ctx, account)
+}
+
+func validate(account store.Account) error {
+	for _, name := range []string{account.Name, account.FullName} {
+		if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) != name {
+			return fmt.Errorf("%.40q is no name: it has 1 to %d bytes, and no blank at its ends", name, maxName)
+		}
+	}
+	switch account.Role {
+	case store.Guard, store.Manager, store.Administrator:
+	default:
+		return fmt.Errorf("%.40q is none of the roles guard, manager and administrator", string(account.Role))
+	}
+	if account.Scope.Name != "" && account.Scope.Site == "" {
+		return errors.New("a gate is of a site; name that, too")
+	}
+	if account.Scope.Site != "" {
+		scope := account.Scope
+		if scope.Name == "" {
+			scope.Name = "any"
+		}
+		return scope.Validate()
+	}
+	return nil
+}
+
+// Renew gives an account a password for one log-in, and returns that.
+func (a *Accounts) Renew(ctx context.Context, name string) (password string, err error) {
+	password = rand.Text()[:16]
+	hash, err := a.hash(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	return password, a.store.SetPassword(ctx, name, hash, rand.Text(), true)
+}
+
+// hash makes the hash of a password, when there is a place for it.
+func (a *Accounts) hash(ctx context.Context, password string) (hash string, err error) {
+	err = a.inPlace(ctx, func() error {
+		hash, err = argon2id.CreateHash(password, hashing)
+		return err
+	})
+	return hash, err
+}
+
+func (a *Accounts) inPlace(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, hashingWait, ErrBusy)
+	defer cancel()
+	select {
+	case a.places <- struct{}{}:
+		defer func() { <-a.places }()
+		return do()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Sessions reads and writes the session of every request to next.
+func (a *Accounts) Sessions(next http.Handler) http.Handler { return a.sessions.LoadAndSave(next) }
+
+// The keys of a session.
+const (
+	nameKey    = "account"
+	versionKey = "version"
+)
+
+// Of returns who is logged in, or ErrNoAccount.
+func (a *Accounts) Of(r *http.Request) (store.Account, error) {
+	name := a.sessions.GetString(r.Context(), nameKey)
+	if name == "" {
+		return store.Account{}, store.ErrNoAccount
+	}
+	account, err := a.store.Account(r.Context(), name)
+	if err == nil && (account.Locked || account.Version != a.sessions.GetInt64(r.Context(), versionKey)) {
+		err = store.ErrNoAccount
+	}
+	return account, err
+}
+
+// LogIn begins a session for whoever knows the password. Its error is ErrWrong, ErrBusy, listen.ErrTooManyTries or a
+// *RestError, or the store's.
+func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, password string) error {
+	ctx := r.Context()
+	if len(name) > maxName || len(password) > maxPassword {
+		return ErrWrong
+	}
+	account, err := a.store.Account(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNoAccount) {
+		return err
+	}
+	marked := a.marked(r, account)
+	if err := a.rests(ctx, name, marked); err != nil {
+		return err
+	}
+	hash := account.Password
+	if err != nil || account.Locked {
+		hash = a.nobody // that a name is wrong takes as long as that a password is
+	}
+	visitor := listen.Visitor{Address: listen.AddressOf(r)}
+	if marked {
+		visitor.Mark = name
+	}
+	var failed error
+	right, err := a.attempts.Try(ctx, visitor, func() bool {
+		var right bool
+		failed = a.inPlace(ctx, func() (err error) {
+			right, err = argon2id.ComparePasswordAndHash(password, hash)
+			return err
+		})
+		return right && failed == nil && hash != a.nobody
+	})
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return failed
+	case !right:
+		if err := a.store.AddFailure(ctx, name, marked, visitor.Address.String(), time.Now()); err != nil {
+			return err
+		}
+		a.log.Warn("wrong name or password", "account", name, "address", visitor.Address)
+		return ErrWrong
+	}
+	if err := a.store.ForgetFailures(ctx, name, marked, time.Time{}); err != nil {
+		return err
+	}
+	a.mark(w, r, account)
+	a.log.Info("logged in", "account", name, "address", visitor.Address)
+	return a.begin(ctx, account)
+}
+
+// rests is an error for an account that too many have guessed at. They are counted in the store: a new start forgives none.
+// Whoever was logged in with the same browser before is not kept out by others.
+func (a *Accounts) rests(ctx context.Context, name string, marked bool) error {
+	now := time.Now()
+	if err := a.store.ForgetFailures(ctx, "", false, now.Add(-failuresKept)); err != nil {
+		return err
+	}
+	wrong, first, err := a.store.Failures(ctx, name, marked, now.Add(-wrongTime))
+	if err == nil && wrong >= wrongAtOnce {
+		err = &RestError{first.Add(wrongTime)}
+	}
+	return err
+}
+
+func (a *Accounts) begin(ctx context.Context, account store.Account) error {
+	if err := a.sessions.RenewToken(ctx); err != nil {
+		return err
+	}
+	a.sessions.Put(ctx, nameKey, account.Name)
+	a.sessions.Put(ctx, versionKey, account.Version)
+	return nil
+}
+
+// LogOut ends the session.
+func (a *Accounts) LogOut(r *http.Request) error { return a.sessions.Destroy(r.Context()) }
+
+// ChangePassword gives whoever is logged in another password, if they know the one they have, and ends their other sessions.
+func (a *Accounts) ChangePassword(w http.ResponseWriter, r *http.Request, account store.Account, old, password string) error {
+	ctx := r.Context()
+	if err := checkPassword(account, old, password); err != nil {
+		return err
+	}
+	if err := a.LogIn(w, r, account.Name, old); err != nil {
+		return err
+	}
+	hash, err := a.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	if err := a.store.SetPassword(ctx, account.Name, hash, rand.Text(), false); err != nil {
+		return err
+	}
+	if account, err = a.store.Account(ctx, account.Name); err != nil {
+		return err
+	}
+	a.mark(w, r, account)
+	a.log.Info("password changed", "account", account.Name)
+	return a.begin(ctx, account)
+}
+
+func checkPassword(account store.Account, old, password string) error {
+	first, _ := utf8.DecodeRuneInString(password)
+	switch {
+	case utf8.RuneCountInString(password) < minPassword:
+		return TooShort
+	case len(password) > maxPassword:
+		return TooLong
+	case strings.Trim(password, string(first)) == "", strings.Contains(strings.ToLower(password), strings.ToLower(account.Name)) && len(account.Name) > 3:
+		return TooSimple
+	case password == old:
+		return Unchanged
+	}
+	return nil
+}
+
+// mark lets a browser that was logged in be told from those who guess. It opens nothing without the password.
+func (a *Accounts) mark(w http.ResponseWriter, r *http.Request, account store.Account) {
+	http.SetCookie(w, &http.Cookie{
+		Name: markName(r), Value: account.Mark, Path: "/", MaxAge: 180 * 24 * 60 * 60,
+		HttpOnly: true, Secure: a.sessions.Cookie.Secure, SameSite: http.SameSiteStrictMode,
+	})
+}
+
+func (a *Accounts) marked(r *http.Request, account store.Account) bool {
+	cookie, err := r.Cookie(markName(r))
+	return err == nil && account.Mark != "" && subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(account.Mark)) == 1
+}
+
+// markName has the port in it, for browsers give cookies to every port of a host.
+func markName(r *http.Request) string {
+	_, port, _ := net.SplitHostPort(r.Host)
+	return "thermogate_console_mark_" + port
+}
+
+// May tells whether a role is another or more.
+func May(role, needed store.Role) bool {
+	rank := map[store.Role]int{store.Guard: 1, store.Manager: 2, store.Administrator: 3}
+	return rank[role] >= rank[needed] && rank[needed] > 0
+}
+
+// ScopeOf reads "site" or "site/gate".
+func ScopeOf(text string) mqtt.Gate {
+	site, gate, _ := strings.Cut(strings.TrimSpace(text), "/")
+	return mqtt.Gate{Site: site, Name: gate}
+}

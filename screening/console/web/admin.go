@@ -1,0 +1,110 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/mqtt"
+)
+
+type accountsPage struct {
+	Accounts []store.Account
+	Gates    []mqtt.Gate
+	Sites    []string
+	Roles    []store.Role
+	New      string // account that just got a password
+	Once     string // the password for its next log-in; it is shown once
+	Form     map[string]string
+}
+
+func showAccounts(v *visit) { v.accountsPage(http.StatusOK, "", accountsPage{}) }
+
+func (v *visit) accountsPage(status int, notice string, page accountsPage) {
+	all, err := v.store.Accounts(v.ctx())
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	for _, a := range all {
+		if v.administers(a) {
+			page.Accounts = append(page.Accounts, a)
+		}
+	}
+	if page.Gates, err = v.gatesInScope(); err != nil {
+		v.fail(err)
+		return
+	}
+	for _, g := range page.Gates {
+		if len(page.Sites) == 0 || page.Sites[len(page.Sites)-1] != g.Site {
+			page.Sites = append(page.Sites, g.Site)
+		}
+	}
+	page.Roles = []store.Role{store.Guard, store.Manager, store.Administrator}
+	v.showWith(status, "accounts", notice, page)
+}
+
+// administers tells whether an account is within the visitor's own scope.
+func (v *visit) administers(a store.Account) bool {
+	mine := v.account.Scope
+	return mine.Site == "" || a.Scope.Site == mine.Site && (mine.Name == "" || a.Scope.Name == mine.Name)
+}
+
+func changeAccounts(v *visit) {
+	name := strings.TrimSpace(v.r.FormValue("name"))
+	if v.r.PathValue("what") == "add" {
+		v.addAccount(name)
+		return
+	}
+	account, err := v.store.Account(v.ctx(), name)
+	if errors.Is(err, store.ErrNoAccount) || err == nil && !v.administers(account) {
+		v.missing()
+		return
+	}
+	var once string
+	switch what := v.r.PathValue("what"); {
+	case err != nil:
+	case what == "renew":
+		once, err = v.accounts.Renew(v.ctx(), name)
+	case what == "lock", what == "unlock":
+		err = v.store.SetLocked(v.ctx(), name, what == "lock")
+	default:
+		v.missing()
+		return
+	}
+	switch {
+	case errors.Is(err, store.ErrLastOne):
+		v.accountsPage(http.StatusConflict, v.tongue.Say("这是最后一个能登录的管理员，不能锁定。", "It is the last administrator who can log in, and can't be locked."), accountsPage{})
+	case err != nil:
+		v.fail(err)
+	case once != "":
+		v.log.Info("an account got a new password", "account", name, "by", v.account.Name)
+		v.accountsPage(http.StatusOK, "", accountsPage{New: name, Once: once})
+	default:
+		v.log.Info("an account was changed", "account", name, "what", v.r.PathValue("what"), "by", v.account.Name)
+		v.redirect("/admin/accounts")
+	}
+}
+
+func (v *visit) addAccount(name string) {
+	form := map[string]string{"name": name}
+	for _, key := range []string{"full", "role", "scope"} {
+		form[key] = strings.TrimSpace(v.r.FormValue(key))
+	}
+	account := store.Account{Name: name, FullName: form["full"], Role: store.Role(form["role"]), Scope: gateOf(form["scope"])}
+	if !v.administers(account) {
+		v.accountsPage(http.StatusForbidden, v.tongue.Say("只能在您自己的范围内新建账号。", "You can make accounts within your own scope only."), accountsPage{Form: form})
+		return
+	}
+	once, err := v.accounts.Add(v.ctx(), account, v.account.Name)
+	switch {
+	case errors.Is(err, store.ErrAccountTaken):
+		v.accountsPage(http.StatusConflict, v.tongue.Say("用户名或姓名已被使用。", "There is an account with this name or user name."), accountsPage{Form: form})
+	case err != nil:
+		v.accountsPage(http.StatusUnprocessableEntity, err.Error(), accountsPage{Form: form})
+	default:
+		v.log.Info("an account was made", "account", name, "role", account.Role, "by", v.account.Name)
+		v.accountsPage(http.StatusOK, "", accountsPage{New: name, Once: once})
+	}
+}

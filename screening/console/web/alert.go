@@ -1,0 +1,200 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/mqtt"
+)
+
+type alertPage struct {
+	openAlert
+	Changes []store.Change
+	Scale   *scale
+	Last    *store.Reading // newest second reading
+	Mine    bool           // the visitor has it
+	Undo    bool           // the visitor's last change can be taken back
+	Fever   bool           // what the second reading proposes
+	Limit   float64        // from which on it does
+	Habit   store.Reading  // unit, place and thermometer of the visitor's last reading
+	Entered string         // value that was refused
+	Places  []string
+	Version string // of the part, for the live update
+}
+
+func (v *visit) alertPage(id string) (alertPage, error) {
+	a, changes, err := v.store.Alert(v.ctx(), id)
+	if err != nil {
+		return alertPage{}, err
+	}
+	if !v.account.Sees(a.Gate) {
+		return alertPage{}, store.ErrUnknown
+	}
+	rests, err := v.evidenceOf(v.ctx(), a.Latest)
+	page := alertPage{
+		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
+		Limit: v.cfg.FeverCelsius, Habit: habitOf(v.r),
+		Places: []string{store.Ear, store.Forehead, store.Armpit, store.Mouth}, Version: strconv.FormatInt(a.Version, 10),
+	}
+	page.Scale = v.tongue.scaleOf(rests.Screening.Data, a.ReadCelsius)
+	for _, c := range changes {
+		if c.Reading != nil {
+			page.Last = c.Reading
+		}
+	}
+	if a.ReadCelsius == nil {
+		page.Last = nil // it was undone
+	} else {
+		page.Fever = *a.ReadCelsius >= v.cfg.FeverCelsius
+	}
+	if n := len(changes); n > 0 {
+		last := changes[n-1]
+		page.Undo = last.Who == v.account.FullName && last.What != "undo" && last.From != last.To && v.now.Sub(last.At) < store.UndoLimit
+	}
+	return page, err
+}
+
+func showAlert(v *visit) {
+	page, err := v.alertPage(v.r.PathValue("id"))
+	switch {
+	case errors.Is(err, store.ErrUnknown):
+		v.missing()
+	case err != nil:
+		v.fail(err)
+	default:
+		v.show("alert", page)
+	}
+}
+
+// changeAlert does what a guard wants with an alert, on the version of it that they saw.
+func changeAlert(v *visit) {
+	id, who := v.r.PathValue("id"), v.account.FullName
+	before, err := v.alertPage(id)
+	if errors.Is(err, store.ErrUnknown) {
+		v.missing()
+		return
+	}
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	version, err := strconv.ParseInt(v.r.FormValue("version"), 10, 64)
+	if err != nil {
+		v.problem(http.StatusBadRequest, v.tongue.Say("请从告警页面操作。", "Use the forms of the alert's page."))
+		return
+	}
+	switch v.r.PathValue("what") {
+	case "take":
+		_, err = v.store.Take(v.ctx(), id, version, who, v.now)
+	case "read":
+		var reading store.Reading
+		if reading, err = readingOf(v.r); err == nil {
+			rememberHabit(v.w, reading)
+			_, err = v.store.AddReading(v.ctx(), id, version, who, reading, v.now)
+		}
+	case "close":
+		_, err = v.store.CloseAlert(v.ctx(), id, version, who, mqtt.AlertOutcome(v.r.FormValue("outcome")), v.now)
+	case "undo":
+		_, err = v.store.Undo(v.ctx(), id, version, who, v.now)
+	default:
+		v.missing()
+		return
+	}
+	v.afterChange(before, err)
+}
+
+// afterChange shows the alert as it is now, and says kindly why it is not as the visitor wanted.
+func (v *visit) afterChange(before alertPage, err error) {
+	if err == nil {
+		v.redirect("/alerts/" + before.Alert.Event)
+		return
+	}
+	page, readErr := v.alertPage(before.Alert.Event)
+	if readErr != nil {
+		v.fail(errors.Join(err, readErr))
+		return
+	}
+	page.Entered = v.r.FormValue("value")
+	var conflict *store.ConflictError
+	var unfit readingError
+	switch {
+	case errors.As(err, &conflict):
+		v.showWith(http.StatusConflict, "alert", v.meanwhile(conflict.Last), page)
+	case errors.As(err, &unfit):
+		v.showWith(http.StatusUnprocessableEntity, "alert", v.tongue.of(phrase(unfit)), page)
+	case errors.Is(err, store.ErrState):
+		v.showWith(http.StatusConflict, "alert", v.tongue.Say("现在不能这样操作，请看当前状态。", "That can't be done now. This is how it stands."), page)
+	default:
+		v.fail(err)
+	}
+}
+
+// meanwhile tells what somebody else did first.
+func (v *visit) meanwhile(last store.Change) string {
+	ago := v.tongue.Ago(v.now.Sub(last.At))
+	if last.Who == "" {
+		return fmt.Sprintf(v.tongue.Say("告警 %s前超时，已退回待处理。", "It was given back %s ago, for nobody had followed it up."), ago)
+	}
+	return fmt.Sprintf(v.tongue.Say("%s %s前已先操作（%s）。您没有改动任何内容。", "%s was first, %s ago (%s). Nothing of yours was changed."),
+		last.Who, ago, v.tongue.Word(last.What))
+}
+
+// readingError is what is wrong with a reading that somebody entered.
+type readingError phrase
+
+func (e readingError) Error() string { return e.EN }
+
+func readingOf(r *http.Request) (store.Reading, error) {
+	text := strings.TrimSpace(strings.ReplaceAll(r.FormValue("value"), ",", "."))
+	entered, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return store.Reading{}, readingError{"请输入体温计的读数，例如 37.8。", "Enter what the thermometer says, such as 37.8."}
+	}
+	reading := store.Reading{
+		Celsius: entered, Unit: r.FormValue("unit"), Place: r.FormValue("place"), Thermometer: strings.TrimSpace(r.FormValue("thermometer")),
+	}
+	if reading.Unit == "°F" {
+		reading.Celsius = (entered - 32) * 5 / 9
+	}
+	if err := reading.Validate(); err != nil {
+		if reading.Unit == "°C" && entered >= 86 && entered <= 113 {
+			return reading, readingError{fmt.Sprintf("%s 像是华氏度，请选 °F。", text), fmt.Sprintf("%s looks like Fahrenheit: choose °F.", text)}
+		}
+		return reading, readingError{"读数应在 30 到 45 °C（86 到 113 °F）之间，并选好测量部位。",
+			"A reading is between 30 and 45 °C (86 and 113 °F), and has a place where it was measured."}
+	}
+	return reading, nil
+}
+
+// habitCookie keeps how somebody measured last, so that a phone asks for the number alone.
+const habitCookie = "thermogate_thermometer"
+
+func rememberHabit(w http.ResponseWriter, reading store.Reading) {
+	value := url.Values{"unit": {reading.Unit}, "place": {reading.Place}, "thermometer": {reading.Thermometer}}.Encode()
+	http.SetCookie(w, &http.Cookie{Name: habitCookie, Value: value, Path: "/", MaxAge: 12 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+func habitOf(r *http.Request) store.Reading {
+	habit := store.Reading{Unit: "°C", Place: store.Ear}
+	cookie, err := r.Cookie(habitCookie)
+	if err != nil {
+		return habit
+	}
+	values, err := url.ParseQuery(cookie.Value)
+	if err != nil || values.Get("unit") == "" {
+		return habit
+	}
+	return store.Reading{Unit: values.Get("unit"), Place: values.Get("place"), Thermometer: values.Get("thermometer")}
+}
+
+// Units are those of a reading.
+func (alertPage) Units() []string { return []string{"°C", "°F"} }
+
+// Due is when a take expires.
+func (a alertPage) Due() time.Time { return a.TakenAt.Add(store.TakeLimit) }

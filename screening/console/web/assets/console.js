@@ -1,0 +1,239 @@
+// Live updates and sound. Every page works without it, but then it neither changes by itself nor rings.
+
+const root = document.documentElement;
+const build = root.dataset.build, user = root.dataset.user;
+const zh = root.lang.startsWith("zh");
+const element = (id) => document.getElementById(id);
+
+const SILENCE = 13000; // ms without a word from the console that mean a broken link
+const SWAP = 300; // ms between two updates of a part
+const SETTLE = 350; // ms in which a button that has just moved takes no tap
+const TESTED = 12 * 3600e3; // ms for which a test of the sound holds
+const ASLEEP = 90e3; // ms: hidden tabs tick once a minute
+
+// Ages
+
+function ago(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 60) return zh ? `${s} 秒` : `${s} s`;
+  if (s < 5400) return zh ? `${Math.floor(s / 60)} 分钟` : `${Math.floor(s / 60)} min`;
+  if (s < 172800) return zh ? `${Math.floor(s / 3600)} 小时` : `${Math.floor(s / 3600)} h`;
+  return zh ? `${Math.floor(s / 86400)} 天` : `${Math.floor(s / 86400)} days`;
+}
+
+function tick() {
+  for (const time of document.querySelectorAll("time[data-ago]")) time.textContent = ago(Date.now() - Date.parse(time.dateTime));
+}
+setInterval(tick, 1000);
+
+// Parts of the page that change
+
+let touching = false, swapped = 0, settled = false;
+addEventListener("pointerdown", () => { touching = true; }, true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { touching = false; }, 60), true);
+// Nobody takes the alert that slid under their finger.
+addEventListener("click", (event) => {
+  if (settled && Date.now() - swapped < SETTLE && event.target.closest("[data-part=alerts]")) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}, true);
+
+const due = new Map(); // parts that wait to be fetched
+function refresh(name) {
+  if (due.has(name)) return;
+  due.set(name, setTimeout(async () => {
+    try {
+      await swap(name);
+    } catch {
+      setTimeout(() => refresh(name), 1000);
+    } finally {
+      due.delete(name);
+    }
+    if (wanted(name)) refresh(name);
+  }, Math.max(0, SWAP - (Date.now() - swapped))));
+}
+
+// A form that somebody fills in stays as it is.
+function busy(part) {
+  return touching || part.querySelector("details[open]") !== null ||
+    [...part.querySelectorAll("input:not([type=hidden], [type=radio])")].some((input) => input.value !== input.defaultValue);
+}
+
+async function swap(name) {
+  const part = document.querySelector(`[data-part=${name}]`);
+  if (!part) return;
+  if (busy(part)) {
+    setTimeout(() => refresh(name), 500);
+    return;
+  }
+  const address = new URL(location);
+  if (/\/(take|read|close|undo)$/.test(address.pathname)) address.pathname = address.pathname.replace(/\/\w+$/, "");
+  address.searchParams.set("part", name);
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (answer.redirected || !answer.ok) throw new Error(answer.status);
+  const template = document.createElement("template");
+  template.innerHTML = await answer.text();
+  const fresh = template.content.firstElementChild;
+  if (!fresh || busy(part)) return;
+  const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+  const moved = fresh.dataset.version !== part.dataset.version;
+  for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !element(alert.id));
+  part.replaceWith(fresh);
+  if (focused) element(focused)?.focus();
+  settled = name === "alerts" && moved;
+  swapped = Date.now();
+  shown[name] = fresh.dataset.version;
+}
+
+let told = null; // what the console said last
+const shown = {};
+for (const part of document.querySelectorAll("[data-part]")) shown[part.dataset.part] = part.dataset.version;
+let alertsAt = null; // version of the alerts that the page of one was made with
+
+function wanted(name) { return told !== null && name !== "alert" && shown[name] !== undefined && told.parts[name] !== shown[name]; }
+
+function hear(message) {
+  if (message.build !== build) return location.reload();
+  told = message;
+  for (const name of Object.keys(message.parts)) if (wanted(name)) refresh(name);
+  if (shown.alert !== undefined && alertsAt !== message.parts.alerts) {
+    if (alertsAt !== null) refresh("alert");
+    alertsAt = message.parts.alerts;
+  }
+  document.title = document.title.replace(/^\(\d+\) /, "");
+  if (message.open) document.title = `(${message.open}) ${document.title}`;
+  count("count-alerts", message.open);
+  count("count-faults", message.faults);
+  ring();
+}
+
+function count(id, n) {
+  element(id).hidden = !n;
+  element(id).textContent = n;
+}
+
+// The stream
+
+let lastWord = Date.now();
+function word(message) {
+  if (message.refused) return lost(true);
+  lastWord = Date.now();
+  lost(false);
+  if (message.now) hear(JSON.parse(message.now));
+}
+
+function lost(is) { element("lost").hidden = !is; }
+
+function connect() {
+  setInterval(() => { if (Date.now() - lastWord > SILENCE) lost(true); }, 1000);
+  if (window.SharedWorker) {
+    const worker = new SharedWorker(`/assets/stream.js?${build}`, { name: `${build} ${user}` });
+    worker.port.onmessage = (event) => word(event.data);
+    addEventListener("pagehide", () => worker.port.postMessage("bye"));
+    return;
+  }
+  const source = new EventSource("/stream");
+  source.addEventListener("now", (event) => word({ now: event.data }));
+  source.addEventListener("beat", () => word({ beat: true }));
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) word({ refused: true }); };
+  addEventListener("pagehide", () => source.close());
+}
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+// Sound
+
+const audio = window.AudioContext ? new AudioContext() : null;
+const tab = Math.random().toString(36).slice(2);
+let sound = "untested";
+
+function tested() { return Date.now() - Number(localStorage.getItem("sound-heard") ?? 0) < TESTED; }
+
+// A page that can't be heard says so, and is a fault to all others.
+function judgeSound() {
+  const waking = tested() && performance.now() < 1000; // a bar that comes and goes would move what is tapped
+  if (waking && audio?.state !== "running") return;
+  if (sound !== "asking" && sound !== "deaf") sound = !tested() ? "untested" : audio?.state !== "running" ? "muted" : "on";
+  element("sound").hidden = sound === "on" || !("watch" in element("sound").dataset);
+  element("sound").classList.toggle("bad", sound !== "asking");
+  for (const text of document.querySelectorAll("[data-sound]")) text.hidden = text.dataset.sound !== sound;
+  element("test-sound").hidden = sound === "asking" || sound === "muted";
+  element("heard").hidden = element("unheard").hidden = sound !== "asking";
+}
+
+let said = null, saidAt = 0;
+function saySound() {
+  const on = String(sound === "on");
+  if (on === said && Date.now() - saidAt < 30e3) return;
+  said = on;
+  saidAt = Date.now();
+  fetch("/sound", { method: "POST", body: new URLSearchParams({ tab, on }) }).catch(() => { said = null; });
+}
+
+function tone(hertz, from, seconds, volume) {
+  const at = audio.currentTime + from;
+  const oscillator = new OscillatorNode(audio, { frequency: hertz, type: "triangle" });
+  const gain = new GainNode(audio, { gain: 0 });
+  gain.gain.setTargetAtTime(volume, at, 0.01);
+  gain.gain.setTargetAtTime(0, at + seconds, 0.03);
+  oscillator.connect(gain).connect(audio.destination);
+  oscillator.start(at);
+  oscillator.stop(at + seconds + 0.3);
+}
+
+let rung = 0, rings = 0, known = new Set();
+// It rings at once for a new alert, and again, louder, until somebody has it.
+function ring() {
+  const waiting = told?.new ?? [];
+  if (!waiting.length) { rings = 0; known = new Set(); return; }
+  const fresh = waiting.some((alert) => !known.has(alert.id));
+  known = new Set(waiting.map((alert) => alert.id));
+  if (fresh) rings = 0;
+  else if (Date.now() - rung < 5000) return;
+  rung = Date.now();
+  const volume = Math.min(1, 0.35 + 0.15 * rings++);
+  if (audio?.state !== "running") return;
+  if (waiting.some((alert) => alert.overdue)) for (const i of [0, 1, 2, 3]) tone(i % 2 ? 660 : 990, i * 0.22, 0.18, Math.max(volume, 0.8));
+  else for (const i of [0, 1]) tone(880, i * 0.25, 0.18, volume);
+}
+
+function sounds() {
+  for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => audio?.resume().then(judgeSound), { capture: true });
+  audio?.addEventListener("statechange", judgeSound);
+  element("test-sound").onclick = async () => {
+    await audio?.resume();
+    if (audio) for (const i of [0, 1, 2]) tone(880, i * 0.35, 0.2, 0.8);
+    sound = "asking";
+    judgeSound();
+  };
+  element("heard").onclick = () => {
+    localStorage.setItem("sound-heard", Date.now());
+    sound = "on";
+    judgeSound();
+    saySound();
+  };
+  element("unheard").onclick = () => { localStorage.removeItem("sound-heard"); sound = "deaf"; judgeSound(); saySound(); };
+  judgeSound();
+  let awake = Date.now();
+  setInterval(() => {
+    const slept = Date.now() - awake;
+    awake = Date.now();
+    if (slept > ASLEEP) {
+      element("slept").hidden = false;
+      element("slept").querySelector("span").textContent = ago(slept);
+    }
+    judgeSound();
+    saySound();
+    ring();
+  }, 1000);
+  element("slept").querySelector("button").onclick = () => { element("slept").hidden = true; };
+  addEventListener("pagehide", () => navigator.sendBeacon?.("/sound", new URLSearchParams({ tab, on: "false" })));
+  const stayAwake = () => { if (!document.hidden) navigator.wakeLock?.request("screen").catch(() => {}); };
+  document.addEventListener("visibilitychange", stayAwake);
+  stayAwake();
+}
+
+if (user && element("lost")) {
+  connect();
+  sounds();
+}

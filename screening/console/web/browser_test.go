@@ -1,0 +1,447 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	pages "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+// tab is a tab of a Chromium of its own, which ends with the test.
+type tab struct {
+	t   *testing.T
+	c   *console
+	ctx context.Context
+}
+
+// The sizes of a phone, a tablet and a desktop.
+var phone, tablet, desktop = [2]int64{390, 844}, [2]int64{820, 1180}, [2]int64{1440, 900}
+
+func (c *console) browser(size [2]int64) *tab {
+	c.t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		c.t.Skip("skipped, chromium is not installed (Debian package chromium)")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.NoFirstRun, chromedp.DisableGPU, chromedp.UserDataDir(c.t.TempDir()), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("mute-audio", true))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	c.t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	c.t.Cleanup(cancel)
+	b := &tab{c.t, c, ctx}
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank"), chromedp.EmulateViewport(size[0], size[1])); err != nil {
+		c.t.Fatal(err)
+	}
+	_, err = chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, pages.AddScriptToEvaluateOnNewDocument, pages.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `window.complaints = [];
+				addEventListener("securitypolicyviolation", (e) => complaints.push(e.violatedDirective + " " + e.blockedURI));
+				addEventListener("error", (e) => complaints.push(e.message));
+				addEventListener("unhandledrejection", (e) => complaints.push(String(e.reason)));`})
+		return chromedp.Void{}, err
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%v; the page says:\n%s", err, b.text())
+	}
+}
+
+func (b *tab) text() string {
+	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
+	return text
+}
+
+// wait waits until a JavaScript expression is true, over pages that go and come.
+func (b *tab) wait(what, expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	for {
+		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		if is {
+			return
+		}
+		select {
+		case <-time.After(30 * time.Millisecond):
+		case <-ctx.Done():
+			b.t.Fatalf("%s: %v; the page says:\n%s", what, err, b.text())
+		}
+	}
+}
+
+// says waits until the page has a text.
+func (b *tab) says(text string) {
+	b.t.Helper()
+	quoted, _ := json.Marshal(text)
+	b.wait(text, `document.readyState === "complete" && document.body.innerText.includes(`+string(quoted)+`)`)
+}
+
+func evaluate[T any](b *tab, expression string) T {
+	b.t.Helper()
+	answer, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return answer
+}
+
+func (b *tab) open(path string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(b.c.server.URL + path))
+}
+
+func (b *tab) fill(field, value string) {
+	b.t.Helper()
+	evaluate[bool](b, `(document.querySelector('input[name="`+field+`"]').value = "", true)`)
+	b.do(chromedp.SendKeys(chromedp.CSS(`input[name="`+field+`"]`), value))
+}
+
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+func (b *tab) logIn(name, password, lang string) {
+	b.t.Helper()
+	b.open("/login?lang=" + lang)
+	b.fill("name", name)
+	b.fill("password", password)
+	b.click("main button")
+	b.wait("logged in", `location.pathname !== "/login" && document.readyState === "complete"`)
+}
+
+// paint has the browser ask for light or dark pages.
+func (b *tab) paint(dark bool) {
+	b.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	_, err := chromedp.Run(b.ctx, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		return chromedp.Void{}, err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// shoot keeps a picture of the page where `go test -artifacts` keeps it.
+func (b *tab) shoot(name string) {
+	b.t.Helper()
+	if complaints := evaluate[[]string](b, "window.complaints ?? []"); len(complaints) > 0 {
+		b.t.Errorf("%s: %q", name, complaints)
+	}
+	if excess := evaluate[int](b, "document.documentElement.scrollWidth - innerWidth"); excess > 0 {
+		b.t.Errorf("%s is %d px wider than its screen", name, excess)
+	}
+	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.t.ArtifactDir(), name+".png"), picture, 0o644)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// axeCore is the accessibility checker that tests fetch with npm, once for each user of the machine.
+var axeCore = sync.OnceValues(func() (string, error) {
+	const version = "4.14.1"
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "thermogate-axe-core-"+version)
+	file := filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
+	if _, err := os.Stat(file); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+		if out, err := exec.Command("npm", "install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "axe-core@"+version).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("npm: %w: %s", err, out)
+		}
+	}
+	script, err := os.ReadFile(file)
+	return string(script), err
+})
+
+// accessible looks for what keeps people from using the page.
+func (b *tab) accessible(name string) {
+	b.t.Helper()
+	script, err := axeCore()
+	if err != nil {
+		b.t.Logf("SKIPPED: accessibility is not checked, axe-core can't be had: %v", err)
+		return
+	}
+	evaluate[bool](b, script+`; window.found = null;
+		document.getAnimations().forEach((animation) => animation.finish());
+		axe.run({ resultTypes: ["violations"] }).then((result) => {
+			window.found = result.violations.filter((v) => v.impact === "serious" || v.impact === "critical")
+				.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120) + " " + n.failureSummary.slice(0, 200)).slice(0, 2).join(" | "));
+		}); true`)
+	b.wait("axe-core", "window.found !== null")
+	for _, violation := range evaluate[[]string](b, "window.found") {
+		b.t.Errorf("%s: %s", name, violation)
+	}
+}
+
+func TestBrowserFirstLogIn(t *testing.T) {
+	c := start(t)
+	b := c.browser(desktop)
+	b.open("/?lang=en")
+	b.wait("the log-in", `location.pathname === "/login"`)
+	b.logIn("admin", c.once, "en")
+	b.says("First, choose a password of your own")
+	b.open("/history") // nothing else before that
+	b.says("First, choose a password of your own")
+	b.shoot("first-password")
+	b.fill("old", c.once)
+	b.fill("password", "correct horse battery")
+	b.fill("again", "correct horse battery")
+	b.click("main button")
+	b.says("There are no gates yet")
+	b.click(`nav a[href="/admin/accounts"]`)
+	b.says("A new account")
+	b.fill("name", "lina")
+	b.fill("full", "李娜")
+	b.click(`form[action="/admin/accounts/add"] button`)
+	b.says("the password for the next log-in")
+	b.shoot("accounts")
+	once := evaluate[string](b, `document.getElementById("once").textContent`)
+	guard := c.browser(phone)
+	guard.logIn("lina", once, "zh")
+	guard.says("请先设一个自己的密码")
+}
+
+// TestBrowserAlertToItsEnd goes the whole way of an alert on a phone, in both languages.
+func TestBrowserAlertToItsEnd(t *testing.T) {
+	for lang, say := range map[string]struct{ none, toDo, fever string }{
+		"zh": {"没有告警", "条告警待处理", "建议确认发热"},
+		"en": {"No alerts", "to see to", "it looks like a fever"},
+	} {
+		t.Run(lang, func(t *testing.T) {
+			c := start(t)
+			c.online(north, south)
+			b := c.browser(phone)
+			b.logIn("lina", c.account("lina", "李娜", store.Guard, mqtt.Gate{}), lang)
+			b.says(say.none)
+			b.wait("the sound is to be tested", `!document.getElementById("sound").hidden`)
+			b.shoot("now-untested-" + lang)
+			b.click("#test-sound")
+			b.wait("it asks", `!document.getElementById("heard").hidden`)
+			b.click("#heard")
+			b.wait("the sound is on", `document.getElementById("sound").hidden`)
+			b.wait("a page sounds", `!document.querySelector("[data-part=gates] .bar")`)
+			c.add(north, time.Now(), event.Pass, event.BelowThreshold, func(d *event.Data) { d.Face = &event.Box{X: 10, W: 30} })
+			id := c.alert(north, func(d *event.Data) { d.Worn = []event.Garment{event.Glasses, event.Mask} })
+			begin := time.Now()
+			b.says(say.toDo)
+			t.Logf("the alert is on the page after %v", time.Since(begin).Round(time.Millisecond))
+			b.wait("the title", `document.title.startsWith("(1) ")`)
+			b.shoot("now-alert-" + lang)
+			b.do(chromedp.Sleep(settle))
+			b.click("#take-" + id)
+			b.wait("the alert's page", `location.pathname === "/alerts/`+id+`" && document.querySelector("[name=value]") !== null`)
+			b.shoot("alert-taken-" + lang)
+			b.fill("value", "38.2")
+			b.fill("thermometer", "T-17")
+			b.click(".reading button.main")
+			b.says(say.fever)
+			b.shoot("alert-read-" + lang)
+			b.click(`button[value="confirmed"]`)
+			b.wait("closed", `document.querySelector("article.closed") !== null`)
+			b.shoot("alert-closed-" + lang)
+			b.open("/history?state=confirmed")
+			b.wait("the history", `document.readyState === "complete" && document.querySelectorAll("tbody tr").length === 1`)
+			b.shoot("history-" + lang)
+			b.click("table a")
+			b.wait("the evidence", `location.pathname.startsWith("/events/") && document.querySelector(".scale .reading") !== null`)
+			b.shoot("event-" + lang)
+			a, changes, err := c.store.Alert(t.Context(), id)
+			if err != nil || a.Outcome != mqtt.Confirmed || len(changes) != 3 || changes[1].Reading.Thermometer != "T-17" {
+				t.Errorf("at the end %+v, %+v, %v", a, changes, err)
+			}
+		})
+	}
+}
+
+// settle is for how long a button that has just appeared takes no tap.
+const settle = 450 * time.Millisecond
+
+func TestBrowserTwoGuards(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	first, second := c.browser(desktop), c.browser(phone)
+	first.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	second.logIn("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}), "en")
+	second.says("to see to")
+	evaluate[bool](second, `(document.body.append(document.querySelector("#take-`+id+`").form.cloneNode(true)), true)`)
+	first.click("#take-" + id)
+	first.says("It is yours")
+	second.says("taken · Li Na") // by itself
+	evaluate[bool](second, `(document.querySelector("body > form button").click(), true)`)
+	second.says("Li Na was first")
+	second.shoot("conflict")
+	second.says("Take it over")
+	second.click(`form[action$="/take"] button`)
+	second.says("It is yours")
+	first.says("taken · Wang Wei")
+	other := c.alert(north)
+	first.open("/alerts/" + other)
+	first.click(`form[action$="/take"] button`)
+	first.says("It is yours")
+	first.click(`form[action$="/undo"] button`)
+	first.wait("new again", `document.querySelector("article.new") !== null`)
+}
+
+// TestBrowserOverdue has an alert that was taken and not followed up.
+func TestBrowserOverdue(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "李娜", store.Guard, mqtt.Gate{}), "zh")
+	if _, err := c.store.Take(t.Context(), id, 0, "王伟", time.Now().Add(-4*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	b.says("王伟")
+	if _, err := c.store.Expire(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.says("超时无人处理")
+	b.shoot("overdue")
+}
+
+func TestBrowserWrongPasswords(t *testing.T) {
+	c := start(t)
+	password := c.account("lina", "Li Na", store.Guard, mqtt.Gate{})
+	b := c.browser(desktop)
+	b.open("/login?lang=en")
+	b.fill("name", "lina")
+	for n := range 10 {
+		b.fill("password", fmt.Sprint("guess ", n))
+		b.click("main button")
+		b.wait("refused", `document.readyState === "complete" && document.getElementById("notice")?.textContent === "Wrong name or password." && document.querySelector("[name=password]").value === ""`)
+	}
+	b.fill("password", password)
+	b.click("main button")
+	b.says("Too many wrong passwords")
+	b.shoot("too-many")
+}
+
+// TestBrowserEveryPage looks at every page on phone, tablet and desktop, in both languages.
+func TestBrowserEveryPage(t *testing.T) {
+	c := start(t)
+	now := time.Now()
+	for n := range 7 {
+		c.online(mqtt.Gate{Site: "苏州一厂", Name: fmt.Sprintf("%d号门", n+1)})
+	}
+	c.online(north, south, far)
+	quiet, dark := mqtt.Gate{Site: "苏州一厂", Name: "3号门"}, mqtt.Gate{Site: "苏州一厂", Name: "5号门"}
+	if err := c.store.Hush(t.Context(), []mqtt.Gate{quiet}, now); err != nil {
+		t.Fatal(err)
+	}
+	status := mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Camera: "ok", Reference: string(event.ReferenceMissing)}}
+	if err := c.store.SetStatus(t.Context(), dark, status, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.store.Shelve(t.Context(), quiet, store.Link, store.Shelf{Until: now.Add(time.Hour), Who: "王伟", Reason: "电工检修到下午"}, now); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 60 {
+		at := now.Add(-time.Duration(n) * 7 * time.Minute)
+		c.add(north, at, event.Pass, event.BelowThreshold)
+		if n%5 == 0 {
+			c.add(south, at, event.Inconclusive, event.Moving)
+		}
+	}
+	var ids []string
+	for n := range 14 {
+		ids = append(ids, c.add(south, now.Add(-time.Duration(n*n)*2*time.Minute), event.Alert, event.AboveThreshold))
+	}
+	for n, id := range ids[3:] {
+		if _, err := c.store.Take(t.Context(), id, 0, "王伟", now); err != nil {
+			t.Fatal(err)
+		}
+		reading, outcome := store.Reading{Celsius: 36.8, Unit: "°C", Place: store.Ear, Thermometer: "T-17"}, mqtt.FalseAlert
+		if n == 0 {
+			reading.Celsius, outcome = 38.3, mqtt.Confirmed
+		}
+		if _, err := c.store.AddReading(t.Context(), id, 1, "王伟", reading, now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.store.CloseAlert(t.Context(), id, 2, "王伟", outcome, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.store.AddCheck(t.Context(), store.Check{Gate: north, At: now, Who: "王伟", OK: true, WarmedUp: true}); err != nil {
+		t.Fatal(err)
+	}
+	password := c.account("chef", "陈师傅", store.Administrator, mqtt.Gate{})
+	b := c.browser(desktop)
+	b.logIn("chef", password, "zh")
+	for _, lang := range []string{"zh", "en"} {
+		for name, size := range map[string][2]int64{"phone": phone, "tablet": tablet, "desktop": desktop} {
+			b.do(chromedp.EmulateViewport(size[0], size[1]))
+			b.paint(size == desktop && lang == "en")
+			for path, title := range map[string]string{
+				"/": "now", "/alerts/" + ids[0]: "alert", "/faults": "faults", "/history": "history", "/events/" + ids[3]: "event",
+				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts",
+			} {
+				join := "?"
+				if strings.Contains(path, "?") {
+					join = "&"
+				}
+				b.open(path + join + "lang=" + lang)
+				b.wait(path, `document.readyState === "complete" && document.querySelectorAll("h1").length === 1`)
+				name := strings.Join([]string{title, name, lang}, "-")
+				b.shoot(name)
+				if size == phone && lang == "zh" || size == desktop && lang == "en" {
+					b.accessible(name)
+				}
+			}
+		}
+	}
+}
+
+func TestBrowserGuardIsRefused(t *testing.T) {
+	c := start(t)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "李娜", store.Guard, mqtt.Gate{}), "zh")
+	if evaluate[bool](b, `document.querySelector('nav a[href="/admin/accounts"]') !== null`) {
+		t.Error("a guard is led to the accounts")
+	}
+	b.open("/admin/accounts")
+	b.says("此页面只供管理员使用")
+	b.shoot("refused")
+}

@@ -1,0 +1,389 @@
+// Package web serves the console's pages: what guards, managers and administrators see of the gates, and what they do.
+// Everything works without JavaScript but the live updates and the sound.
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
+	"thermogate/screening/mqtt"
+)
+
+//go:embed pages assets
+var files embed.FS
+
+// Config of the pages. It is the section "pages" of the configuration file.
+type Config struct {
+	// Language comes first: "zh", "en", or empty for the browser's. ?lang= overrides it, and is remembered.
+	Language string `yaml:"language"`
+	// FeverCelsius is the second reading from which on an alert is proposed to be confirmed.
+	FeverCelsius float64 `yaml:"fever_celsius"`
+	// AlertsPerGuard is how many alerts in ten minutes a guard can take; above it the pages say so.
+	AlertsPerGuard float64 `yaml:"alerts_per_guard"`
+}
+
+// DefaultConfig has the limit of body temperature that factories in China use, and the load that EEMUA 191 calls
+// manageable.
+func DefaultConfig() Config { return Config{FeverCelsius: 37.3, AlertsPerGuard: 2} }
+
+// Validate names the first key that is wrong and what would be right, without its section.
+func (c Config) Validate() error {
+	switch {
+	case c.Language != "" && c.Language != "zh" && c.Language != "en":
+		return fmt.Errorf("language is %q; it must be zh, en or empty", c.Language)
+	case !(c.FeverCelsius >= 36 && c.FeverCelsius <= 40):
+		return fmt.Errorf("fever_celsius is %g; it must be between 36 and 40", c.FeverCelsius)
+	case !(c.AlertsPerGuard > 0 && c.AlertsPerGuard <= 100):
+		return fmt.Errorf("alerts_per_guard is %g; it must be above 0 and at most 100", c.AlertsPerGuard)
+	}
+	return nil
+}
+
+// Ear tells whether the console hears the gates, and since when it does or does not; the zero time where it never has.
+type Ear func() (hears bool, since time.Time)
+
+// Pages serves the console's pages.
+type Pages struct {
+	cfg      Config
+	store    *store.Store
+	accounts *accounts.Accounts
+	hears    Ear
+	log      *slog.Logger
+	build    string
+	started  time.Time
+	pages    map[string]*template.Template
+	handler  http.Handler
+	streams  *listen.Places
+	closed   chan struct{}
+	close    sync.Once
+
+	mu        sync.Mutex
+	now       *snapshot
+	changed   chan struct{}          // closed at every new snapshot and replaced
+	sounding  map[string]soundingTab // by session: whose page sounds alerts
+	evidences map[string]evidence    // of open alerts
+}
+
+// New returns the pages of a store; hears may be nil. They are live while Run runs.
+func New(s *store.Store, people *accounts.Accounts, hears Ear, cfg Config, log *slog.Logger) (*Pages, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("pages.%w", err)
+	}
+	p := &Pages{
+		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: buildOf(files), started: time.Now(),
+		streams: listen.NewPlaces(maxStreams), closed: make(chan struct{}), changed: make(chan struct{}),
+		sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
+	}
+	if p.hears == nil {
+		p.hears = func() (bool, time.Time) { return true, time.Time{} }
+	}
+	var err error
+	if p.pages, err = parse(); err != nil {
+		return nil, err
+	}
+	p.handler = p.routes()
+	return p, nil
+}
+
+// parse gives every page the frame that all share, and every part that pages share.
+func parse() (map[string]*template.Template, error) {
+	frame, err := template.ParseFS(files, "pages/frame.html", "pages/parts.html")
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "pages/*.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		copied, err := frame.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if pages[strings.TrimSuffix(strings.TrimPrefix(name, "pages/"), ".html")], err = copied.ParseFS(files, name); err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
+}
+
+// buildOf names the version of the pages.
+func buildOf(files fs.FS) string {
+	sum := fnv.New64a()
+	_ = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			content, _ := fs.ReadFile(files, path)
+			sum.Write(content)
+		}
+		return err
+	})
+	return strconv.FormatUint(sum.Sum64(), 36)
+}
+
+// The pages load nothing from anywhere else and run no script but their own.
+const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// ServeHTTP serves the pages, over plain HTTP or TLS.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", contentPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+	header.Set("Cache-Control", "no-store")
+	if r.TLS != nil {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	p.handler.ServeHTTP(w, r)
+}
+
+// maxForm bounds what a form may hold.
+const maxForm = 64 << 10
+
+func (p *Pages) routes() http.Handler {
+	assets, err := fs.Sub(files, "assets")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /login", p.showLogin)
+	mux.HandleFunc("POST /login", p.logIn)
+	mux.HandleFunc("POST /logout", p.logOut)
+	for pattern, route := range map[string]struct {
+		role  store.Role
+		serve func(*visit)
+	}{
+		"GET /password":               {store.Guard, showPassword},
+		"POST /password":              {store.Guard, changePassword},
+		"GET /{$}":                    {store.Guard, showNow},
+		"GET /stream":                 {store.Guard, serveStream},
+		"POST /sound":                 {store.Guard, noteSound},
+		"GET /alerts/{id}":            {store.Guard, showAlert},
+		"POST /alerts/{id}/{what}":    {store.Guard, changeAlert},
+		"GET /alerts/{id}/{what}":     {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
+		"GET /admin/accounts/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},
+		"GET /":                       {store.Guard, (*visit).missing},
+		"GET /faults":                 {store.Guard, showFaults},
+		"POST /faults":                {store.Guard, shelveFault},
+		"GET /history":                {store.Guard, showHistory},
+		"GET /events/{id}":            {store.Guard, showEvent},
+		"GET /check":                  {store.Guard, showChecks},
+		"POST /check":                 {store.Guard, addCheck},
+		"GET /load":                   {store.Manager, showLoad},
+		"GET /admin/accounts":         {store.Administrator, showAccounts},
+		"POST /admin/accounts/{what}": {store.Administrator, changeAccounts},
+	} {
+		mux.HandleFunc(pattern, p.guarded(route.role, route.serve))
+	}
+	protection := http.NewCrossOriginProtection()
+	pages := protection.Handler(p.accounts.Sessions(http.MaxBytesHandler(mux, maxForm)))
+	whole := http.NewServeMux()
+	whole.Handle("/", pages)
+	whole.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(assets))))
+	return whole
+}
+
+// cached is for what has the build in its address.
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// visit is one request of somebody who is logged in.
+type visit struct {
+	*Pages
+	w       http.ResponseWriter
+	r       *http.Request
+	account store.Account
+	tongue  tongue
+	now     time.Time
+}
+
+func (v *visit) ctx() context.Context { return v.r.Context() }
+
+// guarded lets in who has a role, or more.
+func (p *Pages) guarded(role store.Role, serve func(*visit)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		account, err := p.accounts.Of(r)
+		v := &visit{Pages: p, w: w, r: r, account: account, tongue: p.tongueOf(w, r), now: time.Now()}
+		switch {
+		case errors.Is(err, store.ErrNoAccount):
+			v.account = store.Account{}
+			p.refuse(v)
+		case err != nil:
+			v.fail(err)
+		case account.Once && r.URL.Path != "/password":
+			http.Redirect(w, r, "/password", http.StatusSeeOther)
+		case !accounts.May(account.Role, role):
+			v.problem(http.StatusForbidden, fmt.Sprintf(v.tongue.Say("此页面只供%s使用。您的角色是%s。", "This page is for the role %s. Yours is %s."),
+				v.tongue.Word(role), v.tongue.Word(account.Role)))
+		default:
+			serve(v)
+		}
+	}
+}
+
+// refuse sends a browser to the log-in, and back to its page after it.
+func (p *Pages) refuse(v *visit) {
+	if v.r.Method != http.MethodGet || v.r.Header.Get("Sec-Fetch-Mode") == "cors" || v.r.URL.Path == "/stream" {
+		http.Error(v.w, "log in first", http.StatusUnauthorized)
+		return
+	}
+	to := "/login"
+	if v.r.URL.Path != "/" {
+		to += "?to=" + url.QueryEscape(v.r.URL.RequestURI())
+	}
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+}
+
+const languageCookie = "thermogate_language"
+
+// tongueOf is the language that comes first for a request; one that is asked for is remembered.
+func (p *Pages) tongueOf(w http.ResponseWriter, r *http.Request) tongue {
+	if wish := r.URL.Query().Get("lang"); wish == "zh" || wish == "en" {
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: wish, Path: "/", MaxAge: 365 * 24 * 60 * 60, SameSite: http.SameSiteLaxMode, HttpOnly: true})
+		return tongue(wish)
+	}
+	if cookie, err := r.Cookie(languageCookie); err == nil && (cookie.Value == "zh" || cookie.Value == "en") {
+		return tongue(cookie.Value)
+	}
+	if p.cfg.Language != "" {
+		return tongue(p.cfg.Language)
+	}
+	languages := language.NewMatcher([]language.Tag{language.Chinese, language.English})
+	if _, i := language.MatchStrings(languages, r.Header.Get("Accept-Language")); i == 1 {
+		return "en"
+	}
+	return "zh"
+}
+
+// page is what every page is made of.
+type page struct {
+	tongue
+	Path    string
+	Build   string
+	Account store.Account
+	Now     time.Time
+	Other   string // address of the same page in the other language
+	Notice  string // what just went wrong, or well
+	Store   *store.Store
+	Data    any
+}
+
+// Lang is for the page's own attribute.
+func (p page) Lang() string { return p.Say("zh-Hans", "en") }
+
+// May tells whether somebody may see what is for a role.
+func (p page) May(role string) bool { return accounts.May(p.Account.Role, store.Role(role)) }
+
+// Watches tells whether this is where alerts are to be heard.
+func (p page) Watches() bool {
+	return p.Account.Role == store.Guard || p.Path == "/" || strings.HasPrefix(p.Path, "/alerts/")
+}
+
+// At is a time by the clock at a gate.
+func (p page) At(at time.Time, gate mqtt.Gate) string {
+	return p.Moment(at, p.Now, p.Store.Zone(gate.Site))
+}
+
+// Clock is the time of day by the visitor's site.
+func (p page) Clock(at time.Time) string {
+	return at.In(p.Store.Zone(p.Account.Scope.Site)).Format("15:04")
+}
+
+// Since is how long ago something was.
+func (p page) Since(at time.Time) string { return p.Ago(p.Now.Sub(at)) }
+
+func (v *visit) page(data any) page {
+	query := v.r.URL.Query()
+	query.Set("lang", v.tongue.Say("en", "zh"))
+	return page{
+		tongue: v.tongue, Path: v.r.URL.Path, Build: v.build, Account: v.account, Now: v.now,
+		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data,
+	}
+}
+
+// show sends a page, or the one part of it that is asked for.
+func (v *visit) show(name string, data any) { v.showWith(http.StatusOK, name, "", data) }
+
+func (v *visit) showWith(status int, name, notice string, data any) {
+	page := v.page(data)
+	page.Notice = notice
+	template := "frame"
+	if part := v.r.URL.Query().Get("part"); part != "" && v.pages[name].Lookup("part-"+part) != nil {
+		template = "part-" + part
+	}
+	var body bytes.Buffer
+	if err := v.pages[name].ExecuteTemplate(&body, template, page); err != nil {
+		v.log.Error("a page can't be made", "page", name, "error", err)
+		http.Error(v.w, "this page can't be shown; the console's log says why", http.StatusInternalServerError)
+		return
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.Header().Set("Content-Language", page.Lang())
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(body.Bytes()) // a browser that is gone needs no answer
+}
+
+// problem is a page that says what is wrong and where to go on.
+func (v *visit) problem(status int, what string) { v.showWith(status, "problem", what, nil) }
+
+func (v *visit) fail(err error) {
+	if v.ctx().Err() != nil {
+		return // nobody waits for it any more
+	}
+	v.log.Error("a request failed", "path", v.r.URL.Path, "error", err)
+	v.problem(http.StatusInternalServerError, v.tongue.Say("存储出错，请稍后再试；控制台日志有原因。", "The store can't do that now. Try again in a moment; the console's log says why."))
+}
+
+func (v *visit) missing() {
+	v.problem(http.StatusNotFound, v.tongue.Say("没有这条记录，或不在您的范围内。", "There is no such record, or it is not within your scope."))
+}
+
+// redirect goes on to a page after a form.
+func (v *visit) redirect(to string) { http.Redirect(v.w, v.r, to, http.StatusSeeOther) }
+
+// gatesInScope are the names of the gates that the visitor sees.
+func (v *visit) gatesInScope() ([]mqtt.Gate, error) {
+	all, err := v.store.Gates(v.ctx(), v.now)
+	var gates []mqtt.Gate
+	for _, g := range all {
+		if v.account.Sees(g.Gate) {
+			gates = append(gates, g.Gate)
+		}
+	}
+	return gates, err
+}
+
+// gateOf reads a gate from a form's "site/gate".
+func gateOf(text string) mqtt.Gate { return accounts.ScopeOf(text) }
+
+// Run keeps the pages live until ctx is done.
+func (p *Pages) Run(ctx context.Context) error {
+	defer p.close.Do(func() { close(p.closed) })
+	return p.keepLive(ctx)
+}

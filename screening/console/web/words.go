@@ -1,0 +1,215 @@
+package web
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+// phrase is the same thing said in both languages, each as if it were the only one.
+type phrase struct{ ZH, EN string }
+
+// tongue is the language of a page, "zh" or "en".
+type tongue string
+
+// Say is what a page says.
+func (t tongue) Say(zh, en string) string {
+	if t == "en" {
+		return en
+	}
+	return zh
+}
+
+func (t tongue) of(p phrase) string { return t.Say(p.ZH, p.EN) }
+
+// words are those that the store and the gates use.
+var words = map[string]phrase{
+	string(event.Pass):         {"正常", "Pass"},
+	string(event.Alert):        {"告警", "Alert"},
+	string(event.Inconclusive): {"未测准", "Inconclusive"},
+
+	string(event.BelowThreshold):         {"低于阈值", "below the threshold"},
+	string(event.BelowGroup):             {"与人群一致", "like the group"},
+	string(event.BelowThresholdAndGroup): {"低于阈值，与人群一致", "below the threshold, like the group"},
+	string(event.AboveThreshold):         {"达到阈值", "at or above the threshold"},
+	string(event.AboveGroup):             {"高于人群", "above the group"},
+	string(event.AboveThresholdAndGroup): {"达到阈值，也高于人群", "above threshold and group"},
+	string(event.TooClose):               {"离阈值太近", "too close to the threshold"},
+	string(event.ColdArrival):            {"刚从冷处来", "just in from the cold"},
+	string(event.ReferenceLost):          {"测温时黑体失效", "reference lost while measuring"},
+	string(event.GroupUnknown):           {"人群数据不足", "too few people to compare with"},
+	string(event.NoReading):              {"没有读数", "no reading"},
+	string(event.ReferenceMissing):       {"看不到黑体", "reference source not in view"},
+	string(event.ReferenceUnstable):      {"黑体温度不稳", "reference source not stable"},
+	string(event.ShutterClosed):          {"快门校准", "shutter closed"},
+	string(event.WarmingUp):              {"相机预热", "camera warming up"},
+	string(event.TooFar):                 {"太远", "too far away"},
+	string(event.CutOff):                 {"脸不全", "face cut off"},
+	string(event.TurnedAway):             {"没有正对", "turned away"},
+	string(event.Moving):                 {"在动", "moving"},
+	string(event.Covered):                {"有遮挡", "covered"},
+	string(event.OutOfRange):             {"超出量程", "out of range"},
+	string(event.NotRadiometric):         {"相机不测温", "camera does not measure"},
+	string(event.TooCold):                {"脸太冷", "face too cold"},
+	string(event.Lifeless):               {"画面静止", "a still picture"},
+	string(event.SecondReading):          {"等待复测", "second reading due"},
+	string(event.Left):                   {"没测完就走了", "left before a reading"},
+	string(event.WalkedThrough):          {"没有停下", "walked through"},
+
+	string(event.InnerCanthus): {"内眼角", "inner canthus"},
+	string(event.WholeFace):    {"面部", "face"},
+
+	string(event.Glasses): {"眼镜", "glasses"},
+	string(event.Mask):    {"口罩", "mask"},
+	string(event.Hat):     {"帽子", "hat"},
+
+	string(store.New):    {"待处理", "new"},
+	string(store.Taken):  {"处理中", "taken"},
+	string(store.Read):   {"已复测", "second reading"},
+	string(store.Closed): {"已关闭", "closed"},
+
+	string(mqtt.Confirmed):  {"确认发热", "confirmed"},
+	string(mqtt.FalseAlert): {"误报", "false alert"},
+	string(mqtt.Gone):       {"人已离开", "gone, not read"},
+
+	"take": {"接手", "taken"}, "close": {"关闭", "closed"},
+	"expire": {"超时未复测，已退回", "not followed up, given back"}, "undo": {"撤销", "undone"}, "late": {"到达太晚", "came in too late"},
+
+	store.Ear: {"耳温", "ear"}, store.Mouth: {"口温", "mouth"}, store.Armpit: {"腋温", "armpit"}, store.Forehead: {"额头", "forehead"},
+
+	string(store.Guard): {"保安", "guard"}, string(store.Manager): {"经理", "manager"}, string(store.Administrator): {"管理员", "administrator"},
+
+	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
+
+	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"},
+	"ok": {"正常", "ok"}, "on": {"已暂停", "paused"}, "off": {"运行", "running"},
+	string(event.CameraStarting): {"启动中", "starting"}, string(event.CameraStalled): {"画面停顿", "picture stalled"}, string(event.CameraLost): {"未连接", "not connected"},
+
+	store.Refused: {"不是有效记录", "no valid event"},
+}
+
+// Word falls back to the word itself, so that one these pages do not know yet is still shown.
+func (t tongue) Word(word any) string {
+	text := fmt.Sprint(word)
+	if p, known := words[text]; known {
+		return t.of(p)
+	}
+	return text
+}
+
+// Hundredths is a number without its unit.
+func (tongue) Hundredths(number *float64) string {
+	if number == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", *number)
+}
+
+// Uncover is what of the things somebody wears has to come off before a second reading: not a mask.
+func (t tongue) Uncover(worn []event.Garment) string {
+	return t.Worn(slices.DeleteFunc(slices.Clone(worn), func(garment event.Garment) bool { return garment == event.Mask }))
+}
+
+// Many is so many of something.
+func (t tongue) Many(n int, zh, one, more string) string {
+	if t == "en" && n != 1 {
+		one = more
+	}
+	return fmt.Sprint(n, " ", t.Say(zh, one))
+}
+
+// Fault is what is wrong with a part of a gate.
+func (t tongue) Fault(part, value string) string {
+	if part == store.Reference {
+		return t.Word(value) // which names it
+	}
+	return t.Word(part) + t.Say("：", ": ") + t.Word(value)
+}
+
+// Worn is what somebody wears, as a list.
+func (t tongue) Worn(worn []event.Garment) string {
+	var all []string
+	for _, garment := range worn {
+		all = append(all, t.Word(garment))
+	}
+	return strings.Join(all, t.Say("、", ", "))
+}
+
+// remedies say what to do about a fault.
+var remedies = map[string]phrase{
+	"link offline":                                 {"检查闸机电源和网线", "Check the gate's power and network cable"},
+	"link quiet":                                   {"闸机没有消息：检查电源和网络，期间请人工测温", "Nothing comes from it: check power and network, and screen by hand meanwhile"},
+	"camera " + string(event.CameraStarting):       {"相机正在启动，请等一分钟", "The camera is starting: give it a minute"},
+	"camera " + string(event.CameraStalled):        {"画面停住：检查相机线缆", "The picture stands still: check the camera's cable"},
+	"camera " + string(event.CameraLost):           {"相机没有连接：插好线缆", "The camera is not connected: plug it in"},
+	"reference " + string(event.ReferenceMissing):  {"黑体被遮挡或移动：请移开遮挡物，放回原位", "The reference source is covered or was moved: clear the view, put it back"},
+	"reference " + string(event.ReferenceUnstable): {"黑体温度不稳：等它预热，避开风", "The reference source is not steady: let it warm up, keep draughts off"},
+	"reference " + string(event.WarmingUp):         {"相机预热中，请稍候", "The camera is warming up: wait"},
+	"reference " + string(event.ShutterClosed):     {"相机校准中，几秒后恢复", "The camera calibrates itself: it takes seconds"},
+	"reference " + string(event.NotRadiometric):    {"这台相机不能测温：换成测温型", "This camera does not measure: use a radiometric one"},
+}
+
+// Remedy says what to do about a fault.
+func (t tongue) Remedy(part, value string) string {
+	if p, known := remedies[part+" "+value]; known {
+		return t.of(p)
+	}
+	return t.Say("请通知维护人员", "Tell whoever looks after the gates")
+}
+
+// Celsius is a temperature to the hundredth that verdicts are made with, so that numbers never contradict them.
+func (tongue) Celsius(celsius *float64) string {
+	if celsius == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f °C", *celsius)
+}
+
+// Entered is a reading as it was entered.
+func (tongue) Entered(reading store.Reading) string {
+	if reading.Unit == "°F" {
+		return fmt.Sprintf("%.1f °F", reading.Celsius*9/5+32)
+	}
+	return fmt.Sprintf("%.1f °C", reading.Celsius)
+}
+
+// Ago is how long something took, roughly.
+func (t tongue) Ago(d time.Duration) string {
+	switch seconds := int(math.Max(0, d.Seconds())); {
+	case seconds < 60:
+		return fmt.Sprintf(t.Say("%d 秒", "%d s"), seconds)
+	case seconds < 90*60:
+		return fmt.Sprintf(t.Say("%d 分钟", "%d min"), seconds/60)
+	case seconds < 48*60*60:
+		return fmt.Sprintf(t.Say("%d 小时", "%d h"), seconds/3600)
+	default:
+		return fmt.Sprintf(t.Say("%d 天", "%d days"), seconds/86400)
+	}
+}
+
+// Moment is a time of a site's day, with the date where that is not today's.
+func (t tongue) Moment(at, now time.Time, zone *time.Location) string {
+	at, now = at.In(zone), now.In(zone)
+	clock := at.Format("15:04:05")
+	if at.Year() == now.Year() && at.YearDay() == now.YearDay() {
+		return clock
+	}
+	return t.Date(at) + " " + clock
+}
+
+// Date is a day.
+func (t tongue) Date(at time.Time) string {
+	if t == "en" {
+		return at.Format("2 Jan 2006")
+	}
+	return at.Format("2006年1月2日")
+}
+
+// GateName is a gate's name, with its site.
+func (tongue) GateName(gate mqtt.Gate) string { return gate.Name + " · " + gate.Site }
