@@ -32,7 +32,7 @@ lint:
 # Fails on what the Go vulnerability database knows of code that is called; without the database it says so and passes.
 vulnerabilities:
 	GOBIN=$(CURDIR)/bin go install $(GOVULNCHECK)
-	bin/govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./... 2>bin/govulncheck.err || { status=$$?; cat bin/govulncheck.err; \
+	@bin/govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./... 2>bin/govulncheck.err || { status=$$?; cat bin/govulncheck.err; \
 		grep -q 'fetching vulnerabilities' bin/govulncheck.err || exit $$status; \
 		echo "SKIPPED: vulnerabilities not looked for, their database (https://vuln.go.dev, or a mirror that GOVULNDB names) can't be had"; }
 

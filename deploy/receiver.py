@@ -2,7 +2,7 @@
 """A receiver of screening events that misses none: it keeps them in SQLite, tells the gates what it holds, and asks for
 what it lacks. Needs paho (Debian: python3-paho-mqtt).
 
-    deploy/receiver.py --broker 127.0.0.1:1883 --name archive events.db
+    deploy/receiver.py --name archive events.db
 """
 import argparse
 import json

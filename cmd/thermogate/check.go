@@ -28,7 +28,9 @@ import (
 )
 
 const (
-	// lookTime is how long check watches the camera: a source of frames has to come and a reference to settle.
+	// openTime is how long the camera may take to open. What opens it has shorter limits of its own and knows what to do.
+	openTime = 20 * time.Second
+	// lookTime is how long check watches the camera then: frames have to come and a reference to settle.
 	lookTime = 5 * time.Second
 	// askTime is how long a gate may take to say how it is.
 	askTime = 2 * time.Second
@@ -250,9 +252,9 @@ func (d *doctor) camera(ctx context.Context) {
 		d.say("camera", fmt.Errorf("camera.uri is not set; on this machine: %s", devices()), "")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	source, err := openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
+	opening, opened := context.WithTimeout(ctx, openTime)
+	defer opened()
+	source, err := openLive(opening, c.Camera.URI, c.Camera.options(camera.Options{}))
 	if err != nil {
 		if strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:") {
 			err = fmt.Errorf("%w; on this machine: %s", err, devices())
@@ -262,7 +264,9 @@ func (d *doctor) camera(ctx context.Context) {
 	}
 	defer source.Close()
 	info := source.Info()
-	view, err := d.look(ctx, source, info)
+	looking, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	view, err := d.look(looking, source, info)
 	d.say("camera", err, "%s, %d×%d pixels upright, %.1f frames a second, %s",
 		info.Name, view.width, view.height, view.rate, info.Units)
 	if err == nil {

@@ -135,3 +135,17 @@ func TestHealthWithoutALogInTellsOnlyTheKind(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckOfACameraThatSendsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as the camera may")
+	}
+	c := gateConfig(t, "north")
+	c.Camera.URI = `gst:udpsrc port=0 address=127.0.0.1 caps="video/x-raw,format=GRAY16_LE,width=160,height=120,framerate=9/1"`
+	var out strings.Builder
+	d := doctor{config: c, out: &out}
+	d.camera(t.Context())
+	if !strings.Contains(out.String(), "is the sender running?") {
+		t.Errorf("it says %q", out.String())
+	}
+}

@@ -107,7 +107,7 @@ func next(t *testing.T, events <-chan event.Event) event.Event {
 
 func decided(outcome event.Outcome) verdict {
 	return verdict{event: event.Event{
-		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/site/gate", Type: "thermogate.event." + string(outcome) + ".v1",
+		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/site/gate", Type: "thermogate.screening." + string(outcome) + ".v1",
 		Time: time.Now(), DataContentType: "application/json", Data: event.Data{Outcome: outcome, Camera: "test", Version: "test"},
 	}}
 }

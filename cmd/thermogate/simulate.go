@@ -198,7 +198,7 @@ func madeUpEvent(gate mqtt.Gate, now time.Time) event.Event {
 	}
 	return event.Event{
 		SpecVersion: "1.0", ID: ulid.Make().String(), Source: event.Source(gate.Site, gate.Name),
-		Type: "thermogate.event." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
+		Type: "thermogate.screening." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
 		Data: event.Data{
 			Outcome: outcome, Reason: reason, SkinCelsius: &skin, SkinSite: "inner-canthus", Policy: "simulated",
 			FirstSeen: now.UTC(), Camera: "none, simulated", Version: version(),

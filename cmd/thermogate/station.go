@@ -93,7 +93,7 @@ func openStation(ctx context.Context, c config, open func(context.Context) (came
 
 func (s *station) acquire(ctx context.Context, open func(context.Context) (camera.Source, error)) error {
 	c := s.config
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil && !journal.Refused(err) { // the journal tells of the disk
 		return fmt.Errorf("data_dir %s: %w", c.DataDir, err)
 	}
 	var err error

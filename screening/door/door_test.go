@@ -18,7 +18,7 @@ import (
 func sample(outcome event.Outcome) event.Event {
 	return event.Event{
 		SpecVersion: "1.0", ID: "01JQ8Z6Y5T2M3N4P5Q6R7S8T9V", Source: "/plant/north",
-		Type: "thermogate.event." + string(outcome) + ".v1", Time: time.Now(), DataContentType: "application/json",
+		Type: "thermogate.screening." + string(outcome) + ".v1", Time: time.Now(), DataContentType: "application/json",
 		Data: event.Data{Outcome: outcome, Reason: "below-threshold", Camera: "test", Version: "test"},
 	}
 }

@@ -31,6 +31,7 @@ type acquaintance struct {
 	lastSeen  time.Time
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
+	resembles bool         // the alert was another visit's: this one only looked like the same person
 }
 
 // draw adds a portrait now and then, and of a new look at once, the newest in place of the oldest.
@@ -88,10 +89,22 @@ func (f *floor) suspect(v *visit, s *sighting) {
 			continue
 		}
 		d := a.difference(s.view)
-		if d <= limit && a.plausibleSkin(s.reading.SkinCelsius, d) {
-			v.person.unsettled, a.lastSeen = a.unsettled, s.at
+		if d <= limit && a.holds(d) && a.plausibleSkin(s.reading.SkinCelsius, d) {
+			v.inherit(a, d, s.at)
 			return
 		}
+	}
+}
+
+// holds says whether the alert counts for somebody who differs by so much. Like somebody who was like somebody is not
+// enough.
+func (a *acquaintance) holds(difference float64) bool { return !a.resembles || difference <= sameSure }
+
+// inherit takes the alert of somebody who is most likely the same person.
+func (v *visit) inherit(a *acquaintance, difference float64, at time.Time) {
+	v.person.unsettled, v.person.resembles = a.unsettled, true
+	if difference <= sameSure {
+		a.lastSeen = at
 	}
 }
 

@@ -14,6 +14,9 @@ const fresh = time.Second
 // be there by now.
 const stillFor = time.Second
 
+// walkedOff is what is left of the width of a face that is not seen just now: whoever passed is on the way to the door.
+const walkedOff = 0.85
+
 // admit says for whom the door may be open: for somebody who passed, while nobody with an alert is in view and nobody
 // without a verdict is nearer. Whose pass has become stale while the way was not clear is looked at again.
 func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
@@ -26,7 +29,7 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 		if v.standing(at) != passed || v.repeats {
 			continue
 		}
-		free := !alert && !someoneNearer(v, seen, at)
+		free := !alert && !someoneNearer(v, v.box.W, seen, at)
 		switch {
 		case free && (v.admitted || at.Sub(v.decided) <= fresh):
 			v.admitted = true
@@ -46,29 +49,33 @@ func (f *floor) followed(seen []*visit, at time.Time) bool {
 		if v.stage != passed || !v.admitted {
 			continue
 		}
-		if r := v.rival; r != nil && r.measuredAt.Equal(at) || r == nil && v.lastSeen.Before(at) && someoneNearer(v, seen, at) {
+		if r := v.rival; r != nil && r.measuredAt.Equal(at) || r == nil && v.lastSeen.Before(at) && someoneNearer(v, walkedOff*v.box.W, seen, at) {
 			return true
 		}
 	}
 	return false
 }
 
+// still says whether the picture of the face may be frozen.
+func (v *visit) still(at time.Time) bool { return at.Sub(v.movedAt) > stillFor }
+
 // standing is the stage that holds for the person now: none for somebody in doubt, or in a picture that stands still.
 func (v *visit) standing(at time.Time) stage {
 	if v.rival == nil && v.person.event != nil && v.person.event.Data.Outcome == event.Alert {
 		return alerted // until a fresh look says otherwise
 	}
-	if v.rival != nil || at.Sub(v.movedAt) > stillFor {
+	if v.rival != nil || v.still(at) {
 		return arriving
 	}
 	return v.stage
 }
 
-// someoneNearer says whether anybody without a verdict is nearer to the camera than v. The larger face is the nearer.
-func someoneNearer(v *visit, seen []*visit, at time.Time) bool {
+// someoneNearer says whether anybody without a verdict is nearer to the camera than v, whose face is this wide. The larger
+// face is the nearer.
+func someoneNearer(v *visit, width float64, seen []*visit, at time.Time) bool {
 	for _, other := range seen {
 		waiting := other.standing(at) != passed
-		if other != v && waiting && other.presence.far > 0 && other.box.W*other.box.H > v.box.W*v.box.H {
+		if other != v && waiting && other.presence.far > 0 && other.box.W > width {
 			return true
 		}
 	}
@@ -99,3 +106,6 @@ func (v *visit) stuck(at time.Time, long time.Duration) bool {
 func apart(a, b event.Box) float64 {
 	return math.Abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)
 }
+
+// ratio is how much larger the one face is than the other.
+func ratio(a, b event.Box) float64 { return max(a.W/b.W, b.W/a.W) }

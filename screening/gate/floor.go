@@ -49,18 +49,26 @@ func (f *floor) see(id int, s *sighting) *visit {
 	switch r := v.rival; {
 	case r != nil:
 		// A third person, or the first again; nor is the inconclusive verdict of a rival shown of anybody else.
-		if r.breaks(s) && (r.changed(s) || s.broken && r.person.event != nil) {
+		switch {
+		case !r.breaks(s) || !r.changed(s) && !(s.broken && r.person.event != nil):
+		case r.presence.near < glimpses:
+			r.startOver()
+		default:
 			f.dismiss(r, s.at)
 			v.rival = f.newVisit(s.at)
+			v.rival.follows = v.person.event
 		}
-	case !v.known() && s.broken && v.mayHaveLeft(s.at):
+	case !v.known() && s.broken && v.mayHaveLeft(s):
 		f.leave(v, s.at) // of whom there is no portrait to know them by
+		gone := v
 		v = f.newVisit(s.at)
+		v.follows = gone.person.event
 		f.visits[id] = v
 	case !v.breaks(s):
 	case v.person.event != nil || back || v.want != event.NoProblem:
 		if s.broken || s.measured() {
 			v.rival = f.newVisit(s.at)
+			v.rival.follows = v.person.event
 		}
 	case v.changed(s) && v.settles(s):
 		v.startOver()
@@ -108,7 +116,7 @@ func (f *floor) judge(v *visit, view *track.View, referenceOK bool, at time.Time
 // judgeHindered gives up on somebody who stands there and can't be measured.
 func (f *floor) judgeHindered(v *visit, patience time.Duration, at time.Time) {
 	if !v.hinderedSince.IsZero() && at.Sub(v.hinderedSince) >= patience && !at.Before(v.due) {
-		f.conclude(v, nil, f.policy.Unmeasured(v.problem), at)
+		f.conclude(v, nil, f.policy.Unmeasured(v.problem), nil, at)
 	}
 }
 
@@ -126,14 +134,14 @@ func (f *floor) judgeLook(v *visit, view *track.View, referenceOK bool, at time.
 	obstacle := f.obstacle(v, verdict, at)
 	if over && obstacle == event.NoProblem && verdict.Outcome != event.Inconclusive {
 		v.want = event.NoProblem
-		f.conclude(v, view, verdict, at)
+		f.conclude(v, view, verdict, nil, at)
 		return
 	}
 	if v.stage == open && !at.Before(v.due) || v.stage != open && over {
 		verdict = f.atLast(v, obstacle, referenceOK, at)
 		v.want = verdict.Reason
 		if v.stage == open || at.Sub(v.lookSince) >= f.patienceFor(verdict.Reason) {
-			f.conclude(v, view, verdict, at)
+			f.conclude(v, view, verdict, nil, at)
 		}
 	}
 }
@@ -210,7 +218,7 @@ func (f *floor) watch(v *visit, referenceOK bool, at time.Time) {
 	}
 	v.stage, v.decided = alerted, at
 	v.person.event = f.publish(v, verdict, relation{revises: v.person.event.ID}, at)
-	v.person.unsettled = v.person.event
+	v.person.unsettled, v.person.resembles = v.person.event, false
 }
 
 // revoke takes back a pass of somebody who turns out to be one with an alert.
@@ -220,8 +228,8 @@ func (f *floor) revoke(v *visit, at time.Time) {
 	v.person.event = f.publish(v, f.policy.Unmeasured(event.SecondReading), relation{revises: v.person.event.ID}, at)
 }
 
-// conclude gives the visit its verdict.
-func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at time.Time) {
+// conclude gives the visit its verdict. walksOff is the event of whoever it may only have been who walks off, or nil.
+func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, walksOff *event.Event, at time.Time) {
 	var about relation
 	if before := v.person.event; before != nil {
 		about.rescreenOf = before.ID
@@ -230,12 +238,13 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 			f.resume(v, known, at)
 			return
 		}
-		known.lastSeen = at
 		about.rescreenOf = known.event.ID
-		if known.unsettled != nil {
-			v.person.unsettled = known.unsettled
+		if known.unsettled != nil && known.holds(difference) {
+			v.inherit(known, difference, at)
 		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
+	} else if walksOff != nil {
+		about.rescreenOf = walksOff.ID
 	}
 	if f.obstacle(v, verdict, at) == event.SecondReading {
 		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
@@ -247,7 +256,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, at 
 		v.stage = passed
 		v.look.Reset() // what contradicts it comes after it
 	case event.Alert:
-		v.stage, v.person.unsettled = alerted, v.person.event
+		v.stage, v.person.unsettled, v.person.resembles = alerted, v.person.event, false
 	default:
 		v.stage = open
 		v.due = at.Add(v.pause)
@@ -297,6 +306,8 @@ const (
 	// awayFor and hiddenFor are how long somebody out of sight is waited for, the latter behind somebody nearer.
 	awayFor   = 800 * time.Millisecond
 	hiddenFor = 8 * time.Second
+	// blink is for how long a face may not be found that is then where it was.
+	blink = 300 * time.Millisecond
 	// nearby is how far from where they were, in widths of a face, and larger how much larger or smaller, people who were
 	// out of sight appear again.
 	nearby = 1.5
@@ -327,8 +338,15 @@ func (f *floor) end(v *visit, at time.Time) {
 
 // mayHaveLeft says whether somebody who would leave a trace was out of sight for so long, or stood there for so long, that
 // whoever is seen after a break may be another person.
-func (v *visit) mayHaveLeft(at time.Time) bool {
-	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && at.Sub(v.lastSeen) >= awayFor
+func (v *visit) mayHaveLeft(s *sighting) bool {
+	away := s.at.Sub(v.lastSeen)
+	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
+		return false
+	}
+	if v.presence.near >= glimpses && v.atEdge && v.outward() {
+		return away >= blink
+	}
+	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && away >= awayFor
 }
 
 // flush ends a visit for good whose person is known to be gone.
@@ -351,23 +369,49 @@ func (f *floor) hidden(v *visit) bool {
 	return false
 }
 
-// welcome begins a visit, or goes on with that of somebody who was out of sight.
+// welcome begins a visit, or goes on with that of somebody who was out of sight, or of a track that was lost here a
+// moment ago. Somebody whose visit has its verdict and who walks off with another track is told by where that began.
 func (f *floor) welcome(s *sighting) *visit {
 	if v := f.back(s); v != nil {
 		return v
 	}
-	return f.newVisit(s.at)
+	id, lost := f.lost(s)
+	if lost != nil && lost.person.event == nil && lost.rival == nil {
+		delete(f.visits, id)
+		return lost
+	}
+	v := f.newVisit(s.at)
+	if lost != nil {
+		v.follows = lost.person.event
+	}
+	return v
+}
+
+// lost finds the visit whose track was last seen a moment ago where a new track begins.
+func (f *floor) lost(s *sighting) (int, *visit) {
+	for _, id := range slices.Sorted(maps.Keys(f.visits)) {
+		v := f.visits[id]
+		moment := blink
+		if v.person.event != nil { // nothing is lost by taking the trace of another for theirs: it is kept
+			moment = time.Second
+		}
+		away := s.at.Sub(v.lastSeen)
+		if away > 0 && away < moment && apart(v.box, s.box) < nearby && ratio(v.box, s.box) < larger && !v.changed(s) {
+			return id, v
+		}
+	}
+	return 0, nil
 }
 
 // back finds the visit of somebody who was out of sight and is there again.
 func (f *floor) back(s *sighting) *visit {
 	box := s.box
 	for i, w := range f.gone {
-		was, far, ratio := w.visit.box, nearby, larger
+		was, far, most := w.visit.box, nearby, larger
 		if w.hidden { // whoever stood in the way has moved, and so have they
-			far, ratio = 2*far, 1.25*ratio
+			far, most = 2*far, 1.25*most
 		}
-		if apart(was, box) < far && max(was.W/box.W, box.W/was.W) < ratio && !w.visit.changed(s) {
+		if apart(was, box) < far && ratio(was, box) < most && !w.visit.changed(s) {
 			f.gone = slices.Delete(f.gone, i, i+1)
 			return w.visit
 		}
@@ -394,7 +438,15 @@ func (f *floor) dismiss(v *visit, at time.Time) {
 // leave ends a visit that has no verdict for good. Nobody who was near enough to be screened goes without a trace.
 func (f *floor) leave(v *visit, at time.Time) {
 	if reason, ok := v.trace(); ok {
-		f.conclude(v, nil, f.policy.Unmeasured(reason), at)
+		var view *track.View
+		if v.known() {
+			view = &v.latest
+		}
+		walksOff := v.follows
+		if v.presence.stood >= walked || v.look.Estimate().Frames > glimpses {
+			walksOff = nil
+		}
+		f.conclude(v, view, f.policy.Unmeasured(reason), walksOff, at)
 		f.part(v)
 	} else if v.presence.far >= glimpses {
 		f.passers++

@@ -228,7 +228,10 @@ func (h *hall) apart(p someone, least, most float64) someone {
 	var first, second track.View
 	h.draw(p, &first)
 	portrait := first.Portrait()
-	for p.double = 99; p.share < 1; p.share += 0.01 {
+	if p.double == 0 {
+		p.double = 99
+	}
+	for ; p.share < 1; p.share += 0.01 {
 		h.draw(p, &second)
 		if d := second.Difference(&portrait); d > least && d < most {
 			return p
@@ -551,6 +554,19 @@ func TestBreakIsRemembered(t *testing.T) {
 	h.frames(2, other.but(event.Moving))
 	h.stay(time.Second, other)
 	h.want("left", "pass")
+}
+
+// TestAsLikeAsTwoLooks: whoever is there after a break has to be as like the one before as two looks at one person, however
+// much that one's own look varied.
+func TestAsLikeAsTwoLooks(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	h.stay(time.Second, well(1))
+	h.frames(3, h.apart(well(1), 3.2, 3.6))
+	h.frames(1)
+	other := well(1)
+	other.double = 98
+	h.stay(2*time.Second, h.apart(other, 4, 4.4))
+	h.want("pass", "pass")
 }
 
 // TestBesideWhoWentIsAnother: somebody who is gone before their verdict leaves a trace, though another appears beside.

@@ -105,7 +105,7 @@ func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, b
 		last := t.recent[n-1]
 		a, b := boxOf(f), boxOf(last.face)
 		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
-		broken = last.at.Before(previous) || moved > jump || max(a.W/b.W, b.W/a.W) > swell
+		broken = last.at.Before(previous) || moved > jump || ratio(a, b) > swell
 	}
 	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { return at.Sub(s.at) > paceWindow })
 	if len(t.recent) == 0 {
@@ -128,7 +128,7 @@ func (v *visit) shown(box event.Box, at time.Time) event.Person {
 	p := event.Person{ID: v.id, Face: box, Hint: v.problem, Worn: v.worn, Event: v.person.event, Repeated: v.repeats}
 	if r := v.rival; r != nil {
 		p.ID, p.Hint, p.Worn, p.Event = r.id, r.problem, r.worn, r.person.event
-	} else if e := v.person.event; e != nil && e.Data.Outcome != event.Alert && e.Data.Reason != event.Lifeless && at.Sub(v.movedAt) > stillFor {
+	} else if e := v.person.event; e != nil && e.Data.Outcome != event.Alert && e.Data.Reason != event.Lifeless && v.still(at) {
 		p.Event, p.Hint = nil, event.Lifeless
 	} else if v.problem == event.NoProblem && v.want != event.NoProblem {
 		p.Hint = v.want

@@ -110,15 +110,15 @@ type visit struct {
 
 	adrift      bool // a break since the newest measured frame: the next one may show somebody else
 	rival       *visit
-	strayed     float64 // largest difference lately of frames without a break, which is the person's own
-	latest      track.Portrait
-	distinct    float64   // what of the usual difference between two people is left in a warm room, 0 to 1
-	differences []float64 // of a rival's measured frames from the visit it came out of
+	latest      track.View // of the newest measured frame
+	distinct    float64    // what of the usual difference between two people is left in a warm room, 0 to 1
+	differences []float64  // of a rival's measured frames from the visit it came out of
 
 	presence presence
-	movedAt  time.Time // when the face was last seen to move
-	decided  time.Time // when the verdict was given
-	due      time.Time // an open visit's next inconclusive verdict
+	follows  *event.Event // of whoever was last seen where and when this face first was: until it stands, it may be theirs
+	movedAt  time.Time    // when the face was last seen to move
+	decided  time.Time    // when the verdict was given
+	due      time.Time    // an open visit's next inconclusive verdict
 	pause    time.Duration
 	repeats  bool // a pass of somebody who passed moments before: the door has opened
 	admitted bool // the way was clear at some time since the pass
@@ -154,18 +154,15 @@ func (s *sighting) measured() bool { return s.reading.Problem == event.NoProblem
 
 const (
 	// sameSure is a difference of portraits at which one frame is enough to know somebody again. After a break one of some
-	// frames has to be below sameBroken, or below ownShare times what the person differed by before, up to sameWhole,
-	// above which nobody is the same. See track.View.Difference for what people differ by.
+	// frames has to be below sameBroken; above sameWhole nobody is the same. See track.View.Difference for what people
+	// differ by.
 	sameSure   = 1.5
 	sameBroken = 2.2
-	ownShare   = 1.5
 	// fullContrast is the contrast of a face from which on that holds. In a warmer room all faces are more alike.
 	fullContrast = 0.5
 	sameWhole    = 4.5
 	// sameNever is a difference that nobody makes from one frame to the next.
 	sameNever = 8
-	// fading is what is left of a difference after a frame.
-	fading = 0.97
 	// sameSkinCelsius is how far the skin of one person may seem to change over a break, leapCelsius from frame to frame.
 	sameSkinCelsius = 0.4
 	leapCelsius     = 0.8
@@ -215,11 +212,8 @@ func (v *visit) measure(s *sighting) {
 	v.skinCelsius += (s.reading.SkinCelsius - v.skinCelsius) / 4
 	v.look.Add(s.reading, s.at)
 	difference := v.person.difference(s.view)
-	if v.known() {
-		v.strayed = max(fading*v.strayed, difference)
-	}
 	v.person.draw(s.view, difference > sameBroken, s.at)
-	v.latest = s.view.Portrait()
+	v.latest = *s.view
 	v.person.lastSeen = s.at
 	v.distinct = min(1, s.reading.Contrast/fullContrast)
 }
@@ -236,7 +230,8 @@ func (v *visit) strange(s *sighting) bool {
 	}
 	unlike := v.person.difference(s.view) > sameNever
 	if v.measuredAt.Equal(s.previous) {
-		unlike = unlike && s.view.Difference(&v.latest) > sameNever
+		latest := v.latest.Portrait()
+		unlike = unlike && s.view.Difference(&latest) > sameNever
 	}
 	return unlike || v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
 }
@@ -281,19 +276,10 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 		return samePerson
 	case n < rivalFrames:
 		return undecided
-	case alike && slices.Min(r.differences) <= v.own():
+	case alike && slices.Min(r.differences) <= sameBroken*v.distinct:
 		return samePerson
 	}
 	return anotherPerson
-}
-
-// own is the difference up to which somebody is the same person after a break. To take one for another costs a trace
-// before there is a verdict, and a verdict is not lost by it after.
-func (v *visit) own() float64 {
-	if v.person.event == nil {
-		return sameBroken * v.distinct
-	}
-	return min(max(sameBroken, ownShare*v.strayed), sameWhole) * v.distinct
 }
 
 type verdictOfDoubt int
@@ -304,9 +290,11 @@ const (
 	anotherPerson
 )
 
-// settles says whether a face may look different because it has only just come near: its readings say nothing against it.
+// settles says whether a face may look different because it has only just come near, or was followed without a break
+// since the one glimpse of it on the way: its readings say nothing against it.
 func (v *visit) settles(s *sighting) bool {
-	return s.at.Sub(v.lookSince) < settling && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
+	early := s.at.Sub(v.lookSince) < settling || len(v.person.portraits) == 1 && !v.adrift
+	return early && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
 }
 
 // startOver forgets whom the look has shown so far.

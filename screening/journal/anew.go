@@ -13,6 +13,9 @@ import (
 // ensureFile sees to it that what is written goes to the file of the journal's name. One that was removed, renamed or
 // replaced can still be read, as long as it is open: what is in it is copied to a new one.
 func (j *Journal) ensureFile(ctx context.Context) error {
+	if j.homeless != nil {
+		return j.comeHome(ctx)
+	}
 	if j.aside != "" {
 		return j.renew(ctx, nil)
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"thermogate/screening/event"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -450,4 +452,52 @@ func TestSlowDiskIsToldAndShared(t *testing.T) {
 		t.Error(diff)
 	}
 	recovered(t, j)
+}
+
+// TestStartsOnADiskThatTakesNothing has the first process find its journal locked by another program, and one before that
+// leave an event that is not confirmed.
+func TestStartsOnADiskThatTakesNothing(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", t.TempDir())
+	path := filepath.Join(t.TempDir(), "journal.db")
+	before := open(t, path)
+	if err := before.Append(t.Context(), sample(1)); err != nil {
+		t.Fatal(err)
+	}
+	before.Close()
+	program, err := connect(path, "rw", "FULL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	if _, err := program.Exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM receivers"); err != nil {
+		t.Fatal(err)
+	}
+	j := open(t, path)
+	if err := j.Append(t.Context(), sample(2)); !errors.Is(err, ErrWaiting) {
+		t.Fatalf("error %v", err)
+	}
+	if got := j.Waiting(0, 10); len(got) != 1 || got[0].Event.ID != sample(2).ID || j.Err() == nil || j.Last() != 0 {
+		t.Errorf("%d events wait, error %v, last %d", len(got), j.Err(), j.Last())
+	}
+	j.Close()
+	j = open(t, path)
+	if waiting, _ := j.waiting.count(); waiting != 1 {
+		t.Fatalf("%d events wait after a restart", waiting)
+	}
+	program.Close()
+	recovered(t, j)
+	if j.Found() != 1 || j.Last() != 2 {
+		t.Errorf("found up to %d, last %d", j.Found(), j.Last())
+	}
+	if diff := cmp.Diff([]event.Event{sample(1), sample(2)}, publishable(t, j, 2)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatIsNotTheDisksFaultIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.db")
+	open(t, path)
+	if _, err := Open(t.Context(), path, DefaultConfig(), slog.New(slog.DiscardHandler)); err == nil || Refused(err) {
+		t.Errorf("a second process: %v", err)
+	}
 }

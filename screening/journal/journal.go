@@ -2,8 +2,9 @@
 //
 // It is one SQLite file in WAL mode. An event is synced to disk (synchronous=FULL) before Append returns; several that
 // wait at once share one sync. What the disk refuses waits in memory, in order, until it is on disk; it is published from
-// there meanwhile, and a file in memory that outlives the process has it for the next one. A confirmation is written without a sync of its own, because the worst that its loss
-// does is to send an event twice. Events keep the order in which they were appended, whatever the clock does.
+// there meanwhile, and a file in memory that outlives the process has it for the next one. A confirmation is written
+// without a sync of its own, because the worst that its loss does is to send an event twice. Events keep the order in
+// which they were appended, whatever the clock does.
 package journal
 
 import (
@@ -14,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,8 +113,10 @@ type Journal struct {
 	stopped  chan struct{}
 	closing  sync.Once
 
-	newest        int64        // of the writer: newest Seq
+	homeless      error        // of the writer: why the file could never be opened; store is a stand-in then
+	newest        int64        // likewise: newest Seq
 	released      atomic.Int64 // newest Seq up to which nothing is held
+	found         atomic.Int64 // newest Seq of an earlier process
 	aside         string       // of the writer: where a damaged file lies whose successor is not ready yet
 	damage        error        // likewise: what was found wrong with it
 	made          os.FileInfo  // likewise: the copy that has taken the place of a file that was gone
@@ -124,8 +126,9 @@ type Journal struct {
 	confirmClock  int64        // the Mark at Open; the clock of confirmations runs on from here
 	lastConfirmed atomic.Int64 // newest Mark
 
-	mu    sync.RWMutex // guards store against being replaced while it is read
-	store *store
+	mu     sync.RWMutex // guards store against being replaced while it is read
+	store  *store
+	closed bool
 
 	notedMu  sync.Mutex
 	acked    []int64   // confirmed, not yet written
@@ -152,41 +155,36 @@ type task struct {
 // Open opens the journal at path, or makes a new one, readable by its owner only. A damaged file is set aside as
 // PATH.damaged-TIME, its unconfirmed events are rescued as far as they can be read, and Stats and the log say so.
 // What an earlier process could not store is stored now. A journal is open in one process at a time, and has its folder
-// to itself.
+// to itself. Where the disk takes nothing, or can't be read, the journal is open all the same, with what waits for it and
+// nothing more until it does; Err and the log say so.
 func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Journal, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
-	lock, err := lockFolder(filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
-	}
 	j := &Journal{
-		path: path, cfg: cfg, log: log, lock: lock, opened: time.Now(),
+		path: path, cfg: cfg, log: log, opened: time.Now(),
 		waiting: waiting{log: log, spare: newSpare(path, log)},
 		arrived: make(chan struct{}, 1), tasks: make(chan task),
 		noted: make(chan struct{}, 1), appended: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	if _, err := os.Stat(path + "-wal"); err == nil {
-		j.stats.Unclean = true
-	}
-	err = j.finishCopy()
-	if err == nil {
-		err = j.openStore(ctx)
+	err := j.moveIn(ctx)
+	if Refused(err) {
+		err = j.doWithout(ctx, err)
 	}
 	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
-	}
-	j.confirmClock = j.lastConfirmed.Load()
-	if err := j.releaseHeld(ctx); err != nil {
-		j.store.close()
-		lock.Close()
+		if j.store != nil {
+			j.store.close()
+		}
+		j.unlock()
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
 	j.waiting.recall()
-	j.storeWaiting(ctx)
+	if j.homeless != nil {
+		j.refuse(j.homeless)
+	} else {
+		j.storeWaiting(ctx)
+	}
 	go j.write()
 	return j, nil
 }
@@ -292,6 +290,10 @@ func (j *Journal) Appended() <-chan struct{} { return j.appended }
 // ever stored.
 func (j *Journal) Last() int64 { return j.released.Load() }
 
+// Found is the newest Seq that an earlier process has stored. It may become known late, where the disk could not be read at
+// first.
+func (j *Journal) Found() int64 { return j.found.Load() }
+
 // Pending returns up to limit unconfirmed events in order, those after the Seq after and up to and including the Seq
 // upTo. A stored row that is not an event any more is passed over for good, counted and logged.
 func (j *Journal) Pending(ctx context.Context, after, upTo int64, limit int) ([]Entry, error) {
@@ -390,12 +392,12 @@ func (j *Journal) Close() error {
 	<-j.stopped
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.lock == nil {
+	if j.closed {
 		return nil
 	}
+	j.closed = true
 	err := j.store.close()
-	j.lock.Close()
-	j.lock = nil
+	j.unlock()
 	if err != nil {
 		return fmt.Errorf("closing the journal %s: %w", j.path, err)
 	}

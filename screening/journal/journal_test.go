@@ -38,7 +38,7 @@ var start = time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)
 
 func sample(n int) event.Event {
 	return event.Event{
-		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%05d", n), Source: "/plant/gate", Type: "thermogate.event.pass.v1",
+		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%05d", n), Source: "/plant/gate", Type: "thermogate.screening.pass.v1",
 		Time: start.Add(time.Duration(n) * time.Second), DataContentType: "application/json",
 		Data: event.Data{Outcome: event.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
 	}

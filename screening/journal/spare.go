@@ -133,7 +133,7 @@ func (s *spare) read(log *slog.Logger) []row {
 		log.Error("not all that the disk did not take can be read", "file", s.path, "error", err)
 	}
 	if len(rows) > 0 {
-		log.Warn("events of an earlier run that the disk did not take are stored now", "events", len(rows))
+		log.Warn("events of an earlier run that the disk did not take are here, to be stored once it does", "events", len(rows))
 	}
 	return rows
 }

@@ -22,6 +22,7 @@ type newcomer struct {
 	ticket int64 // counts what was handed in
 	since  time.Time
 	sent   bool       // the broker has it
+	spared bool       // it is in the spare
 	done   chan error // nil once whoever handed it in has been told
 }
 
@@ -62,7 +63,7 @@ func (w *waiting) add(r row) (<-chan error, error) {
 	n := &newcomer{row: r, ticket: w.tickets, since: time.Now(), done: done}
 	w.rows = append(w.rows, n)
 	if w.refused != nil {
-		w.spare.add(w.log, r)
+		w.keepSpare(n)
 		n.tell(fmt.Errorf("%w: %w", ErrWaiting, w.refused))
 	}
 	return done, nil
@@ -84,7 +85,7 @@ func (w *waiting) recall() {
 	defer w.mu.Unlock()
 	for _, r := range w.spare.read(w.log) {
 		w.tickets++
-		w.rows = append(w.rows, &newcomer{row: r, ticket: w.tickets, since: time.Now()})
+		w.rows = append(w.rows, &newcomer{row: r, ticket: w.tickets, since: time.Now(), spared: true})
 	}
 }
 
@@ -149,7 +150,9 @@ func (w *waiting) refuse(why error) (news bool) {
 	if news {
 		w.since = time.Now()
 		for _, n := range w.rows {
-			w.spare.add(w.log, n.row)
+			if !n.spared {
+				w.keepSpare(n)
+			}
 		}
 	}
 	w.refused = why
@@ -173,9 +176,15 @@ func (w *waiting) release(id string, body []byte) bool {
 		n.body = body
 	}
 	if w.refused != nil {
-		w.spare.add(w.log, n.row)
+		w.keepSpare(n)
 	}
 	return true
+}
+
+// keepSpare copies an event to memory that outlives the process. The caller holds mu.
+func (w *waiting) keepSpare(n *newcomer) {
+	w.spare.add(w.log, n.row)
+	n.spared = true
 }
 
 // sent notes that the broker has an event that waits here.

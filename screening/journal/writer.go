@@ -136,10 +136,7 @@ func (j *Journal) advance(ctx context.Context) error {
 	if err != nil || released == j.released.Swap(released) {
 		return err
 	}
-	select {
-	case j.appended <- struct{}{}:
-	default:
-	}
+	wake(j.appended)
 	return nil
 }
 

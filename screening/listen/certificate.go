@@ -103,7 +103,7 @@ func (c *Certificate) current() *tls.Certificate {
 
 func (c *Certificate) warnIfExpired() {
 	if until := c.pair.Leaf.NotAfter; time.Now().After(until) {
-		c.log.Warn("the certificate has expired, browsers will refuse it", "file", c.certFile, "until", until)
+		c.log.Warn("the certificate has expired, clients will refuse it", "file", c.certFile, "until", until)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package listen holds what everything that listens for browsers needs: the address, TLS, secrets from files, limits on
-// time, connections and log-ins, and the checks that keep other sites' pages out.
+// Package listen holds what everything that listens needs: the address, TLS and secrets from files. For pages it also has
+// the limits on time, connections and log-ins, and the checks that keep other sites' pages out.
 package listen
 
 import (

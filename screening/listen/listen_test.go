@@ -291,8 +291,8 @@ func TestReadSecret(t *testing.T) {
 		{"", ""},
 		{"\n", ""},
 		{"two\nlines\n", ""},
-		{strings.Repeat("a", 1024) + "\n", strings.Repeat("a", 1024)},
-		{strings.Repeat("a", 1025), ""},
+		{strings.Repeat("a", 4096) + "\n", strings.Repeat("a", 4096)},
+		{strings.Repeat("a", 4097), ""},
 	} {
 		path := filepath.Join(t.TempDir(), "password")
 		if err := os.WriteFile(path, []byte(test.content), 0o600); err != nil {

@@ -9,11 +9,18 @@ import (
 )
 
 // AddressOf is where a request comes from; the zero Addr where that is no IP address.
-func AddressOf(r *http.Request) netip.Addr { return addressOf(r.RemoteAddr) }
+func AddressOf(r *http.Request) netip.Addr { return Remote(r.RemoteAddr) }
 
-func addressOf(hostPort string) netip.Addr {
+// Remote is the address in HOST:PORT, the zero Addr where that is no IP address. Of IPv6 it is the first of the /64,
+// for one host may have all of that.
+func Remote(hostPort string) netip.Addr {
 	parsed, _ := netip.ParseAddrPort(hostPort)
-	return parsed.Addr().Unmap().WithZone("")
+	address := parsed.Addr().Unmap().WithZone("")
+	if address.Is4() || address.IsLoopback() {
+		return address
+	}
+	network, _ := address.Prefix(64) // the zero one of no address
+	return network.Addr()
 }
 
 // Places are a number of places that everybody finds one in: whoever comes when all are taken gets the one that the
@@ -95,7 +102,7 @@ func (l boundedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, address := l.far, addressOf(conn.RemoteAddr().String())
+	places, address := l.far, Remote(conn.RemoteAddr().String())
 	if address.IsLoopback() {
 		places = l.near
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // maxSecret is the length in bytes of the longest password that is looked at.
-const maxSecret = 1024
+const maxSecret = 4096
 
 // ReadSecret reads a file that holds one secret in one line; the end of the line is not part of it.
 func ReadSecret(path string) (string, error) {

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,8 +10,11 @@ import (
 	"sync"
 	"time"
 
+	"thermogate/screening/journal"
+
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"thermogate/screening/listen"
 )
 
 // BrokerConfig is the broker that a gate can bring along, for one gate or a few. It is the section "broker" of the
@@ -28,27 +32,21 @@ type BrokerConfig struct {
 	KeyFile  string `yaml:"key_file"`
 	// MaxClients bounds how many are connected at once; from one address come at most half of them.
 	MaxClients int `yaml:"max_clients"`
-	// MaxSessions bounds how many clients have their messages kept while they are away.
-	MaxSessions int `yaml:"max_sessions"`
-	// SessionLife is how long a client may be away before what is kept for it is dropped. Only the time counts that the
-	// broker runs.
-	SessionLife time.Duration `yaml:"session_life"`
-	// QueueMiB bounds what is kept for all of them together, on disk. Each can have its share of it, QueueMiB divided by
-	// MaxSessions, whatever the others take; so the disk may hold up to twice as much.
+	// QueueMiB bounds what is kept on disk for all clients that are away. Each can have a hundredth of it whatever the
+	// others take, so the disk may hold up to twice as much.
 	QueueMiB int `yaml:"queue_mib"`
 }
 
-// DefaultBrokerConfig listens on this machine only. A console misses nothing for 100,000 events, and is known for two
-// weeks.
+// DefaultBrokerConfig listens on this machine only. A console that is away misses nothing for 100,000 events.
 func DefaultBrokerConfig() BrokerConfig {
 	return BrokerConfig{
-		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, MaxSessions: 100, SessionLife: 14 * 24 * time.Hour, QueueMiB: 128,
+		Listen: "127.0.0.1:1883", Users: []BrokerUser{}, MaxClients: 500, QueueMiB: 128,
 	}
 }
 
 // Validate names the first key that is wrong and what would be right, without the "broker." before it. It opens no file.
 func (c BrokerConfig) Validate() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	_, _, err := net.SplitHostPort(c.Listen)
 	switch {
 	case err != nil:
 		return fmt.Errorf("listen: %q is not an address such as 127.0.0.1:1883 or 0.0.0.0:1883", c.Listen)
@@ -56,39 +54,32 @@ func (c BrokerConfig) Validate() error {
 		return errors.New("user and password_file: give both or none")
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return errors.New("cert_file and key_file: give both or none")
-	case len(c.users()) == 0 && !loopback(host):
+	case len(c.users()) == 0 && !(listen.Config{Listen: c.Listen}).Local():
 		return fmt.Errorf("listen: %s can be reached from other machines, so set users", c.Listen)
 	case c.MaxClients < 1 || c.MaxClients > 10_000:
 		return fmt.Errorf("max_clients: %d is not between 1 and 10000", c.MaxClients)
-	case c.MaxSessions < 1 || c.MaxSessions > 10_000:
-		return fmt.Errorf("max_sessions: %d is not between 1 and 10000", c.MaxSessions)
-	case c.SessionLife < time.Minute || c.SessionLife > 10*365*24*time.Hour:
-		return fmt.Errorf("session_life: %v is not between 1m and 87600h", c.SessionLife)
 	case c.QueueMiB < 1 || c.QueueMiB > 1<<20:
 		return fmt.Errorf("queue_mib: %d is not between 1 and 1048576", c.QueueMiB)
 	}
 	return validateUsers(c.users())
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 // Broker is a running broker.
 type Broker struct {
-	server   *broker.Server
-	network  *networkListener
-	own      *ownListener
-	sessions *brokerSessions
-	limits   *limits
-	close    func() error
+	server    *broker.Server
+	own       *ownListener
+	listeners []*brokerListener
+	sessions  *brokerSessions
+	limits    *limits
+	close     func() error
+	cancel    context.CancelFunc // ends waiting
+	waiting   sync.WaitGroup     // for the disk, before it serves
 	// Address is where it listens, with the port that was chosen where Listen ends in ":0".
 	Address string
 }
 
 // StartBroker starts the broker of gate, which keeps what it must not forget in file; it runs until Close. A damaged
-// file is set aside.
+// file is set aside. Where the disk does not let it open the file, it serves nobody until it can; Err says so.
 func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("broker.%w", err)
@@ -102,12 +93,46 @@ func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*B
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{network: network, own: newOwnListener(), limits: limits, Address: network.Addr().String()}
-	if err := b.serve(cfg, access, file, log); err != nil {
+	own := newOwnListener()
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &Broker{own: own, cancel: cancel, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
+		{Listener: network, name: networkName, hangUp: network.hangUp},
+		{Listener: own, name: ownName, hangUp: own.hangUp},
+	}}
+	b.close = sync.OnceValue(b.shutDown)
+	serve := func() error { return b.serve(cfg, access, file, log) }
+	err = serve()
+	if journal.Refused(err) {
+		limits.tell(limitClosed, "error", err)
+		b.waiting.Go(func() { b.waitToServe(ctx, serve) })
+		return b, nil
+	}
+	if err != nil {
+		cancel()
 		network.Close()
 		return nil, fmt.Errorf("starting the broker: %w", err)
 	}
 	return b, nil
+}
+
+// serveAgain is how often it is tried to open a file that the disk refuses.
+const serveAgain = time.Second
+
+// waitToServe tries until it serves, or ctx ends.
+func (b *Broker) waitToServe(ctx context.Context, serve func() error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(serveAgain):
+		}
+		err := serve()
+		if err == nil {
+			b.limits.forget(limitClosed)
+			return
+		}
+		b.limits.tell(limitClosed, "error", err)
+	}
 }
 
 // CheckBroker tells what would keep a broker from starting, but for its file.
@@ -130,38 +155,35 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 	if err != nil {
 		return err
 	}
-	b.server = broker.New(&broker.Options{
-		Capabilities: capabilities(cfg),
+	server := broker.New(&broker.Options{
+		Capabilities: capabilities(),
 		Logger:       slog.New(slog.DiscardHandler), // it warns of every connection that ends; limits has what matters
 		// Nobody may read $SYS, and gathering it stops the process for a moment.
 		SysTopicResendInterval: int64(24 * time.Hour / time.Second),
 	})
-	if b.sessions, err = newBrokerSessions(cfg, access, b.server, store, b.limits); err != nil {
-		store.close()
-		return err
+	sessions, err := newBrokerSessions(cfg, access, server, store, b.limits)
+	if err == nil {
+		err = server.AddHook(sessions, nil)
 	}
-	if err = b.server.AddHook(b.sessions, nil); err == nil {
-		err = b.server.AddListener(listeners.NewNet(networkName, b.network))
+	for _, listener := range b.listeners {
+		err = errors.Join(err, server.AddListener(listener))
 	}
 	if err == nil {
-		err = b.server.AddListener(listeners.NewNet(ownName, b.own))
-	}
-	if err == nil {
-		err = b.server.Serve()
+		err = server.Serve()
 	}
 	if err != nil {
 		store.close()
 		return err
 	}
-	b.sessions.start()
-	b.close = sync.OnceValue(b.shutDown)
+	sessions.start()
+	b.server, b.sessions = server, sessions
 	return nil
 }
 
-func capabilities(cfg BrokerConfig) *broker.Capabilities {
+func capabilities() *broker.Capabilities {
 	c := broker.NewDefaultServerCapabilities()
 	c.MaximumClients = math.MaxInt64 // sessions counts, and lets the gate itself in always
-	c.MaximumSessionExpiryInterval = uint32(cfg.SessionLife / time.Second)
+	c.MaximumSessionExpiryInterval = uint32(sessionLife / time.Second)
 	c.MaximumMessageExpiryInterval = 0
 	c.MaximumPacketSize = brokerMaxPacket
 	c.MaximumClientWritesPending = 1 // sessions sends
@@ -176,9 +198,14 @@ func capabilities(cfg BrokerConfig) *broker.Capabilities {
 func (b *Broker) Close() error { return b.close() }
 
 func (b *Broker) shutDown() error {
-	// Before anything else, because whoever does not read holds up whoever waits to write to him.
-	b.network.hangUp()
-	b.own.hangUp()
+	b.cancel()
+	b.waiting.Wait()
+	for _, listener := range b.listeners {
+		listener.stop()
+	}
+	if b.server == nil {
+		return nil
+	}
 	err := b.server.Close()
 	return errors.Join(err, b.sessions.close())
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	broker "github.com/mochi-mqtt/server/v2"
+
+	"thermogate/screening/listen"
 )
 
 // Role is what a user of the broker may do. All may read everything.
@@ -69,9 +71,9 @@ type credential struct {
 func (c BrokerConfig) access(gate Gate) (access, error) {
 	a := access{gate: gate, users: map[string]credential{}}
 	for _, user := range c.users() {
-		password, err := readSecret("broker.users: password_file of "+user.Name, user.PasswordFile)
+		password, err := listen.ReadSecret(user.PasswordFile)
 		if err != nil {
-			return a, err
+			return a, fmt.Errorf("broker.users: password_file of %s: %w", user.Name, err)
 		}
 		a.users[user.Name] = credential{user.Role, sha256.Sum256([]byte(password))}
 	}

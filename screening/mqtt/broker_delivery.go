@@ -45,13 +45,13 @@ func (h *brokerSessions) publish(from string, pk packets.Packet) error {
 		}
 	}
 	if len(lasting) == 0 && pk.FixedHeader.Qos > 0 && isEvent(pk.TopicName) {
-		if h.makeRoom(messageCost(pk)) {
+		if h.makeRoom(pk) {
 			lasting = append(lasting, recipient{id: nobody})
 		}
 	}
 	seq, err := h.store.keep(pk, lasting, retain)
 	for _, d := range others { // they get it even if the disk is full
-		h.wait(d.session, outgoing{&pk, d.qos, d.retain})
+		h.wait(d.session, outgoing{&pk, d.qos, d.retain, messageCost(pk)})
 	}
 	if err != nil {
 		h.failed(err)
@@ -61,6 +61,7 @@ func (h *brokerSessions) publish(from string, pk packets.Packet) error {
 		s := h.all[r.id]
 		if r.id == nobody {
 			s = &h.nobodys
+			h.topics[pk.TopicName]++
 		}
 		s.newest = seq
 		s.stored += messageCost(pk)
@@ -81,10 +82,14 @@ func isEvent(topic string) bool {
 	return ok && strings.HasPrefix(rest, "screening/")
 }
 
-// makeRoom drops the oldest events that nobody subscribes to, so that they take half of the queues' room at most, and
-// none that others need. The caller holds mu.
-func (h *brokerSessions) makeRoom(cost int64) bool {
-	most := int64(h.cfg.QueueMiB) << 20
+// makeRoom drops the oldest events that nobody subscribes to, so that another one takes none that others need, and all
+// of them half of the queues' room at most. It is false where there is no room for it. The caller holds mu.
+func (h *brokerSessions) makeRoom(pk packets.Packet) bool {
+	if h.topics[pk.TopicName] == 0 && len(h.topics) >= brokerMaxNobodys {
+		h.limits.tell(limitQueue, "topic", clip(pk.TopicName))
+		return false
+	}
+	cost, most := messageCost(pk), int64(h.cfg.QueueMiB)<<20
 	for h.nobodys.stored+cost > most/2 || h.stored+cost > most {
 		oldest, ok, err := h.store.next(nobody, 0)
 		if err == nil && ok {
@@ -98,19 +103,32 @@ func (h *brokerSessions) makeRoom(cost int64) bool {
 		}
 		h.nobodys.stored -= oldest.cost
 		h.stored -= oldest.cost
+		if h.topics[oldest.message.TopicName]--; h.topics[oldest.message.TopicName] <= 0 {
+			delete(h.topics, oldest.message.TopicName)
+		}
 	}
 	return true
 }
 
-// claim gives a session the events on a filter that nobody subscribed to before. The caller holds mu.
-func (h *brokerSessions) claim(s *brokerSession, filter string) {
-	if h.nobodys.stored == 0 {
+// claim gives a session the events on some filters that nobody subscribed to before. The caller holds mu.
+func (h *brokerSessions) claim(s *brokerSession, filters []string) {
+	wanted := map[string]bool{}
+	for topic := range h.topics {
+		if slices.ContainsFunc(filters, func(filter string) bool { return matches(filter, topic) }) {
+			wanted[topic] = true
+		}
+	}
+	if len(wanted) == 0 {
 		return
 	}
 	h.settle(s)
-	first, last, cost, err := h.store.claim(s.id, func(topic string) bool { return matches(filter, topic) })
+	first, last, cost, err := h.store.claim(s.id, wanted)
 	if err != nil {
 		h.failed(err)
+		return
+	}
+	for topic := range wanted {
+		delete(h.topics, topic)
 	}
 	if cost == 0 {
 		return
@@ -156,7 +174,7 @@ func messageCost(pk packets.Packet) int64 {
 // take, and beyond it as long as all together have room. The caller holds mu.
 func (h *brokerSessions) hasRoom(s *brokerSession, pk packets.Packet) bool {
 	n, all := messageCost(pk), int64(h.cfg.QueueMiB)<<20
-	return s.stored+n <= all/int64(h.cfg.MaxSessions) || h.stored+n <= all
+	return s.stored+n <= all/brokerMaxSessions || h.stored+n <= all
 }
 
 // retainedCost counts the levels of the topic, too, each of which the library holds by itself.
@@ -212,17 +230,16 @@ func (h *brokerSessions) OnRetainedExpired(topic string) {
 // wait puts a message into the memory of a session that is connected. Whoever has too much there is not reading, and is
 // cut off. The caller holds mu.
 func (h *brokerSessions) wait(s *brokerSession, o outgoing) {
-	n := messageCost(*o.message)
 	if s.client == nil || s.cutOff {
 		return
 	}
-	if s.bytes+n > brokerMaxWaiting {
+	if s.bytes+o.cost > brokerMaxWaiting {
 		h.overrun(s)
 		return
 	}
 	s.waiting = append(s.waiting, o)
-	s.bytes += n
-	h.waiting += n
+	s.bytes += o.cost
+	h.waiting += o.cost
 	wake(s.wake)
 	for h.waiting > brokerMaxAllWaiting {
 		most := s
@@ -299,9 +316,8 @@ func (h *brokerSessions) take(s *brokerSession) (packets.Packet, flying, bool) {
 		o := s.waiting[0]
 		s.waiting[0] = outgoing{}
 		s.waiting = s.waiting[1:]
-		n := messageCost(*o.message)
-		s.bytes -= n
-		h.waiting -= n
+		s.bytes -= o.cost
+		h.waiting -= o.cost
 		pk := *o.message
 		pk.FixedHeader.Qos, pk.FixedHeader.Retain, pk.FixedHeader.Dup, pk.PacketID = o.qos, o.retain, false, 0
 		return pk, flying{}, true
@@ -376,16 +392,29 @@ func (h *brokerSessions) OnSubscribed(cl *broker.Client, pk packets.Packet, code
 		return
 	}
 	h.put(s)
+	var kept []string // filters of which it misses nothing from here on
 	for i, sub := range pk.Filters {
 		if codes[i] == 1 && s.lasting {
-			h.claim(s, sub.Filter)
+			kept = append(kept, sub.Filter)
 		}
-		if codes[i] > 1 || !slices.Contains(s.wanted, sub.Filter) || broker.IsSharedFilter(sub.Filter) {
-			continue
+		if codes[i] <= 1 && slices.Contains(s.wanted, sub.Filter) && !broker.IsSharedFilter(sub.Filter) {
+			h.sendRetained(s, sub)
 		}
-		for _, message := range h.server.Topics.Messages(sub.Filter) {
-			h.wait(s, outgoing{&message, min(sub.Qos, message.FixedHeader.Qos), true})
-		}
+	}
+	h.claim(s, kept)
+}
+
+// sendRetained sends what is retained on a filter, at the client's expense. The caller holds mu.
+func (h *brokerSessions) sendRetained(s *brokerSession, sub packets.Subscription) {
+	if s.cutOff {
+		return
+	}
+	messages := h.server.Topics.Messages(sub.Filter) // a copy for this client alone
+	for i := range messages {
+		message := &messages[i]
+		cost := messageCost(*message) + packetBytes
+		s.charge(cost)
+		h.wait(s, outgoing{message, min(sub.Qos, message.FixedHeader.Qos), true, cost})
 	}
 }
 

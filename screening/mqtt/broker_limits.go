@@ -32,11 +32,15 @@ const (
 	brokerMaxRetained      = 2000
 	brokerMaxRetainedBytes = 4 << 20
 	brokerMaxAllWaiting    = 32 << 20
-	brokerFiltersPerClient = 4 // times max_clients is how many subscriptions there may be
+	brokerFiltersPerClient = 4    // times max_clients is how many subscriptions there may be
+	brokerMaxNobodys       = 1000 // topics of events that nobody subscribes to
 )
 
 // messageOverhead is what a message takes beside its topic and payload, in memory and on disk, roughly.
 const messageOverhead = 300
+
+// packetBytes is what a message in memory takes as the library has it, roughly.
+const packetBytes = 1 << 10
 
 // limit is something that the broker would not or could not do.
 type limit struct {
@@ -46,15 +50,22 @@ type limit struct {
 
 var (
 	limitConnections   = limit{"the broker has no room for more connections (broker.max_clients; half of them from one address)", true}
-	limitSessions      = limit{"the broker keeps messages for as many clients as it may (broker.max_sessions), so it refuses another one with a lasting session", true}
+	limitSessions      = limit{"the broker refuses another lasting session (clean session false), it has as many as it may", true}
 	limitSubscriptions = limit{"the broker refuses a subscription, there are too many or it is too long", true}
 	limitRetained      = limit{"the broker retains as much as it may; a message is handed on but not retained", true}
-	limitQueue         = limit{"the broker keeps as much for clients that are away as it may (broker.queue_mib); one misses messages", true}
+	limitQueue         = limit{"the queues of clients that are away are full (broker.queue_mib), so one of them misses messages", true}
 	limitSlow          = limit{"the broker cuts off a client that does not read", true}
 	limitOwn           = limit{"the gate is sent more than it can take; messages to it are dropped", true}
 	limitStore         = limit{"the broker can't keep messages on disk and does not confirm them", true}
+	limitClosed        = limit{"the broker can't open its file and serves nobody until it can", true}
 	refusedConnection  = limit{"the broker refuses a connection", false}
 	refusedMessage     = limit{"the broker refuses a message, its sender may not write there", false}
+)
+
+// Clients whose messages are kept while they are away, and for how long. Only the time counts that the broker runs.
+const (
+	brokerMaxSessions = 100
+	sessionLife       = 14 * 24 * time.Hour
 )
 
 // tellEvery is how often the log says the same of a limit, and how long it shows in Err.
@@ -93,6 +104,13 @@ func (l *limits) tell(limit limit, details ...any) {
 	if !silent {
 		l.log.Warn(limit.text, append(details, "times", count)...)
 	}
+}
+
+// forget takes back what was told.
+func (l *limits) forget(limit limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.hit, limit)
 }
 
 func (l *limits) err() error {

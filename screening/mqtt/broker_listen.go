@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"thermogate/screening/listen"
 )
 
 // The listeners by the names that the broker knows them by.
@@ -24,14 +26,15 @@ const (
 // acceptAgain is how long a listener waits that can't take a connection.
 const acceptAgain = 100 * time.Millisecond
 
-// networkListener takes connections from the network. It hangs up on those beyond its room, overall and from one
-// address, and gives each only brokerHello to make itself known: the broker itself counts and times clients only from
-// their CONNECT on.
+// networkListener takes connections from the network. It hangs up on those beyond the room of their address, and gives
+// each only brokerHello to make itself known: the broker itself counts and times clients only from their CONNECT on. As
+// long as a connection has not, a newer one may take its place, so nobody keeps others out who is not let in himself.
 type networkListener struct {
 	net.Listener
-	limits *limits
-	tls    *tls.Config // nil without TLS
-	most   int         // connections; half of the clients from one address
+	limits    *limits
+	tls       *tls.Config // nil without TLS
+	most      int         // connections from one address
+	strangers *listen.Places
 
 	mu    sync.Mutex
 	conns map[*brokerConn]netip.Addr
@@ -41,11 +44,11 @@ type networkListener struct {
 func (c BrokerConfig) listen(limits *limits) (*networkListener, error) {
 	var config *tls.Config
 	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		certificate, err := listen.LoadCertificate(c.CertFile, c.KeyFile, limits.log)
 		if err != nil {
-			return nil, fmt.Errorf("broker.cert_file and broker.key_file: %w", err)
+			return nil, fmt.Errorf("broker.%w", err)
 		}
-		config = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+		config = certificate.TLS()
 	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -56,8 +59,9 @@ func (c BrokerConfig) listen(limits *limits) (*networkListener, error) {
 	}
 	return &networkListener{
 		Listener: listener, limits: limits, tls: config,
-		most:  2 * c.MaxClients, // one that reconnects may come before its old connection is given up
-		conns: map[*brokerConn]netip.Addr{}, from: map[netip.Addr]int{},
+		most:      max(1, c.MaxClients/2),
+		strangers: listen.NewPlaces(c.MaxClients),
+		conns:     map[*brokerConn]netip.Addr{}, from: map[netip.Addr]int{},
 	}, nil
 }
 
@@ -89,13 +93,20 @@ func (l *networkListener) Accept() (net.Conn, error) {
 
 // admit counts the connection; it is nil where there is no room for it.
 func (l *networkListener) admit(conn net.Conn) *brokerConn {
-	address := addressOf(conn)
+	address := listen.Remote(conn.RemoteAddr().String())
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.conns) >= l.most || l.from[address] >= max(1, l.most/4) {
+	full := l.from[address] >= l.most
+	l.mu.Unlock()
+	if full {
 		return nil
 	}
 	admitted := newBrokerConn(conn, l.leave)
+	admitted.greeted = l.strangers.Take(address, func() { // without mu, because it closes another
+		l.limits.tell(limitConnections, "from", conn.RemoteAddr())
+		admitted.Close()
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.conns[admitted] = address
 	l.from[address]++
 	return admitted
@@ -121,31 +132,17 @@ func (l *networkListener) hangUp() {
 	}
 }
 
-// addressOf is where a connection comes from; one host may have a whole /64 of IPv6.
-func addressOf(conn net.Conn) netip.Addr {
-	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	address := from.Addr().Unmap()
-	if address.Is6() {
-		if prefix, err := address.Prefix(64); err == nil {
-			return prefix.Addr()
-		}
-	}
-	return address
-}
-
 // brokerConn gives every write its own deadline. A write that fails ends the connection, and the broker learns of it
 // from the next read: that is where it cleans up, whatever it was about to write.
 type brokerConn struct {
 	net.Conn
-	leave func(*brokerConn)
-	once  sync.Once
+	leave   func(*brokerConn)
+	greeted func() // to be called once the client is let in
+	once    sync.Once
 }
 
 func newBrokerConn(conn net.Conn, leave func(*brokerConn)) *brokerConn {
-	return &brokerConn{Conn: conn, leave: leave}
+	return &brokerConn{Conn: conn, leave: leave, greeted: func() {}}
 }
 
 // Write takes at most brokerWrite, and never returns an error.
@@ -162,16 +159,16 @@ func (c *brokerConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t
 
 // Close makes room for another connection.
 func (c *brokerConn) Close() error {
-	c.once.Do(func() { c.leave(c) })
+	c.once.Do(func() { c.leave(c); c.greeted() })
 	return c.Conn.Close()
 }
 
 // innermost is the connection below TLS, which can be closed whoever is writing to it.
-func innermost(conn net.Conn) net.Conn {
+func innermost(conn net.Conn) *brokerConn {
 	if secure, ok := conn.(*tls.Conn); ok {
-		return secure.NetConn()
+		conn = secure.NetConn()
 	}
-	return conn
+	return conn.(*brokerConn) // both listeners make nothing else
 }
 
 // ownListener takes the connections of the gate itself. They are socket pairs, which nobody outside this process can

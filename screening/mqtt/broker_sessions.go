@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +32,7 @@ type brokerSessions struct {
 	store    *brokerStore
 	all      map[string]*brokerSession // by client id
 	nobodys  brokerSession             // events that no lasting session subscribed to, for the first that does
+	topics   map[string]int            // of those, how many
 	here     int                       // how many are connected
 	waiting  int64                     // bytes that wait in memory, of all
 	stored   int64                     // likewise on disk
@@ -47,7 +47,7 @@ type brokerSession struct {
 	own     bool // the gate itself
 
 	client *broker.Client // nil while it is away
-	conn   net.Conn       // the innermost of client
+	conn   *brokerConn    // the innermost of client
 	ready  chan struct{}  // closed once the library knows that the session is of this client
 	gone   chan struct{}  // closed with the connection
 	wake   chan struct{}  // there is something to send
@@ -69,11 +69,12 @@ type brokerSession struct {
 	wanted         []string // filters just subscribed to whose retained messages are wanted
 }
 
-// outgoing is a message and how it is sent to one client; the message is shared.
+// outgoing is a message and how it is sent to one client; the message may be shared.
 type outgoing struct {
 	message *packets.Packet
 	qos     byte
 	retain  bool
+	cost    int64 // what it counts while it waits
 }
 
 // flying is a message sent with QoS 1; its seq is 0 unless it is on disk.
@@ -103,6 +104,9 @@ func newBrokerSessions(cfg BrokerConfig, access access, server *broker.Server, s
 			id: one.id, user: one.User, lasting: true, onDisk: true,
 			stored: one.cost, newest: one.newest, away: time.Duration(one.away) * time.Second,
 		}
+	}
+	if h.topics, err = store.topics(nobody); err != nil {
+		return nil, err
 	}
 	return h, store.put(nobody, keptSession{})
 }
@@ -247,7 +251,7 @@ func (h *brokerSessions) age(step time.Duration) {
 		}
 		s.away += step
 		seconds[id] = int64(s.away / time.Second)
-		if s.away > h.cfg.SessionLife {
+		if s.away > sessionLife {
 			ended = append(ended, id)
 		}
 	}
@@ -358,7 +362,7 @@ func (h *brokerSessions) refuses(cl *broker.Client, pk packets.Packet) *refusal 
 		return &refusal{packets.ErrClientIdentifierNotValid, refusedConnection, "another user has this client id"}
 	case h.here >= h.cfg.MaxClients && (s == nil || s.client == nil):
 		return &refusal{packets.ErrServerUnavailable, limitConnections, "too many clients"}
-	case lasting(cl) && (s == nil || !s.lasting) && h.lastingSessions() >= h.cfg.MaxSessions:
+	case lasting(cl) && (s == nil || !s.lasting) && h.lastingSessions() >= brokerMaxSessions:
 		return &refusal{packets.ErrServerUnavailable, limitSessions, "too many lasting sessions"}
 	}
 	return nil
@@ -432,6 +436,7 @@ func (h *brokerSessions) OnSessionEstablish(cl *broker.Client, pk packets.Packet
 	}
 	s.user, s.own = user, isOwn(cl)
 	s.client, s.conn = cl, innermost(cl.Net.Conn)
+	s.conn.greeted()
 	s.ready, s.gone, s.wake = make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 	s.will, cl.Properties.Will = cl.Properties.Will, broker.Will{} // sent by OnDisconnect
 	s.window = brokerWindow
@@ -593,12 +598,8 @@ func (h *brokerSessions) pace(cl *broker.Client, bytes int) {
 		h.mu.Unlock()
 		return
 	}
-	now := time.Now()
-	if burst := now.Add(-time.Second); s.read.Before(burst) {
-		s.read = burst
-	}
-	s.read = s.read.Add(time.Duration(max(bytes, brokerLeastCost)) * time.Second / brokerBytesPerSecond)
-	ahead, gone := s.read.Sub(now), s.gone
+	s.charge(int64(max(bytes, brokerLeastCost)))
+	ahead, gone := time.Until(s.read), s.gone
 	h.mu.Unlock()
 	if ahead > 0 {
 		select {
@@ -606,4 +607,12 @@ func (h *brokerSessions) pace(cl *broker.Client, bytes int) {
 		case <-gone:
 		}
 	}
+}
+
+// charge has the client wait, before more is read of it, for as long as so many bytes take. The caller holds mu.
+func (s *brokerSession) charge(bytes int64) {
+	if burst := time.Now().Add(-time.Second); s.read.Before(burst) {
+		s.read = burst
+	}
+	s.read = s.read.Add(time.Duration(bytes) * time.Second / brokerBytesPerSecond)
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -94,6 +95,9 @@ func openBrokerStore(file string, log *slog.Logger) (*brokerStore, error) {
 func tryBrokerStore(file string) (*brokerStore, error) {
 	absolute, err := filepath.Abs(file)
 	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(absolute), 0o700); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(absolute, os.O_CREATE|os.O_RDWR, 0o600) // before SQLite makes it for everybody's eyes
@@ -271,9 +275,31 @@ func (s *brokerStore) done(session string, seqs []int64) error {
 	})
 }
 
+// topics counts the messages that wait for the session on each topic.
+func (s *brokerStore) topics(session string) (map[string]int, error) {
+	rows, err := s.db.Query("SELECT body FROM queue JOIN message USING (seq) WHERE session = ?", session)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	counts := map[string]int{}
+	for rows.Next() {
+		var body sql.RawBytes
+		if err := rows.Scan(&body); err != nil {
+			return nil, err
+		}
+		message, err := decodeMessage(body)
+		if err != nil {
+			return nil, err
+		}
+		counts[strings.Clone(message.TopicName)]++
+	}
+	return counts, rows.Err()
+}
+
 // claim moves what waits for nobody, on the topics that are wanted, to the queue of a session. It returns the first and
 // the last of their numbers, and what they count.
-func (s *brokerStore) claim(session string, wanted func(topic string) bool) (first, last, cost int64, err error) {
+func (s *brokerStore) claim(session string, wanted map[string]bool) (first, last, cost int64, err error) {
 	err = s.change(func(tx *sql.Tx) error {
 		for after := int64(0); ; {
 			q, ok, err := next(tx, nobody, after)
@@ -281,7 +307,7 @@ func (s *brokerStore) claim(session string, wanted func(topic string) bool) (fir
 				return err
 			}
 			after = q.seq
-			if !wanted(q.message.TopicName) {
+			if !wanted[q.message.TopicName] {
 				continue
 			}
 			if _, err := tx.Exec("UPDATE queue SET session = ? WHERE session = ? AND seq = ?", session, nobody, q.seq); err != nil {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -292,6 +293,48 @@ func TestEventsWaitForTheFirstConsole(t *testing.T) {
 	if got := second.all(); len(got) != 1 {
 		t.Errorf("the second console got %q", got)
 	}
+	var west inbox
+	done(t, join(t, b.Address, "third", lastingSession).Subscribe("thermogate/plant/west/#", 1, west.receive))
+	eventually(t, west.has(1))
+	b.sessions.mu.Lock()
+	defer b.sessions.mu.Unlock()
+	if len(b.sessions.topics) > 0 || b.sessions.nobodys.stored != 0 {
+		t.Errorf("still waiting: %v, %d bytes", b.sessions.topics, b.sessions.nobodys.stored)
+	}
+}
+
+func TestTopicsThatNobodyWantsAreBounded(t *testing.T) {
+	b := startBroker(t, localBroker())
+	stranger := join(t, b.Address, "stranger")
+	for n := range brokerMaxNobodys + 10 {
+		stranger.Publish(fmt.Sprintf("thermogate/plant/gate-%d/screening/pass", n), 1, false, "x")
+	}
+	done(t, stranger.Publish("thermogate/plant/gate-0/screening/pass", 1, false, "another"))
+	b.sessions.mu.Lock()
+	defer b.sessions.mu.Unlock()
+	if len(b.sessions.topics) != brokerMaxNobodys || b.sessions.topics["thermogate/plant/gate-0/screening/pass"] != 2 {
+		t.Errorf("events wait on %d topics, %d on the first", len(b.sessions.topics), b.sessions.topics["thermogate/plant/gate-0/screening/pass"])
+	}
+}
+
+// TestStrangersKeepNobodyOut has more silent connections, from many addresses, than there may be clients.
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	cfg := localBroker()
+	cfg.MaxClients = 4
+	b := startBroker(t, cfg)
+	early := join(t, b.Address, "early")
+	for n := range 20 {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n))}}
+		conn, err := from.Dial("tcp", b.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	var in inbox
+	done(t, join(t, b.Address, "late").Subscribe("x", 1, in.receive))
+	done(t, early.Publish("x", 1, false, "still there"))
+	eventually(t, in.has(1))
 }
 
 func TestFilterMatches(t *testing.T) {
@@ -313,7 +356,7 @@ func TestSessionEndsAfterItsLife(t *testing.T) {
 	c.Disconnect(0)
 	done(t, join(t, b.Address, "publisher").Publish("x", 1, false, "waits"))
 	eventually(t, func() bool { return waitsFor(b, "console") })
-	life := DefaultBrokerConfig().SessionLife
+	life := sessionLife
 	b.sessions.age(life / 2)
 	b.Close()
 	b = startBrokerWith(t, localBroker(), file, quietLog)
@@ -554,18 +597,16 @@ func TestOwnBrokerHasRoomForSoMany(t *testing.T) {
 }
 
 func TestLastingSessionsAreBounded(t *testing.T) {
-	cfg := localBroker()
-	cfg.MaxSessions = 2
-	b := startBroker(t, cfg)
-	for _, id := range []string{"a", "b"} {
-		join(t, b.Address, id, lastingSession).Disconnect(0)
+	b := startBroker(t, localBroker())
+	for n := range brokerMaxSessions {
+		join(t, b.Address, fmt.Sprint("console-", n), lastingSession).Disconnect(0)
 	}
-	if _, err := tryJoin(b.Address, "c", lastingSession); !errors.Is(err, packets.ErrorRefusedServerUnavailable) {
-		t.Errorf("the third lasting session: %v", err)
+	if _, err := tryJoin(b.Address, "one-more", lastingSession); !errors.Is(err, packets.ErrorRefusedServerUnavailable) {
+		t.Errorf("one more lasting session: %v", err)
 	}
-	join(t, b.Address, "c")
-	join(t, b.Address, "a", lastingSession)
-	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "max_sessions") {
+	join(t, b.Address, "one-more")
+	join(t, b.Address, "console-0", lastingSession)
+	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "lasting session") {
 		t.Errorf("the broker says %v", err)
 	}
 }
@@ -573,7 +614,7 @@ func TestLastingSessionsAreBounded(t *testing.T) {
 // What others leave behind takes no room from a session that keeps to its share.
 func TestQueuesAreBounded(t *testing.T) {
 	cfg := localBroker()
-	cfg.QueueMiB, cfg.MaxSessions = 2, 4
+	cfg.QueueMiB = 4
 	b := startBroker(t, cfg)
 	for _, id := range []string{"ghost", "console"} {
 		c := join(t, b.Address, id, lastingSession)
@@ -582,7 +623,7 @@ func TestQueuesAreBounded(t *testing.T) {
 	}
 	publisher := join(t, b.Address, "publisher")
 	large := strings.Repeat("x", 200<<10)
-	for range 20 {
+	for range 30 {
 		done(t, publisher.Publish("ghost", 1, false, large))
 	}
 	for n := range 100 {
@@ -591,7 +632,7 @@ func TestQueuesAreBounded(t *testing.T) {
 	b.sessions.mu.Lock()
 	ghost, all := b.sessions.all["ghost"].stored, b.sessions.stored
 	b.sessions.mu.Unlock()
-	if ghost > 2<<20 || all > 4<<20 {
+	if ghost > 4<<20 || all > 8<<20 {
 		t.Errorf("%d bytes are kept for one client, %d for all", ghost, all)
 	}
 	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "queue_mib") {
@@ -627,6 +668,26 @@ func TestRetainedMessagesAreBounded(t *testing.T) {
 		status, ok := b.server.Topics.Retained.Get(testGate.StatusTopic())
 		return ok && c.State().Connected && strings.Contains(string(status.Payload), "online")
 	})
+}
+
+func TestSubscribingToMuchTakesItsTime(t *testing.T) {
+	const messages = 1900
+	b := startBroker(t, localBroker())
+	publisher := join(t, b.Address, "publisher")
+	for n := range messages {
+		publisher.Publish(fmt.Sprint("y/", n), 0, true, "y")
+	}
+	done(t, publisher.Publish("z", 1, true, "z"))
+	var in inbox
+	reader := join(t, b.Address, "reader")
+	began := time.Now()
+	for n := range 5 {
+		done(t, reader.Subscribe("y/#", 0, in.receive))
+		eventually(t, in.has((n+1)*messages))
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("%d messages were fetched five times in %v", messages, took)
+	}
 }
 
 // mute connects, subscribes and never reads again; it has no keep-alive.
@@ -730,6 +791,32 @@ func TestDamagedBrokerFileIsSetAside(t *testing.T) {
 }
 
 // What can't be kept is not confirmed, and goes out when it can.
+func TestBrokerWaitsForItsDisk(t *testing.T) {
+	disk := mountSmallDisk(t)
+	if disk == nil {
+		t.Skip("skipped")
+	}
+	remount := func(flags uintptr) {
+		if err := syscall.Mount("tmpfs", disk.dir, "tmpfs", syscall.MS_REMOUNT|flags, "size=192m"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remount(syscall.MS_RDONLY)
+	file := filepath.Join(disk.dir, "data", "broker.db")
+	early := startBrokerWith(t, localBroker(), file, quietLog)
+	b := startBrokerWith(t, localBroker(), file, quietLog)
+	if err := b.Err(); err == nil || !strings.Contains(err.Error(), "can't open its file") {
+		t.Errorf("the broker says %v", err)
+	}
+	if err := early.Close(); err != nil {
+		t.Error(err)
+	}
+	c, _ := run(t, ownConfig(b), openJournal(t), nil)
+	remount(0)
+	eventually(t, func() bool { return c.State().Connected && b.Err() == nil })
+	b.Close() // before the disk is taken away
+}
+
 func TestBrokerConfirmsOnlyWhatItKeeps(t *testing.T) {
 	b := startBroker(t, localBroker())
 	c := join(t, b.Address, "console", lastingSession)
@@ -757,8 +844,6 @@ func TestBrokerConfigThatIsRefused(t *testing.T) {
 		"user and password":     func(c *BrokerConfig) { c.User = "gates" },
 		"cert_file":             func(c *BrokerConfig) { c.KeyFile = "key.pem" },
 		"max_clients: 0":        func(c *BrokerConfig) { c.MaxClients = 0 },
-		"max_sessions: 0":       func(c *BrokerConfig) { c.MaxSessions = 0 },
-		"session_life: 1s":      func(c *BrokerConfig) { c.SessionLife = time.Second },
 		"queue_mib: 0":          func(c *BrokerConfig) { c.QueueMiB = 0 },
 		"users: each needs":     func(c *BrokerConfig) { c.Users = []BrokerUser{{}} },
 		"needs a password_file": func(c *BrokerConfig) { c.Users = []BrokerUser{{Name: "south", Role: RoleGate}} },

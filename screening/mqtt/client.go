@@ -11,15 +11,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"thermogate/screening/journal"
 )
 
 // Client keeps a gate in touch with its broker.
 //
 // What happens while the connection lives goes out at once; what waited in the journal follows behind it, oldest first,
-// paced, and marked historical. Only the broker's PUBACK on a connection that still lives, and the event itself coming back
-// to the gate as to any subscriber, confirm an event. Whatever is unconfirmed when the connection breaks is sent again over the next, so a receiver may see an event twice and drops
-// the second by its id.
+// paced, and marked historical. An event is confirmed by the broker's PUBACK on a connection that still lives together
+// with the event itself, which comes back to the gate as to any subscriber. Whatever is unconfirmed when the connection
+// breaks is sent again over the next, so a receiver may see an event twice and drops the second by its id.
 type Client struct {
 	cfg     Config
 	gate    Gate
@@ -36,10 +38,11 @@ type Client struct {
 	refused       atomic.Uint64
 	obeyed        atomic.Uint64
 
-	mu          sync.Mutex
-	status      Status
-	state       State
-	refusalTold time.Time // in the log
+	tellRefused, tellObeyed *rate.Limiter // in the log
+
+	mu     sync.Mutex
+	status Status
+	state  State
 
 	mark      journal.Mark // what may have to be sent again, from here on; of Run
 	markSet   bool
@@ -51,7 +54,7 @@ type Client struct {
 type timing struct {
 	settle    time.Duration // subscribers get to come back after a broker restart, before the backlog is sent to them
 	proof     time.Duration // for what the gate publishes to come back to it
-	again     time.Duration // likewise as settle for those that take longer, after the broker has lost its memory; and for what did not come back
+	again     time.Duration // until what did not come back is sent once more, and what a broker without its memory has lost
 	tail      time.Duration // how often the end of the journal is told, at most
 	acks      time.Duration // for a PUBACK, before the connection counts as dead
 	farewell  time.Duration // for what is in flight, at the end
@@ -68,6 +71,12 @@ func defaultTiming() timing {
 		sparkplug: 15 * time.Second,
 	}
 }
+
+// What others send fills no log.
+const (
+	linesPerSecond = rate.Limit(1.0 / 60)
+	linesAtOnce    = 30
+)
 
 // State is how the connection stands, for /readyz and metrics.
 type State struct {
@@ -101,6 +110,8 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 		state:         State{Since: time.Now()},
 		timing:        defaultTiming(),
 		kept:          kept{log: log},
+		tellRefused:   rate.NewLimiter(linesPerSecond, linesAtOnce),
+		tellObeyed:    rate.NewLimiter(linesPerSecond, linesAtOnce),
 	}
 	if cfg.Sparkplug.Enabled {
 		c.node = newEdgeNode(c)
@@ -139,14 +150,7 @@ func wake(signal chan<- struct{}) {
 
 // refuse counts a message that is not obeyed. Whoever sends many does not get to fill the log.
 func (c *Client) refuse(err error) {
-	refused := c.refused.Add(1)
-	c.mu.Lock()
-	silent := time.Since(c.refusalTold) < time.Second
-	if !silent {
-		c.refusalTold = time.Now()
-	}
-	c.mu.Unlock()
-	if !silent {
+	if refused := c.refused.Add(1); c.tellRefused.Allow() {
 		c.log.Warn("refused a message", "error", err, "refused", refused)
 	}
 }

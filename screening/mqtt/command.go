@@ -156,8 +156,10 @@ func (s *session) obey(ctx context.Context) {
 			answer.Error = err.Error()
 			s.c.refuse(err)
 		} else {
-			s.c.obeyed.Add(1)
-			s.c.log.Info("obeyed a command", "verb", r.command.Verb, "id", r.command.ID)
+			obeyed := s.c.obeyed.Add(1)
+			if r.command.Verb != resend && s.c.tellObeyed.Allow() { // receivers ask again and again
+				s.c.log.Info("obeyed a command", "verb", r.command.Verb, "id", r.command.ID, "obeyed", obeyed)
+			}
 		}
 		if r.command.Verb.known() { // else the verb may be no topic
 			s.acknowledge(ctx, r.command.Verb, answer)

@@ -1,9 +1,11 @@
 package mqtt
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -152,4 +154,16 @@ func FuzzParseCommand(f *testing.F) {
 			t.Errorf("%q %q gave %+v", verb, payload, command)
 		}
 	})
+}
+
+func TestCommandsFillNoLog(t *testing.T) {
+	var out bytes.Buffer
+	c := newClient(t, testConfig("127.0.0.1:1"), openJournal(t), nil)
+	c.log = slog.New(slog.NewTextHandler(&out, nil))
+	for range 10_000 {
+		c.refuse(errors.New("no command"))
+	}
+	if lines := strings.Count(out.String(), "\n"); lines == 0 || lines > 100 {
+		t.Errorf("%d lines in the log", lines)
+	}
 }

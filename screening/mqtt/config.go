@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"thermogate/screening/listen"
 )
 
 // Config says which broker events go to and how. It is the section "mqtt" of the configuration file.
@@ -134,7 +136,11 @@ func secure(u *url.URL) bool {
 func (c Config) password() (string, error) {
 	switch {
 	case c.PasswordFile != "":
-		return readSecret("mqtt.password_file", c.PasswordFile)
+		password, err := listen.ReadSecret(c.PasswordFile)
+		if err != nil {
+			return "", fmt.Errorf("mqtt.password_file: %w", err)
+		}
+		return password, nil
 	case c.PasswordEnv != "":
 		password, ok := os.LookupEnv(c.PasswordEnv)
 		if !ok || password == "" {
@@ -143,19 +149,6 @@ func (c Config) password() (string, error) {
 		return password, nil
 	}
 	return "", nil
-}
-
-// readSecret reads a file that holds one secret; a line end after it is not part of it.
-func readSecret(key, path string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
-	}
-	secret := strings.TrimRight(string(content), "\r\n")
-	if secret == "" || len(secret) > 4096 || strings.ContainsAny(secret, "\r\n") {
-		return "", fmt.Errorf("%s: %s does not hold one line with a password", key, path)
-	}
-	return secret, nil
 }
 
 func (c Config) tls(serverName string) (*tls.Config, error) {

@@ -38,9 +38,10 @@ type air struct {
 	fresh, backlog int
 	blind          bool
 	statusBack     bool
-	statusLate     bool            // it did not come back in time
-	doubted        map[string]bool // topics on which events do not come back
-	grounded       bool            // some event did not come back since the last round
+	statusLate     bool                    // it did not come back in time
+	doubted        map[string]bool         // topics on which events do not come back
+	words          map[string]journal.Word // what each receiver said last
+	grounded       bool                    // some event did not come back since the last round
 }
 
 func (s *session) publish(entry journal.Entry, backlog bool) error {
@@ -131,7 +132,7 @@ func (s *session) collectAcks(ctx context.Context) {
 		}
 		s.air.mu.Lock()
 		f.acked = time.Now()
-		if f.back || s.air.blind && s.air.statusBack {
+		if f.back || s.air.blind && s.air.statusBack || s.air.stored(f) {
 			s.confirm(f)
 		}
 		s.air.mu.Unlock()
@@ -174,9 +175,10 @@ func (s *session) seeEvent(m paho.Message) {
 // confirmStored counts what a receiver holds as handed on.
 func (s *session) confirmStored(word journal.Word) {
 	s.air.mu.Lock()
+	s.air.words[word.By] = word
 	doubts := len(s.air.doubted)
 	for _, f := range s.air.flights {
-		if !f.acked.IsZero() && f.entry.Journal == word.Journal && f.entry.Sequence <= word.Through {
+		if !f.acked.IsZero() && s.air.stored(f) {
 			delete(s.air.doubted, f.topic)
 			s.confirm(f)
 		}
@@ -187,6 +189,22 @@ func (s *session) confirmStored(word journal.Word) {
 		s.tellDoubts()
 		wake(s.recovered)
 	}
+}
+
+// stored tells whether some receiver holds the event. Callers hold mu.
+func (a *air) stored(f *flight) bool {
+	for _, word := range a.words {
+		if f.entry.Journal == word.Journal && f.entry.Sequence <= word.Through {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *air) forgetWords() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.words)
 }
 
 // expire gives up on events that should have come back by now, until a later round.

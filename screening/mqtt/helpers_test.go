@@ -31,7 +31,7 @@ var (
 
 func sample(n int) event.Event {
 	return event.Event{
-		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%06d", n), Source: "/plant/north", Type: "thermogate.event.pass.v1",
+		SpecVersion: "1.0", ID: fmt.Sprintf("EVENT%06d", n), Source: "/plant/north", Type: "thermogate.screening.pass.v1",
 		Time: time.Now().UTC(), DataContentType: "application/json",
 		Data: event.Data{Outcome: event.Pass, Reason: "below-threshold", Camera: "test", Version: "test"},
 	}

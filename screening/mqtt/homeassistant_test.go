@@ -19,7 +19,7 @@ func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
 	c := newClient(t, cfg, openJournal(t), func(context.Context, Command) error { return nil })
 	c.SetStatus(Status{Version: "1.2.3"})
 	start(t, c)
-	waitConnected(t, c)
+	subscribe(t, broker.address(), testGate.StatusTopic()).waitFor(t, 5*time.Second, atLeast(1)) // which follows the description
 	sub := subscribe(t, broker.address(), "homeassistant/device/#")
 	first := sub.waitFor(t, 5*time.Second, atLeast(1))[0]
 	if first.topic != "homeassistant/device/"+testGate.discoveryID()+"/config" || !first.retained {

@@ -2,9 +2,6 @@ package mqtt
 
 import (
 	"database/sql"
-	"fmt"
-	"maps"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,9 +56,11 @@ func (r *receiver) kill() {
 func (r *receiver) files() []string { return []string{r.database, r.database + "-wal"} }
 
 // wipe and restore work on the store of a receiver that was killed, and so does backUp.
-func (r *receiver) wipe() {
-	for _, file := range append(r.files(), r.database+"-shm") {
-		os.Remove(file)
+func (r *receiver) wipe() { removeDatabase(r.database) }
+
+func removeDatabase(path string) {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		os.Remove(path + suffix)
 	}
 }
 
@@ -158,97 +157,4 @@ func TestReceiverOfOnesOwn(t *testing.T) {
 	r.restore()
 	r.start()
 	r.waitForAll(sampleIDs(1, 80), 30*time.Second)
-}
-
-// TestReceiverMissesNothing breaks gate, broker and receiver at random instants, with mosquitto and with the gate's own
-// broker. THERMOGATE_FAULT_ROUNDS sets how often.
-func TestReceiverMissesNothing(t *testing.T) {
-	for name, own := range map[string]bool{"mosquitto": false, "own broker": true} {
-		t.Run(name, func(t *testing.T) { soak(t, own, faultRounds(t, 4)) })
-	}
-}
-
-func soak(t *testing.T, own bool, rounds int) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("%d rounds, seed %d", rounds, seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	pause := func(most time.Duration) { time.Sleep(time.Duration(random.Int64N(int64(most)))) }
-	outage := func() { pause(2 * time.Second) }
-
-	gate := &gateProcess{t: t, journal: filepath.Join(t.TempDir(), "journal.db")}
-	t.Cleanup(gate.kill)
-	r := &receiver{}
-	faults := map[string]func(){
-		"gate killed":                func() { gate.kill(); outage(); gate.start() },
-		"receiver killed":            func() { r.kill(); outage(); r.start() },
-		"receiver's store wiped":     func() { r.kill(); r.wipe(); outage(); r.start() },
-		"receiver's store restored":  func() { r.kill(); r.restore(); outage(); r.start() },
-		"receiver's store backed up": func() { r.kill(); r.backUp(); r.start() },
-		"gate and receiver killed": func() {
-			gate.kill()
-			r.kill()
-			outage()
-			gate.start()
-			outage()
-			r.start()
-		},
-		"gate killed, receiver away for long": func() { r.kill(); gate.kill(); gate.start(); pause(10 * time.Second); r.start() },
-		"gate killed, receiver wiped": func() {
-			gate.kill()
-			r.kill()
-			r.wipe()
-			gate.start()
-			outage()
-			r.start()
-		},
-		"gate killed twice": func() { gate.kill(); gate.start(); outage(); gate.kill(); gate.start() },
-	}
-	if own {
-		gate.own = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-		gate.broker = gate.own
-	} else {
-		state := t.TempDir()
-		broker := startMosquitto(t, "allow_anonymous true", "persistence true", "persistence_location "+state+"/", "autosave_interval 20", "autosave_on_changes true")
-		gate.broker = broker.address()
-		forget := func() { os.Remove(filepath.Join(state, "mosquitto.db")) }
-		maps.Copy(faults, map[string]func(){
-			"mosquitto killed, state kept": func() { broker.kill(); outage(); broker.start() },
-			"mosquitto killed, state lost": func() { broker.kill(); forget(); outage(); broker.start() },
-			"gate and mosquitto killed, state lost": func() {
-				gate.kill()
-				broker.kill()
-				forget()
-				outage()
-				broker.start()
-				gate.start()
-			},
-			"gate and mosquitto killed, state kept": func() { gate.kill(); broker.kill(); outage(); broker.start(); gate.start() },
-			"all killed, state lost": func() {
-				gate.kill()
-				broker.kill()
-				r.kill()
-				forget()
-				broker.start()
-				gate.start()
-				outage()
-				r.start()
-			},
-		})
-	}
-	gate.start()
-	*r = *newReceiver(t, gate.broker)
-	t.Cleanup(r.kill)
-	names := slices.Sorted(maps.Keys(faults))
-	counts := map[string]int{}
-	for range rounds {
-		pause(3 * time.Second)
-		name := names[random.IntN(len(names))]
-		faults[name]()
-		counts[name]++
-	}
-	gate.hush()
-	shown := gate.all()
-	r.waitForAll(shown, 2*time.Minute)
-	t.Logf("%v", counts)
-	t.Logf("%d shown, %d lost", len(shown), len(r.lacks(shown)))
 }

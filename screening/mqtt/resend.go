@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -116,14 +117,16 @@ func (s *session) takeResend(request Resend) error {
 func (s *session) sendResends(ctx context.Context) error {
 	for {
 		request, room := s.resends.first(), s.roomBehind()
-		if request == nil || room <= 0 {
+		if request == nil || room <= 0 || time.Now().Before(s.readAgain) {
 			return nil
 		}
 		entries, reached, err := s.c.journal.Between(ctx, request.Journal, request.at, request.To, room)
-		if errors.Is(err, journal.ErrOtherJournal) {
+		switch {
+		case errors.Is(err, journal.ErrOtherJournal):
 			reached = request.To
-		} else if err != nil {
-			return err
+		case err != nil:
+			s.cannotRead(err)
+			return nil
 		}
 		at := request.at
 		for _, entry := range entries {
@@ -163,7 +166,7 @@ func (s *session) publishResent(r *resending, to int64) {
 		panic(err) // a string and numbers
 	}
 	s.conn.Publish(s.c.gate.ResentTopic(), 1, false, payload)
-	if len(r.missing) > 0 {
+	if len(r.missing) > 0 && s.c.tellRefused.Allow() {
 		s.c.log.Warn("a receiver asks for events that the journal does not hold any more",
 			"journal", r.Journal, "from", r.From, "to", to, "spans", len(r.missing), "first", r.missing[0].From)
 	}

@@ -74,7 +74,7 @@ func newSession(c *Client) *session {
 		flights:  make(chan *flight, freshWindow+backlogWindow),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
 		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), forgot: make(chan struct{}, 1),
-		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}},
+		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}, words: map[string]journal.Word{}},
 		recovered: make(chan struct{}, 1),
 		words:     words{latest: map[string]journal.Word{}, news: make(chan struct{}, 1)},
 		resends:   resends{added: make(chan struct{}, 1)},
@@ -117,23 +117,14 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 
 // publishing goes on until the connection breaks off or leave is closed.
 func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
-	settled := time.NewTimer(s.c.timing.settle)
-	defer settled.Stop()
-	again := time.NewTimer(s.c.timing.again)
-	defer again.Stop()
-	pace := time.NewTicker(time.Second / paceSteps)
-	defer pace.Stop()
-	proof := time.NewTimer(s.c.timing.proof)
-	defer proof.Stop()
-	due := time.NewTicker(s.c.timing.proof / 10)
-	defer due.Stop()
-	tail := time.NewTicker(s.c.timing.tail)
-	defer tail.Stop()
+	timing := s.c.timing
+	settled, proof := time.After(timing.settle), time.After(timing.proof)
+	again, tail := time.Tick(timing.again), time.Tick(timing.tail)
+	pace, due := time.Tick(time.Second/paceSteps), time.Tick(timing.proof/10)
+	status, statusPause := s.c.statusChanged, time.After(statusEvery)
 	forgotten := false
-	status, statusPause := s.c.statusChanged, time.NewTimer(statusEvery)
-	defer statusPause.Stop()
 	for {
-		steps, expiry := pace.C, due.C // an idle gate sleeps
+		steps, expiry := pace, due // an idle gate sleeps
 		if s.backlogAt >= s.backlogEnd && s.resends.first() == nil {
 			steps = nil
 		}
@@ -151,28 +142,26 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 		case <-s.progress:
 		case <-status:
 			s.publishStatus()
-			status = nil
-			statusPause.Reset(statusEvery)
-		case <-statusPause.C:
+			status, statusPause = nil, time.After(statusEvery)
+		case <-statusPause:
 			status = s.c.statusChanged
-		case <-tail.C:
+		case <-tail:
 			if s.told != s.tail() {
 				s.publishStatus()
 			} else {
 				s.beat()
 			}
-		case <-proof.C:
+		case <-proof:
 			s.statusIsDue()
 		case <-expiry:
 			s.expire()
 		case <-s.resends.added:
 		case <-s.forgot:
 			forgotten = true
-		case <-settled.C:
+		case <-settled:
 			s.settled = true
 			s.openBacklog(ctx, !forgotten)
-		case <-again.C:
-			again.Reset(s.c.timing.again)
+		case <-again:
 			if forgotten {
 				forgotten = false
 				s.openBacklog(ctx, true)
@@ -183,19 +172,20 @@ func (s *session) publishing(ctx context.Context, leave <-chan struct{}) error {
 		case <-steps:
 			s.share = max(1, s.c.cfg.BacklogPerSecond/paceSteps)
 		}
-		if err := s.sendFresh(ctx); err != nil {
-			return err
-		}
-		if err := s.sendWaiting(); err != nil {
-			return err
-		}
-		if err := s.sendBacklog(ctx); err != nil {
-			return err
-		}
-		if err := s.sendResends(ctx); err != nil {
+		if err := s.send(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// send sends what there is room for, the most urgent first.
+func (s *session) send(ctx context.Context) error {
+	for _, send := range []func(context.Context) error{s.sendFresh, s.sendWaiting, s.sendBacklog, s.sendResends} {
+		if err := send(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openBacklog makes what was stored before the connection and is unconfirmed the backlog, and with it what the broker
@@ -236,6 +226,7 @@ func (s *session) sendFresh(ctx context.Context) error {
 			return nil
 		}
 		for _, entry := range entries {
+			entry.Event.Data.Historical = entry.Seq <= s.c.journal.Found() // the disk could not be read before
 			if err := s.publish(entry, false); err != nil {
 				return err
 			}
@@ -248,7 +239,7 @@ func (s *session) sendFresh(ctx context.Context) error {
 }
 
 // sendWaiting sends what the disk does not take, from memory: a disk may never come back.
-func (s *session) sendWaiting() error {
+func (s *session) sendWaiting(context.Context) error {
 	fresh, _ := s.air.inFlight()
 	room := freshWindow - fresh
 	if room <= 0 || !s.settled {
@@ -275,11 +266,16 @@ func (s *session) pending(ctx context.Context, after, upTo int64, limit int) (en
 		s.readAgain = time.Time{}
 		return entries, true
 	}
+	s.cannotRead(err)
+	return nil, false
+}
+
+// cannotRead has the disk left alone for a second.
+func (s *session) cannotRead(err error) {
 	if s.readAgain.IsZero() {
 		s.c.log.Warn("events on disk can't be sent now", "error", err)
 	}
 	s.readAgain = time.Now().Add(time.Second)
-	return nil, false
 }
 
 func (s *session) sendBacklog(ctx context.Context) error {

@@ -107,6 +107,7 @@ func (s *session) noteWords(ctx context.Context) {
 		}
 		latest, forget := s.words.take()
 		if forget {
+			s.air.forgetWords()
 			if err := s.c.journal.ForgetReceivers(ctx); err != nil {
 				s.c.log.Error("receivers can't be forgotten", "error", err)
 			} else {
@@ -138,7 +139,9 @@ func (s *session) noteWord(ctx context.Context, word journal.Word) error {
 	}
 	s.confirmStored(word)
 	if before > word.Through {
-		s.c.log.Warn("a receiver has lost what it held; it is sent again", "receiver", word.By, "held", before, "holds", word.Through)
+		if s.c.tellRefused.Allow() { // it may say so every second
+			s.c.log.Warn("a receiver has lost what it held; it is sent again", "receiver", word.By, "held", before, "holds", word.Through)
+		}
 		return s.resends.add(Resend{Journal: word.Journal, From: word.Through + 1, To: before})
 	}
 	return nil
