@@ -158,7 +158,10 @@ func (a *Accounts) Renew(ctx context.Context, name string) (password string, err
 	if err != nil {
 		return "", err
 	}
-	return password, a.store.SetPassword(ctx, name, hash, rand.Text(), true)
+	if err := a.store.SetPassword(ctx, name, hash, rand.Text(), true); err != nil {
+		return "", err
+	}
+	return password, a.store.ForgetFailures(ctx, name, false, time.Time{}) // who guessed at the old one knows nothing of it
 }
 
 // hash makes the hash of a password, when there is a place for it.
@@ -227,26 +230,15 @@ func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, password 
 	if marked {
 		visitor.Mark = name
 	}
-	var failed error
-	right, err := a.attempts.Try(ctx, visitor, func() bool {
-		var right bool
-		failed = a.inPlace(ctx, func() (err error) {
-			right, err = argon2id.ComparePasswordAndHash(password, hash)
-			return err
-		})
-		return right && failed == nil && hash != a.nobody
-	})
-	switch {
-	case err != nil:
+	var refused error
+	if _, err = a.attempts.Try(ctx, visitor, func() bool {
+		refused = a.inPlace(ctx, func() error { return a.compare(ctx, name, password, hash, visitor) })
+		return refused == nil
+	}); err != nil {
 		return err
-	case failed != nil:
-		return failed
-	case !right:
-		if err := a.store.AddFailure(ctx, name, marked, visitor.Address.String(), time.Now()); err != nil {
-			return err
-		}
-		a.log.Warn("wrong name or password", "account", name, "address", visitor.Address)
-		return ErrWrong
+	}
+	if refused != nil {
+		return refused
 	}
 	if err := a.store.ForgetFailures(ctx, name, marked, time.Time{}); err != nil {
 		return err
@@ -254,6 +246,26 @@ func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, password 
 	a.mark(w, r, account)
 	a.log.Info("logged in", "account", name, "address", visitor.Address)
 	return a.begin(ctx, account)
+}
+
+// compare looks at a password, and counts a wrong one before the next is looked at: many at once gain nothing.
+func (a *Accounts) compare(ctx context.Context, name, password, hash string, visitor listen.Visitor) error {
+	marked := visitor.Mark != ""
+	if err := a.rests(ctx, name, marked); err != nil {
+		return err
+	}
+	right, err := argon2id.ComparePasswordAndHash(password, hash)
+	if err != nil {
+		return err
+	}
+	if right && hash != a.nobody {
+		return nil
+	}
+	if err := a.store.AddFailure(ctx, name, marked, visitor.Address.String(), time.Now()); err != nil {
+		return err
+	}
+	a.log.Warn("wrong name or password", "account", name, "address", visitor.Address)
+	return ErrWrong
 }
 
 // rests is an error for an account that too many have guessed at. They are counted in the store: a new start forgives none.

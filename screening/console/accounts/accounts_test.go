@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,6 +196,43 @@ func TestGuessing(t *testing.T) {
 		again := visit(t, open(t, s))
 		if err := again.logIn("lina", password); !errors.As(err, &rest) {
 			t.Errorf("after a new start: %v", err)
+		}
+		if password, err = a.Renew(t.Context(), "lina"); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.logIn("lina", password); err != nil {
+			t.Errorf("with a new password: %v", err)
+		}
+	})
+}
+
+// TestManyGuessesAtOnce has as many guesses under way as there are, from addresses that nobody has seen.
+func TestManyGuessesAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *store.Store) {
+		a := open(t, s)
+		if _, err := a.First(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		handler := a.Sessions(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := a.LogIn(w, r, FirstName, "guess"); errors.Is(err, ErrWrong) {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}))
+		var all sync.WaitGroup
+		var looked atomic.Int32
+		for n := range 30 {
+			all.Go(func() {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
+				r.RemoteAddr = fmt.Sprintf("203.0.113.%d:1234", n+1)
+				w := httptest.NewRecorder()
+				if handler.ServeHTTP(w, r); w.Code == http.StatusUnauthorized {
+					looked.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := looked.Load(); n < wrongAtOnce || n > wrongAtOnce+hashingAtOnce-1 {
+			t.Errorf("%d guesses were looked at", n)
 		}
 	})
 }
