@@ -8,10 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"thermogate/camera"
+	"thermogate/screening/console"
+	"thermogate/screening/mqtt"
 )
 
 func newRunCommand() *cobra.Command {
@@ -50,7 +54,7 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo [RECORDING...]",
 		Short: "All of it on this machine, without hardware or config",
 		Long: `Demo runs a whole gate on this machine: a simulated camera or the given recordings, over and over,
-an MQTT broker, and the pages. It keeps what it records in a folder of its own under the system's folder for
+an MQTT broker, the pages of the gate, and the console over it. It keeps what it records in a folder of its own under the system's folder for
 temporary files and removes it at the end.`,
 		RunE: func(cmd *cobra.Command, recordings []string) error {
 			options, err := source.options()
@@ -91,14 +95,34 @@ func demo(ctx context.Context, recordings []string, options camera.Options, out,
 		return err
 	}
 	defer s.close()
+	over, err := demoConsole(ctx, c, s.ownBroker, folder, newLogger(logs))
+	if err != nil {
+		return err
+	}
+	defer over.Close()
+	name, password := over.FirstLogIn()
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
   guards' page       http://%[3]s/status
+  console            http://%[5]s/   log in as %[6]s, password %[7]s
   metrics            http://%[3]s/metrics
   events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
-`, c.Gate, c.Site, c.HTTP.Listen, c.Broker.Listen)
-	return s.run(ctx)
+`, c.Gate, c.Site, c.HTTP.Listen, c.Broker.Listen, over.Address(), name, password)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.run(ctx) })
+	group.Go(func() error { return over.Run(ctx) })
+	return group.Wait()
+}
+
+// demoConsole is a console over the gate of the demo, at its own broker.
+func demoConsole(ctx context.Context, gate config, broker *mqtt.Broker, folder string, log *slog.Logger) (*console.Console, error) {
+	c := console.DefaultConfig()
+	c.Store.File = filepath.Join(folder, "console", "console.db")
+	c.MQTT.Own = broker
+	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
+	c.Pages.Language = gate.HTTP.Language
+	return console.Open(ctx, c, version(), log)
 }
 
 // freeAddress is the wished address, or one with another port where that is taken.

@@ -25,6 +25,7 @@ type Console struct {
 	web    *listen.Listener
 	live   *web.Pages
 	pages  http.Handler
+	once   string // password of the first account, until somebody has chosen one
 }
 
 // Open opens the store and takes the address to listen on. Nothing is received before Run.
@@ -66,18 +67,25 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	once, err := people.First(ctx)
-	if err != nil {
+	if c.once, err = people.First(ctx); err != nil {
 		return fmt.Errorf("making the first account: %w", err)
 	}
-	if once != "" {
-		log.Info("the first log-in; it asks for a password of your own", "name", accounts.FirstName, "password", once)
+	if c.once != "" {
+		log.Info("the first log-in; it asks for a password of your own", "name", accounts.FirstName, "password", c.once)
 	}
 	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
 		state := c.ingest.State()
 		return state.Connected, state.Since
 	}, cfg.Pages, log)
 	return err
+}
+
+// FirstLogIn is the name and the one-time password of the account that Open made for a new store; empty for any other.
+func (c *Console) FirstLogIn() (name, password string) {
+	if c.once == "" {
+		return "", ""
+	}
+	return accounts.FirstName, c.once
 }
 
 // Store is where everything is kept.
