@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -41,11 +42,17 @@ func TestAlertsAreThereWithinASecond(t *testing.T) {
 		defer answer.Body.Close()
 		events := &stream{t: t, body: answer.Body}
 		all.Go(func() {
-			seen := map[string]bool{}
+			seen, version := map[string]bool{}, ""
 			for len(seen) < seconds {
-				if kind, _ := events.next(); kind == "" {
+				kind, data := events.next()
+				if kind == "" {
 					return
 				}
+				var message struct{ Parts map[string]string }
+				if kind != "now" || json.Unmarshal([]byte(data), &message) != nil || message.Parts["alerts"] == version {
+					continue
+				}
+				version = message.Parts["alerts"]
 				_, body := b.get("/?part=alerts")
 				now := time.Now()
 				mu.Lock()

@@ -260,10 +260,13 @@ func (n nowPage) message(now time.Time, build string) (id string, body []byte) {
 }
 
 func showNow(v *visit) {
-	now, err := v.look(v.ctx())
-	if err != nil {
-		v.fail(err)
-		return
+	now, _ := v.newest()
+	if now == nil || v.r.URL.Query().Get("part") == "" { // a part is what the stream has told of
+		var err error
+		if now, err = v.look(v.ctx()); err != nil {
+			v.fail(err)
+			return
+		}
 	}
 	v.show("now", v.pageOf(now, v.account))
 }

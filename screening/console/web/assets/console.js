@@ -6,7 +6,7 @@ const zh = root.lang.startsWith("zh");
 const element = (id) => document.getElementById(id);
 
 const SILENCE = 13000; // ms without a word from the console that mean a broken link
-const SWAP = 300; // ms between two updates of a part
+const PACE = { alerts: 300, alert: 300, gates: 1500 }; // ms between two updates of a part
 const SETTLE = 350; // ms in which a button that has just moved takes no tap
 const TESTED = 12 * 3600e3; // ms for which a test of the sound holds
 const ASLEEP = 90e3; // ms: hidden tabs tick once a minute
@@ -40,6 +40,7 @@ addEventListener("click", (event) => {
 }, true);
 
 const due = new Map(); // parts that wait to be fetched
+const fetched = {}; // when they were last
 function refresh(name) {
   if (due.has(name)) return;
   due.set(name, setTimeout(async () => {
@@ -51,7 +52,7 @@ function refresh(name) {
       due.delete(name);
     }
     if (wanted(name)) refresh(name);
-  }, Math.max(0, SWAP - (Date.now() - swapped))));
+  }, Math.max(0, PACE[name] - (Date.now() - (fetched[name] ?? 0)))));
 }
 
 // A form that somebody fills in stays as it is.
@@ -70,6 +71,7 @@ async function swap(name) {
   const address = new URL(location);
   if (/\/(take|read|close|undo)$/.test(address.pathname)) address.pathname = address.pathname.replace(/\/\w+$/, "");
   address.searchParams.set("part", name);
+  fetched[name] = Date.now();
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
   if (answer.redirected || !answer.ok) throw new Error(answer.status);
   const template = document.createElement("template");
