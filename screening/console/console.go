@@ -88,6 +88,9 @@ func (c *Console) FirstLogIn() (name, password string) {
 	return accounts.FirstName, c.once
 }
 
+// Address is where it listens, with the port that was chosen where the config leaves it open.
+func (c *Console) Address() string { return c.web.Addr().String() }
+
 // Store is where everything is kept.
 func (c *Console) Store() *store.Store { return c.store }
 
