@@ -27,7 +27,7 @@ func TestDemo(t *testing.T) {
 	printed, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() { ended <- demo(ctx, nil, camera.Options{}, out, io.Discard) }()
-	pages, broker := addresses(t, printed)
+	pages, broker, console := addresses(t, printed)
 
 	e := firstEvent(t, ctx, broker)
 	if e.Source != "/demo/gate-1" || e.Data.Camera == "" || e.Data.SecondsToVerdict == nil {
@@ -50,6 +50,12 @@ func TestDemo(t *testing.T) {
 	if page := get(t, pages); !strings.Contains(page, "<html") {
 		t.Errorf("the worker's page is %.80s", page)
 	}
+	received := regexp.MustCompile(`(?m)^thermogate_console_events_total [1-9]`)
+	for metrics := ""; !received.MatchString(metrics); metrics = get(t, console+"metrics") {
+		if ctx.Err() != nil {
+			t.Fatalf("the console receives no event: %s", metrics)
+		}
+	}
 
 	cancel()
 	select {
@@ -66,7 +72,7 @@ func TestDemo(t *testing.T) {
 }
 
 // addresses reads what the demo prints until it has said everything.
-func addresses(t *testing.T, printed io.Reader) (pages, broker string) {
+func addresses(t *testing.T, printed io.Reader) (pages, broker, console string) {
 	t.Helper()
 	lines := bufio.NewScanner(printed)
 	for lines.Scan() {
@@ -76,14 +82,17 @@ func addresses(t *testing.T, printed io.Reader) (pages, broker string) {
 		if m := regexp.MustCompile(`-L mqtt://([^/]+)/`).FindStringSubmatch(lines.Text()); m != nil {
 			broker = m[1]
 		}
+		if m := regexp.MustCompile(`console +(http://\S+) +log in as \w+, password \w+`).FindStringSubmatch(lines.Text()); m != nil {
+			console = m[1]
+		}
 		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
 			break
 		}
 	}
-	if pages == "" || broker == "" {
+	if pages == "" || broker == "" || console == "" {
 		t.Fatal("the demo printed no addresses")
 	}
-	return pages, broker
+	return pages, broker, console
 }
 
 // firstEvent subscribes as an integrator would and waits for a verdict.

@@ -208,7 +208,7 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 	}
 	defer gate.Wait()
 	defer gate.Process.Kill()
-	pages, broker := addresses(t, printed)
+	pages, broker, _ := addresses(t, printed)
 
 	for range 2 {
 		e := firstEvent(t, ctx, broker)
