@@ -37,6 +37,13 @@ func (f *floor) newVisit(at time.Time) *visit {
 	return v
 }
 
+// visitAfter is a new visit that begins where and when another's person was last seen.
+func (f *floor) visitAfter(before *visit, at time.Time) *visit {
+	v := f.newVisit(at)
+	v.follows = before.person.event
+	return v
+}
+
 // see takes what a frame shows of the face of a track, and returns the visit that it belongs to.
 func (f *floor) see(id int, s *sighting) *visit {
 	v := f.visits[id]
@@ -55,20 +62,16 @@ func (f *floor) see(id int, s *sighting) *visit {
 			r.startOver()
 		default:
 			f.dismiss(r, s.at)
-			v.rival = f.newVisit(s.at)
-			v.rival.follows = v.person.event
+			v.rival = f.visitAfter(v, s.at)
 		}
 	case !v.known() && s.broken && v.mayHaveLeft(s):
 		f.leave(v, s.at) // of whom there is no portrait to know them by
-		gone := v
-		v = f.newVisit(s.at)
-		v.follows = gone.person.event
+		v = f.visitAfter(v, s.at)
 		f.visits[id] = v
 	case !v.breaks(s):
 	case v.person.event != nil || back || v.want != event.NoProblem:
 		if s.broken || s.measured() {
-			v.rival = f.newVisit(s.at)
-			v.rival.follows = v.person.event
+			v.rival = f.visitAfter(v, s.at)
 		}
 	case v.changed(s) && v.settles(s):
 		v.startOver()
@@ -376,15 +379,14 @@ func (f *floor) welcome(s *sighting) *visit {
 		return v
 	}
 	id, lost := f.lost(s)
-	if lost != nil && lost.person.event == nil && lost.rival == nil {
+	switch {
+	case lost == nil:
+		return f.newVisit(s.at)
+	case lost.person.event == nil && lost.rival == nil:
 		delete(f.visits, id)
 		return lost
 	}
-	v := f.newVisit(s.at)
-	if lost != nil {
-		v.follows = lost.person.event
-	}
-	return v
+	return f.visitAfter(lost, s.at)
 }
 
 // lost finds the visit whose track was last seen a moment ago where a new track begins.
