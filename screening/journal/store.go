@@ -259,8 +259,12 @@ func (s *store) refill(ctx context.Context, rows []row, last int64) error {
 }
 
 func (s *store) pending(ctx context.Context, after, upTo int64, limit int) ([]row, error) {
-	rows, err := s.read.QueryContext(ctx,
-		"SELECT seq, id, body FROM events WHERE confirmed IS NULL AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, upTo, limit)
+	return s.rows(ctx, "confirmed IS NULL AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, upTo, limit)
+}
+
+// rows reads the events for which a condition holds.
+func (s *store) rows(ctx context.Context, where string, args ...any) ([]row, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT seq, id, confirmed, body FROM events WHERE "+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +272,7 @@ func (s *store) pending(ctx context.Context, after, upTo int64, limit int) ([]ro
 	var found []row
 	for rows.Next() {
 		r := row{of: s.identity}
-		if err := rows.Scan(&r.seq, &r.id, &r.body); err != nil {
+		if err := rows.Scan(&r.seq, &r.id, &r.confirmed, &r.body); err != nil {
 			return nil, err
 		}
 		found = append(found, r)

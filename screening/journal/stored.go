@@ -254,21 +254,7 @@ func (j *Journal) Between(ctx context.Context, journal string, after, upTo int64
 }
 
 func (s *store) between(ctx context.Context, after, upTo int64, limit int) ([]row, error) {
-	rows, err := s.read.QueryContext(ctx,
-		"SELECT seq, id, confirmed, body FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, upTo, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var found []row
-	for rows.Next() {
-		r := row{of: s.identity}
-		if err := rows.Scan(&r.seq, &r.id, &r.confirmed, &r.body); err != nil {
-			return nil, err
-		}
-		found = append(found, r)
-	}
-	return found, rows.Err()
+	return s.rows(ctx, "seq > ? AND seq <= ? ORDER BY seq LIMIT ?", after, upTo, limit)
 }
 
 // dropUnstored makes room where only events are left that some receiver does not hold, or that the broker has not
