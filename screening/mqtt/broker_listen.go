@@ -122,12 +122,14 @@ func (l *networkListener) leave(conn *brokerConn) {
 	}
 }
 
-// hangUp closes every connection.
-func (l *networkListener) hangUp() {
-	l.mu.Lock()
-	conns := slices.Collect(maps.Keys(l.conns))
-	l.mu.Unlock()
-	for _, conn := range conns {
+func (l *networkListener) hangUp() { hangUp(&l.mu, l.conns) }
+
+// hangUp closes every connection, without mu, because each leaves conns as it is closed.
+func hangUp[V any](mu *sync.Mutex, conns map[*brokerConn]V) {
+	mu.Lock()
+	all := slices.Collect(maps.Keys(conns))
+	mu.Unlock()
+	for _, conn := range all {
 		conn.Close()
 	}
 }
@@ -237,14 +239,7 @@ func (l *ownListener) leave(conn *brokerConn) {
 	delete(l.conns, conn)
 }
 
-func (l *ownListener) hangUp() {
-	l.mu.Lock()
-	conns := slices.Collect(maps.Keys(l.conns))
-	l.mu.Unlock()
-	for _, conn := range conns {
-		conn.Close()
-	}
-}
+func (l *ownListener) hangUp() { hangUp(&l.mu, l.conns) }
 
 // Close ends Accept.
 func (l *ownListener) Close() error {
