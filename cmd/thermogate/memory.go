@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"thermogate/camera/bounded"
+	"thermogate/screening/datadir"
 	"thermogate/screening/policy"
 )
 
@@ -40,23 +39,5 @@ func (m memory) recall(p *policy.Policy, now time.Time) error {
 
 // save keeps what a policy has learnt.
 func (m memory) save(state policy.State) error {
-	data, err := json.Marshal(state)
-	if err != nil {
-		return err
-	}
-	return replaceFile(m.path, data)
-}
-
-// replaceFile replaces a file whole, so that a power cut leaves the old one or the new one.
-func replaceFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return datadir.Replace(m.path, state)
 }

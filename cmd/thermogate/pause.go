@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"thermogate/camera/bounded"
+	"thermogate/screening/datadir"
 	"thermogate/screening/mqtt"
 )
 
@@ -52,11 +53,7 @@ func (f pauseFile) save(until time.Time, length time.Duration) error {
 		}
 		return nil
 	}
-	data, err := json.Marshal(keptPause{until, length.Seconds()})
-	if err != nil {
-		return err
-	}
-	return replaceFile(f.path, data)
+	return datadir.Replace(f.path, keptPause{until, length.Seconds()})
 }
 
 // pause stops screening for a time and says so everywhere; 0 ends a pause. Callers hold s.pausing.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"thermogate/screening/datadir"
 )
 
 // ensureFile sees to it that what is written goes to the file of the journal's name. One that was removed, renamed or
@@ -45,7 +47,7 @@ func sameFile(info os.FileInfo, f *os.File) bool {
 // makeAnew puts a copy of the open file in its place. What lies there instead is set aside.
 func (j *Journal) makeAnew(ctx context.Context, dir string) error {
 	if now, err := os.Stat(dir); err != nil || !sameFile(now, j.lock) {
-		lock, err := lockFolder(dir)
+		lock, err := datadir.Lock(dir, "thermogate")
 		if err != nil {
 			return err
 		}

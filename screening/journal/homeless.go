@@ -8,6 +8,8 @@ import (
 	"slices"
 	"syscall"
 
+	"thermogate/screening/datadir"
+
 	"github.com/mattn/go-sqlite3"
 )
 
@@ -26,7 +28,7 @@ func Refused(err error) bool {
 // moveIn takes the folder and opens the file in it.
 func (j *Journal) moveIn(ctx context.Context) error {
 	if j.lock == nil {
-		lock, err := lockFolder(filepath.Dir(j.path))
+		lock, err := datadir.Lock(filepath.Dir(j.path), "thermogate")
 		if err != nil {
 			return err
 		}

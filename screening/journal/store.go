@@ -392,27 +392,6 @@ func (s *store) probe(ctx context.Context) (time.Duration, error) {
 	return time.Since(began), explain(err)
 }
 
-// lockFolder keeps a second process away from a folder, which it makes if need be. It is the folder itself that is locked:
-// a file in it can be deleted, and then locked once more.
-func lockFolder(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errors.New("another thermogate has it open")
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking its folder %s: %w", dir, err)
-	}
-	return f, nil
-}
-
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

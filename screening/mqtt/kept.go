@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
+
+	"thermogate/screening/datadir"
 )
 
 // kept is what a client has to know after a restart, in a small file.
@@ -54,26 +55,9 @@ func (k *kept) change(change func(*keptContent)) {
 	if k.path == "" {
 		return
 	}
-	if err := k.save(); err != nil {
+	if err := datadir.Replace(k.path, k.content); err != nil {
 		k.log.Error("a restart will not know of this", "file", k.path, "error", err)
 	}
-}
-
-func (k *kept) save() error {
-	data, err := json.Marshal(k.content)
-	if err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(filepath.Dir(k.path), "."+filepath.Base(k.path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), k.path)
 }
 
 // nextBdSeq is the number of another Sparkplug connection; 0 follows 255.
