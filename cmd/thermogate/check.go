@@ -375,7 +375,7 @@ func (d *doctor) pages() {
 	listener, err := listen.Open(d.config.HTTP.Config, quiet)
 	if err == nil {
 		listener.Close()
-		_, err = d.config.HTTP.guard(nil, listen.NewAttempts(quiet))
+		_, err = d.config.HTTP.Guard(nil, listen.NewAttempts(quiet))
 	} else {
 		err = fmt.Errorf("http.%w", err)
 	}

@@ -174,7 +174,7 @@ func (s *station) routes() (http.Handler, error) {
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
 	s.health.Register(private, s.config.identity())
-	guarded, err := s.config.HTTP.guard(private, s.logins)
+	guarded, err := s.config.HTTP.Guard(private, s.logins)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,7 @@
 package console
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"thermogate/screening/console/store"
@@ -18,8 +16,10 @@ type Config struct {
 	Name  string       `yaml:"name"`
 	Store store.Config `yaml:"store"`
 	MQTT  BrokerConfig `yaml:"mqtt"`
-	HTTP  HTTPConfig   `yaml:"http"`
-	Pages web.Config   `yaml:"pages"`
+	// HTTP is where pages, health and metrics are served. The password guards the metrics and what health checks say in
+	// words; pages have accounts.
+	HTTP  listen.Guarded `yaml:"http"`
+	Pages web.Config     `yaml:"pages"`
 }
 
 // BrokerConfig says which broker the gates publish to, as mqtt.Config does.
@@ -37,14 +37,6 @@ type BrokerConfig struct {
 	Own *mqtt.Broker `yaml:"-"`
 }
 
-// HTTPConfig says where pages, health and metrics are served.
-type HTTPConfig struct {
-	listen.Config `yaml:",inline"`
-	// User and PasswordFile guard the metrics and what health checks say in words; pages have accounts. An address beyond this machine needs them.
-	User         string `yaml:"user"`
-	PasswordFile string `yaml:"password_file"`
-}
-
 // DefaultConfig is a console for a broker on this machine.
 func DefaultConfig() Config {
 	broker := mqtt.DefaultConfig()
@@ -52,7 +44,7 @@ func DefaultConfig() Config {
 		Name:  "console",
 		Store: store.DefaultConfig(),
 		MQTT:  BrokerConfig{Broker: broker.Broker, KeepAlive: broker.KeepAlive},
-		HTTP:  HTTPConfig{Config: listen.Config{Listen: "127.0.0.1:8090"}, User: "thermogate"},
+		HTTP:  listen.Guarded{Config: listen.Config{Listen: "127.0.0.1:8090"}, User: "thermogate"},
 		Pages: web.DefaultConfig(),
 	}
 }
@@ -80,18 +72,4 @@ func (c BrokerConfig) config() mqtt.Config {
 	full.Broker, full.ClientID, full.User, full.PasswordFile, full.PasswordEnv = c.Broker, c.ClientID, c.User, c.PasswordFile, c.PasswordEnv
 	full.CAFile, full.CertFile, full.KeyFile, full.KeepAlive, full.Own = c.CAFile, c.CertFile, c.KeyFile, c.KeepAlive, c.Own
 	return full
-}
-
-// Validate names the first key that is wrong.
-func (c HTTPConfig) Validate() error {
-	if !c.Local() && c.PasswordFile == "" {
-		return fmt.Errorf("listen is %q, which others can reach; give password_file too, or listen on 127.0.0.1", c.Listen)
-	}
-	if err := c.Config.Validate(); err != nil {
-		return err
-	}
-	if c.User == "" || strings.Contains(c.User, ":") {
-		return errors.New("user: it must be a name without a colon")
-	}
-	return nil
 }

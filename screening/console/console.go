@@ -111,17 +111,13 @@ func (c *Console) Close() error {
 	return c.store.Close()
 }
 
-func (c *Console) routes(cfg HTTPConfig, version string, attempts *listen.Attempts) (http.Handler, error) {
+func (c *Console) routes(cfg listen.Guarded, version string, attempts *listen.Attempts) (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("GET /metrics", c.metrics(version))
 	private.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.faults(r.Context()), true) })
-	var guarded http.Handler = private
-	if cfg.PasswordFile != "" {
-		password, err := listen.ReadSecret(cfg.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("http.password_file: %w", err)
-		}
-		guarded = listen.NewPassword(cfg.User, password, attempts).Guard(private)
+	guarded, err := cfg.Guard(private, attempts)
+	if err != nil {
+		return nil, err
 	}
 	public := http.NewServeMux()
 	public.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.hung(r.Context()), false) })

@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"hash/fnv"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -51,7 +50,7 @@ func (k *Kiosk) routes() *http.ServeMux {
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	k.gate.Build = buildOf(web)
+	k.gate.Build = listen.BuildOf(web)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", k.page(pages, "kiosk.html"))
 	mux.HandleFunc("GET /status", k.page(pages, "status.html"))
@@ -59,19 +58,6 @@ func (k *Kiosk) routes() *http.ServeMux {
 	mux.HandleFunc("GET /picture", k.servePicture)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	return mux
-}
-
-// buildOf names the version of the pages.
-func buildOf(files fs.FS) string {
-	sum := fnv.New64a()
-	_ = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			content, _ := fs.ReadFile(files, path)
-			sum.Write(content)
-		}
-		return err
-	})
-	return strconv.FormatUint(sum.Sum64(), 36)
 }
 
 func (k *Kiosk) page(pages *template.Template, name string) http.HandlerFunc {

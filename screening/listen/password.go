@@ -6,10 +6,46 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
 )
+
+// Guarded is a listener with one user and password.
+type Guarded struct {
+	Config `yaml:",inline"`
+	// User and PasswordFile: an address beyond this machine needs them.
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Validate names the first key that is wrong. It opens no file.
+func (c Guarded) Validate() error {
+	if !c.Local() && c.PasswordFile == "" {
+		return fmt.Errorf("listen is %q, which others can reach; give password_file too, or listen on 127.0.0.1", c.Listen)
+	}
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	if c.User == "" || strings.Contains(c.User, ":") {
+		return errors.New("user: it must be a name without a colon")
+	}
+	return nil
+}
+
+// Guard asks for the password before next, where there is one.
+func (c Guarded) Guard(next http.Handler, attempts *Attempts) (http.Handler, error) {
+	if c.PasswordFile == "" {
+		return next, nil
+	}
+	password, err := ReadSecret(c.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("http.password_file: %w", err)
+	}
+	return NewPassword(c.User, password, attempts).Guard(next), nil
+}
 
 // Password lets in who knows a user and a password (HTTP Basic).
 type Password struct {

@@ -14,8 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"thermogate/screening/datadir"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -118,9 +119,11 @@ func (s *Store) openFile(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.lock, err = lockFolder(filepath.Dir(path)); err != nil {
+	lock, err := datadir.Lock(filepath.Dir(path), "console")
+	if err != nil {
 		return err
 	}
+	s.lock = lock.Close
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // before SQLite makes it readable for others
 	if err != nil {
 		return err
@@ -139,26 +142,6 @@ func (s *Store) openFile(context.Context) error {
 	s.write.SetMaxOpenConns(1)
 	s.read, err = connect("ro", url.Values{"_query_only": {"true"}})
 	return err
-}
-
-// lockFolder keeps a second console away from a folder, which it makes if need be.
-func lockFolder(dir string) (unlock func() error, err error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errors.New("another console has it open")
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking the folder %s: %w", dir, err)
-	}
-	return f.Close, nil
 }
 
 // consoleLock is the advisory lock of a console in its database ("TGCO").

@@ -8,13 +8,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -88,7 +86,7 @@ func New(s *store.Store, people *accounts.Accounts, hears Ear, cfg Config, log *
 		return nil, fmt.Errorf("pages.%w", err)
 	}
 	p := &Pages{
-		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: buildOf(files), started: time.Now(),
+		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: listen.BuildOf(files), started: time.Now(),
 		streams: listen.NewPlaces(maxStreams), closed: make(chan struct{}), changed: make(chan struct{}),
 		sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
 	}
@@ -124,19 +122,6 @@ func parse() (map[string]*template.Template, error) {
 		}
 	}
 	return pages, nil
-}
-
-// buildOf names the version of the pages.
-func buildOf(files fs.FS) string {
-	sum := fnv.New64a()
-	_ = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			content, _ := fs.ReadFile(files, path)
-			sum.Write(content)
-		}
-		return err
-	})
-	return strconv.FormatUint(sum.Sum64(), 36)
 }
 
 // The pages load nothing from anywhere else and run no script but their own.
