@@ -39,6 +39,8 @@ type config struct {
 	Broker  mqtt.BrokerConfig `yaml:"broker"`
 	Door    door.Config       `yaml:"door"`
 	HTTP    httpConfig        `yaml:"http"`
+	// Console is the config file of a console that runs within the gate; none does where it is empty.
+	Console string `yaml:"console"`
 }
 
 type cameraConfig struct {

@@ -217,14 +217,14 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 		}
 	}
 	metrics := get(t, pages+"metrics")
-	captured, dropped := sample(t, metrics, "thermogate_frames_captured_total"), sample(t, metrics, "thermogate_frames_dropped_total")
+	captured, dropped := sampled(t, metrics, "thermogate_frames_captured_total"), sampled(t, metrics, "thermogate_frames_dropped_total")
 	if captured < 50 || dropped > captured/50 { // a loop that waits for the disk drops several frames an event
 		t.Errorf("of %v frames %v were dropped", captured, dropped)
 	}
 }
 
-// sample is the value of a metric without labels.
-func sample(t *testing.T, metrics, name string) float64 {
+// sampled is the value of a metric without labels.
+func sampled(t *testing.T, metrics, name string) float64 {
 	t.Helper()
 	m := regexp.MustCompile(fmt.Sprintf(`(?m)^%s (\S+)$`, name)).FindStringSubmatch(metrics)
 	if m == nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"thermogate/cmd/internal/consolecmd"
 )
 
 // usageError marks what the caller can mend: a wrong command, flag or config. It ends the program with 2.
@@ -61,6 +63,7 @@ func newRootCommand() *cobra.Command {
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),
+		consolecmd.New("console", version(), func(err error) error { return usageError{err} }),
 	)
 	for _, command := range append(root.Commands(), root) {
 		if command.Args != nil {

@@ -9,12 +9,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/camera"
 	"thermogate/screening/console"
+	"thermogate/screening/console/sample"
 	"thermogate/screening/mqtt"
 )
 
@@ -40,8 +42,17 @@ func newRunCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			within, err := consoleWithin(s)
+			if err != nil {
+				return err
+			}
 			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", c.Camera.URI)
-			return s.run(cmd.Context())
+			group, ctx := errgroup.WithContext(cmd.Context())
+			group.Go(func() error { return s.run(ctx) })
+			if within != nil {
+				group.Go(func() error { within.run(ctx); return nil })
+			}
+			return group.Wait()
 		},
 	}
 	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the gate")
@@ -95,34 +106,44 @@ func demo(ctx context.Context, recordings []string, options camera.Options, out,
 		return err
 	}
 	defer s.close()
-	over, err := demoConsole(ctx, c, s.ownBroker, folder, newLogger(logs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.run(ctx) })
+	group.Go(func() error { return demoConsole(ctx, s, out) })
+	return group.Wait()
+}
+
+// demoDays is how far back the console of the demo has made-up days.
+const demoDays = 30
+
+// demoConsole runs a console over the gate of the demo, and says where everything is.
+func demoConsole(ctx context.Context, s *station, out io.Writer) error {
+	gate := s.config
+	c := console.DefaultConfig()
+	c.Store.File = filepath.Join(gate.DataDir, "console", "console.db")
+	c.MQTT.Own = s.ownBroker
+	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
+	c.Pages.Language = gate.HTTP.Language
+	over, err := console.Open(ctx, c, version(), s.log)
 	if err != nil {
-		return err
+		return endOf(ctx, err)
 	}
 	defer over.Close()
 	name, password := over.FirstLogIn()
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
   guards' page       http://%[3]s/status
-  console            http://%[5]s/   log in as %[6]s, password %[7]s
+  console            http://%[5]s/   log in as %[6]s, password %[7]s; its last %[8]d days are made up
   metrics            http://%[3]s/metrics
   events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
-`, c.Gate, c.Site, c.HTTP.Listen, c.Broker.Listen, over.Address(), name, password)
+`, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), name, password, demoDays)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.run(ctx) })
 	group.Go(func() error { return over.Run(ctx) })
+	group.Go(func() error {
+		self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
+		return endOf(ctx, sample.Fill(ctx, over.Store(), self, version(), time.Now(), demoDays, 1))
+	})
 	return group.Wait()
-}
-
-// demoConsole is a console over the gate of the demo, at its own broker.
-func demoConsole(ctx context.Context, gate config, broker *mqtt.Broker, folder string, log *slog.Logger) (*console.Console, error) {
-	c := console.DefaultConfig()
-	c.Store.File = filepath.Join(folder, "console", "console.db")
-	c.MQTT.Own = broker
-	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
-	c.Pages.Language = gate.HTTP.Language
-	return console.Open(ctx, c, version(), log)
 }
 
 // freeAddress is the wished address, or one with another port where that is taken.

@@ -26,7 +26,7 @@ type Health struct {
 	brokerProblem   string
 	journal         error
 	unstored        time.Time // since when something waits for the disk
-	door            error
+	door, console   error
 	pausedUntil     time.Time
 }
 
@@ -50,7 +50,7 @@ func DefaultHealthConfig() HealthConfig {
 
 // Fault is one part that keeps the gate from working.
 type Fault struct {
-	Part   string `json:"part"` // loop, camera, reference, broker, journal, pause or door
+	Part   string `json:"part"` // loop, camera, reference, broker, journal, door, console or pause
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -111,6 +111,13 @@ func (h *Health) SetDoor(err error) {
 	h.door = err
 }
 
+// SetConsole records why the console within the gate does not run, nil when it does or there is none.
+func (h *Health) SetConsole(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.console = err
+}
+
 // Moving says whether the loop moves. One that hangs is only helped by a restart.
 func (h *Health) Moving() bool {
 	h.mu.Lock()
@@ -155,6 +162,9 @@ func (h *Health) Ready() []Fault {
 	}
 	if h.door != nil {
 		faults = append(faults, Fault{"door", h.door.Error()})
+	}
+	if h.console != nil {
+		faults = append(faults, Fault{"console", h.console.Error()})
 	}
 	if !h.pausedUntil.IsZero() {
 		faults = append(faults, Fault{"pause", "nobody is screened until " + h.pausedUntil.Format(time.RFC3339)})

@@ -1,0 +1,56 @@
+// Package consolecmd is the command that runs a console, a program of its own and a part of thermogate.
+package consolecmd
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"thermogate/screening/console"
+	"thermogate/screening/settings"
+)
+
+// ExampleConfig lists all keys of a console's config.
+const ExampleConfig = "deploy/thermogate-console.yaml"
+
+// New returns the command under its name. Its errors that the caller can mend, such as a wrong config, are marked by asUsage.
+func New(name, version string, asUsage func(error) error) *cobra.Command {
+	var configPath string
+	command := &cobra.Command{
+		Use:   name,
+		Short: "The console: keeps what gates publish, for guards and managers",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := LoadConfig(configPath)
+			if err != nil {
+				return asUsage(err)
+			}
+			return run(cmd.Context(), cfg, version, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+		},
+	}
+	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the console")
+	return command
+}
+
+// LoadConfig reads the file over the defaults; an empty path leaves these.
+func LoadConfig(path string) (console.Config, error) {
+	cfg := console.DefaultConfig()
+	if path == "" {
+		return cfg, nil
+	}
+	return cfg, settings.Load(path, &cfg, func() error { return cfg.Validate() }, ExampleConfig)
+}
+
+func run(ctx context.Context, cfg console.Config, version string, log *slog.Logger) error {
+	c, err := console.Open(ctx, cfg, version, log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	log.Info("console opens", "name", cfg.Name, "pages", cfg.HTTP.Scheme()+"://"+cfg.HTTP.Listen, "broker", cfg.MQTT.Broker)
+	daemon.SdNotify(false, daemon.SdNotifyReady)
+	defer daemon.SdNotify(false, daemon.SdNotifyStopping)
+	return c.Run(ctx)
+}

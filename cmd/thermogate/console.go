@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"thermogate/cmd/internal/consolecmd"
+	"thermogate/screening/console"
+)
+
+// within is a console in the process of a gate.
+type within struct {
+	config console.Config
+	gate   *station
+	log    *slog.Logger
+}
+
+// consoleWithin reads what the config says of a console within the gate; nil where there is to be none. It works on the
+// gate's own broker where its config names that one or none, and keeps its store in the gate's data folder where it names no file.
+func consoleWithin(s *station) (*within, error) {
+	path := s.config.Console
+	if path == "" {
+		return nil, nil
+	}
+	c, err := consolecmd.LoadConfig(path)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("console: %w", err)}
+	}
+	ordinary := console.DefaultConfig()
+	if s.ownBroker != nil && (c.MQTT.Broker == ordinary.MQTT.Broker || c.MQTT.Broker == s.config.mqtt().Broker) {
+		c.MQTT.Own = s.ownBroker
+	}
+	if c.Store.File == ordinary.Store.File {
+		c.Store.File = filepath.Join(s.config.DataDir, "console", "console.db")
+	}
+	return &within{c, s, s.log.With("part", "console")}, nil
+}
+
+const (
+	consoleRetry    = time.Second
+	consoleRetryMax = time.Minute
+)
+
+// run keeps the console running until ctx ends. Whatever is wrong with it, people go on being screened.
+func (w *within) run(ctx context.Context) {
+	for wait := consoleRetry; ctx.Err() == nil; wait = min(2*wait, consoleRetryMax) {
+		began := time.Now()
+		err := w.once(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		w.log.Error("the console does not run", "error", err)
+		w.gate.health.SetConsole(err)
+		if time.Since(began) > consoleRetryMax {
+			wait = consoleRetry
+		}
+		sleep(ctx, wait)
+	}
+}
+
+func (w *within) once(ctx context.Context) error {
+	c, err := console.Open(ctx, w.config, version(), w.log)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	w.gate.health.SetConsole(nil)
+	w.log.Info("console opens", "name", w.config.Name, "pages", w.config.HTTP.Scheme()+"://"+c.Address())
+	return c.Run(ctx)
+}
