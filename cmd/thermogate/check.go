@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thermogate/camera"
+	"thermogate/cmd/internal/consolecmd"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -184,6 +185,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.broker(ctx)
 	d.door(ctx)
 	d.pages()
+	d.console()
 }
 
 // running reports on a gate that runs with this config already. It has camera and ports for itself, and is not disturbed.
@@ -380,4 +382,19 @@ func (d *doctor) pages() {
 		err = fmt.Errorf("http.%w", err)
 	}
 	d.say("pages", err, "%s is free", d.config.HTTP.Listen)
+}
+
+func (d *doctor) console() {
+	if d.config.Console == "" {
+		d.say("console", nil, "none within the gate")
+		return
+	}
+	c, err := consolecmd.LoadConfig(d.config.Console)
+	if err == nil {
+		var listener *listen.Listener
+		if listener, err = listen.Open(c.HTTP.Config, slog.New(slog.DiscardHandler)); err == nil {
+			listener.Close()
+		}
+	}
+	d.say("console", err, "within the gate, at %s", c.HTTP.Listen)
 }

@@ -47,6 +47,7 @@ const (
 	usualDecision  = 15 * time.Second
 	arrivalsSpread = 9 * time.Minute
 	arrivalsBefore = 18 * time.Minute
+	seenTo         = 15 * time.Minute // before the end nobody comes any more, so that guards have seen to every alert
 )
 
 // past is a gate whose days are being made up.
@@ -70,7 +71,7 @@ func Fill(ctx context.Context, s *store.Store, gate mqtt.Gate, version string, u
 	if err != nil {
 		return err
 	}
-	p := &past{store: s, gate: gate, version: version, until: until, dice: rand.New(rand.NewPCG(seed, 0)), policy: rules}
+	p := &past{store: s, gate: gate, version: version, until: until.Add(-seenTo), dice: rand.New(rand.NewPCG(seed, 0)), policy: rules}
 	today := until.In(s.Zone(gate.Site))
 	begin := time.Date(today.Year(), today.Month(), today.Day()-days, 0, 0, 0, 0, today.Location()).Add(firstShift)
 	p.journal = ulid.MustNew(ulid.Timestamp(begin), ulid.DefaultEntropy()).String()
