@@ -31,7 +31,7 @@ func consoleWithin(s *station) (*within, error) {
 	}
 	ordinary := console.DefaultConfig()
 	if s.ownBroker != nil && (c.MQTT.Broker == ordinary.MQTT.Broker || c.MQTT.Broker == s.config.mqtt().Broker) {
-		c.MQTT.Own = s.ownBroker
+		c.MQTT.Own, c.MQTT.Broker = s.ownBroker, s.config.mqtt().Broker
 	}
 	if c.Store.File == ordinary.Store.File {
 		c.Store.File = filepath.Join(s.config.DataDir, "console", "console.db")
