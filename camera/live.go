@@ -92,7 +92,8 @@ type Live struct {
 }
 
 // NewLive starts to keep the camera that open opens. Sources that open returns should notice within seconds that the
-// context of Read is done, even while no picture comes; those of Open do. One whose driver never returns is left behind.
+// context of Read is done, even while no picture comes; those of Open do. One whose driver never returns is left
+// behind, and open is called again meanwhile.
 func NewLive(open func(context.Context) (Source, error), config LiveConfig) *Live {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Live{

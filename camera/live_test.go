@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -411,7 +412,8 @@ func (s *stuck) Close() error {
 // hang keeps a Live on a driver that hangs as often as times says, in one of its calls, and works after that.
 func hang(t *testing.T, in string, times int, watch func(live *Live, log *[]string, release func())) {
 	synctest.Test(t, func(t *testing.T) {
-		began, n, opened := time.Now(), 0, 0
+		began := time.Now()
+		var opened atomic.Int32
 		released := make(chan struct{})
 		release := sync.OnceFunc(func() { close(released) })
 		defer release()
@@ -421,8 +423,10 @@ func hang(t *testing.T, in string, times int, watch func(live *Live, log *[]stri
 			log = append(log, fmt.Sprint(time.Since(began).Round(time.Second), " ", s.State, " ", s.Hung))
 		}
 		live := NewLive(func(context.Context) (Source, error) {
-			s := &stuck{projector{tenth, func(n int) uint16 { return uint16(n) }, &n}, in, released}
-			if opened++; opened > times {
+			nth := int(opened.Add(1))
+			first := 1000 * nth // another picture each time
+			s := &stuck{projector{tenth, func(n int) uint16 { return uint16(n) }, &first}, in, released}
+			if nth > times {
 				s.in = ""
 			}
 			s.call("open")
@@ -464,7 +468,7 @@ func TestLiveOpensACameraAgainWhoseDriverNeverReturns(t *testing.T) {
 func TestLiveLeavesOnlySoManyHungDriversBehind(t *testing.T) {
 	hang(t, "read", 100, func(live *Live, log *[]string, release func()) {
 		time.Sleep(time.Hour)
-		if s := live.Status(); s.Hung != maxHung || s.State != Lost || !strings.Contains(fmt.Sprint(s.Err), "restart the program") {
+		if s := live.Status(); s.Hung != maxHung || s.State != Stalled || !strings.Contains(fmt.Sprint(s.Err), "restart the program") {
 			t.Errorf("after an hour of a driver that hangs the camera is %+v", s)
 		}
 		before := live.Status().Reopened
