@@ -43,7 +43,7 @@ type capture struct {
 func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture {
 	c := &capture{uri: uri, device: device, mat: gocv.NewMat(), stop: func() bool { return true }}
 	c.decoder = decoder{turn: options.Orientation, allowEightBit: options.EightBit}
-	c.info = Info{Name: uri, FPS: cmp.Or(options.FPS, defaultFPS), Live: true}
+	c.info = Info{Name: Masked(uri), FPS: cmp.Or(options.FPS, defaultFPS), Live: true}
 	return c
 }
 
@@ -105,7 +105,7 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 	frame.Index = c.delivered
 	c.delivered++
 	if err := c.convert(frame); err != nil {
-		return fmt.Errorf("camera %s: %w", c.uri, err)
+		return fmt.Errorf("camera %s: %w", c.info.Name, err)
 	}
 	return nil
 }
@@ -123,9 +123,9 @@ func (c *capture) wakeAfter(ctx context.Context) {
 // over says why there are no more pictures.
 func (c *capture) over() error {
 	if c.stream != nil && c.stream.Err() != nil {
-		return fmt.Errorf("camera %s: %w", c.uri, c.stream.Err())
+		return masked(c.uri, fmt.Errorf("camera %s: %w", c.uri, c.stream.Err()))
 	}
-	return fmt.Errorf("camera %s delivers no more pictures", c.uri)
+	return fmt.Errorf("camera %s delivers no more pictures", c.info.Name)
 }
 
 func (c *capture) convert(frame *Frame) error {
