@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func newRunCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
-			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", c.Camera.URI)
+			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", cmp.Or(c.Camera.Name, camera.Masked(c.Camera.URI)))
 			return s.run(cmd.Context())
 		},
 	}

@@ -143,9 +143,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	}
 	s.recallVerdicts(ctx)
 	s.recallPause()
-	live := camera.DefaultLiveConfig()
-	live.StallAfter, live.OnState = c.Camera.Stall, s.cameraChanged
-	s.camera = camera.NewLive(open, live)
+	s.camera = camera.NewLive(open, c.Camera.live(s.cameraChanged))
 	s.closers = append(s.closers, s.camera.Close)
 	return nil
 }
@@ -217,7 +215,7 @@ func (s *station) cameraChanged(status camera.Status) {
 		s.log.Info("camera " + string(status.State))
 	}
 	s.metrics.SetCamera(state)
-	s.health.SetCamera(state)
+	s.health.SetCamera(state, status.Hung)
 	s.kiosk.SetCamera(state)
 	s.tell(func(status *mqtt.Status) { status.Camera, status.Reference = string(state), "" })
 }
@@ -244,8 +242,8 @@ func (s *station) watch(ctx context.Context) error {
 		for range status.Reopened - before.Reopened {
 			s.metrics.AddReopened()
 		}
-		if status.State != camera.OK {
-			s.health.SetCamera(event.CameraState(status.State)) // a sign of life while there are no frames
+		if status.Reopened != before.Reopened || status.Hung != before.Hung {
+			s.health.SetCamera(event.CameraState(status.State), status.Hung) // a sign of life while there are no frames
 		}
 		before = status
 		s.endPause()
