@@ -48,6 +48,19 @@ func startSender(t *testing.T, id int, format, sink string) *sender {
 	if err != nil {
 		t.Skip("needs gst-launch-1.0 (Debian: gstreamer1.0-tools, gstreamer1.0-plugins-bad)")
 	}
+	pipeline := sent(t, id, format) + " ! identity sync=true ! " + sink
+	s := &sender{t: t, command: exec.Command(tool, append([]string{"-q"}, strings.Fields(pipeline)...)...)}
+	s.command.Stderr = os.Stderr
+	if err := s.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	return s
+}
+
+// sent begins a pipeline with the frames of sender number id, 30 a second.
+func sent(t *testing.T, id int, format string) string {
+	t.Helper()
 	var order binary.AppendByteOrder = binary.LittleEndian
 	if format == "gray16-be" {
 		order = binary.BigEndian
@@ -62,15 +75,8 @@ func startSender(t *testing.T, id int, format, sink string) *sender {
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pipeline := fmt.Sprintf("filesrc location=%s blocksize=%d ! rawvideoparse format=%s width=%d height=%d framerate=30/1"+
-		" ! identity sync=true ! %s", path, sentWidth*sentHeight*2, format, sentWidth, sentHeight, sink)
-	s := &sender{t: t, command: exec.Command(tool, append([]string{"-q"}, strings.Fields(pipeline)...)...)}
-	s.command.Stderr = os.Stderr
-	if err := s.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.kill)
-	return s
+	return fmt.Sprintf("filesrc location=%s blocksize=%d ! rawvideoparse format=%s width=%d height=%d framerate=30/1",
+		path, sentWidth*sentHeight*2, format, sentWidth, sentHeight)
 }
 
 func (s *sender) signal(signal os.Signal) {
