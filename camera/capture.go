@@ -227,7 +227,7 @@ func startPipeline(ctx context.Context, pipeline string, options Options) (*capt
 	if err != nil {
 		return nil, err
 	}
-	as, err := delivered(stream.Format(), options.EightBit)
+	as, err := conversion(stream.Format(), options.EightBit)
 	if err != nil {
 		stream.Close()
 		return nil, err
@@ -236,8 +236,9 @@ func startPipeline(ctx context.Context, pipeline string, options Options) (*capt
 	device, err := gocv.VideoCaptureFileWithAPI(stream.Pictures(as), gocv.VideoCaptureGstreamer)
 	if err != nil {
 		device.Close()
+		err := cmp.Or(stream.Err(), errors.New("OpenCV does not take over its pictures; has it been built with GStreamer?"))
 		stream.Close()
-		return nil, cmp.Or(stream.Err(), errors.New("OpenCV does not take over its pictures; has it been built with GStreamer?"))
+		return nil, err
 	}
 	c := newCapture("gst:"+pipeline, device, options)
 	c.stream = stream
@@ -248,8 +249,8 @@ func startPipeline(ctx context.Context, pipeline string, options Options) (*capt
 	return c, nil
 }
 
-// delivered says what the pictures of a pipeline have to be converted to, if anything.
-func delivered(format string, eightBit bool) (as string, err error) {
+// conversion says what the pictures of a pipeline have to be converted to, if anything.
+func conversion(format string, eightBit bool) (as string, err error) {
 	switch {
 	case format == gst.Counts, format == "YUY2" && !eightBit: // YUY2 may be two planes
 		return "", nil

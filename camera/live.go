@@ -199,7 +199,7 @@ func (l *Live) reopening() {
 	}
 }
 
-// leave lets a source that hangs be, until it ends after all.
+// leave lets a source that hangs be, until it ends after all, and says how many hang.
 func (l *Live) leave(ended <-chan error) (hung int) {
 	count := func(change int) int {
 		l.mu.Lock()

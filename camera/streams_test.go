@@ -127,7 +127,7 @@ func TestWrongPassphraseIsTold(t *testing.T) {
 	port := freeUDPPort(t)
 	startSender(t, 31, "gray16-le", fmt.Sprintf("rtpgstpay mtu=1316 ! srtsink uri=srt://127.0.0.1:%d?mode=listener&passphrase=S3cr3tS3cr3t wait-for-connection=false", port))
 	_, err := Open(t.Context(), fmt.Sprintf("gst:srtsrc uri=srt://127.0.0.1:%d?mode=caller&passphrase=wrongwrong ! gdpdepay", port), Options{})
-	if err == nil || !strings.Contains(err.Error(), "Incorrect passphrase") || strings.Contains(err.Error(), "wrongwrong") {
+	if err == nil || !strings.Contains(err.Error(), "is the sender running? (Failed to authenticate: Incorrect passphrase") || strings.Contains(err.Error(), "wrongwrong") {
 		t.Errorf("the error is %v", err)
 	}
 }

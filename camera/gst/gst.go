@@ -35,7 +35,7 @@ var ErrEnded = errors.New("the camera's stream ended")
 const stopTime = time.Second
 
 // Start runs a pipeline without its sink, until it knows the format of its pictures. Its sender is connected to once. An
-// error of a pipeline that fails says why; that of one that waits is ctx's, with what the pipeline had to say meanwhile.
+// error of a pipeline that fails says why; that of one that waits is ctx's cause, with what the pipeline warned of meanwhile.
 func Start(ctx context.Context, pipeline string) (*Stream, error) {
 	frames, framesIn, err := os.Pipe()
 	if err != nil {
@@ -55,8 +55,8 @@ func Start(ctx context.Context, pipeline string) (*Stream, error) {
 	command.Env = append(os.Environ(), "LC_ALL=C")
 	command.Stdout, command.Stderr = s.log, s.log
 	command.ExtraFiles = []*os.File{framesIn}
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // it says goodbye to its camera
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // a Ctrl-C is for the program alone
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }         // it says goodbye to its camera
 	command.WaitDelay = stopTime
 	if err := command.Start(); err != nil {
 		close(s.ended)
@@ -72,12 +72,12 @@ func Start(ctx context.Context, pipeline string) (*Stream, error) {
 	case <-s.ended:
 	case <-ctx.Done():
 	}
-	if s.format = s.log.format(); s.format != "" {
+	if s.format = s.log.seen().format; s.format != "" {
 		return s, nil
 	}
 	s.Close()
 	if ctx.Err() != nil {
-		return nil, s.Waiting(ctx.Err())
+		return nil, s.Waiting(context.Cause(ctx))
 	}
 	return nil, s.err
 }
@@ -85,12 +85,12 @@ func Start(ctx context.Context, pipeline string) (*Stream, error) {
 // wait waits until the process is gone. The pipeline within the program ends then, once it has taken what was sent.
 func (s *Stream) wait(command *exec.Cmd) {
 	err := command.Wait()
-	switch reason := s.log.reason(); {
-	case reason != "":
-		s.err = fmt.Errorf("%s; is the camera on, and is the pipeline right?", reason)
+	switch seen := s.log.seen(); {
+	case seen.reason != "":
+		s.err = fmt.Errorf("%s; is the camera on, and is the pipeline right?", seen.reason)
 	case err != nil:
 		s.err = fmt.Errorf("gst-launch-1.0: %w", err)
-	case s.log.format() == "":
+	case seen.format == "":
 		s.err = errors.New("the pipeline does not end in video/x-raw,format=GRAY16_LE")
 	default:
 		s.err = ErrEnded
@@ -114,7 +114,7 @@ func (s *Stream) Err() error {
 
 // Waiting adds to an error what the pipeline warned of last, such as a wrong passphrase.
 func (s *Stream) Waiting(err error) error {
-	if warning := s.log.warning(); warning != "" {
+	if warning := s.log.seen().warning; warning != "" {
 		return fmt.Errorf("%w (%s)", err, warning)
 	}
 	return err
@@ -174,10 +174,13 @@ var (
 type launchLog struct {
 	told chan struct{} // closed once the format is known
 
-	mu                         sync.Mutex
-	line                       []byte // its begin, as long as it is not over
-	theFormat, error, lastWarn string
+	mu   sync.Mutex
+	line []byte // the begin of the one that is not over
+	launchNews
 }
+
+// launchNews is the format of the pictures, what went wrong first, and what was warned of last.
+type launchNews struct{ format, reason, warning string }
 
 // longestLine is enough for the format of a picture.
 const longestLine = 4096
@@ -185,31 +188,34 @@ const longestLine = 4096
 func (l *launchLog) Write(printed []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(printed)
-	for {
-		line, rest, over := bytes.Cut(printed, []byte("\n"))
+	for rest, over := printed, true; over; {
+		var line []byte
+		line, rest, over = bytes.Cut(rest, []byte("\n"))
 		l.line = append(l.line, line[:min(len(line), longestLine-len(l.line))]...)
-		if !over {
-			return n, nil
+		if over {
+			l.read(l.line)
+			l.line = l.line[:0]
 		}
-		l.read(l.line)
-		l.line, printed = l.line[:0], rest
 	}
+	return len(printed), nil
 }
 
 func (l *launchLog) read(line []byte) {
-	if found := launchError.FindSubmatch(line); found != nil && l.error == "" {
-		l.error = string(bytes.TrimRight(found[1], ". "))
+	if found := launchError.FindSubmatch(line); found != nil && l.reason == "" {
+		l.reason = string(bytes.TrimRight(found[1], ". "))
 	} else if found := launchWarning.FindSubmatch(line); found != nil {
-		l.lastWarn = string(bytes.TrimRight(found[1], ". "))
-	} else if found := launchFormat.FindSubmatch(line); found != nil && l.theFormat == "" {
-		if l.theFormat = string(found[2]); l.theFormat == "" {
-			l.theFormat = string(found[1])
+		l.warning = string(bytes.TrimRight(found[1], ". "))
+	} else if found := launchFormat.FindSubmatch(line); found != nil && l.format == "" {
+		if l.format = string(found[2]); l.format == "" {
+			l.format = string(found[1])
 		}
 		close(l.told)
 	}
 }
 
-func (l *launchLog) format() string  { l.mu.Lock(); defer l.mu.Unlock(); return l.theFormat }
-func (l *launchLog) reason() string  { l.mu.Lock(); defer l.mu.Unlock(); return l.error }
-func (l *launchLog) warning() string { l.mu.Lock(); defer l.mu.Unlock(); return l.lastWarn }
+// seen is what has been told so far.
+func (l *launchLog) seen() launchNews {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.launchNews
+}
