@@ -102,7 +102,7 @@ func open(ctx context.Context, uri string, options Options) (Source, error) {
 	case found && scheme == "simulator":
 		return nil, fmt.Errorf("opening camera %s: the simulator is no device or file", uri)
 	case found && strings.HasPrefix(rest, "//"):
-		return nil, fmt.Errorf("opening camera %s: unknown scheme %q; use v4l2:///dev/video0, gst:PIPELINE or a file", uri, scheme)
+		return nil, fmt.Errorf("opening camera %s: unknown scheme %q; use v4l2:///dev/video0, a file, or gst:PIPELINE, which also opens rtsp://, srt:// and GigE Vision (camera/README.md)", uri, scheme)
 	}
 	return source(openRecording(uri, options))
 }
