@@ -14,6 +14,9 @@ const hidden = "***"
 // rather hides too much than too little.
 var secretName = regexp.MustCompile(`(?i)pass|pw|secret|token|key|auth|cred|cookie|user|login|header|streamid|proxy|^sig`)
 
+// stream matches an address of something in a network, or what was meant to be one.
+var stream = regexp.MustCompile(`^gst:|://|!|^[^/]+:.*@|^\w+ .*=`)
+
 // assignment matches what leads up to a value: of a property, in a query, in the fields of a format, of a header.
 var assignment = regexp.MustCompile(`([^\s=?&;,#/"'\\]+)["']?(?:\s*=\s*|:\s)`)
 
@@ -94,7 +97,7 @@ type span struct{ from, to int }
 
 // secretsIn finds the secrets of an address, in their order.
 func secretsIn(address string) []span {
-	if !strings.HasPrefix(address, "gst:") && !strings.Contains(address, "://") {
+	if !stream.MatchString(address) || strings.HasPrefix(address, "simulator:") {
 		return nil
 	}
 	var secrets []span

@@ -54,6 +54,11 @@ func TestMaskedHidesEverySecret(t *testing.T) {
 		{"rtsp://h/user=R00t_password=S3cr3t_channel=1.sdp", "rtsp://h/user=***"},
 		{"http://R00t:S3cr3t@h/ir?Signature=S3cr3t", "http://***@h/ir?Signature=***"},
 		{"http://h/ir;pwd=S3cr3t", "http://h/ir;pwd=***"},
+		// mistakes
+		{"R00t:S3cr3t@10.0.0.7/ir", "***@10.0.0.7/ir"},
+		{"rtsp:/R00t:S3cr3t@10.0.0.7/ir", "***@10.0.0.7/ir"},
+		{"gts:rtspsrc user-pw=S3cr3t ! x", "gts:rtspsrc user-pw=*** ! x"},
+		{"rtspsrc user-pw=S3cr3t", "rtspsrc user-pw=***"},
 	} {
 		got := Masked(test.address)
 		if got != test.want || strings.Contains(got, "S3cr3t") || strings.Contains(got, "R00t") {
@@ -116,6 +121,8 @@ func TestOpeningTellsNoSecret(t *testing.T) {
 		"gst:rtspsrc location=rtsp://127.0.0.1:9/ir user-id=R00t user-pw=S3cr3t ! nosuchelement",
 		"gst:rtspsrc location=rtsp://127.0.0.1:9/ir latency=S3cr3t R00t ! rtpgstdepay password=S3cr3t",
 		"gst:srtsrc uri=srt://127.0.0.1:9?passphrase=S3cr3t ! gdpdepay",
+		"gts:srtsrc passphrase=S3cr3t ! gdpdepay",
+		"R00t:S3cr3t@127.0.0.1/ir",
 		"gst:videotestsrc pattern=S3cr3t password=S3cr3t ! x",
 		"gst:filesrc location=/S3cr3t user=R00t key=S3cr3t",
 	} {
