@@ -25,7 +25,7 @@ type Frame struct {
 
 // Info describes a source: what a sidecar, a device profile or the scenario says of it.
 type Info struct {
-	// Name is the address a camera was opened by or, for a recording, its file name.
+	// Name is the address a camera was opened by, Masked, or a recording's file name.
 	Name string
 	// Model is the camera model, such as "lepton3.5"; empty where nobody said.
 	Model string
@@ -75,8 +75,13 @@ type Options struct {
 //	gst:PIPELINE                     a GStreamer pipeline that ends in 16-bit grey
 //
 // A recording's sidecar (NAME.json beside NAME.tiff, FOLDER.json beside FOLDER) is read where there is one. Errors name
-// the file or device and say what to do.
+// the file or device, see Masked, and say what to do.
 func Open(ctx context.Context, uri string, options Options) (Source, error) {
+	source, err := open(ctx, uri, options)
+	return source, masked(uri, err)
+}
+
+func open(ctx context.Context, uri string, options Options) (Source, error) {
 	if _, err := ParseOrientation(string(options.Orientation)); err != nil {
 		return nil, fmt.Errorf("opening camera %s: %w", uri, err)
 	}
@@ -97,7 +102,7 @@ func Open(ctx context.Context, uri string, options Options) (Source, error) {
 	case found && scheme == "simulator":
 		return nil, fmt.Errorf("opening camera %s: the simulator is no device or file", uri)
 	case found && strings.HasPrefix(rest, "//"):
-		return nil, fmt.Errorf("opening camera %s: unknown scheme %q; use v4l2:///dev/video0, gst:PIPELINE or a file", uri, scheme)
+		return nil, fmt.Errorf("opening camera %s: unknown scheme %q; use v4l2:///dev/video0, a file, or gst:PIPELINE, which also opens rtsp://, srt:// and GigE Vision (camera/README.md)", uri, scheme)
 	}
 	return source(openRecording(uri, options))
 }

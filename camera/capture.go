@@ -1,31 +1,35 @@
 package camera
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
 	"gocv.io/x/gocv"
+
+	"thermogate/camera/gst"
 )
 
 // firstFrame is how long a source may take from opening to its first picture. RTSP cameras need up to three seconds.
 const firstFrame = 5 * time.Second
+
+var errSilent = fmt.Errorf("no picture came within %v; is the sender running?", firstFrame)
 
 // capture is a live camera behind OpenCV's VideoCapture.
 type capture struct {
 	uri     string
 	device  *gocv.VideoCapture
 	mat     gocv.Mat
-	waker   *waker // nil where the camera has a time limit of its own
+	stream  *gst.Stream     // nil for a V4L2 device
+	watched <-chan struct{} // of the context whose end wakes the stream
+	stop    func() bool     // stops watching it
 	decoder decoder
 	held    pixels
 	info    Info
@@ -37,15 +41,15 @@ type capture struct {
 }
 
 func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture {
-	c := &capture{uri: uri, device: device, mat: gocv.NewMat()}
+	c := &capture{uri: uri, device: device, mat: gocv.NewMat(), stop: func() bool { return true }}
 	c.decoder = decoder{turn: options.Orientation, allowEightBit: options.EightBit}
-	c.info = Info{Name: uri, FPS: cmp.Or(options.FPS, defaultFPS), Live: true}
+	c.info = Info{Name: Masked(uri), FPS: cmp.Or(options.FPS, defaultFPS), Live: true}
 	return c
 }
 
 // start waits for the first picture, which tells what the camera delivers.
 func (c *capture) start(ctx context.Context, units string) error {
-	ctx, cancel := context.WithTimeout(ctx, firstFrame)
+	ctx, cancel := context.WithTimeoutCause(ctx, firstFrame, errSilent)
 	defer cancel()
 	if err := c.Read(ctx, &c.first); err != nil {
 		return err
@@ -69,7 +73,10 @@ func (c *capture) Info() Info { return c.info }
 func (c *capture) Close() error {
 	c.mat.Close()
 	err := c.device.Close()
-	c.waker.close()
+	if c.stream != nil {
+		c.stop()
+		c.stream.Close()
+	}
 	return err
 }
 
@@ -81,15 +88,15 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 		c.hasFirst = false
 		return nil
 	}
-	c.waker.watch(ctx)
+	c.wakeAfter(ctx)
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if !c.device.Read(&c.mat) || c.mat.Empty() {
-			return fmt.Errorf("camera %s delivers no more pictures", c.uri)
+			return c.over()
 		}
-		if !isWake(&c.mat) {
+		if c.stream == nil || !gst.IsWake(c.mat.Cols(), c.mat.Rows()) {
 			break
 		}
 	}
@@ -98,9 +105,27 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 	frame.Index = c.delivered
 	c.delivered++
 	if err := c.convert(frame); err != nil {
-		return fmt.Errorf("camera %s: %w", c.uri, err)
+		return fmt.Errorf("camera %s: %w", c.info.Name, err)
 	}
 	return nil
+}
+
+// wakeAfter ends the wait for a picture when ctx is done. Asked for the same context again it costs nothing.
+func (c *capture) wakeAfter(ctx context.Context) {
+	if c.stream == nil || c.watched == ctx.Done() {
+		return
+	}
+	c.stop()
+	c.watched = ctx.Done()
+	c.stop = context.AfterFunc(ctx, c.stream.Wake)
+}
+
+// over says why there are no more pictures.
+func (c *capture) over() error {
+	if c.stream != nil && c.stream.Err() != nil {
+		return masked(c.uri, fmt.Errorf("camera %s: %w", c.uri, c.stream.Err()))
+	}
+	return fmt.Errorf("camera %s delivers no more pictures", c.info.Name)
 }
 
 func (c *capture) convert(frame *Frame) error {
@@ -188,6 +213,8 @@ func openPipeline(ctx context.Context, pipeline string, options Options) (*captu
 	if pipeline == "" {
 		return nil, errors.New("opening camera gst: the pipeline is empty; write gst:ELEMENT ! ELEMENT")
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, firstFrame, errSilent)
+	defer cancel()
 	c, err := startPipeline(ctx, pipeline, options)
 	if err != nil {
 		return nil, fmt.Errorf("opening camera gst:%s: %w", pipeline, err)
@@ -196,133 +223,45 @@ func openPipeline(ctx context.Context, pipeline string, options Options) (*captu
 }
 
 func startPipeline(ctx context.Context, pipeline string, options Options) (*capture, error) {
-	format, err := tryPipeline(ctx, pipeline)
+	stream, err := gst.Start(ctx, pipeline)
 	if err != nil {
 		return nil, err
 	}
-	uri, formats := "gst:"+pipeline, formats16
-	switch {
-	case format == "GRAY16_LE", format == "YUY2" && !options.EightBit: // YUY2 may be two planes
-	case format == "GRAY16_BE":
-		pipeline += " ! videoconvert ! video/x-raw,format=GRAY16_LE"
-	case options.EightBit:
-		pipeline += " ! videoconvert ! video/x-raw,format=GRAY8"
-		formats = formats8
-	default:
-		return nil, fmt.Errorf("it delivers %s: %w", format, errEightBit)
-	}
-	pipe, err := newWaker()
+	as, err := conversion(stream.Format(), options.EightBit)
 	if err != nil {
+		stream.Close()
 		return nil, err
 	}
-	pipe.wake() // opening waits for a picture, too
-	device, err := gocv.VideoCaptureFileWithAPI(pipeline+pipelineTail(formats, pipe.out.Fd()), gocv.VideoCaptureGstreamer)
+	stream.Wake() // opening waits for a picture, too
+	device, err := gocv.VideoCaptureFileWithAPI(stream.Pictures(as), gocv.VideoCaptureGstreamer)
 	if err != nil {
 		device.Close()
-		pipe.close()
-		return nil, errors.New("the pipeline ran once and does not start again")
+		err := cmp.Or(stream.Err(), errors.New("OpenCV does not take over its pictures; has it been built with GStreamer?"))
+		stream.Close()
+		return nil, err
 	}
-	c := newCapture(uri, device, options)
-	c.waker = pipe
+	c := newCapture("gst:"+pipeline, device, options)
+	c.stream = stream
 	if err := c.start(ctx, options.Units); err != nil {
 		c.Close()
-		return nil, err
+		return nil, stream.Waiting(err)
 	}
 	return c, nil
 }
 
-// launchReason matches the line in which gst-launch-1.0 says what went wrong, launchFormat the format that arrived.
-var (
-	launchReason = regexp.MustCompile(`(?m)^(?:ERROR: from element \S+: |WARNING: erroneous pipeline: |ERROR: )(.+)$`)
-	launchFormat = regexp.MustCompile(`:thermogate\.GstPad:sink: caps = video/x-raw.*format=\(string\)(\w+)`)
-)
-
-// tryPipeline waits for one buffer of a pipeline and returns its format, such as GRAY16_LE. It runs in a process of its
-// own: OpenCV 4.6 frees a pipeline that fails to start while its threads still run, which ends the program, and does
-// not say why it failed.
-func tryPipeline(ctx context.Context, pipeline string) (format string, err error) {
-	limited, cancel := context.WithTimeout(ctx, firstFrame)
-	defer cancel()
-	arguments := append([]string{"-v"}, strings.Fields(pipeline+" ! fakesink name=thermogate num-buffers=1 sync=false")...)
-	command := exec.CommandContext(limited, "gst-launch-1.0", arguments...)
-	command.Env = append(os.Environ(), "LC_ALL=C")
-	command.WaitDelay = time.Second
-	output, err := command.CombinedOutput()
-	reason, formats := launchReason.FindSubmatch(output), launchFormat.FindSubmatch(output)
+// conversion says what the pictures of a pipeline have to be converted to, if anything.
+func conversion(format string, eightBit bool) (as string, err error) {
 	switch {
-	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case errors.Is(err, exec.ErrNotFound):
-		return "", errors.New("gst-launch-1.0 is missing; install the package gstreamer1.0-tools")
-	case limited.Err() != nil:
-		return "", fmt.Errorf("no picture came within %v; is the sender running?", firstFrame)
-	case reason != nil:
-		return "", fmt.Errorf("%s; is the camera on, and is the pipeline right?", bytes.TrimRight(reason[1], ". "))
-	case err != nil:
-		return "", fmt.Errorf("gst-launch-1.0: %w", err)
-	case formats == nil:
-		return "", errors.New("the pipeline does not end in video/x-raw,format=GRAY16_LE")
+	case format == gst.Counts, format == "YUY2" && !eightBit: // YUY2 may be two planes
+		return "", nil
+	case format == "GRAY16_BE":
+		return gst.Counts, nil
+	case strings.Contains(format, "/"):
+		return "", fmt.Errorf("the pipeline ends in %s; it has to end in video/x-raw,format=%s", format, gst.Counts)
+	case eightBit:
+		return gst.Grey, nil
 	}
-	return string(formats[1]), nil
-}
-
-// A GStreamer pipeline in OpenCV 4.6 waits for its next buffer without end and can't be told to stop. So a pipe leads
-// into the same sink: a tiny picture written to it ends the wait.
-const wakeWidth, wakeHeight = 2, 1
-
-// formats16 are what a measuring camera delivers: counts, or two planes that pass for a picture.
-const formats16, formats8 = "GRAY16_LE,YUY2", "GRAY8"
-
-// pipelineTail ends a pipeline. The pictures that end a wait come from the file descriptor fd, in the first format.
-func pipelineTail(formats string, fd uintptr) string {
-	format, size := "GRAY16_LE", 2*wakeWidth*wakeHeight
-	if formats == formats8 {
-		format, size = "GRAY8", wakeWidth*wakeHeight
-	}
-	return fmt.Sprintf(" ! funnel name=thermogate ! video/x-raw,format=(string){%s} ! appsink sync=false drop=true max-buffers=2"+
-		" fdsrc fd=%d blocksize=%d ! video/x-raw,format=%s,width=%d,height=%d,framerate=0/1 ! thermogate.",
-		formats, fd, size, format, wakeWidth, wakeHeight)
-}
-
-func isWake(mat *gocv.Mat) bool { return mat.Cols() == wakeWidth && mat.Rows() == wakeHeight }
-
-// waker ends the wait for a picture when a context is done.
-type waker struct {
-	in, out *os.File
-	done    <-chan struct{} // of the context that is watched
-	stop    func() bool     // stops watching
-}
-
-func newWaker() (*waker, error) {
-	out, in, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	return &waker{in: in, out: out, stop: func() bool { return true }}, nil
-}
-
-// watch wakes the camera when ctx is done. Watching the same context again costs nothing.
-func (w *waker) watch(ctx context.Context) {
-	if w == nil || w.done == ctx.Done() {
-		return
-	}
-	w.stop()
-	w.done = ctx.Done()
-	w.stop = context.AfterFunc(ctx, w.wake)
-}
-
-// wake writes one picture, more than one of the smaller formats.
-func (w *waker) wake() {
-	w.in.Write(make([]byte, 2*wakeWidth*wakeHeight))
-}
-
-func (w *waker) close() {
-	if w == nil {
-		return
-	}
-	w.stop()
-	w.in.Close()
-	w.out.Close()
+	return "", fmt.Errorf("it delivers %s: %w", format, errEightBit)
 }
 
 // devicePath returns the path of a V4L2 device that uri names.

@@ -29,6 +29,9 @@ type Status struct {
 	// Frames, Dropped and Reopened count since the start: pictures that arrived, those that were replaced by a newer one
 	// or grew too old before anybody read them, and attempts to open the camera again.
 	Frames, Dropped, Reopened uint64
+	// Hung counts the openings of the camera that its driver has not let go of, at most maxHung. Only the end of the
+	// program frees what they hold.
+	Hung int
 }
 
 // LiveConfig says how patient a Live is.
@@ -37,7 +40,7 @@ type LiveConfig struct {
 	StallAfter time.Duration
 	// RetryMin and RetryMax bound the pause before the camera is opened again; it doubles with each failure.
 	RetryMin, RetryMax time.Duration
-	// OnState, where set, is called at every change of state, by one goroutine at a time.
+	// OnState, where set, is called at every change of state and whenever Hung grows, by one goroutine at a time.
 	OnState func(Status)
 }
 
@@ -55,10 +58,21 @@ const (
 	frozenAfter = 3 * time.Second
 	// startUp is how long a camera that was just opened may repeat its first one until it is opened again.
 	startUp = 10 * time.Second
+	// openLimit is how long a camera may take from opening to its first picture. What opens it has shorter limits of its
+	// own, and knows what to do.
+	openLimit = 20 * time.Second
+	// letGo is how long a source may take to notice that it is done with, and to close. OpenCV lets go of a silent V4L2
+	// device after 10 s.
+	letGo = 12 * time.Second
+	// closeLimit is how long Close waits for that.
+	closeLimit = 2 * time.Second
+	// maxHung is how many sources may hang at once, each with a thread and what its driver holds. The camera is not opened
+	// again before one of them returns.
+	maxHung = 3
 )
 
 // Live keeps a live camera open: it reads in the background, keeps the newest picture only, and opens the camera again
-// when it stalls, freezes or breaks off, for as long as it takes. It is a Source that never ends.
+// when it stalls, freezes, breaks off or hangs, for as long as it takes. It is a Source that never ends.
 type Live struct {
 	open   func(context.Context) (Source, error)
 	config LiveConfig
@@ -73,11 +87,13 @@ type Live struct {
 	arrived time.Time // of newest
 	fresh   bool      // newest was not handed out yet
 	before  []uint16  // the counts of the last picture that arrived
+	told    int       // Hung when OnState was last called
 	broken  bool      // it stalled, froze or was opened again: nothing counts until a picture differs from before
 }
 
-// NewLive starts to keep the camera that open opens. Sources that open returns have to notice within seconds that the
-// context of Read is done, even while no picture comes; those of Open do.
+// NewLive starts to keep the camera that open opens. Sources that open returns should notice within seconds that the
+// context of Read is done, even while no picture comes; those of Open do. One whose driver never returns is left
+// behind, and open is called again meanwhile.
 func NewLive(open func(context.Context) (Source, error), config LiveConfig) *Live {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Live{
@@ -136,7 +152,8 @@ func (l *Live) take(frame *Frame) bool {
 	return true
 }
 
-// Close stops reading. A source that is being opened is closed as soon as it is open.
+// Close stops reading and waits a moment until the camera is let go of. A source that is being opened is closed as soon as
+// it is open.
 func (l *Live) Close() error {
 	l.stop()
 	<-l.done
@@ -148,15 +165,19 @@ func (l *Live) run(ctx context.Context) {
 	defer close(l.done)
 	retry := l.config.RetryMin
 	for {
-		delivered, err := l.session(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if delivered {
-			retry = l.config.RetryMin
-		}
-		if err != errStalled && err != errFrozen {
-			l.setState(Lost, err)
+		if l.Status().Hung < maxHung {
+			delivered, err := l.session(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if delivered {
+				retry = l.config.RetryMin
+			}
+			if errors.Is(err, errStalled) || errors.Is(err, errFrozen) {
+				l.setState(Stalled, err)
+			} else {
+				l.setState(Lost, err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -164,14 +185,37 @@ func (l *Live) run(ctx context.Context) {
 		case <-time.After(retry):
 		}
 		retry = min(2*retry, l.config.RetryMax)
-		l.mu.Lock()
-		l.status.Reopened++
-		l.broken = true
-		l.mu.Unlock()
+		l.reopening()
 	}
 }
 
-// session opens the camera once and watches it until it fails, stalls or freezes. It has delivered once a picture
+// reopening lets nothing count until a new picture comes.
+func (l *Live) reopening() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = true
+	if l.status.Hung < maxHung {
+		l.status.Reopened++
+	}
+}
+
+// leave lets a source that hangs be, until it ends after all, and says how many hang.
+func (l *Live) leave(ended <-chan error) (hung int) {
+	count := func(change int) int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.status.Hung += change
+		return l.status.Hung
+	}
+	hung = count(1)
+	go func() {
+		<-ended
+		count(-1)
+	}()
+	return hung
+}
+
+// session opens the camera once and watches it until it fails, stalls, freezes or hangs. It has delivered once a picture
 // differed from the one before.
 func (l *Live) session(parent context.Context) (delivered bool, err error) {
 	ctx, cancel := context.WithCancel(parent)
@@ -180,22 +224,23 @@ func (l *Live) session(parent context.Context) (delivered bool, err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- l.readAll(ctx, arrivals) }()
 	giveUp := func(why error) (bool, error) {
-		l.stall(why)
 		cancel()
-		select { // the next session has to wait until this one let go of the device
-		case <-ended:
-		case <-parent.Done():
-		}
-		return delivered, why
+		return delivered, l.part(parent, ended, why)
 	}
 
 	changes, starting := 0, true
-	var stalled, frozen alarm // set from the first picture on: opening has its own limits
+	var opening, stalled, frozen alarm // the last two are set from the first picture on
+	opening.set(openLimit)
+	defer opening.stop()
 	defer stalled.stop()
 	defer frozen.stop()
 	for {
 		select {
+		case <-opening.rings:
+			l.setState(Lost, errNoFirst)
+			return giveUp(errNoFirst)
 		case <-arrivals.picture:
+			opening.stop()
 			stalled.set(l.config.StallAfter)
 			if frozen.timer == nil {
 				frozen.set(frozenAfter)
@@ -206,24 +251,47 @@ func (l *Live) session(parent context.Context) (delivered bool, err error) {
 			frozen.set(frozenAfter)
 			l.setState(OK, nil)
 		case <-stalled.rings:
+			l.stall(errStalled)
 			return giveUp(errStalled)
 		case <-frozen.rings:
+			l.stall(errFrozen)
 			if changes > 1 || !starting {
 				return giveUp(errFrozen)
 			}
 			starting = false
-			l.stall(errFrozen)
 			frozen.set(startUp - frozenAfter)
 		case err := <-ended:
 			return delivered, err
 		case <-parent.Done():
-			// A source that is being opened may take long to notice; it is closed when it does.
-			return delivered, parent.Err()
+			return giveUp(parent.Err())
 		}
 	}
 }
 
+// part waits until a source has let go of its device, so that it can be opened again, or leaves it behind where it hangs.
+// It adds that to why.
+func (l *Live) part(parent context.Context, ended <-chan error, why error) error {
+	select {
+	case <-ended:
+		return why
+	case <-parent.Done(): // a source that is being opened may take long to notice; it is closed when it does
+		select {
+		case <-ended:
+		case <-time.After(closeLimit):
+		}
+		return why
+	case <-time.After(letGo):
+	}
+	hung := l.leave(ended)
+	err := fmt.Errorf("%w; its driver hangs (%d of at most %d)", why, hung, maxHung)
+	if hung == maxHung {
+		err = fmt.Errorf("%w: it is not called again, restart the program", err)
+	}
+	return err
+}
+
 var (
+	errNoFirst = fmt.Errorf("no picture came within %v of opening the camera", openLimit)
 	errStalled = errors.New("the camera delivers no pictures any more")
 	errFrozen  = fmt.Errorf("the camera has sent the same picture for %v", frozenAfter)
 )
@@ -259,6 +327,9 @@ func (l *Live) readAll(ctx context.Context, arrivals arrivals) error {
 		return err
 	}
 	defer source.Close()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	l.mu.Lock()
 	l.info = source.Info()
 	l.info.Live = true
@@ -319,15 +390,15 @@ func (l *Live) stall(why error) {
 
 func (l *Live) setState(state State, err error) {
 	l.mu.Lock()
-	if l.status.State == state {
-		l.status.Err = err
-		l.mu.Unlock()
-		return
+	news := l.status.State != state || l.status.Hung > l.told
+	if l.status.State != state {
+		l.status.State, l.status.Since = state, time.Now()
 	}
-	l.status.State, l.status.Err, l.status.Since = state, err, time.Now()
+	l.status.Err = err
+	l.told = l.status.Hung
 	status := l.status
 	l.mu.Unlock()
-	if l.config.OnState != nil {
+	if news && l.config.OnState != nil {
 		l.config.OnState(status)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -46,6 +48,19 @@ func startSender(t *testing.T, id int, format, sink string) *sender {
 	if err != nil {
 		t.Skip("needs gst-launch-1.0 (Debian: gstreamer1.0-tools, gstreamer1.0-plugins-bad)")
 	}
+	pipeline := sent(t, id, format) + " ! identity sync=true ! " + sink
+	s := &sender{t: t, command: exec.Command(tool, append([]string{"-q"}, strings.Fields(pipeline)...)...)}
+	s.command.Stderr = os.Stderr
+	if err := s.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	return s
+}
+
+// sent begins a pipeline with the frames of sender number id, 30 a second.
+func sent(t *testing.T, id int, format string) string {
+	t.Helper()
 	var order binary.AppendByteOrder = binary.LittleEndian
 	if format == "gray16-be" {
 		order = binary.BigEndian
@@ -60,15 +75,8 @@ func startSender(t *testing.T, id int, format, sink string) *sender {
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pipeline := fmt.Sprintf("filesrc location=%s blocksize=%d ! rawvideoparse format=%s width=%d height=%d framerate=30/1"+
-		" ! identity sync=true ! %s", path, sentWidth*sentHeight*2, format, sentWidth, sentHeight, sink)
-	s := &sender{t: t, command: exec.Command(tool, append([]string{"-q"}, strings.Fields(pipeline)...)...)}
-	s.command.Stderr = os.Stderr
-	if err := s.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.kill)
-	return s
+	return fmt.Sprintf("filesrc location=%s blocksize=%d ! rawvideoparse format=%s width=%d height=%d framerate=30/1",
+		path, sentWidth*sentHeight*2, format, sentWidth, sentHeight)
 }
 
 func (s *sender) signal(signal os.Signal) {
@@ -199,8 +207,9 @@ func TestLiveSurvivesStallAndDeathOfTheSender(t *testing.T) {
 	camera.receive(1, last, 20)
 
 	first.kill()
-	camera.await(Stalled)
-	camera.await(Lost)
+	if status := camera.await(Lost); !strings.Contains(fmt.Sprint(status.Err), "stream ended") {
+		t.Errorf("the sender died, and the reason is %v", status.Err)
+	}
 	startSender(t, 2, "gray16-le", sink)
 	camera.await(OK)
 	camera.receive(2, -1, 20)
@@ -375,6 +384,110 @@ func TestLiveKnowsRepeatsThatAreNoFreeze(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stuck is a driver of which one call never returns, until it is released.
+type stuck struct {
+	projector
+	in       string // open, read or close
+	released <-chan struct{}
+}
+
+func (s *stuck) call(name string) {
+	if name == s.in {
+		<-s.released
+	}
+}
+
+func (s *stuck) Read(ctx context.Context, frame *Frame) error {
+	if *s.n%10 == 9 {
+		s.call("read")
+	}
+	if *s.n%10 == 9 && s.in == "close" {
+		*s.n++
+		return errors.New("unplugged")
+	}
+	return s.projector.Read(ctx, frame)
+}
+
+func (s *stuck) Close() error {
+	s.call("close")
+	return nil
+}
+
+// hang keeps a Live on a driver that hangs as often as times says, in one of its calls, and works after that.
+func hang(t *testing.T, in string, times int, watch func(live *Live, log *[]string, release func())) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var opened atomic.Int32
+		released := make(chan struct{})
+		release := sync.OnceFunc(func() { close(released) })
+		defer release()
+		var log []string
+		config := DefaultLiveConfig()
+		config.OnState = func(s Status) {
+			log = append(log, fmt.Sprint(time.Since(began).Round(time.Second), " ", s.State, " ", s.Hung))
+		}
+		live := NewLive(func(context.Context) (Source, error) {
+			nth := int(opened.Add(1))
+			first := 1000 * nth // another picture each time
+			s := &stuck{projector{tenth, func(n int) uint16 { return uint16(n) }, &first}, in, released}
+			if nth > times {
+				s.in = ""
+			}
+			s.call("open")
+			return s, nil
+		}, config)
+		watch(live, &log, release)
+		closing := time.Now()
+		live.Close()
+		if took := time.Since(closing); took > closeLimit {
+			t.Errorf("%s hangs: closing took %v", in, took)
+		}
+	})
+}
+
+func TestLiveOpensACameraAgainWhoseDriverNeverReturns(t *testing.T) {
+	for in, want := range map[string]string{
+		"open":  "[20s lost 0 32s lost 1 32s ok 1]",
+		"read":  "[0s ok 0 3s stalled 0 15s stalled 1 15s ok 1]",
+		"close": "[0s ok 0 3s stalled 0 15s stalled 1 15s ok 1]",
+	} {
+		hang(t, in, 1, func(live *Live, log *[]string, _ func()) {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+			defer cancel()
+			var frame Frame
+			var last time.Time
+			for live.Read(ctx, &frame) == nil {
+				last = time.Now()
+			}
+			if time.Since(last) > time.Second {
+				t.Errorf("%s hangs: the last picture came %v ago; %+v", in, time.Since(last), live.Status())
+			}
+			if got := fmt.Sprint(*log); got != want {
+				t.Errorf("%s hangs: the states were %s, want %s", in, got, want)
+			}
+		})
+	}
+}
+
+func TestLiveLeavesOnlySoManyHungDriversBehind(t *testing.T) {
+	hang(t, "read", 100, func(live *Live, log *[]string, release func()) {
+		time.Sleep(time.Hour)
+		if s := live.Status(); s.Hung != maxHung || s.State != Stalled || !strings.Contains(fmt.Sprint(s.Err), "restart the program") {
+			t.Errorf("after an hour of a driver that hangs the camera is %+v", s)
+		}
+		before := live.Status().Reopened
+		time.Sleep(time.Hour)
+		if now := live.Status().Reopened; now != before {
+			t.Errorf("it was opened %d more times", now-before)
+		}
+		release()
+		time.Sleep(time.Minute)
+		if s := live.Status(); s.Hung != 0 || s.State != OK {
+			t.Errorf("after the driver has returned the camera is %+v; %v", s, *log)
+		}
+	})
 }
 
 func TestPipelineDeliversExactCounts(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,9 +30,7 @@ import (
 )
 
 const (
-	// openTime is how long the camera may take to open. What opens it has shorter limits of its own and knows what to do.
-	openTime = 20 * time.Second
-	// lookTime is how long check watches the camera then: frames have to come and a reference to settle.
+	// lookTime is how long check watches the camera once it delivers: a reference has to settle.
 	lookTime = 5 * time.Second
 	// askTime is how long a gate may take to say how it is.
 	askTime = 2 * time.Second
@@ -254,23 +253,12 @@ func (d *doctor) camera(ctx context.Context) {
 		d.say("camera", fmt.Errorf("camera.uri is not set; on this machine: %s", devices()), "")
 		return
 	}
-	opening, opened := context.WithTimeout(ctx, openTime)
-	defer opened()
-	source, err := openLive(opening, c.Camera.URI, c.Camera.options(camera.Options{}))
-	if err != nil {
-		if strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:") {
-			err = fmt.Errorf("%w; on this machine: %s", err, devices())
-		}
-		d.say("camera", err, "")
-		return
+	view, info, err := d.look(ctx)
+	if err != nil && (strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:")) {
+		err = fmt.Errorf("%w; on this machine: %s", err, devices())
 	}
-	defer source.Close()
-	info := source.Info()
-	looking, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	view, err := d.look(looking, source, info)
 	d.say("camera", err, "%s, %d×%d pixels upright, %.1f frames a second, %s",
-		info.Name, view.width, view.height, view.rate, info.Units)
+		cmp.Or(c.Camera.Name, info.Name), view.width, view.height, view.rate, info.Units)
 	if err == nil {
 		d.reference(info.ReferenceCelsius != nil || c.Measure.ReferenceCelsius != nil, view.reference)
 	}
@@ -301,38 +289,53 @@ type view struct {
 	reference     event.ReferenceSource
 }
 
-func (d *doctor) look(ctx context.Context, source camera.Source, info camera.Info) (view, error) {
+// look watches the camera as run does, until the first fault.
+func (d *doctor) look(ctx context.Context) (view, camera.Info, error) {
 	var v view
 	detector, err := face.New()
 	if err != nil {
-		return v, err
+		return v, camera.Info{}, err
 	}
 	defer detector.Close()
+	c := d.config.Camera
+	ctx, fault := context.WithCancelCause(ctx)
+	defer fault(nil)
+	live := c.live(func(status camera.Status) {
+		if status.Err != nil {
+			fault(status.Err)
+		}
+	})
+	source := camera.NewLive(func(ctx context.Context) (camera.Source, error) {
+		return openLive(ctx, c.URI, c.options(camera.Options{Loop: true}))
+	}, live)
+	defer source.Close()
+	var first, last camera.Frame
+	if err := source.Read(ctx, &first); err != nil {
+		return v, source.Info(), context.Cause(ctx)
+	}
+	info := source.Info()
 	gate, err := gate.New(d.config.gate(), info, detector, seededBy(info.Name))
 	if err != nil {
-		return v, err
+		return v, info, err
 	}
-	var first, last time.Time
-	frames := 0
-	err = walk(ctx, source, gate, func(frame *camera.Frame, scene *event.Scene, _ []event.Event) error {
-		if frames++; frames == 1 {
-			first = frame.Captured
-		}
-		last = frame.Captured
+	looking, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	err = walk(looking, source, gate, func(frame *camera.Frame, scene *event.Scene, _ []event.Event) error {
+		last.Index, last.Captured = frame.Index, frame.Captured
 		v.width, v.height, v.reference = frame.Width, frame.Height, scene.Reference
 		return nil
 	})
-	if err != nil && ctx.Err() == nil {
-		return v, err
+	if looking.Err() == nil || ctx.Err() != nil {
+		return v, info, cmp.Or(context.Cause(ctx), err)
 	}
-	if frames < 2 {
-		return v, fmt.Errorf("%s is open but no frames came within %s; look at its cable, and whether another program has it", info.Name, lookTime)
+	if last.Captured.IsZero() {
+		return v, info, fmt.Errorf("%s is open but only one frame came within %s; look at its cable, and whether another program has it", info.Name, lookTime)
 	}
 	if v.reference.Problem == event.NotRadiometric {
-		return v, fmt.Errorf("%s delivers %s, which are no temperatures: set camera.units, or camera.planck to the camera's calibration", info.Name, info.Units)
+		return v, info, fmt.Errorf("%s delivers %s, which are no temperatures: set camera.units, or camera.planck to the camera's calibration", info.Name, info.Units)
 	}
-	v.rate = float64(frames-1) / last.Sub(first).Seconds()
-	return v, nil
+	v.rate = float64(last.Index-first.Index) / last.Captured.Sub(first.Captured).Seconds()
+	return v, info, nil
 }
 
 func (d *doctor) reference(configured bool, r event.ReferenceSource) {

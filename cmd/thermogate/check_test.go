@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"thermogate/camera"
 	"thermogate/testdata"
@@ -136,16 +141,67 @@ func TestHealthWithoutALogInTellsOnlyTheKind(t *testing.T) {
 	}
 }
 
+// slowSender sends a gradient at 9 frames a second, to each that connects the first one after a while, as an RTSP camera does.
+func slowSender(t *testing.T, after time.Duration) (port int, connections *atomic.Int32) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	connections = new(atomic.Int32)
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			go func() {
+				defer connection.Close()
+				for next, n := after, uint16(0); ; next, n = time.Second/9, n+1 {
+					time.Sleep(next)
+					var picture []byte
+					for i := range uint16(160 * 120) {
+						picture = binary.LittleEndian.AppendUint16(picture, 29500+i%160+i/160+n%7)
+					}
+					if _, err := connection.Write(picture); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return listener.Addr().(*net.TCPAddr).Port, connections
+}
+
+func TestCheckWaitsForACameraAsRunDoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as the camera does")
+	}
+	port, connections := slowSender(t, 2800*time.Millisecond)
+	c := gateConfig(t, "north")
+	c.Camera.Units, c.Camera.Name = "centikelvin", "entrance"
+	c.Camera.URI = fmt.Sprintf("gst:tcpclientsrc host=127.0.0.1 port=%d ! rawvideoparse format=gray16-le width=160 height=120 framerate=9/1", port)
+	var out strings.Builder
+	d := doctor{config: c, out: &out}
+	d.camera(t.Context())
+	if !strings.Contains(out.String(), "camera     ok     entrance, 160×120 pixels upright, ") || connections.Load() != 1 {
+		t.Errorf("it has connected %d times and says %q", connections.Load(), out.String())
+	}
+}
+
 func TestCheckOfACameraThatSendsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the camera may")
 	}
 	c := gateConfig(t, "north")
-	c.Camera.URI = `gst:udpsrc port=0 address=127.0.0.1 caps="video/x-raw,format=GRAY16_LE,width=160,height=120,framerate=9/1"`
+	c.Camera.URI = `gst:udpsrc port=0 address=127.0.0.1 caps="video/x-raw,format=GRAY16_LE,width=160,height=120,framerate=9/1"` +
+		` ! identity name=key=S3cr3t`
 	var out strings.Builder
 	d := doctor{config: c, out: &out}
 	d.camera(t.Context())
-	if !strings.Contains(out.String(), "is the sender running?") {
+	if !strings.Contains(out.String(), "no picture came within 5s; is the sender running?") || strings.Contains(out.String(), "S3cr3t") {
 		t.Errorf("it says %q", out.String())
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -45,6 +47,7 @@ type config struct {
 
 type cameraConfig struct {
 	URI         string        `yaml:"uri"`
+	Name        string        `yaml:"name"`
 	Orientation string        `yaml:"orientation"`
 	FPS         float64       `yaml:"fps"`
 	Units       string        `yaml:"units"`
@@ -94,6 +97,9 @@ func (c *config) validate() error {
 			return fmt.Errorf("%s is %q; a name is made of letters, digits, - and _, for it stands in topics and addresses", name.key, name.value)
 		}
 	}
+	if len(c.Camera.Name) > longestName || strings.ContainsFunc(c.Camera.Name, unicode.IsControl) {
+		return fmt.Errorf("camera.name: a name has at most %d bytes and is all in one line", longestName)
+	}
 	if _, err := camera.ParseOrientation(c.Camera.Orientation); err != nil {
 		return fmt.Errorf("camera.orientation: %w", err)
 	}
@@ -131,6 +137,9 @@ func (c *config) validate() error {
 	return nil
 }
 
+// longestName is that of a camera, in bytes; it stands in every event.
+const longestName = 100
+
 var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
 
 // options are what the config says of the camera, less what a flag says otherwise.
@@ -148,6 +157,13 @@ func (c cameraConfig) options(flags camera.Options) camera.Options {
 	return options
 }
 
+// live is how patient the gate is with its camera.
+func (c cameraConfig) live(onState func(camera.Status)) camera.LiveConfig {
+	live := camera.DefaultLiveConfig()
+	live.StallAfter, live.OnState = c.Stall, onState
+	return live
+}
+
 // identity tells this gate from others, and whether it has another config than the one it was started with.
 func (c config) identity() metrics.Identity {
 	canonical, err := yaml.Marshal(c)
@@ -163,6 +179,7 @@ func (c config) gate() gate.Config {
 		Site:    c.Site,
 		Name:    c.Gate,
 		Version: version(),
+		Camera:  c.Camera.Name,
 		Planck:  c.Camera.Planck,
 		Track:   c.Track,
 		Measure: c.Measure,

@@ -111,6 +111,7 @@ func (d *finder) find(ctx context.Context, path string) error {
 		return err
 	}
 	defer source.Close()
+	path = camera.Masked(path)
 	scale, err := radiometry.ScaleOf(source.Info().Units)
 	if err != nil {
 		return fmt.Errorf("units of %s: %w", path, err)

@@ -96,7 +96,7 @@ func (r *replayer) replay(ctx context.Context, recording string) error {
 		return err
 	}
 	defer source.Close()
-	name := filepath.Base(recording)
+	name := filepath.Base(camera.Masked(recording))
 	gate, err := gate.New(r.config.gate(), source.Info(), r.detector, seededBy(name))
 	if err != nil {
 		return err

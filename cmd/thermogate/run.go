@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func newRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", c.Camera.URI)
+			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", cmp.Or(c.Camera.Name, camera.Masked(c.Camera.URI)))
 			group, ctx := errgroup.WithContext(cmd.Context())
 			group.Go(func() error { return s.run(ctx) })
 			if within != nil {

@@ -143,9 +143,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	}
 	s.recallVerdicts(ctx)
 	s.recallPause()
-	live := camera.DefaultLiveConfig()
-	live.StallAfter, live.OnState = c.Camera.Stall, s.cameraChanged
-	s.camera = camera.NewLive(open, live)
+	s.camera = camera.NewLive(open, c.Camera.live(s.cameraChanged))
 	s.closers = append(s.closers, s.camera.Close)
 	return nil
 }
@@ -217,7 +215,7 @@ func (s *station) cameraChanged(status camera.Status) {
 		s.log.Info("camera " + string(status.State))
 	}
 	s.metrics.SetCamera(state)
-	s.health.SetCamera(state)
+	s.health.SetCamera(state, status.Hung)
 	s.kiosk.SetCamera(state)
 	s.tell(func(status *mqtt.Status) { status.Camera, status.Reference = string(state), "" })
 }
@@ -238,16 +236,8 @@ func (s *station) watch(ctx context.Context) error {
 	defer tick.Stop()
 	var before camera.Status
 	for {
-		status, broker := s.camera.Status(), s.broker.State()
-		s.metrics.AddCaptured(int(status.Frames - before.Frames))
-		s.metrics.AddDropped(int(status.Dropped - before.Dropped))
-		for range status.Reopened - before.Reopened {
-			s.metrics.AddReopened()
-		}
-		if status.State != camera.OK {
-			s.health.SetCamera(event.CameraState(status.State)) // a sign of life while there are no frames
-		}
-		before = status
+		before = s.watchCamera(before)
+		broker := s.broker.State()
 		s.endPause()
 		s.metrics.SetBroker(broker.Connected)
 		s.metrics.SetBacklog(broker.Backlog)
@@ -270,6 +260,20 @@ func (s *station) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// watchCamera passes on what has changed since the last status.
+func (s *station) watchCamera(before camera.Status) camera.Status {
+	status := s.camera.Status()
+	s.metrics.AddCaptured(int(status.Frames - before.Frames))
+	s.metrics.AddDropped(int(status.Dropped - before.Dropped))
+	for range status.Reopened - before.Reopened {
+		s.metrics.AddReopened()
+	}
+	if status.Reopened != before.Reopened || status.Hung != before.Hung {
+		s.health.SetCamera(event.CameraState(status.State), status.Hung) // a sign of life while there are no frames
+	}
+	return status
 }
 
 // brokerProblem is what is wrong with the connection, or with the gate's own broker.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -19,6 +20,8 @@ type Config struct {
 	// Site and Name make the source of the events: /<site>/<name>.
 	Site, Name string
 	Version    string
+	// Camera is the name its owner gave the camera; where it is empty, events name its model or address.
+	Camera string
 	// Planck is the camera's calibration; with R1 at 0 the units of the camera say what its counts mean.
 	Planck  radiometry.Planck
 	Track   track.Config
@@ -70,7 +73,7 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 	}
 	g := &Gate{
 		config:   config,
-		camera:   nameOf(info),
+		camera:   cmp.Or(config.Camera, info.Model, info.Name),
 		scale:    scale,
 		detector: detector,
 		tracker:  track.New(config.Track),
@@ -200,11 +203,3 @@ func (g *Gate) Rescreen(id string) error {
 // CloseAlert takes a guard's word that the alert of this id was none: the person may be screened again. It says whether
 // the gate remembers them.
 func (g *Gate) CloseAlert(id string) bool { return g.floor.closeAlert(id) }
-
-// nameOf is the camera as events name it: its model where that is known.
-func nameOf(info camera.Info) string {
-	if info.Model != "" {
-		return info.Model
-	}
-	return info.Name
-}

@@ -35,7 +35,7 @@ func newTestGate(t testing.TB, info camera.Info) *Gate {
 	}
 	t.Cleanup(func() { detector.Close() })
 	config := Config{
-		Site: "plant", Name: "north", Version: "test",
+		Site: "plant", Name: "north", Version: "test", Camera: "entrance",
 		Track: track.DefaultConfig(), Measure: measure.DefaultConfig(), Policy: policy.DefaultConfig(), Visit: DefaultVisitConfig(),
 	}
 	gate, err := New(config, info, detector, rand.NewChaCha8([32]byte{}))
@@ -104,6 +104,9 @@ func TestVerdictsOfVisits(t *testing.T) {
 			var got []event.Outcome
 			for _, e := range events {
 				got = append(got, e.Data.Outcome)
+				if e.Data.Camera != "entrance" {
+					t.Errorf("the camera is called %s", e.Data.Camera)
+				}
 				if s := e.Data.SecondsToVerdict; s == nil || *s > 1 {
 					t.Errorf("verdict after %v s, budget 1 s", s)
 				}

@@ -20,6 +20,7 @@ type Health struct {
 	moved           time.Time // the loop last showed a sign of life
 	frame           time.Time // a frame last went through
 	camera          event.CameraState
+	hung            int // how often the camera's driver hangs
 	reference       event.Reason
 	referenceUsable time.Time
 	broker          bool
@@ -73,13 +74,16 @@ func (h *Health) ObserveScene(scene *event.Scene) {
 	}
 }
 
-// SetCamera records the state of the camera. Call it at every attempt to reopen the camera, also when the state stays
-// the same: it is the sign of life while there are no frames.
-func (h *Health) SetCamera(state event.CameraState) {
+// SetCamera records the state of the camera, and how many calls of its driver hang. Call it at every attempt to reopen the
+// camera, also when the state stays the same: it is the sign of life while there are no frames. While a call hangs it is
+// none: a restart is then what helps.
+func (h *Health) SetCamera(state event.CameraState, hung int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.moved = time.Now()
-	h.camera = state
+	h.camera, h.hung = state, hung
+	if hung == 0 {
+		h.moved = time.Now()
+	}
 }
 
 // SetBroker records whether the MQTT broker is connected, and what is wrong with it, empty when nothing is known.
@@ -127,14 +131,18 @@ func (h *Health) Moving() bool {
 
 func (h *Health) still() time.Duration { return time.Since(h.moved) }
 
-// Alive returns what is wrong with the process itself: a loop that hangs, or nothing that gets to the disk for long. A
+// Alive returns what is wrong with the process itself: a loop or a camera's driver that hangs, or nothing that gets to the disk for long. A
 // restart brings back no disk, so whoever restarts the process looks at Moving. Anything else is left to Ready.
 func (h *Health) Alive() []Fault {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var faults []Fault
 	if still := h.still(); still > h.config.Hang {
-		faults = append(faults, Fault{"loop", fmt.Sprintf("no frame and no attempt to reopen the camera for %s", seconds(still))})
+		detail := "no frame and no attempt to reopen the camera for %s"
+		if h.hung > 0 {
+			detail = "the camera's driver hangs, and there was no frame for %s"
+		}
+		faults = append(faults, Fault{"loop", fmt.Sprintf(detail, seconds(still))})
 	}
 	if h.journal != nil && !h.unstored.IsZero() && time.Since(h.unstored) > h.config.Unstored {
 		faults = append(faults, Fault{"journal", h.journal.Error()})
@@ -174,6 +182,8 @@ func (h *Health) Ready() []Fault {
 
 func (h *Health) cameraFault() string {
 	switch {
+	case h.camera != event.CameraOK && h.hung > 0:
+		return string(h.camera) + ", its driver hangs"
 	case h.camera != event.CameraOK:
 		return string(h.camera)
 	case h.frame.IsZero():

@@ -18,7 +18,7 @@ import (
 // started returns the health of a gate in which everything works.
 func started() *metrics.Health {
 	h := metrics.NewHealth(metrics.DefaultHealthConfig())
-	h.SetCamera(event.CameraOK)
+	h.SetCamera(event.CameraOK, 0)
 	h.SetBroker(true, "")
 	h.ObserveScene(scene(0, referenceFound))
 	return h
@@ -49,7 +49,7 @@ func TestReady(t *testing.T) {
 	}{
 		{"all well", func(*metrics.Health) {}, nil},
 		{"no reference source configured", func(h *metrics.Health) { h.ObserveScene(scene(0, event.ReferenceSource{})) }, nil},
-		{"camera stalled", func(h *metrics.Health) { h.SetCamera(event.CameraStalled) }, []string{"camera"}},
+		{"camera stalled", func(h *metrics.Health) { h.SetCamera(event.CameraStalled, 0) }, []string{"camera"}},
 		{"broker away", func(h *metrics.Health) { h.SetBroker(false, "") }, []string{"broker"}},
 		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},
 		{"paused", func(h *metrics.Health) { h.SetPaused(time.Now().Add(time.Hour)) }, []string{"pause"}},
@@ -88,13 +88,24 @@ func TestHealthOverTime(t *testing.T) {
 		expect("loop hangs", "/healthz", http.StatusServiceUnavailable, "no frame and no attempt")
 
 		for range 10 {
-			h.SetCamera(event.CameraLost)
+			h.SetCamera(event.CameraLost, 0)
 			time.Sleep(30 * time.Second)
 		}
 		expect("camera tried every 30 s", "/healthz", http.StatusOK, "")
 		expect("camera tried every 30 s", "/readyz", http.StatusServiceUnavailable, `{"part":"camera","detail":"lost"}`)
 
-		h.SetCamera(event.CameraOK)
+		for range 3 {
+			h.SetCamera(event.CameraStalled, 1)
+			time.Sleep(15 * time.Second)
+		}
+		expect("driver hangs", "/healthz", http.StatusServiceUnavailable, "the camera's driver hangs, and there was no frame for 1m15s")
+		expect("driver hangs", "/readyz", http.StatusServiceUnavailable, `"stalled, its driver hangs"`)
+
+		h.SetCamera(event.CameraOK, 1)
+		h.ObserveScene(scene(0, referenceFound))
+		expect("frames come though an old call hangs", "/healthz", http.StatusOK, "")
+
+		h.SetCamera(event.CameraOK, 0)
 		for range 6 {
 			h.ObserveScene(scene(0, event.ReferenceSource{Problem: event.ReferenceMissing}))
 			time.Sleep(time.Second)
@@ -142,7 +153,7 @@ func TestBriefHealthTellsNoSecrets(t *testing.T) {
 func TestGateWithoutAReferenceIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := metrics.NewHealth(metrics.DefaultHealthConfig())
-		h.SetCamera(event.CameraOK)
+		h.SetCamera(event.CameraOK, 0)
 		h.SetBroker(true, "")
 		for range 10 {
 			time.Sleep(time.Second)
