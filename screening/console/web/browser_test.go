@@ -335,7 +335,7 @@ func TestBrowserOverdue(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.says("王伟")
-	if _, err := c.store.Expire(t.Context(), time.Now()); err != nil {
+	if _, err := c.store.Escalate(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	b.says("超时无人处理")
