@@ -188,7 +188,7 @@ func (s *Store) changeAccount(ctx context.Context, name string, what Deed, by Au
 			return err
 		}
 		var administrators int
-		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM accounts WHERE role = 'administrator' AND site = '' AND NOT locked AND password <> ''").Scan(&administrators)
+		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM accounts WHERE role = 'administrator' AND site = '' AND NOT locked AND password <> '' AND subject = ''").Scan(&administrators)
 		if err == nil && administrators == 0 {
 			err = ErrLastOne
 		}
