@@ -61,6 +61,11 @@ func (e *RestError) Error() string {
 	return "too many wrong passwords; log in again at " + e.Until.Format(time.TimeOnly)
 }
 
+// UnfitError says why a name, a role or a scope can't be somebody's.
+type UnfitError string
+
+func (e UnfitError) Error() string { return string(e) }
+
 // PasswordError says what a new password lacks.
 type PasswordError string
 
@@ -153,7 +158,7 @@ func validate(account store.Account) error {
 
 func validateName(name string) error {
 	if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable) || strings.TrimSpace(name) != name {
-		return fmt.Errorf("%.40q is no name: it has 1 to %d bytes, and no blank at its ends", name, maxName)
+		return UnfitError(fmt.Sprintf("%.40q is no name: it has 1 to %d bytes, all of them printable, and no blank at its ends", name, maxName))
 	}
 	return nil
 }
@@ -165,10 +170,10 @@ func validateRights(role store.Role, scope mqtt.Gate) error {
 	switch role {
 	case store.Guard, store.Manager, store.Administrator:
 	default:
-		return fmt.Errorf("%.40q is none of the roles guard, manager and administrator", string(role))
+		return UnfitError(fmt.Sprintf("%.40q is none of the roles guard, manager and administrator", string(role)))
 	}
 	if scope.Name != "" && scope.Site == "" {
-		return errors.New("a gate is of a site; name that, too")
+		return UnfitError("a gate is of a site; name that, too")
 	}
 	if scope.Site == "" {
 		return nil
@@ -176,7 +181,10 @@ func validateRights(role store.Role, scope mqtt.Gate) error {
 	if scope.Name == "" {
 		scope.Name = "any"
 	}
-	return scope.Validate()
+	if err := scope.Validate(); err != nil {
+		return UnfitError(err.Error())
+	}
+	return nil
 }
 
 // Renew gives an account a password for one log-in, also one that has none here, and returns that.

@@ -64,6 +64,7 @@ func changeAccounts(v *visit) {
 		return
 	}
 	var once string
+	var unfit accounts.UnfitError
 	by := accounts.AuthorOf(v.r, v.account)
 	switch what := v.r.PathValue("what"); {
 	case err != nil:
@@ -87,6 +88,8 @@ func changeAccounts(v *visit) {
 		v.accountsPage(http.StatusConflict, v.tongue.Say("这是最后一个能用密码登录的全公司管理员，必须保留。", "It is the last administrator of the company who can log in with a password, and has to stay."), accountsPage{})
 	case errors.Is(err, store.ErrElsewhere):
 		v.accountsPage(http.StatusConflict, v.tongue.Say("此账号的角色由公司登录系统的组决定。", "The role of this account follows from its groups at the company."), accountsPage{})
+	case errors.As(err, &unfit):
+		v.accountsPage(http.StatusUnprocessableEntity, unfit.Error(), accountsPage{})
 	case err != nil:
 		v.fail(err)
 	case once != "":
@@ -112,12 +115,15 @@ func (v *visit) addAccount(name string) {
 		v.outOfScope(accountsPage{Form: form})
 		return
 	}
+	var unfit accounts.UnfitError
 	once, err := v.accounts.Add(v.ctx(), account, accounts.AuthorOf(v.r, v.account))
 	switch {
 	case errors.Is(err, store.ErrAccountTaken):
 		v.accountsPage(http.StatusConflict, v.tongue.Say("用户名或姓名已被使用。", "There is an account with this name or user name."), accountsPage{Form: form})
+	case errors.As(err, &unfit):
+		v.accountsPage(http.StatusUnprocessableEntity, unfit.Error(), accountsPage{Form: form})
 	case err != nil:
-		v.accountsPage(http.StatusUnprocessableEntity, err.Error(), accountsPage{Form: form})
+		v.fail(err)
 	default:
 		v.log.Info("an account was made", "account", name, "role", account.Role, "by", v.account.Name)
 		v.accountsPage(http.StatusOK, "", accountsPage{New: name, Once: once})

@@ -30,9 +30,9 @@ func TestMain(m *testing.M) {
 // TestOnPostgreSQL has the pages do on the other kind of store what they do on SQLite.
 func TestOnPostgreSQL(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
-		"pages": TestEveryPageInBothLanguages, "roles": TestRolesAndScope, "reading": TestReading, "stream": TestStream,
+		"pages": TestEveryPageInBothLanguages, "roles": TestRolesAndScope, "reading": TestReading, "stream": TestStream, "accounts": TestAccounts, "audit": TestAudit, "unreadable": TestUnreadable,
 		"provider":     TestProvider,
-		"first log-in": TestBrowserFirstLogIn, "alert": TestBrowserAlertToItsEnd, "two guards": TestBrowserTwoGuards,
+		"first log-in": TestBrowserFirstLogIn, "alert": TestBrowserAlertToItsEnd, "two guards": TestBrowserTwoGuards, "take-over": TestBrowserTakeOverIsUndone, "escalation": TestBrowserEscalation,
 	} {
 		t.Run(name, test)
 	}

@@ -240,6 +240,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 		"/check?gate=" + url.QueryEscape("苏州一厂/北门"): {"保存点检", "Save the check"},
 		"/load":           {"告警负荷", "Alert load"},
 		"/admin/accounts": {"新账号", "A new account"},
+		"/admin/audit":    {"谁对账号、登录和配置做了什么", "who did what to accounts, log-ins and settings"},
 		"/password":       {"修改密码", "Change the password"},
 	} {
 		for i, lang := range []string{"zh", "en"} {
