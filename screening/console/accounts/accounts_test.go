@@ -214,7 +214,11 @@ func TestManyGuessesAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		handler := a.Sessions(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := a.LogIn(w, r, FirstName, "guess"); errors.Is(err, ErrWrong) {
+			err := a.LogIn(w, r, FirstName, "guess")
+			for errors.Is(err, ErrBusy) { // on a slow machine
+				err = a.LogIn(w, r, FirstName, "guess")
+			}
+			if errors.Is(err, ErrWrong) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 		}))

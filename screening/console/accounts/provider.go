@@ -24,6 +24,7 @@ import (
 
 const (
 	providerTimeout = 5 * time.Second  // for one answer of the provider
+	providerFresh   = 10 * time.Second // after one, nobody is sent there without asking whether it is there
 	tripTime        = 10 * time.Minute // for somebody to log in there
 	maxTrips        = 1024
 )
@@ -47,7 +48,8 @@ type provider struct {
 
 	mu    sync.Mutex
 	found *endpoints // nil until it has answered once
-	err   error      // of the last try, until then
+	at    time.Time  // of that
+	err   error      // of the last try
 	tried time.Time
 }
 
@@ -77,12 +79,16 @@ func newProvider(cfg OIDC, log *slog.Logger) (*provider, error) {
 	return p, nil
 }
 
-// endpoints asks the provider, once it has not answered yet. One that is away is asked again every few seconds.
-func (p *provider) endpoints(ctx context.Context) (*endpoints, error) {
+// endpoints are what the provider said of itself at most so long ago; else it is asked. One that is away is asked again
+// every few seconds.
+func (p *provider) endpoints(ctx context.Context, age time.Duration) (*endpoints, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.found != nil || time.Since(p.tried) < providerTimeout {
-		return p.found, p.err
+	if p.found != nil && time.Since(p.at) < age {
+		return p.found, nil
+	}
+	if p.err != nil && time.Since(p.tried) < providerTimeout {
+		return nil, p.err
 	}
 	found, err := p.discover(context.WithoutCancel(ctx)) // others wait for it, too
 	p.tried = time.Now()
@@ -91,7 +97,7 @@ func (p *provider) endpoints(ctx context.Context) (*endpoints, error) {
 		p.err = fmt.Errorf("%w: %w", ErrUnreachable, err)
 		return nil, p.err
 	}
-	p.found, p.err = found, nil
+	p.found, p.at, p.err = found, p.tried, nil
 	return found, nil
 }
 
@@ -125,7 +131,7 @@ type person struct {
 
 // ask has the provider say who has come back with a code. Its error is ErrUnreachable or ErrDenied.
 func (p *provider) ask(ctx context.Context, code string, t trip) (person, error) {
-	at, err := p.endpoints(ctx)
+	at, err := p.endpoints(ctx, sessionTime)
 	if err != nil {
 		return person{}, err
 	}
@@ -199,7 +205,7 @@ func short(subject string) string {
 
 // logOutAt is where to log out at the provider; empty where that can't be.
 func (p *provider) logOutAt(ctx context.Context, idToken string) string {
-	at, err := p.endpoints(ctx)
+	at, err := p.endpoints(ctx, sessionTime)
 	if err != nil || at.endSession == "" {
 		return ""
 	}
@@ -280,7 +286,7 @@ func (a *Accounts) HasProvider() bool { return a.provider != nil }
 
 // Leave begins a log-in at the provider, and returns where that is. Afterwards Return goes on to a path of ours.
 func (a *Accounts) Leave(w http.ResponseWriter, r *http.Request, to string) (address string, err error) {
-	at, err := a.provider.endpoints(r.Context())
+	at, err := a.provider.endpoints(r.Context(), providerFresh)
 	if err != nil {
 		return "", err
 	}
@@ -321,6 +327,9 @@ func (a *Accounts) Return(r *http.Request) (to string, err error) {
 		return refused == nil
 	}); err != nil {
 		return "", err
+	}
+	if errors.Is(refused, ErrDenied) {
+		refused = errors.Join(refused, a.failed(r, account, "oidc"))
 	}
 	if refused != nil {
 		a.log.Warn("a log-in with the company's account failed", "account", who.name, "address", listen.AddressOf(r), "error", refused)

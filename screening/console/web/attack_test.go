@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -156,6 +157,26 @@ func TestAudit(t *testing.T) {
 	manager := c.client("wang", c.account("wang", "Wang", store.Manager, mqtt.Gate{}))
 	if status, _ := manager.get("/admin/audit"); status != http.StatusForbidden {
 		t.Errorf("a manager gets %d", status)
+	}
+}
+
+// TestDownloadsAreInTheAudit has a file leave the console.
+func TestDownloadsAreInTheAudit(t *testing.T) {
+	c := start(t)
+	b := c.client("wang", c.account("wang", "Wang", store.Manager, north))
+	mux := http.NewServeMux()
+	served := 0
+	for _, pattern := range []string{"GET /some.csv", "GET /other"} {
+		mux.HandleFunc(pattern, c.pages.guarded(store.Manager, func(*visit) { served++ }))
+	}
+	for _, target := range []string{"/some.csv?gate=%E5%8C%97%E9%97%A8", "/other"} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		request.AddCookie(&http.Cookie{Name: "thermogate_session", Value: c.cookie(b, "thermogate_session")})
+		c.accounts.Sessions(mux).ServeHTTP(httptest.NewRecorder(), request)
+	}
+	lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.Exported}, 10)
+	if err != nil || served != 2 || len(lines) != 1 || lines[0].By.Account != "wang" || lines[0].Detail != "/some.csv?gate=北门" {
+		t.Errorf("%d served, %+v, %v", served, lines, err)
 	}
 }
 

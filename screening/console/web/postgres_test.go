@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 func TestOnPostgreSQL(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"pages": TestEveryPageInBothLanguages, "roles": TestRolesAndScope, "reading": TestReading, "stream": TestStream, "accounts": TestAccounts, "audit": TestAudit, "unreadable": TestUnreadable,
-		"provider":     TestProvider,
-		"first log-in": TestBrowserFirstLogIn, "alert": TestBrowserAlertToItsEnd, "two guards": TestBrowserTwoGuards, "take-over": TestBrowserTakeOverIsUndone, "escalation": TestBrowserEscalation,
+		"provider": TestProvider,
+		"alert":    TestBrowserAlertToItsEnd, "escalation": TestBrowserEscalation,
 	} {
 		t.Run(name, test)
 	}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -250,6 +251,10 @@ func (p *Pages) guarded(role store.Role, serve func(*visit)) http.HandlerFunc {
 			v.problem(http.StatusForbidden, fmt.Sprintf(v.tongue.Say("此页面只供%s使用。您的角色是%s。", "This page is for the role %s. Yours is %s."),
 				v.tongue.Word(role), v.tongue.Word(account.Role)))
 		default:
+			if err := v.noteDownload(); err != nil {
+				v.fail(err)
+				return
+			}
 			serve(v)
 		}
 	}
@@ -351,10 +356,17 @@ func (v *visit) escalated() (alerts []openAlert) {
 	return alerts
 }
 
-// note keeps a line of the audit on something that the visitor did.
-func (v *visit) note(what store.Deed, detail string) error {
+// noteDownload has no file leave the console without a line in the audit.
+func (v *visit) noteDownload() error {
+	if ext := path.Ext(v.r.Pattern); ext != ".csv" && ext != ".xlsx" {
+		return nil
+	}
+	detail := v.r.URL.RequestURI()
+	if plain, err := url.PathUnescape(detail); err == nil {
+		detail = plain
+	}
 	by := accounts.AuthorOf(v.r, v.account)
-	return v.store.Note(v.ctx(), store.AuditLine{At: v.now, By: by, What: what, Scope: v.account.Scope, Detail: detail})
+	return v.store.Note(v.ctx(), store.AuditLine{At: v.now, By: by, What: store.Exported, Scope: v.account.Scope, Detail: detail})
 }
 
 // show sends a page, or the one part of it that is asked for.
