@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"thermogate/screening/console/accounts"
@@ -25,20 +23,7 @@ func TestBehindAProxyThatEncrypts(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Store.File, cfg.MQTT.Broker = filepath.Join(t.TempDir(), "console.db"), "mqtt://127.0.0.1:1"
 	cfg.HTTP.Listen, cfg.HTTP.PasswordFile, cfg.HTTP.TLSProxies, cfg.HTTP.Hosts = "127.0.0.1:0", secret, []string{"127.0.0.1"}, []string{"console.example"}
-	c, err := Open(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := c.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	defer running.Wait()
-	defer cancel()
+	c := runConsole(t, cfg, slog.New(slog.DiscardHandler))
 	_, once := c.FirstLogIn()
 	logIn := func(from, password string) *http.Response {
 		t.Helper()

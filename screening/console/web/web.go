@@ -303,7 +303,7 @@ type page struct {
 	Now     time.Time
 	Other   string // address of the same page in the other language
 	Notice  string // what just went wrong, or well
-	// Escalated are the alerts that nobody sees to.
+	// Escalated are alerts that nobody sees to.
 	Escalated []openAlert
 	Store     *store.Store
 	Data      any
@@ -342,14 +342,17 @@ func (v *visit) page(data any) page {
 	}
 }
 
-// escalated are the alerts within the visitor's scope that nobody sees to.
+// maxEscalated is how many alerts the bar above every page names.
+const maxEscalated = 6
+
+// escalated are alerts within the visitor's scope that nobody sees to; the page of all alerts has them anyway.
 func (v *visit) escalated() (alerts []openAlert) {
 	now, _ := v.newest()
-	if now == nil || v.account.Name == "" {
+	if now == nil || v.account.Name == "" || v.r.URL.Path == "/" {
 		return nil
 	}
 	for _, a := range now.alerts {
-		if v.account.Sees(a.Gate) && a.Overdue(v.now) {
+		if len(alerts) < maxEscalated && v.account.Sees(a.Gate) && a.Overdue(v.now) {
 			alerts = append(alerts, a)
 		}
 	}
