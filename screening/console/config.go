@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
 	"thermogate/screening/listen"
@@ -20,6 +21,8 @@ type Config struct {
 	// words; pages have accounts.
 	HTTP  listen.Guarded `yaml:"http"`
 	Pages web.Config     `yaml:"pages"`
+	// OIDC has people log in with the accounts of their company.
+	OIDC accounts.OIDC `yaml:"oidc"`
 }
 
 // BrokerConfig says which broker the gates publish to, as mqtt.Config does.
@@ -46,6 +49,7 @@ func DefaultConfig() Config {
 		MQTT:  BrokerConfig{Broker: broker.Broker, KeepAlive: broker.KeepAlive},
 		HTTP:  listen.Guarded{Config: listen.Config{Listen: "127.0.0.1:8090"}, User: "thermogate"},
 		Pages: web.DefaultConfig(),
+		OIDC:  accounts.DefaultOIDC(),
 	}
 }
 
@@ -59,6 +63,7 @@ func (c Config) Validate() error {
 		{"mqtt", c.MQTT.config().Validate},
 		{"http", c.HTTP.Validate},
 		{"pages", c.Pages.Validate},
+		{"oidc", c.OIDC.Validate},
 	} {
 		if err := section.validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

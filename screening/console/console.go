@@ -16,6 +16,7 @@ import (
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
 	"thermogate/screening/listen"
+	"thermogate/screening/settings"
 )
 
 // Console is a console that is open.
@@ -63,7 +64,7 @@ func (c *Console) open(ctx context.Context, cfg Config, version string, log *slo
 
 // openPages makes the pages, and the first account of a new store, whose password the log tells.
 func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) error {
-	people, err := accounts.New(c.store, cfg.HTTP.Encrypted(), log)
+	people, err := accounts.New(c.store, cfg.HTTP.Secure(), cfg.OIDC, log)
 	if err != nil {
 		return err
 	}
@@ -72,6 +73,9 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 	}
 	if c.once != "" {
 		log.Info("the first log-in; it asks for a password of your own", "name", accounts.FirstName, "password", c.once)
+	}
+	if err := c.store.NoteSettings(ctx, settings.Differing(cfg, DefaultConfig())); err != nil {
+		return err
 	}
 	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
 		state := c.ingest.State()

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,18 +35,9 @@ func TestFromGateToGuardAndBack(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Store.File = filepath.Join(t.TempDir(), "console.db")
 	cfg.MQTT.Broker, cfg.HTTP.Listen = broker, "127.0.0.1:0"
-	c, err := Open(t.Context(), cfg, "test", slog.New(slog.NewTextHandler(&logged, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := runConsole(t, cfg, slog.New(slog.NewTextHandler(&logged, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() {
-		if err := c.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
 	defer running.Wait()
 	defer cancel()
 
@@ -106,6 +98,25 @@ func TestFromGateToGuardAndBack(t *testing.T) {
 	if page := guard.get("/history?lang=en&state=false"); !strings.Contains(page, "/events/"+id) {
 		t.Errorf("the history does not have it:\n%s", page)
 	}
+}
+
+// runConsole has a console run until the test ends.
+func runConsole(t *testing.T, cfg Config, log *slog.Logger) *Console {
+	t.Helper()
+	c, err := Open(t.Context(), cfg, "test", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, c.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
 }
 
 // buffer is what was logged.

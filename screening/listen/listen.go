@@ -25,6 +25,9 @@ type Config struct {
 	Unencrypted bool `yaml:"unencrypted"`
 	// Hosts are names beside those that the machine and its certificate have: a proxy's, an alias in the DNS.
 	Hosts []string `yaml:"hosts"`
+	// TLSProxies are addresses or networks of the proxies through which all browsers come, over TLS. They say, in
+	// X-Forwarded-For, whom a request comes from.
+	TLSProxies []string `yaml:"tls_proxies"`
 }
 
 // Validate names the first key that is wrong and what would be right, without its section. It opens no file.
@@ -44,8 +47,12 @@ func (c Config) Validate() error {
 			return fmt.Errorf("hosts: %q is not a name such as gate.example, without scheme or port", host)
 		}
 	}
-	return nil
+	_, err := parseProxies(c.TLSProxies)
+	return err
 }
+
+// Secure tells whether browsers reach it over TLS alone, by themselves or through a proxy.
+func (c Config) Secure() bool { return c.Encrypted() || len(c.TLSProxies) > 0 }
 
 // Encrypted tells whether TLS is on.
 func (c Config) Encrypted() bool { return c.CertFile != "" }
@@ -99,21 +106,26 @@ const (
 	stopTimeout    = 2 * time.Second
 	maxHeaderBytes = 16 << 10
 	maxConnections = 256
-	maxH2Streams   = 100 // of a connection
+	maxProxied     = 1024 // connections of proxies, which have one for each page that is open
+	maxH2Streams   = 100  // of a connection
 )
 
 // Listener is an address taken.
 type Listener struct {
 	net.Listener
-	hosts hosts
-	log   *slog.Logger
+	hosts   hosts
+	proxies proxies
+	log     *slog.Logger
 }
 
 // Open takes the address. Its errors begin with the key to look at, without its section.
 func Open(config Config, log *slog.Logger) (*Listener, error) {
+	behind, err := parseProxies(config.TLSProxies)
+	if err != nil {
+		return nil, err
+	}
 	var certificate *Certificate
 	if config.Encrypted() {
-		var err error
 		if certificate, err = LoadCertificate(config.CertFile, config.KeyFile, log); err != nil {
 			return nil, err
 		}
@@ -122,7 +134,10 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w; if another program has the port, choose another one", err)
 	}
-	listener = boundedListener{Listener: listener, near: NewPlaces(maxConnections), far: NewPlaces(maxConnections)}
+	listener = boundedListener{
+		Listener: listener, near: NewPlaces(maxConnections), far: NewPlaces(maxConnections),
+		proxies: behind, proxied: NewPlaces(maxProxied),
+	}
 	names := knownHosts(config)
 	if certificate != nil {
 		names.certificate = certificate
@@ -132,14 +147,14 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 	} else if !config.Local() {
 		log.Warn("pages and passwords go through the network readable to others: set cert_file and key_file", "listen", config.Listen)
 	}
-	return &Listener{Listener: listener, hosts: names, log: log}, nil
+	return &Listener{Listener: listener, hosts: names, proxies: behind, log: log}, nil
 }
 
 // Serve serves until ctx is done, then gives requests under way a moment to end. Requests that come under a name this
 // machine does not have, or from another site's page, never reach the handler.
 func (l *Listener) Serve(ctx context.Context, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           sameOrigin(l.hosts, handler),
+		Handler:           l.proxies.unwrap(sameOrigin(l.hosts, handler)),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		IdleTimeout:       idleTimeout,

@@ -78,6 +78,9 @@ func TestConfigErrorsSayWhatIsRight(t *testing.T) {
 		{listen.Config{Listen: ":8080", CertFile: "cert", KeyFile: "key"}, ""},
 		{listen.Config{Listen: ":8080", CertFile: "cert"}, "both or none"},
 		{listen.Config{Listen: "127.0.0.1:8080", Hosts: []string{"gate.example"}}, ""},
+		{listen.Config{Listen: "127.0.0.1:8080", TLSProxies: []string{"127.0.0.1", "192.0.2.0/28", "2001:db8::/64"}}, ""},
+		{listen.Config{Listen: "127.0.0.1:8080", TLSProxies: []string{"proxy.example"}}, "neither an address"},
+		{listen.Config{Listen: "127.0.0.1:8080", TLSProxies: []string{"0.0.0.0/0"}}, "name the proxy alone"},
 		{listen.Config{Listen: "127.0.0.1:8080", Hosts: []string{"https://gate.example"}}, "without scheme"},
 	}
 	for _, test := range tests {

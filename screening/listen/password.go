@@ -23,8 +23,8 @@ type Guarded struct {
 
 // Validate names the first key that is wrong. It opens no file.
 func (c Guarded) Validate() error {
-	if !c.Local() && c.PasswordFile == "" {
-		return fmt.Errorf("listen is %q, which others can reach; give password_file too, or listen on 127.0.0.1", c.Listen)
+	if (!c.Local() || len(c.TLSProxies) > 0) && c.PasswordFile == "" {
+		return fmt.Errorf("listen is %q, which others can reach; give password_file too, or listen on 127.0.0.1 without tls_proxies", c.Listen)
 	}
 	if err := c.Config.Validate(); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (p *Password) mark(w http.ResponseWriter, r *http.Request) {
 	name := rand.Text()
 	http.SetCookie(w, &http.Cookie{
 		Name: markName(r), Value: name + "." + p.sign(name), Path: "/",
-		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+		HttpOnly: true, Secure: Encrypted(r), SameSite: http.SameSiteStrictMode,
 	})
 }
 

@@ -90,10 +90,12 @@ func (p *Places) Taken() int {
 	return len(p.taken)
 }
 
-// boundedListener keeps a number of connections at most, those of this machine apart from the others.
+// boundedListener keeps a number of connections at most, those of this machine and of proxies apart from the others.
 type boundedListener struct {
 	net.Listener
 	near, far *Places
+	proxies   proxies
+	proxied   *Places
 }
 
 // Accept returns the next connection, which may cost the address with most of them its oldest.
@@ -103,7 +105,9 @@ func (l boundedListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	places, address := l.far, Remote(conn.RemoteAddr().String())
-	if address.IsLoopback() {
+	if l.proxies.have(peer(conn.RemoteAddr().String())) {
+		places = l.proxied
+	} else if address.IsLoopback() {
 		places = l.near
 	}
 	return &boundedConn{Conn: conn, leave: places.Take(address, func() { conn.Close() })}, nil

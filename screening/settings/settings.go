@@ -166,6 +166,30 @@ func Keys(t reflect.Type) []string {
 	return keys
 }
 
+// Differing are the keys of a config that have other values than in another one, as lines "section.key: value".
+func Differing[T any](config, other T) string {
+	var lines []string
+	differ(reflect.ValueOf(config), reflect.ValueOf(other), "", func(key string, value any) {
+		lines = append(lines, fmt.Sprintf("%s: %+v", key, value))
+	})
+	return strings.Join(lines, "\n")
+}
+
+func differ(config, other reflect.Value, section string, tell func(key string, value any)) {
+	for field, value := range config.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		switch was := other.FieldByIndex(field.Index); {
+		case field.Anonymous:
+			differ(value, was, section, tell)
+		case name == "" || name == "-":
+		case value.Kind() == reflect.Struct:
+			differ(value, was, section+name+".", tell)
+		case !reflect.DeepEqual(value.Interface(), was.Interface()):
+			tell(section+name, value.Interface())
+		}
+	}
+}
+
 var namedKey = regexp.MustCompile(`[a-z_]+(\.[a-z_]+)+|^[a-z_]+`)
 
 // lineOf finds the line of the key that a validation error names; 1 where the file leaves it at its default.

@@ -55,7 +55,7 @@ func each(t *testing.T, test func(t *testing.T, s *store.Store)) {
 
 func open(t *testing.T, s *store.Store) *Accounts {
 	t.Helper()
-	a, err := New(s, false, slog.New(slog.DiscardHandler))
+	a, err := New(s, false, DefaultOIDC(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func visit(t *testing.T, a *Accounts) *visitor {
 		case "/login":
 			v.err = a.LogIn(w, r, r.FormValue("name"), r.FormValue("password"))
 		case "/logout":
-			v.err = a.LogOut(r)
+			_, v.err = a.LogOut(r)
 		case "/password":
 			if account, v.err = a.Of(r); v.err == nil {
 				v.err = a.ChangePassword(w, r, account, r.FormValue("old"), r.FormValue("password"))
@@ -173,7 +173,7 @@ func TestGuessing(t *testing.T) {
 		if _, err := a.First(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		password, err := a.Add(t.Context(), store.Account{Name: "lina", FullName: "Li Na", Role: store.Guard}, FirstName)
+		password, err := a.Add(t.Context(), store.Account{Name: "lina", FullName: "Li Na", Role: store.Guard}, store.Author{Account: FirstName})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestGuessing(t *testing.T) {
 		if err := again.logIn("lina", password); !errors.As(err, &rest) {
 			t.Errorf("after a new start: %v", err)
 		}
-		if password, err = a.Renew(t.Context(), "lina"); err != nil {
+		if password, err = a.Renew(t.Context(), "lina", store.Author{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := again.logIn("lina", password); err != nil {
@@ -214,7 +214,11 @@ func TestManyGuessesAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		handler := a.Sessions(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := a.LogIn(w, r, FirstName, "guess"); errors.Is(err, ErrWrong) {
+			err := a.LogIn(w, r, FirstName, "guess")
+			for errors.Is(err, ErrBusy) { // on a slow machine
+				err = a.LogIn(w, r, FirstName, "guess")
+			}
+			if errors.Is(err, ErrWrong) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 		}))
@@ -243,18 +247,18 @@ func TestLocked(t *testing.T) {
 		if _, err := a.First(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		password, err := a.Add(t.Context(), store.Account{Name: "wang", FullName: "王伟", Role: store.Manager, Scope: ScopeOf("plant")}, FirstName)
+		password, err := a.Add(t.Context(), store.Account{Name: "wang", FullName: "王伟", Role: store.Manager, Scope: ScopeOf("plant")}, store.Author{Account: FirstName})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Add(t.Context(), store.Account{Name: "wang", FullName: "another", Role: store.Guard}, FirstName); !errors.Is(err, store.ErrAccountTaken) {
+		if _, err := a.Add(t.Context(), store.Account{Name: "wang", FullName: "another", Role: store.Guard}, store.Author{Account: FirstName}); !errors.Is(err, store.ErrAccountTaken) {
 			t.Errorf("two accounts of one name: %v", err)
 		}
 		v := visit(t, a)
 		if err := v.logIn("wang", password); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetLocked(t.Context(), "wang", true); err != nil {
+		if err := s.SetLocked(t.Context(), "wang", true, store.Author{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := v.post("/", nil); !errors.Is(err, store.ErrNoAccount) {
@@ -263,7 +267,7 @@ func TestLocked(t *testing.T) {
 		if err := v.logIn("wang", password); !errors.Is(err, ErrWrong) {
 			t.Errorf("a locked account logs in: %v", err)
 		}
-		if err := s.SetLocked(t.Context(), FirstName, true); !errors.Is(err, store.ErrLastOne) {
+		if err := s.SetLocked(t.Context(), FirstName, true, store.Author{}); !errors.Is(err, store.ErrLastOne) {
 			t.Errorf("the last administrator can be locked out: %v", err)
 		}
 		if account, err := s.Account(t.Context(), FirstName); err != nil || account.Locked {

@@ -188,12 +188,12 @@ func (i *Ingest) keepHouse(ctx context.Context) {
 		case <-second.C:
 		}
 		err := i.store.Ping(ctx)
-		var expired []store.Alert
+		var escalated []store.Alert
 		if err == nil {
-			expired, err = i.store.Expire(ctx, time.Now())
+			escalated, err = i.store.Escalate(ctx, time.Now())
 		}
-		for _, a := range expired {
-			i.log.Warn("an alert was taken and not followed up", "alert", a.Event, "gate", a.Gate.Site+"/"+a.Gate.Name)
+		for _, a := range escalated {
+			i.log.Warn("nobody sees to an alert: the shift leader is to", "alert", a.Event, "gate", a.Gate.Site+"/"+a.Gate.Name, "taken_before", a.Expired)
 		}
 		if err == nil && time.Since(retired) > i.timing.retire {
 			retired = time.Now()

@@ -68,11 +68,15 @@ func wordPayload(word store.Word) []byte {
 	if word.Over {
 		return nil
 	}
+	state := string(word.State)
+	if word.Escalated {
+		state = "escalated"
+	}
 	payload, err := json.Marshal(struct {
 		State   string            `json:"state"`
 		Outcome mqtt.AlertOutcome `json:"outcome,omitempty"`
 		By      string            `json:"by,omitempty"`
-	}{string(word.State), word.Outcome, word.By})
+	}{state, word.Outcome, word.By})
 	if err != nil {
 		panic(err) // strings
 	}

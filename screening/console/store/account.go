@@ -28,13 +28,15 @@ type Account struct {
 	Role     Role
 	// Scope is the site, or the gate of it, that the account is for; empty names are for all.
 	Scope    mqtt.Gate
-	Password string // argon2id, encoded
+	Password string // argon2id, encoded; empty for who has none here
 	Once     bool   // the password is to be changed at the next log-in
 	Mark     string // what browsers keep that were logged in
 	Version  int64  // every change of password, role or lock makes another
 	Locked   bool
 	MadeAt   time.Time
 	MadeBy   string
+	// Subject is who it is at an OpenID Connect provider, as "issuer subject"; empty for an account that was made here.
+	Subject string
 }
 
 // Sees tells whether a gate is within the account's scope.
@@ -46,15 +48,16 @@ func (a Account) Sees(gate mqtt.Gate) bool {
 var (
 	ErrNoAccount    = errors.New("there is no such account")
 	ErrAccountTaken = errors.New("there is an account of this name")
-	ErrLastOne      = errors.New("it is the last administrator of all sites that can log in")
+	ErrLastOne      = errors.New("it is the last administrator of all sites that can log in with a password")
+	ErrElsewhere    = errors.New("the role of this account comes from the OpenID Connect provider")
 )
 
-const accountColumns = "name, full_name, role, site, gate, password, once, mark, version, locked, made_at, made_by"
+const accountColumns = "name, full_name, role, site, gate, password, once, mark, version, locked, made_at, made_by, subject"
 
-func (s *Store) accounts(ctx context.Context, rest string, args ...any) ([]Account, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (a Account, err error) {
+func (s *Store) accounts(ctx context.Context, q querier, rest string, args ...any) ([]Account, error) {
+	return collect(ctx, q, func(rows *sql.Rows) (a Account, err error) {
 		var made int64
-		err = rows.Scan(&a.Name, &a.FullName, &a.Role, &a.Scope.Site, &a.Scope.Name, &a.Password, &a.Once, &a.Mark, &a.Version, &a.Locked, &made, &a.MadeBy)
+		err = rows.Scan(&a.Name, &a.FullName, &a.Role, &a.Scope.Site, &a.Scope.Name, &a.Password, &a.Once, &a.Mark, &a.Version, &a.Locked, &made, &a.MadeBy, &a.Subject)
 		a.MadeAt = fromMilliseconds(made)
 		return a, err
 	}, "SELECT "+accountColumns+" FROM accounts "+rest, args...)
@@ -62,12 +65,12 @@ func (s *Store) accounts(ctx context.Context, rest string, args ...any) ([]Accou
 
 // Accounts returns all of them by name.
 func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
-	return s.accounts(ctx, "ORDER BY name")
+	return s.accounts(ctx, s.read, "ORDER BY name")
 }
 
 // Account returns one, or ErrNoAccount.
 func (s *Store) Account(ctx context.Context, name string) (Account, error) {
-	found, err := s.accounts(ctx, "WHERE name = $1", name)
+	found, err := s.accounts(ctx, s.read, "WHERE name = $1", name)
 	if err == nil && len(found) == 0 {
 		err = ErrNoAccount
 	}
@@ -77,49 +80,122 @@ func (s *Store) Account(ctx context.Context, name string) (Account, error) {
 	return found[0], nil
 }
 
-// AddAccount keeps a new account.
-func (s *Store) AddAccount(ctx context.Context, a Account) error {
-	result, err := s.write.ExecContext(ctx, "INSERT INTO accounts ("+accountColumns+") VALUES "+values(1, 12)+" ON CONFLICT DO NOTHING",
-		a.Name, a.FullName, string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, 1, a.Locked, a.MadeAt.UnixMilli(), a.MadeBy)
+// AccountOf returns that of somebody at an OpenID Connect provider, or ErrNoAccount.
+func (s *Store) AccountOf(ctx context.Context, subject string) (Account, error) {
+	found, err := s.accounts(ctx, s.read, "WHERE subject = $1 AND subject <> ''", subject)
+	if err == nil && len(found) == 0 {
+		err = ErrNoAccount
+	}
 	if err != nil {
-		return fmt.Errorf("adding the account %.40q: %w", a.Name, err)
+		return Account{}, fmt.Errorf("account of %.80q: %w", subject, err)
 	}
-	added, err := result.RowsAffected()
-	if err == nil && added == 0 {
-		err = ErrAccountTaken
-	}
+	return found[0], nil
+}
+
+// AddAccount keeps a new account.
+func (s *Store) AddAccount(ctx context.Context, a Account, by Author) error {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		added, err := execute(ctx, tx, "INSERT INTO accounts ("+accountColumns+") VALUES "+values(1, 13)+" ON CONFLICT DO NOTHING",
+			a.Name, a.FullName, string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, 1, a.Locked, a.MadeAt.UnixMilli(), a.MadeBy, a.Subject)
+		if err == nil && added == 0 {
+			err = ErrAccountTaken
+		}
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, AuditLine{By: by, What: MadeAccount, About: a.Name, Scope: a.Scope, Detail: a.may()})
+	})
 	if err != nil {
 		return fmt.Errorf("account %.40q: %w", a.Name, err)
 	}
 	return nil
 }
 
-// SetPassword gives an account another password, and ends its sessions.
-func (s *Store) SetPassword(ctx context.Context, name, password, mark string, once bool) error {
-	return s.changeAccount(ctx, name, "password = $1, mark = $2, once = $3, version = version + 1 WHERE name = $4", password, mark, once, name)
+// may is what the account may do and where, as "manager plant/north".
+func (a Account) may() string {
+	text := string(a.Role)
+	if a.Scope.Site != "" {
+		text += " " + a.Scope.Site
+	}
+	if a.Scope.Name != "" {
+		text += "/" + a.Scope.Name
+	}
+	return text
+}
+
+// SetPassword gives an account another password, and ends its sessions. Once says that it is for the next log-in only.
+func (s *Store) SetPassword(ctx context.Context, name, password, mark string, once bool, by Author) error {
+	what := ChangedPassword
+	if once {
+		what = RenewedPassword
+	}
+	return s.changeAccount(ctx, name, what, by, func(a *Account) error {
+		a.Password, a.Mark, a.Once = password, mark, once
+		return nil
+	})
 }
 
 // SetLocked keeps somebody out, at once, or lets them in again.
-func (s *Store) SetLocked(ctx context.Context, name string, locked bool) error {
-	return s.changeAccount(ctx, name, "locked = $1, version = version + 1 WHERE name = $2", locked, name)
+func (s *Store) SetLocked(ctx context.Context, name string, locked bool, by Author) error {
+	what := UnlockedAccount
+	if locked {
+		what = LockedAccount
+	}
+	return s.changeAccount(ctx, name, what, by, func(a *Account) error {
+		a.Locked = locked
+		return nil
+	})
 }
 
-// changeAccount refuses what would leave nobody who can make accounts.
-func (s *Store) changeAccount(ctx context.Context, name, set string, args ...any) error {
+// SetRole has somebody do something else, or elsewhere, and ends their sessions. That of a provider's account is set by
+// what the provider says alone.
+func (s *Store) SetRole(ctx context.Context, name string, role Role, scope mqtt.Gate, by Author) error {
+	return s.changeAccount(ctx, name, ChangedRole, by, func(a *Account) error {
+		if a.Subject != "" && by != (Author{}) {
+			return ErrElsewhere
+		}
+		a.Role, a.Scope = role, scope
+		return nil
+	})
+}
+
+// changeAccount makes a change with its line in the audit. It refuses what would leave nobody who can make accounts while
+// no provider answers.
+func (s *Store) changeAccount(ctx context.Context, name string, what Deed, by Author, change func(*Account) error) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		changed, err := execute(ctx, tx, "UPDATE accounts SET "+set, args...)
+		found, err := s.accounts(ctx, tx, "WHERE name = $1", name)
 		if err != nil {
 			return err
 		}
-		if changed == 0 {
+		if len(found) == 0 {
 			return ErrNoAccount
 		}
+		a := found[0]
+		line := AuditLine{By: by, What: what, About: name, Detail: a.may()}
+		if err := change(&a); err != nil {
+			return err
+		}
+		if line.Scope = a.Scope; what == ChangedRole {
+			line.Detail += " → " + a.may()
+		} else {
+			line.Detail = ""
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE accounts SET role = $1, site = $2, gate = $3, password = $4, once = $5, mark = $6, locked = $7,
+			version = version + 1 WHERE name = $8`,
+			string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, a.Locked, name); err != nil {
+			return err
+		}
 		var administrators int
-		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM accounts WHERE role = 'administrator' AND site = '' AND NOT locked").Scan(&administrators)
+		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM accounts WHERE role = 'administrator' AND site = '' AND NOT locked AND password <> '' AND subject = ''").Scan(&administrators)
 		if err == nil && administrators == 0 {
 			err = ErrLastOne
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, line)
 	})
 	if err != nil {
 		return fmt.Errorf("account %.40q: %w", name, err)

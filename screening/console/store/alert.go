@@ -46,7 +46,8 @@ type Alert struct {
 	Version     int64             // counts the changes; every change names the one that it was made on
 	TakenBy     string
 	TakenAt     time.Time
-	Expired     int // how often a take was not followed up
+	Expired     int       // how often a take was not followed up
+	Escalated   time.Time // when it was handed to the shift leader, too; zero while it was not
 	ReadAt      time.Time
 	ReadCelsius *float64
 	ClosedBy    string
@@ -90,10 +91,12 @@ type Change struct {
 	Version  int64 // that it made
 	At       time.Time
 	Who      string // empty: the console by itself
-	What     string // take, read, close, expire or undo
+	What     string // take, read, close, undo, expire (given back and escalated), escalate (nobody took it) or late
 	From, To AlertState
 	Outcome  mqtt.AlertOutcome
 	Reading  *Reading
+
+	holder string // of an undo: who has it again
 }
 
 // ConflictError says that an alert is not any more as somebody saw it who wanted to change it.
@@ -185,41 +188,75 @@ func (s *Store) CloseAlert(ctx context.Context, id string, version int64, who st
 	})
 }
 
-// Undo takes the last change back that somebody made, within UndoLimit.
+// Undo takes the last change back, for whoever made it and within UndoLimit. A take-over goes back to whom it was taken from.
 func (s *Store) Undo(ctx context.Context, id string, version int64, who string, at time.Time) (Alert, error) {
 	return s.change(ctx, id, version, who, at, func(a Alert, c *Change) error {
-		last, err := s.last(ctx, id)
+		changes, err := s.changes(ctx, "WHERE event = $1 ORDER BY version", id)
 		if err != nil {
 			return err
 		}
-		c.What, c.To = "undo", last.From
-		if last.Who == "" || last.What == "undo" || last.From == last.To || at.Sub(last.At) > UndoLimit {
+		c.What = "undo"
+		if !Undoable(changes, who, at) {
 			return ErrState
 		}
+		c.To, c.holder = changes[len(changes)-1].From, holderBefore(changes)
 		return nil
 	})
 }
 
-// Expire gives back every alert that was taken TakeLimit ago and has no reading yet, and returns them.
-func (s *Store) Expire(ctx context.Context, now time.Time) ([]Alert, error) {
-	overdue, err := s.alerts(ctx, s.read, "WHERE state <> 'closed' AND state = 'taken' AND taken_at <= $1", now.Add(-TakeLimit).UnixMilli())
+// Undoable tells whether somebody can take back the last of an alert's changes.
+func Undoable(changes []Change, who string, at time.Time) bool {
+	if len(changes) == 0 {
+		return false
+	}
+	last := changes[len(changes)-1]
+	return last.Who == who && last.What != "undo" && (last.From != last.To || last.What == "take") && at.Sub(last.At) < UndoLimit
+}
+
+// holderBefore is who had an alert before the last of its changes.
+func holderBefore(changes []Change) string {
+	holders := []string{""} // after so many changes
+	for _, c := range changes {
+		now := holders[len(holders)-1]
+		switch {
+		case c.What == "take":
+			now = c.Who
+		case c.What == "undo":
+			now = holders[len(holders)-2]
+		case c.To == New:
+			now = ""
+		}
+		holders = append(holders, now)
+	}
+	return holders[len(holders)-2]
+}
+
+// Escalate hands to the shift leader every alert that was taken TakeLimit ago and has no reading yet, which it gives back,
+// and every one that nobody has taken for so long. It returns them.
+func (s *Store) Escalate(ctx context.Context, now time.Time) ([]Alert, error) {
+	limit := now.Add(-TakeLimit).UnixMilli()
+	overdue, err := s.alerts(ctx, s.read, `WHERE state <> 'closed' AND
+		(state = 'taken' AND taken_at <= $1 OR state = 'new' AND escalated = 0 AND received <= $2)`, limit, limit)
 	if err != nil {
 		return nil, fmt.Errorf("looking for alerts that nobody has followed up: %w", err)
 	}
-	var expired []Alert
+	var escalated []Alert
 	for _, a := range overdue {
-		a, err := s.change(ctx, a.Event, a.Version, "", now, func(_ Alert, c *Change) error {
-			c.What, c.To = "expire", New
+		a, err := s.change(ctx, a.Event, a.Version, "", now, func(a Alert, c *Change) error {
+			c.What, c.To = "escalate", New
+			if a.State == Taken {
+				c.What = "expire"
+			}
 			return nil
 		})
 		if conflict := (*ConflictError)(nil); errors.As(err, &conflict) {
 			continue // somebody was quicker
 		} else if err != nil {
-			return expired, err
+			return escalated, err
 		}
-		expired = append(expired, a)
+		escalated = append(escalated, a)
 	}
-	return expired, nil
+	return escalated, nil
 }
 
 // change makes a change on a version of an alert: of several at once, one gets through.
@@ -274,6 +311,9 @@ func (c Change) apply(ctx context.Context, tx *sql.Tx) error {
 	case c.To == New:
 		add("taken_by", "")
 		add("taken_at", int64(0))
+		if c.What != "undo" {
+			add("escalated", at)
+		}
 		if c.What == "expire" {
 			set += ", expired = expired + 1"
 		}
@@ -284,6 +324,7 @@ func (c Change) apply(ctx context.Context, tx *sql.Tx) error {
 		if c.To == Taken {
 			add("read_at", int64(0))
 			add("read_celsius", nil)
+			add("taken_by", c.holder)
 			add("taken_at", at) // the time to follow up begins anew
 		}
 	case c.What == "read":
@@ -323,14 +364,14 @@ func (s *Store) conflict(ctx context.Context, now Alert) error {
 
 func (s *Store) alerts(ctx context.Context, q querier, rest string, args ...any) ([]Alert, error) {
 	return collect(ctx, q, func(rows *sql.Rows) (a Alert, err error) {
-		var at, received, taken, read, closed int64
+		var at, received, taken, escalated, read, closed int64
 		err = rows.Scan(&a.Event, &a.Latest, &a.Times, &a.Visit, &a.Gate.Site, &a.Gate.Name, &at, &received, &a.State, &a.Outcome, &a.Version,
-			&a.TakenBy, &taken, &a.Expired, &read, &a.ReadCelsius, &a.ClosedBy, &closed)
+			&a.TakenBy, &taken, &a.Expired, &escalated, &read, &a.ReadCelsius, &a.ClosedBy, &closed)
 		a.Time, a.Received, a.TakenAt = time.UnixMilli(at).UTC(), fromMilliseconds(received), fromMilliseconds(taken)
-		a.ReadAt, a.ClosedAt = fromMilliseconds(read), fromMilliseconds(closed)
+		a.Escalated, a.ReadAt, a.ClosedAt = fromMilliseconds(escalated), fromMilliseconds(read), fromMilliseconds(closed)
 		return a, err
 	}, `SELECT event, latest, times, visit, site, gate, time, received, state, outcome, version,
-		taken_by, taken_at, expired, read_at, read_celsius, closed_by, closed_at FROM alerts `+rest, args...)
+		taken_by, taken_at, expired, escalated, read_at, read_celsius, closed_by, closed_at FROM alerts `+rest, args...)
 }
 
 // OpenAlerts returns every alert that is not closed, the newest first.
@@ -391,7 +432,9 @@ type Word struct {
 	State   AlertState
 	Outcome mqtt.AlertOutcome
 	By      string
-	Over    bool // closed so long ago that the broker need not keep it any more
+	// Escalated says that nobody sees to it, and that the shift leader should.
+	Escalated bool
+	Over      bool // closed so long ago that the broker need not keep it any more
 
 	alert   string
 	version int64
@@ -424,7 +467,7 @@ func (s *Store) words(ctx context.Context, now time.Time, all bool) ([]Word, err
 	for _, a := range alerts {
 		word := Word{
 			Gate: a.Gate, Events: []string{a.Event}, State: a.State, Outcome: a.Outcome, By: a.TakenBy,
-			alert: a.Event, version: a.Version,
+			Escalated: a.State == New && !a.Escalated.IsZero(), alert: a.Event, version: a.Version,
 		}
 		if a.State == Closed {
 			word.By, word.Over = a.ClosedBy, a.ClosedAt.UnixMilli() <= horizon

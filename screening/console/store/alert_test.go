@@ -115,39 +115,124 @@ func TestTwoGuards(t *testing.T) {
 	})
 }
 
-func TestExpire(t *testing.T) {
+func TestEscalate(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		m := newMaker(t, north)
-		add(t, s, m.alert(morning), m.alert(morning.Add(time.Second)))
-		alerts, err := s.OpenAlerts(t.Context())
+		add(t, s, m.alert(morning), m.alert(morning.Add(time.Second)), m.alert(morning.Add(2*time.Second)))
+		alerts, err := s.OpenAlerts(t.Context()) // the newest first
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range alerts {
-			if _, err := s.Take(t.Context(), a.Event, 0, "Li Na", morning.Add(time.Minute)); err != nil {
+		untaken, read, taken := alerts[0].Event, alerts[1].Event, alerts[2].Event
+		for _, id := range []string{read, taken} {
+			if _, err := s.Take(t.Context(), id, 0, "Li Na", morning.Add(2*time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.AddReading(t.Context(), alerts[0].Event, 1, "Li Na", fever(), morning.Add(2*time.Minute)); err != nil {
+		if _, err := s.AddReading(t.Context(), read, 1, "Li Na", fever(), morning.Add(3*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
-		if expired, err := s.Expire(t.Context(), morning.Add(4*time.Minute-time.Millisecond)); err != nil || len(expired) > 0 {
-			t.Errorf("%d expired before their time, %v", len(expired), err)
+		received := morning.Add(3 * time.Second)
+		for _, test := range []struct {
+			now  time.Time
+			want string // ids
+		}{
+			{received.Add(TakeLimit - time.Millisecond), ""},
+			{received.Add(TakeLimit), untaken},
+			{received.Add(TakeLimit), ""}, // once
+			{morning.Add(5*time.Minute - time.Millisecond), ""},
+			{morning.Add(5 * time.Minute), taken},
+			{morning.Add(time.Hour), ""},
+		} {
+			escalated, err := s.Escalate(t.Context(), test.now)
+			var got string
+			for _, a := range escalated {
+				got += a.Event
+				if a.State != New || a.TakenBy != "" || !a.Escalated.Equal(test.now) {
+					t.Errorf("escalated it is %+v", a)
+				}
+			}
+			if err != nil || got != test.want {
+				t.Errorf("at %v %q was escalated, %v, want %q", test.now, got, err, test.want)
+			}
 		}
-		expired, err := s.Expire(t.Context(), morning.Add(4*time.Minute))
-		if err != nil || len(expired) != 1 || expired[0].Event != alerts[1].Event || expired[0].State != New || expired[0].Expired != 1 {
-			t.Fatalf("%+v, %v", expired, err)
+		a, _, err := s.Alert(t.Context(), taken)
+		if err != nil || a.Expired != 1 {
+			t.Errorf("%+v, %v", a, err)
 		}
-		_, err = s.AddReading(t.Context(), alerts[1].Event, 1, "Li Na", fever(), morning.Add(4*time.Minute))
+		words, err := s.Untold(t.Context(), morning.Add(time.Hour))
+		told := map[string]bool{}
+		for _, word := range words {
+			told[word.Events[0]] = word.Escalated
+		}
+		if err != nil || !told[untaken] || !told[taken] || told[read] {
+			t.Errorf("the words are %+v, %v", words, err)
+		}
+		_, err = s.AddReading(t.Context(), taken, 1, "Li Na", fever(), morning.Add(5*time.Minute))
 		var conflict *ConflictError
 		if !errors.As(err, &conflict) || conflict.Last.What != "expire" {
 			t.Errorf("a reading on what has expired: %v", err)
 		}
-		if a, err := s.Take(t.Context(), alerts[1].Event, 2, "Wang", morning.Add(5*time.Minute)); err != nil || a.TakenBy != "Wang" {
+		if a, err := s.Take(t.Context(), taken, 2, "Wang", morning.Add(6*time.Minute)); err != nil || a.TakenBy != "Wang" {
 			t.Errorf("%+v, %v", a, err)
 		}
-		if a, err := s.Undo(t.Context(), alerts[1].Event, 3, "Wang", morning.Add(5*time.Minute)); err != nil || a.State != New || a.TakenBy != "" {
+		if a, err := s.Undo(t.Context(), taken, 3, "Wang", morning.Add(6*time.Minute)); err != nil || a.State != New || a.TakenBy != "" || a.Escalated.IsZero() {
 			t.Errorf("%+v, %v", a, err)
+		}
+	})
+}
+
+// TestUndo has a change undone by whoever made it, and a take-over give the alert back.
+func TestUndo(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		add(t, s, newMaker(t, north).alert(morning))
+		a, at := theAlert(t, s), morning
+		var version int64
+		step := func(what string, do func() (Alert, error), state AlertState, holder string) {
+			t.Helper()
+			at = at.Add(10 * time.Second)
+			next, err := do()
+			if err != nil || next.State != state || next.TakenBy != holder {
+				t.Fatalf("%s: %s of %q, %v, want %s of %q", what, next.State, next.TakenBy, err, state, holder)
+			}
+			version++
+		}
+		take := func(who string) func() (Alert, error) {
+			return func() (Alert, error) { return s.Take(t.Context(), a.Event, version, who, at) }
+		}
+		undo := func(who string) func() (Alert, error) {
+			return func() (Alert, error) { return s.Undo(t.Context(), a.Event, version, who, at) }
+		}
+		refused := func(what string, do func() (Alert, error)) {
+			t.Helper()
+			if next, err := do(); !errors.Is(err, ErrState) {
+				t.Fatalf("%s: %+v, %v", what, next, err)
+			}
+		}
+		step("taken", take("Li Na"), Taken, "Li Na")
+		refused("undone by another", undo("Wang"))
+		step("taken over", take("Wang"), Taken, "Wang")
+		refused("undone by who had it", undo("Li Na"))
+		step("given back", undo("Wang"), Taken, "Li Na")
+		if now := theAlert(t, s); !now.TakenAt.Equal(at) {
+			t.Errorf("after it was given back Li Na has since %v, want %v", now.TakenAt, at)
+		}
+		refused("undone twice", undo("Wang"))
+		step("taken over again", take("Wang"), Taken, "Wang")
+		step("and by a third", take("Chen"), Taken, "Chen")
+		step("given back to the second", undo("Chen"), Taken, "Wang")
+		step("read", func() (Alert, error) { return s.AddReading(t.Context(), a.Event, version, "Wang", fever(), at) }, Read, "Wang")
+		step("not read", undo("Wang"), Taken, "Wang")
+		step("gone", func() (Alert, error) { return s.CloseAlert(t.Context(), a.Event, version, "Wang", mqtt.Gone, at) }, Closed, "Wang")
+		step("not gone", undo("Wang"), Taken, "Wang")
+		step("taken over at last", take("Li Na"), Taken, "Li Na")
+		at = at.Add(UndoLimit)
+		refused("undone too late", undo("Li Na"))
+		if _, err := s.Undo(t.Context(), a.Event, version-1, "Li Na", at.Add(-UndoLimit)); err == nil {
+			t.Error("it can be undone on an old version")
+		}
+		if _, changes, err := s.Alert(t.Context(), a.Event); err != nil || len(changes) != int(version) {
+			t.Errorf("%d of %d changes are in the log, %v", len(changes), version, err)
 		}
 	})
 }

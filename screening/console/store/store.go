@@ -12,11 +12,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"thermogate/screening/datadir"
+	"thermogate/screening/listen"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -79,6 +79,8 @@ type Store struct {
 	appending sync.Mutex // held over Append: what an event comes to depends on those before it
 	months    map[string]bool
 	insert    map[int]*sql.Stmt // of events, by how many rows
+
+	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
 	sitesMu sync.RWMutex
 	sites   map[string]*time.Location
@@ -153,11 +155,9 @@ func (s *Store) openServer(ctx context.Context) error {
 		return err
 	}
 	if s.cfg.PasswordFile != "" {
-		password, err := os.ReadFile(s.cfg.PasswordFile)
-		if err != nil {
+		if config.Password, err = listen.ReadSecret(s.cfg.PasswordFile); err != nil {
 			return fmt.Errorf("store.password_file: %w", err)
 		}
-		config.Password = strings.TrimRight(string(password), "\r\n")
 	}
 	// A plan that was made while a month was young reads all of it once it is not.
 	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
 )
@@ -63,19 +64,32 @@ func changeAccounts(v *visit) {
 		return
 	}
 	var once string
+	var unfit accounts.UnfitError
+	by := accounts.AuthorOf(v.r, v.account)
 	switch what := v.r.PathValue("what"); {
 	case err != nil:
 	case what == "renew":
-		once, err = v.accounts.Renew(v.ctx(), name)
+		once, err = v.accounts.Renew(v.ctx(), name, by)
 	case what == "lock", what == "unlock":
-		err = v.store.SetLocked(v.ctx(), name, what == "lock")
+		err = v.store.SetLocked(v.ctx(), name, what == "lock", by)
+	case what == "role":
+		account.Role, account.Scope = store.Role(v.r.FormValue("role")), gateOf(v.r.FormValue("scope"))
+		if !v.administers(account) {
+			v.outOfScope(accountsPage{})
+			return
+		}
+		err = v.accounts.SetRole(v.ctx(), name, account.Role, account.Scope, by)
 	default:
 		v.missing()
 		return
 	}
 	switch {
 	case errors.Is(err, store.ErrLastOne):
-		v.accountsPage(http.StatusConflict, v.tongue.Say("这是最后一个能登录的管理员，不能锁定。", "It is the last administrator who can log in, and can't be locked."), accountsPage{})
+		v.accountsPage(http.StatusConflict, v.tongue.Say("这是最后一个能用密码登录的全公司管理员，必须保留。", "It is the last administrator of the company who can log in with a password, and has to stay."), accountsPage{})
+	case errors.Is(err, store.ErrElsewhere):
+		v.accountsPage(http.StatusConflict, v.tongue.Say("此账号的角色由公司登录系统的组决定。", "The role of this account follows from its groups at the company."), accountsPage{})
+	case errors.As(err, &unfit):
+		v.accountsPage(http.StatusUnprocessableEntity, unfit.Error(), accountsPage{})
 	case err != nil:
 		v.fail(err)
 	case once != "":
@@ -87,6 +101,10 @@ func changeAccounts(v *visit) {
 	}
 }
 
+func (v *visit) outOfScope(page accountsPage) {
+	v.accountsPage(http.StatusForbidden, v.tongue.Say("只能在您自己的范围内设账号。", "You can give accounts your own scope, or less of it."), page)
+}
+
 func (v *visit) addAccount(name string) {
 	form := map[string]string{"name": name}
 	for _, key := range []string{"full", "role", "scope"} {
@@ -94,15 +112,18 @@ func (v *visit) addAccount(name string) {
 	}
 	account := store.Account{Name: name, FullName: form["full"], Role: store.Role(form["role"]), Scope: gateOf(form["scope"])}
 	if !v.administers(account) {
-		v.accountsPage(http.StatusForbidden, v.tongue.Say("只能在您自己的范围内新建账号。", "You can make accounts within your own scope only."), accountsPage{Form: form})
+		v.outOfScope(accountsPage{Form: form})
 		return
 	}
-	once, err := v.accounts.Add(v.ctx(), account, v.account.Name)
+	var unfit accounts.UnfitError
+	once, err := v.accounts.Add(v.ctx(), account, accounts.AuthorOf(v.r, v.account))
 	switch {
 	case errors.Is(err, store.ErrAccountTaken):
 		v.accountsPage(http.StatusConflict, v.tongue.Say("用户名或姓名已被使用。", "There is an account with this name or user name."), accountsPage{Form: form})
+	case errors.As(err, &unfit):
+		v.accountsPage(http.StatusUnprocessableEntity, unfit.Error(), accountsPage{Form: form})
 	case err != nil:
-		v.accountsPage(http.StatusUnprocessableEntity, err.Error(), accountsPage{Form: form})
+		v.fail(err)
 	default:
 		v.log.Info("an account was made", "account", name, "role", account.Role, "by", v.account.Name)
 		v.accountsPage(http.StatusOK, "", accountsPage{New: name, Once: once})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
 )
 
@@ -53,10 +54,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	} else {
 		page.Fever = *a.ReadCelsius >= v.cfg.FeverCelsius
 	}
-	if n := len(changes); n > 0 {
-		last := changes[n-1]
-		page.Undo = last.Who == v.account.FullName && last.What != "undo" && last.From != last.To && v.now.Sub(last.At) < store.UndoLimit
-	}
+	page.Undo = store.Undoable(changes, v.account.FullName, v.now)
 	return page, err
 }
 
@@ -91,11 +89,11 @@ func changeAlert(v *visit) {
 	}
 	switch v.r.PathValue("what") {
 	case "take":
-		_, err = v.store.Take(v.ctx(), id, version, who, v.now)
+		err = v.take(id, version)
 	case "read":
 		var reading store.Reading
 		if reading, err = readingOf(v.r); err == nil {
-			rememberHabit(v.w, reading)
+			v.rememberHabit(reading)
 			_, err = v.store.AddReading(v.ctx(), id, version, who, reading, v.now)
 		}
 	case "close":
@@ -107,6 +105,16 @@ func changeAlert(v *visit) {
 		return
 	}
 	v.afterChange(before, err)
+}
+
+// take takes an alert. That it has gone to the managers meanwhile keeps nobody from it.
+func (v *visit) take(id string, version int64) error {
+	_, err := v.store.Take(v.ctx(), id, version, v.account.FullName, v.now)
+	var conflict *store.ConflictError
+	if errors.As(err, &conflict) && conflict.Last.What == "escalate" && conflict.Last.Version == version+1 {
+		_, err = v.store.Take(v.ctx(), id, version+1, v.account.FullName, v.now)
+	}
+	return err
 }
 
 // afterChange shows the alert as it is now, and says kindly why it is not as the visitor wanted.
@@ -175,9 +183,11 @@ func readingOf(r *http.Request) (store.Reading, error) {
 // habitCookie keeps how somebody measured last, so that a phone asks for the number alone.
 const habitCookie = "thermogate_thermometer"
 
-func rememberHabit(w http.ResponseWriter, reading store.Reading) {
+func (v *visit) rememberHabit(reading store.Reading) {
 	value := url.Values{"unit": {reading.Unit}, "place": {reading.Place}, "thermometer": {reading.Thermometer}}.Encode()
-	http.SetCookie(w, &http.Cookie{Name: habitCookie, Value: value, Path: "/", MaxAge: 12 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(v.w, &http.Cookie{
+		Name: habitCookie, Value: value, Path: "/", MaxAge: 12 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: listen.Encrypted(v.r),
+	})
 }
 
 func habitOf(r *http.Request) store.Reading {

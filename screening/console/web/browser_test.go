@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -55,6 +56,9 @@ func (c *console) browser(size [2]int64) *tab {
 		_, err := cdp.Call(ctx, target, pages.AddScriptToEvaluateOnNewDocument, pages.AddScriptToEvaluateOnNewDocumentParams{
 			Source: `window.complaints = [];
 				addEventListener("securitypolicyviolation", (e) => complaints.push(e.violatedDirective + " " + e.blockedURI));
+				window.tones = []; // that were rung
+				const start = OscillatorNode.prototype.start;
+				OscillatorNode.prototype.start = function (at) { tones.push(this.frequency.value); return start.call(this, at); };
 				addEventListener("error", (e) => complaints.push(e.message));
 				addEventListener("unhandledrejection", (e) => complaints.push(String(e.reason)));`})
 		return chromedp.Void{}, err
@@ -335,11 +339,114 @@ func TestBrowserOverdue(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.says("王伟")
-	if _, err := c.store.Expire(t.Context(), time.Now()); err != nil {
+	if _, err := c.store.Escalate(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	b.says("超时无人处理")
 	b.shoot("overdue")
+}
+
+// TestBrowserEscalation has a manager, who watches no alerts, see and hear one that a guard took and did not follow up.
+func TestBrowserEscalation(t *testing.T) {
+	c := start(t)
+	c.online(north, far)
+	guard, manager := c.browser(phone), c.browser(desktop)
+	guard.logIn("lina", c.account("lina", "李娜", store.Guard, north), "zh")
+	manager.logIn("wang", c.account("wang", "Wang Wei", store.Manager, mqtt.Gate{Site: north.Site}), "en")
+	manager.click(`nav a[href="/load"]`)
+	manager.says("the last 7 days")
+	manager.click("main h1") // a browser may want a tap before it sounds
+	manager.wait("the sound", `document.getElementById("sound").hidden`)
+	other := c.alert(far) // none of theirs
+	id := c.alert(north)
+	guard.says("1 条告警待处理")
+	guard.do(chromedp.Sleep(settle))
+	guard.click("#take-" + id)
+	guard.says("您在处理")
+	manager.wait("the count", `document.getElementById("count-alerts").textContent === "1"`)
+	if rung := evaluate[int](manager, "tones.length"); rung > 0 || !evaluate[bool](manager, `document.getElementById("escalated").hidden`) {
+		t.Errorf("while the guard sees to it the manager hears %d tones", rung)
+	}
+	if escalated, err := c.store.Escalate(t.Context(), time.Now().Add(store.TakeLimit)); err != nil || len(escalated) != 2 {
+		t.Fatalf("%d are escalated, %v", len(escalated), err)
+	}
+	manager.says("Nobody sees to an alert: 北门")
+	manager.wait("it rings, louder", `tones.includes(990) && tones.includes(660)`)
+	manager.shoot("escalated-manager")
+	manager.accessible("escalated")
+	if text := manager.text(); strings.Contains(text, far.Name) {
+		t.Errorf("the manager is told of another site:\n%s", text)
+	}
+	guard.says("超时")
+	guard.shoot("escalated-guard")
+	manager.click("#escalated a")
+	manager.says("not followed up: given back, and managers told")
+	manager.click(`form[action$="/take"] button`)
+	manager.says("It is yours")
+	manager.open("/faults")
+	manager.wait("it is over", `document.getElementById("escalated").hidden`)
+	if a, _, err := c.store.Alert(t.Context(), other); err != nil || a.State != store.New || a.Escalated.IsZero() {
+		t.Errorf("the other site's is %+v, %v", a, err)
+	}
+}
+
+// TestTakeWhatHasEscalated has a guard take what went to the managers while they reached for it.
+func TestTakeWhatHasEscalated(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	b := c.client("lina", c.account("lina", "Li Na", store.Guard, north))
+	id := c.alert(north)
+	if escalated, err := c.store.Escalate(t.Context(), time.Now().Add(store.TakeLimit)); err != nil || len(escalated) != 1 {
+		t.Fatalf("%d are escalated, %v", len(escalated), err)
+	}
+	if status, body := b.post("/alerts/"+id+"/take", url.Values{"version": {"0"}}); status != http.StatusOK || !strings.Contains(body, "It is yours") {
+		t.Errorf("%d\n%s", status, body)
+	}
+}
+
+// TestBrowserTakeOverIsUndone gives an alert back to whom it was taken from.
+func TestBrowserTakeOverIsUndone(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	first, second := c.browser(desktop), c.browser(phone)
+	first.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	second.logIn("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}), "en")
+	first.click("#take-" + id)
+	first.says("It is yours")
+	second.open("/alerts/" + id)
+	second.says("Take it over")
+	second.click(`form[action$="/take"] button`)
+	second.says("It is yours")
+	first.says("taken · Wang Wei")
+	if evaluate[bool](first, `document.querySelector('form[action$="/undo"]') !== null`) {
+		t.Error("what somebody else did can be undone")
+	}
+	second.says("taken over")
+	second.click(`form[action$="/undo"] button`)
+	second.says("taken · Li Na")
+	first.says("It is yours")
+}
+
+// TestBrowserProvider logs in and out with a company's account.
+func TestBrowserProvider(t *testing.T) {
+	_, c := company(t)
+	b := c.browser(phone)
+	b.open("/history?lang=en")
+	b.says("Log in with your company's account")
+	b.shoot("log-in-company")
+	b.accessible("log-in-company")
+	b.click(`a[href^="/login/oidc"]`)
+	b.wait("the provider", `location.pathname === "/auth" && document.querySelector("button") !== null`)
+	b.click(`button[value="lina"]`)
+	b.wait("the history", `location.pathname === "/history" && document.readyState === "complete"`)
+	b.says("李娜")
+	b.click(".who form button")
+	b.wait("logged out there, too", `location.pathname === "/login" && document.querySelector("[name=password]") !== null`)
+	b.click(`a[href^="/login/oidc"]`)
+	b.wait("it asks who it is", `location.pathname === "/auth" && document.querySelector("button") !== null`)
+	b.click(`button[value="nobody"]`)
+	b.says("may not use this console")
 }
 
 func TestBrowserWrongPasswords(t *testing.T) {
@@ -416,7 +523,7 @@ func TestBrowserEveryPage(t *testing.T) {
 			b.paint(size == desktop && lang == "en")
 			for path, title := range map[string]string{
 				"/": "now", "/alerts/" + ids[0]: "alert", "/faults": "faults", "/history": "history", "/events/" + ids[3]: "event",
-				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts",
+				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts", "/admin/audit": "audit",
 			} {
 				join := "?"
 				if strings.Contains(path, "?") {

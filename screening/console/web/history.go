@@ -232,6 +232,7 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	if page.Visit, err = v.store.Visit(v.ctx(), e.Visit); err != nil {
 		return page, err
 	}
+	page.Visit = slices.DeleteFunc(page.Visit, func(one store.Event) bool { return !v.account.Sees(one.Gate) })
 	for _, one := range page.Visit {
 		a, changes, err := v.store.Alert(v.ctx(), one.ID)
 		if errors.Is(err, store.ErrUnknown) {
@@ -239,6 +240,9 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 		}
 		if err != nil {
 			return page, err
+		}
+		if !v.account.Sees(a.Gate) {
+			continue
 		}
 		page.Alert = &a
 		for _, c := range changes {

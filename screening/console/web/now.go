@@ -37,7 +37,7 @@ type evidence struct {
 
 // Overdue tells whether an alert has waited too long, for somebody or for whoever took it.
 func (a openAlert) Overdue(now time.Time) bool {
-	return a.State == store.New && (a.Expired > 0 || now.Sub(a.Received) > store.TakeLimit)
+	return a.State == store.New && (!a.Escalated.IsZero() || now.Sub(a.Received) >= store.TakeLimit)
 }
 
 // look takes a snapshot.
@@ -236,11 +236,19 @@ func (n nowPage) message(now time.Time, build string) (id string, body []byte) {
 	type fresh struct {
 		ID      string `json:"id"`
 		Overdue bool   `json:"overdue"`
+		Gate    string `json:"gate,omitempty"` // of one that is overdue
 	}
 	waiting := []fresh{}
-	for _, a := range n.Alerts {
-		if a.State == store.New && len(waiting) < 50 {
-			waiting = append(waiting, fresh{a.Event, a.Overdue(now)})
+	for _, overdue := range []bool{true, false} {
+		for _, a := range n.Alerts {
+			if a.State != store.New || a.Overdue(now) != overdue || len(waiting) == 50 {
+				continue
+			}
+			one := fresh{ID: a.Event, Overdue: overdue}
+			if overdue {
+				one.Gate = tongue("").GateName(a.Gate)
+			}
+			waiting = append(waiting, one)
 		}
 	}
 	body, err := json.Marshal(struct {

@@ -13,9 +13,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/text/language"
 
@@ -138,7 +141,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 	header.Set("Cache-Control", "no-store")
-	if r.TLS != nil {
+	if listen.Encrypted(r) {
 		header.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	p.handler.ServeHTTP(w, r)
@@ -156,6 +159,10 @@ func (p *Pages) routes() http.Handler {
 	mux.HandleFunc("GET /login", p.showLogin)
 	mux.HandleFunc("POST /login", p.logIn)
 	mux.HandleFunc("POST /logout", p.logOut)
+	if p.accounts.HasProvider() {
+		mux.HandleFunc("GET /login/oidc", p.leaveForProvider)
+		mux.HandleFunc("GET /login/oidc/callback", p.returnFromProvider)
+	}
 	for pattern, route := range map[string]struct {
 		role  store.Role
 		serve func(*visit)
@@ -179,15 +186,32 @@ func (p *Pages) routes() http.Handler {
 		"GET /load":                   {store.Manager, showLoad},
 		"GET /admin/accounts":         {store.Administrator, showAccounts},
 		"POST /admin/accounts/{what}": {store.Administrator, changeAccounts},
+		"GET /admin/audit":            {store.Administrator, showAudit},
 	} {
 		mux.HandleFunc(pattern, p.guarded(route.role, route.serve))
 	}
 	protection := http.NewCrossOriginProtection()
-	pages := protection.Handler(p.accounts.Sessions(http.MaxBytesHandler(mux, maxForm)))
+	pages := protection.Handler(p.accounts.Sessions(http.MaxBytesHandler(readable(mux), maxForm)))
 	whole := http.NewServeMux()
 	whole.Handle("/", pages)
 	whole.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(assets))))
 	return whole
+}
+
+// readable refuses what is no text, which a database may not take.
+func readable(next http.Handler) http.Handler {
+	text := func(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ok := r.ParseForm() == nil && text(r.URL.Path)
+		for key, values := range r.Form {
+			ok = ok && text(key) && !slices.ContainsFunc(values, func(value string) bool { return !text(value) })
+		}
+		if !ok {
+			http.Error(w, "this request can't be read", http.StatusBadRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // cached is for what has the build in its address.
@@ -227,6 +251,10 @@ func (p *Pages) guarded(role store.Role, serve func(*visit)) http.HandlerFunc {
 			v.problem(http.StatusForbidden, fmt.Sprintf(v.tongue.Say("此页面只供%s使用。您的角色是%s。", "This page is for the role %s. Yours is %s."),
 				v.tongue.Word(role), v.tongue.Word(account.Role)))
 		default:
+			if err := v.noteDownload(); err != nil {
+				v.fail(err)
+				return
+			}
 			serve(v)
 		}
 	}
@@ -250,7 +278,7 @@ const languageCookie = "thermogate_language"
 // tongueOf is the language that comes first for a request; one that is asked for is remembered.
 func (p *Pages) tongueOf(w http.ResponseWriter, r *http.Request) tongue {
 	if wish := r.URL.Query().Get("lang"); wish == "zh" || wish == "en" {
-		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: wish, Path: "/", MaxAge: 365 * 24 * 60 * 60, SameSite: http.SameSiteLaxMode, HttpOnly: true})
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: wish, Path: "/", MaxAge: 365 * 24 * 60 * 60, SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: listen.Encrypted(r)})
 		return tongue(wish)
 	}
 	if cookie, err := r.Cookie(languageCookie); err == nil && (cookie.Value == "zh" || cookie.Value == "en") {
@@ -275,8 +303,10 @@ type page struct {
 	Now     time.Time
 	Other   string // address of the same page in the other language
 	Notice  string // what just went wrong, or well
-	Store   *store.Store
-	Data    any
+	// Escalated are alerts that nobody sees to.
+	Escalated []openAlert
+	Store     *store.Store
+	Data      any
 }
 
 // Lang is for the page's own attribute.
@@ -308,8 +338,38 @@ func (v *visit) page(data any) page {
 	query.Set("lang", v.tongue.Say("en", "zh"))
 	return page{
 		tongue: v.tongue, Path: v.r.URL.Path, Build: v.build, Account: v.account, Now: v.now,
-		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data,
+		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, Escalated: v.escalated(),
 	}
+}
+
+// maxEscalated is how many alerts the bar above every page names.
+const maxEscalated = 6
+
+// escalated are alerts within the visitor's scope that nobody sees to; the page of all alerts has them anyway.
+func (v *visit) escalated() (alerts []openAlert) {
+	now, _ := v.newest()
+	if now == nil || v.account.Name == "" || v.r.URL.Path == "/" {
+		return nil
+	}
+	for _, a := range now.alerts {
+		if len(alerts) < maxEscalated && v.account.Sees(a.Gate) && a.Overdue(v.now) {
+			alerts = append(alerts, a)
+		}
+	}
+	return alerts
+}
+
+// noteDownload has no file leave the console without a line in the audit.
+func (v *visit) noteDownload() error {
+	if ext := path.Ext(v.r.Pattern); ext != ".csv" && ext != ".xlsx" {
+		return nil
+	}
+	detail := v.r.URL.RequestURI()
+	if plain, err := url.PathUnescape(detail); err == nil {
+		detail = plain
+	}
+	by := accounts.AuthorOf(v.r, v.account)
+	return v.store.Note(v.ctx(), store.AuditLine{At: v.now, By: by, What: store.Exported, Scope: v.account.Scope, Detail: detail})
 }
 
 // show sends a page, or the one part of it that is asked for.

@@ -11,7 +11,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,17 +45,24 @@ type console struct {
 	journal  string
 }
 
-func start(t *testing.T) *console {
+func start(t *testing.T) *console { return startWith(t, accounts.DefaultOIDC()) }
+
+// startWith has people log in with their company's accounts, too.
+func startWith(t *testing.T, company accounts.OIDC) *console {
 	t.Helper()
-	cfg := store.DefaultConfig()
-	cfg.File, cfg.TimeZone = filepath.Join(t.TempDir(), "console.db"), "Asia/Shanghai"
+	cfg := storeOf(t)
+	cfg.TimeZone = "Asia/Shanghai"
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	s, err := store.Open(t.Context(), cfg, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	people, err := accounts.New(s, false, quiet)
+	server := httptest.NewUnstartedServer(nil)
+	if company.Issuer != "" {
+		company.URL = "http://" + server.Listener.Addr().String()
+	}
+	people, err := accounts.New(s, false, company, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +74,9 @@ func start(t *testing.T) *console {
 	if c.pages, err = New(s, people, nil, DefaultConfig(), quiet); err != nil {
 		t.Fatal(err)
 	}
-	c.server = httptest.NewServer(c.pages)
+	server.Config.Handler = c.pages
+	server.Start()
+	c.server = server
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = c.pages.Run(ctx) })
@@ -148,11 +156,11 @@ func (c *console) alert(gate mqtt.Gate, change ...func(*event.Data)) string {
 // account makes one with a password of its own.
 func (c *console) account(name, full string, role store.Role, scope mqtt.Gate) (password string) {
 	c.t.Helper()
-	password, err := c.accounts.Add(c.t.Context(), store.Account{Name: name, FullName: full, Role: role, Scope: scope}, accounts.FirstName)
+	password, err := c.accounts.Add(c.t.Context(), store.Account{Name: name, FullName: full, Role: role, Scope: scope}, store.Author{Account: accounts.FirstName})
 	if err == nil {
 		var a store.Account
 		if a, err = c.store.Account(c.t.Context(), name); err == nil {
-			err = c.store.SetPassword(c.t.Context(), name, a.Password, a.Mark, false)
+			err = c.store.SetPassword(c.t.Context(), name, a.Password, a.Mark, false, store.Author{})
 		}
 	}
 	if err != nil {
@@ -232,6 +240,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 		"/check?gate=" + url.QueryEscape("苏州一厂/北门"): {"保存点检", "Save the check"},
 		"/load":           {"告警负荷", "Alert load"},
 		"/admin/accounts": {"新账号", "A new account"},
+		"/admin/audit":    {"谁对账号、登录和配置做了什么", "who did what to accounts, log-ins and settings"},
 		"/password":       {"修改密码", "Change the password"},
 	} {
 		for i, lang := range []string{"zh", "en"} {
@@ -439,7 +448,7 @@ func TestStream(t *testing.T) {
 	if kind, data := again.next(); kind != "beat" {
 		t.Errorf("who has missed nothing hears %s %s", kind, data)
 	}
-	if err := c.store.SetLocked(t.Context(), "lina", true); err != nil {
+	if err := c.store.SetLocked(t.Context(), "lina", true, store.Author{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

@@ -79,7 +79,7 @@ var words = map[string]phrase{
 	string(mqtt.Gone):       {"人已离开", "gone, not read"},
 
 	"take": {"接手", "taken"}, "close": {"关闭", "closed"},
-	"expire": {"超时未复测，已退回", "not followed up, given back"}, "undo": {"撤销", "undone"}, "late": {"到达太晚", "came in too late"},
+	"expire": {"超时未复测，已退回并通知经理", "not followed up: given back, and managers told"}, "escalate": {"无人接手，已通知经理", "nobody took it: managers told"}, "undo": {"撤销", "undone"}, "late": {"到达太晚", "came in too late"},
 
 	store.Ear: {"耳温", "ear"}, store.Mouth: {"口温", "mouth"}, store.Armpit: {"腋温", "armpit"}, store.Forehead: {"额头", "forehead"},
 
@@ -92,6 +92,15 @@ var words = map[string]phrase{
 	string(event.CameraStarting): {"启动中", "starting"}, string(event.CameraStalled): {"画面停顿", "picture stalled"}, string(event.CameraLost): {"未连接", "not connected"},
 
 	store.Refused: {"不是有效记录", "no valid event"},
+
+	string(store.MadeAccount): {"新建账号", "made an account"}, string(store.ChangedRole): {"改变角色或范围", "changed role or scope"},
+	string(store.LockedAccount): {"锁定账号", "locked an account"}, string(store.UnlockedAccount): {"解锁账号", "unlocked an account"},
+	string(store.RenewedPassword): {"给出一次性密码", "gave a one-time password"}, string(store.ChangedPassword): {"修改自己的密码", "changed their password"},
+	string(store.LoggedIn): {"登录", "logged in"}, string(store.LoggedOut): {"退出", "logged out"}, string(store.FailedLogIn): {"登录失败", "log-in failed"},
+	string(store.RestedAccount): {"密码错误太多，账号暂停", "too many wrong passwords: account rests"}, string(store.Exported): {"导出", "exported"},
+	string(store.ChangedSettings): {"配置已改", "settings changed"},
+
+	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }
 
 // Word falls back to the word itself, so that one these pages do not know yet is still shown.

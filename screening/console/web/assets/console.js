@@ -107,12 +107,28 @@ function hear(message) {
   if (message.open) document.title = `(${message.open}) ${document.title}`;
   count("count-alerts", message.open);
   count("count-faults", message.faults);
+  escalate(message.new.filter((alert) => alert.overdue));
   ring();
 }
 
 function count(id, n) {
   element(id).hidden = !n;
   element(id).textContent = n;
+}
+
+// Alerts that nobody sees to are on every page, for whoever has the gate in their scope.
+function escalate(alerts) {
+  const bar = element("escalated"), links = bar.querySelector("span");
+  bar.hidden = !alerts.length || location.pathname === "/";
+  const ids = alerts.map((alert) => alert.id).join();
+  if (links.dataset.ids === ids) return; // it is read out anew where it changes
+  links.dataset.ids = ids;
+  links.replaceChildren(...alerts.slice(0, 6).flatMap((alert) => {
+    const link = document.createElement("a");
+    link.href = `/alerts/${alert.id}`;
+    link.textContent = alert.gate;
+    return [link, " "];
+  }));
 }
 
 // The stream
@@ -147,16 +163,17 @@ addEventListener("pageshow", (event) => { if (event.persisted) location.reload()
 
 const audio = window.AudioContext ? new AudioContext() : null;
 const tab = Math.random().toString(36).slice(2);
+const watches = "watch" in (element("sound")?.dataset ?? {}); // else it rings for what is overdue alone
 let sound = "untested";
 
 function tested() { return Date.now() - Number(localStorage.getItem("sound-heard") ?? 0) < TESTED; }
 
 // A page that can't be heard says so, and is a fault to all others.
 function judgeSound() {
-  const waking = tested() && performance.now() < 1000; // a bar that comes and goes would move what is tapped
+  const waking = (tested() || !watches) && performance.now() < 1000; // a bar that comes and goes would move what is tapped
   if (waking && audio?.state !== "running") return;
-  if (sound !== "asking" && sound !== "deaf") sound = !tested() ? "untested" : audio?.state !== "running" ? "muted" : "on";
-  element("sound").hidden = sound === "on" || !("watch" in element("sound").dataset);
+  if (sound !== "asking" && sound !== "deaf") sound = watches && !tested() ? "untested" : audio?.state !== "running" ? "muted" : "on";
+  element("sound").hidden = sound === "on" || !watches && sound !== "muted";
   element("sound").classList.toggle("bad", sound !== "asking");
   for (const text of document.querySelectorAll("[data-sound]")) text.hidden = text.dataset.sound !== sound;
   element("test-sound").hidden = sound === "asking" || sound === "muted";
@@ -165,7 +182,7 @@ function judgeSound() {
 
 let said = null, saidAt = 0;
 function saySound() {
-  const on = String(sound === "on");
+  const on = String(sound === "on" && watches);
   if (on === said && Date.now() - saidAt < 30e3) return;
   said = on;
   saidAt = Date.now();
@@ -186,7 +203,7 @@ function tone(hertz, from, seconds, volume) {
 let rung = 0, rings = 0, known = new Set();
 // It rings at once for a new alert, and again, louder, until somebody has it.
 function ring() {
-  const waiting = told?.new ?? [];
+  const waiting = (told?.new ?? []).filter((alert) => watches || alert.overdue);
   if (!waiting.length) { rings = 0; known = new Set(); return; }
   const fresh = waiting.some((alert) => !known.has(alert.id));
   known = new Set(waiting.map((alert) => alert.id));
