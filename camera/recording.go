@@ -87,7 +87,7 @@ func (r *recording) describe() {
 		Model:            s.Camera,
 		Device:           s.Device,
 		FPS:              cmp.Or(o.FPS, fps, defaultFPS),
-		Units:            cmp.Or(o.Units, s.Units, unitsCounts),
+		Units:            cmp.Or(o.Units, s.Units),
 		ReferenceCelsius: s.ReferenceCelsius,
 		ReferenceKnown:   s.ReferenceKnown && s.ReferenceCelsius != nil,
 	}
@@ -145,6 +145,12 @@ func (r *recording) decode(data []byte, frame *Frame) error {
 	if held == eightBit {
 		r.info.Units = unitsGrey8
 	}
+	if err != nil {
+		return err
+	}
+	if held != eightBit {
+		r.info.Units, err = agreeUnits(r.info.Units, frame.Telemetry)
+	}
 	return err
 }
 
@@ -174,7 +180,7 @@ func (r *recording) stamp(frame *Frame) error {
 		}
 		at = milliseconds(s.TimeMS[i])
 	}
-	frame.SinceFFC = -1
+	frame.SinceFFC = sinceFFC(frame.Telemetry)
 	if i < len(s.MSSinceFFC) && s.MSSinceFFC[i] != nil {
 		frame.SinceFFC = milliseconds(*s.MSSinceFFC[i])
 	}

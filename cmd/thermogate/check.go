@@ -274,20 +274,14 @@ func (d *doctor) camera(ctx context.Context) {
 	}
 }
 
-// devices lists the V4L2 cameras of this machine.
+// devices lists the cameras of this machine.
 func devices() string {
 	var list []string
-	for _, device := range camera.Devices() {
-		state := "no 16-bit pictures"
-		if device.Err != nil {
-			state = device.Err.Error()
-		} else if device.Y16() {
-			state = "16-bit"
-		}
-		list = append(list, fmt.Sprintf("%s %s (%s)", device.Path, device.Name, state))
+	for _, found := range listCameras(nil) {
+		list = append(list, found.summary())
 	}
 	if len(list) == 0 {
-		return "no video device"
+		return "no camera"
 	}
 	return strings.Join(list, ", ")
 }

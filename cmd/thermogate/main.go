@@ -58,6 +58,7 @@ func newRootCommand() *cobra.Command {
 		newDetectCommand(),
 		newBenchCommand(),
 		newStudyCommand(),
+		newCamerasCommand(),
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),

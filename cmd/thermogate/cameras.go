@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"thermogate/camera"
+	"thermogate/camera/v4l2"
+)
+
+func newCamerasCommand() *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "cameras [DEVICE...]",
+		Short: "What cameras are plugged in, what they deliver, and the config lines for them",
+		Long: `Cameras lists what is plugged in, looks through each for a moment, and prints a config for the first that measures:
+
+    thermogate cameras >gate.yaml
+    thermogate check -c gate.yaml
+
+The lines of the others are there as comments, and so is what to do about one that delivers only pictures for eyes. A
+camera that another program uses is not disturbed.`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			cameras := listCameras(paths)
+			for i := range cameras {
+				cameras[i].look(cmd.Context())
+			}
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				encoder.SetEscapeHTML(false)
+				return encoder.Encode(cameras)
+			}
+			printCameras(cmd.OutOrStdout(), cameras)
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
+	return command
+}
+
+// foundCamera is a camera of this machine or its network.
+type foundCamera struct {
+	URI     string        `json:"uri"`
+	Name    string        `json:"name,omitempty"`
+	USB     string        `json:"usb,omitempty"`
+	KnownAs string        `json:"known_as,omitempty"`
+	Formats []foundFormat `json:"formats,omitempty"`
+	// Mode is what is asked of it, such as "Y16 160x122"; empty where it delivers only pictures for eyes.
+	Mode string `json:"mode,omitempty"`
+	// Width, Height and Units are those of its frames, once they were looked at.
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
+	Units  string `json:"units,omitempty"`
+	// Says is what its telemetry says.
+	Says   string `json:"telemetry,omitempty"`
+	Config string `json:"config,omitempty"`
+	// Problem is what is wrong with it, and what to do.
+	Problem string `json:"problem,omitempty"`
+}
+
+type foundFormat struct {
+	Code  string   `json:"code"`
+	Sizes []string `json:"sizes"`
+}
+
+// listCameras lists the given devices, or all there are.
+func listCameras(paths []string) []foundCamera {
+	devices := v4l2.List()
+	if len(paths) > 0 {
+		devices = devices[:0]
+		for _, path := range paths {
+			devices = append(devices, v4l2.Query(strings.TrimPrefix(path, "v4l2://")))
+		}
+	}
+	cameras := []foundCamera{}
+	for _, device := range devices {
+		cameras = append(cameras, usbCamera(device))
+	}
+	return cameras
+}
+
+const onlyPictures = `it delivers pictures for eyes only, there are no temperatures in them. If it is a thermal camera, switch
+it to 16 bits ("Y16", "raw", "radiometric") in its maker's program, or by a newer firmware; else another camera is needed,
+camera/README.md lists some`
+
+func usbCamera(device v4l2.Device) foundCamera {
+	c := foundCamera{URI: "v4l2://" + lastingPath(device.Path), Name: device.Name, USB: device.USB, KnownAs: device.KnownAs()}
+	for _, format := range device.Formats {
+		f := foundFormat{Code: strings.TrimSpace(format.Code)}
+		for _, size := range format.Sizes {
+			f.Sizes = append(f.Sizes, size.String())
+		}
+		c.Formats = append(c.Formats, f)
+	}
+	mode, _, measures := device.Best()
+	switch {
+	case device.Err != nil:
+		c.Problem = device.Err.Error() + "; this user may have to be in the group video"
+	case !measures:
+		c.Problem = onlyPictures
+	default:
+		c.Mode = mode.String()
+		c.Config = "camera:\n  uri: \"" + c.URI + "\"\n"
+	}
+	return c
+}
+
+// lastingPath is the name of a device that stays when it is plugged in again, where it has one.
+func lastingPath(path string) string {
+	links, _ := filepath.Glob("/dev/v4l/by-id/*") // the pattern is valid
+	for _, link := range links {
+		if target, err := filepath.EvalSymlinks(link); err == nil && target == path {
+			return link
+		}
+	}
+	return path
+}
+
+// glance is how long a camera may take to show a picture.
+const glance = 8 * time.Second
+
+// look opens the camera and says what its pictures are like.
+func (c *foundCamera) look(ctx context.Context) {
+	if c.Mode == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	source, err := camera.Open(ctx, c.URI, camera.Options{})
+	if err != nil {
+		c.Problem = err.Error()
+		return
+	}
+	defer source.Close()
+	var frame camera.Frame
+	if err := source.Read(ctx, &frame); err != nil {
+		c.Problem = err.Error()
+		return
+	}
+	c.Width, c.Height, c.Units = frame.Width, frame.Height, source.Info().Units
+	if t := frame.Telemetry; t != nil {
+		c.Says = fmt.Sprintf("sensor at %.1f °C, on for %s, shutter %s", t.SensorCelsius, t.Uptime.Round(time.Second), t.Shutter)
+		if t.SinceFFC >= 0 {
+			c.Says += fmt.Sprintf(", last closed %s ago", t.SinceFFC.Round(time.Second))
+		}
+	}
+	if c.Units == "counts" {
+		c.Problem = "what its counts mean is not known: switch its output to temperatures (FLIR calls that TLinear), or set " +
+			"camera.units or camera.planck to its calibration; until then faces are found and nobody is measured"
+		c.Config += "  # units: centikelvin\n"
+	}
+}
+
+// summary is the camera in a few words.
+func (c foundCamera) summary() string {
+	state := c.Mode
+	if c.Problem != "" {
+		state, _, _ = strings.Cut(c.Problem, ",")
+	}
+	return fmt.Sprintf("%s %s (%s)", c.URI, c.Name, state)
+}
+
+// printCameras prints a config: the first camera that measures, and all else as comments.
+func printCameras(out io.Writer, cameras []foundCamera) {
+	if len(cameras) == 0 {
+		fmt.Fprintln(out, "# No camera is plugged in that Linux knows (ls /dev/video*). Look at its cable; a camera on the network, or with a\n"+
+			"# driver of its maker, comes in through GStreamer: camera.uri \"gst:PIPELINE\".")
+	}
+	chosen := false
+	for i, c := range cameras {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		comment(out, strings.Join(c.describe(), "\n"))
+		if c.Config == "" {
+			continue
+		}
+		if chosen {
+			comment(out, c.Config)
+			continue
+		}
+		chosen = true
+		fmt.Fprint(out, c.Config)
+	}
+}
+
+func (c foundCamera) describe() []string {
+	title := c.URI
+	if c.Name != "" {
+		title += ": " + c.Name
+	}
+	if c.USB != "" {
+		title += ", USB " + c.USB
+	}
+	if c.KnownAs != "" {
+		title += ", known as " + c.KnownAs
+	}
+	lines := []string{title}
+	for _, f := range c.Formats {
+		lines = append(lines, "  "+f.Code+" "+strings.Join(f.Sizes, ", "))
+	}
+	if c.Width > 0 {
+		lines = append(lines, fmt.Sprintf("Asked for %s it delivers %d×%d pixels in %s.", c.Mode, c.Width, c.Height, c.Units))
+	}
+	if c.Says != "" {
+		lines = append(lines, "It says: "+c.Says+".")
+	}
+	if c.Problem != "" {
+		lines = append(lines, "PROBLEM: "+c.Problem+".")
+	}
+	return lines
+}
+
+func comment(out io.Writer, text string) {
+	for line := range strings.Lines(strings.TrimSuffix(text, "\n") + "\n") {
+		fmt.Fprint(out, "# "+line)
+	}
+}
