@@ -96,7 +96,7 @@ func RowBytes(path string, mode Mode) (int, error) {
 		return 0, err
 	}
 	defer h.close()
-	got, rowBytes, err := h.try(mode.Code, mode.Size)
+	got, rowBytes, err := h.try(mode)
 	switch {
 	case errors.Is(err, syscall.EBUSY):
 		return 0, errors.New("another program uses it")
@@ -113,7 +113,7 @@ func RowBytes(path string, mode Mode) (int, error) {
 func (h handle) probe() []Format {
 	var formats []Format
 	for _, mode := range commonModes() {
-		got, _, err := h.try(mode.Code, mode.Size)
+		got, _, err := h.try(mode)
 		if err != nil {
 			continue
 		}
@@ -126,7 +126,7 @@ func (h handle) probe() []Format {
 func (h handle) probeSizes(code string) []Size {
 	var formats []Format
 	for _, mode := range commonModes() {
-		if got, _, err := h.try(code, mode.Size); err == nil && got.Code == code {
+		if got, _, err := h.try(Mode{code, mode.Size}); err == nil && got.Code == code {
 			formats = add(formats, code, got.Size)
 		}
 	}
@@ -145,24 +145,6 @@ func add(formats []Format, code string, size Size) []Format {
 		formats[i].Sizes = append(formats[i].Sizes, size)
 	}
 	return formats
-}
-
-// sizesIn returns the sizes of common cameras that lie in a range with steps.
-func sizesIn(code string, least, step, most Size) []Size {
-	fits := func(v, least, step, most int) bool {
-		return v >= least && v <= most && (step <= 1 || (v-least)%step == 0)
-	}
-	var sizes []Size
-	for _, mode := range commonModes() {
-		if mode.Code == code && fits(mode.Width, least.Width, step.Width, most.Width) &&
-			fits(mode.Height, least.Height, step.Height, most.Height) {
-			sizes = append(sizes, mode.Size)
-		}
-	}
-	if len(sizes) == 0 {
-		return []Size{least, most}
-	}
-	return sizes
 }
 
 // usbID looks in sysfs for vendor and product of the USB device that a video device belongs to.

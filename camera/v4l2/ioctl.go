@@ -22,7 +22,9 @@ static int request(int fd, unsigned long code, void *argument) {
 import "C"
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"unsafe"
 )
 
@@ -37,7 +39,12 @@ func open(path string) (handle, error) {
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
 	fd, err := C.openDevice(name)
-	if fd < 0 {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return -1, errors.New("there is no such device; is the camera plugged in?")
+	case errors.Is(err, fs.ErrPermission):
+		return -1, errors.New("permission denied; add this user to the group video")
+	case fd < 0:
 		return -1, err
 	}
 	return handle(fd), nil
@@ -89,9 +96,12 @@ func (h handle) sizes(code string) []Size {
 			break
 		}
 		if entry._type != C.V4L2_FRMSIZE_TYPE_DISCRETE {
-			r := (*C.struct_v4l2_frmsize_stepwise)(unsafe.Pointer(&entry.anon0))
-			return sizesIn(code, Size{int(r.min_width), int(r.min_height)}, Size{int(r.step_width), int(r.step_height)},
-				Size{int(r.max_width), int(r.max_height)})
+			// A driver that scales says nothing of the sensor by its bounds; what it is set to, does.
+			if set, _ := h.current(); set.Code == code {
+				return []Size{set.Size}
+			}
+			bounds := (*C.struct_v4l2_frmsize_stepwise)(unsafe.Pointer(&entry.anon0))
+			return []Size{{int(bounds.max_width), int(bounds.max_height)}}
 		}
 		discrete := (*C.struct_v4l2_frmsize_discrete)(unsafe.Pointer(&entry.anon0))
 		sizes = append(sizes, Size{int(discrete.width), int(discrete.height)})
@@ -102,25 +112,39 @@ func (h handle) sizes(code string) []Size {
 	return sizes
 }
 
-// try asks what the driver would deliver for a format and size. A driver that can't be asked is told: it keeps the format
-// until the next program asks for another.
-func (h handle) try(code string, size Size) (got Mode, rowBytes int, err error) {
-	for _, request := range []C.ulong{C.VIDIOC_TRY_FMT, C.VIDIOC_S_FMT} {
-		var format C.struct_v4l2_format
-		format._type = C.V4L2_BUF_TYPE_VIDEO_CAPTURE
-		pix := (*C.struct_v4l2_pix_format)(unsafe.Pointer(&format.fmt))
-		pix.pixelformat = pixelFormat(code)
-		pix.width, pix.height = C.__u32(size.Width), C.__u32(size.Height)
-		pix.field = C.V4L2_FIELD_ANY
-		if err = h.request(request, unsafe.Pointer(&format)); err == nil {
-			got := Mode{Code: codeOf(pix.pixelformat), Size: Size{int(pix.width), int(pix.height)}}
-			return got, int(pix.bytesperline), nil
-		}
+// current is the mode that the device is set to.
+func (h handle) current() (Mode, error) {
+	got, _, err := h.format(C.VIDIOC_G_FMT, Mode{})
+	return got, err
+}
+
+// try asks what the driver would deliver for a mode. A driver that can't be asked is told: it keeps the format until the
+// next program asks for another.
+func (h handle) try(mode Mode) (got Mode, rowBytes int, err error) {
+	got, rowBytes, err = h.format(C.VIDIOC_TRY_FMT, mode)
+	if err != nil {
+		got, rowBytes, err = h.format(C.VIDIOC_S_FMT, mode)
 	}
-	return Mode{}, 0, err
+	return got, rowBytes, err
+}
+
+func (h handle) format(request C.ulong, mode Mode) (got Mode, rowBytes int, err error) {
+	var format C.struct_v4l2_format
+	format._type = C.V4L2_BUF_TYPE_VIDEO_CAPTURE
+	pix := (*C.struct_v4l2_pix_format)(unsafe.Pointer(&format.fmt))
+	pix.pixelformat = pixelFormat(mode.Code)
+	pix.width, pix.height = C.__u32(mode.Width), C.__u32(mode.Height)
+	pix.field = C.V4L2_FIELD_ANY
+	if err := h.request(request, unsafe.Pointer(&format)); err != nil {
+		return Mode{}, 0, err
+	}
+	return Mode{codeOf(pix.pixelformat), Size{int(pix.width), int(pix.height)}}, int(pix.bytesperline), nil
 }
 
 func pixelFormat(code string) C.__u32 {
+	if len(code) != 4 {
+		return 0
+	}
 	return C.__u32(code[0]) | C.__u32(code[1])<<8 | C.__u32(code[2])<<16 | C.__u32(code[3])<<24
 }
 

@@ -38,10 +38,10 @@ var sensors = []struct {
 	Size
 	rows Rows // as long as nobody moves them
 }{
-	{"FLIR Lepton", Size{160, 120}, Rows{Below: 2}},
-	{"FLIR Lepton", Size{80, 60}, Rows{Below: 3}},
-	{"FLIR Boson", Size{320, 256}, Rows{Above: 2}},
-	{"FLIR Boson", Size{640, 512}, Rows{Above: 2}},
+	{"a FLIR Lepton", Size{160, 120}, Rows{Below: 2}},
+	{"a FLIR Lepton", Size{80, 60}, Rows{Below: 3}},
+	{"a FLIR Boson", Size{320, 256}, Rows{Above: 2}},
+	{"a FLIR Boson", Size{640, 512}, Rows{Above: 2}},
 }
 
 // LayoutOf tells where the counts lie in the pictures of a mode, and whether there are any.
@@ -113,8 +113,8 @@ func thermal(size Size) bool {
 
 // names are the cameras that are known by their USB vendor and product.
 var names = map[string]string{
-	"1e4e:0100": "a PureThermal board with a FLIR Lepton", // github.com/groupgets/purethermal1-firmware
-	"09cb:4007": "a FLIR Boson",                           // github.com/FLIR/BosonUSB
+	"1e4e:0100": "a FLIR Lepton on a PureThermal board", // github.com/groupgets/purethermal1-firmware
+	"09cb:4007": "a FLIR Boson",                         // github.com/FLIR/BosonUSB
 	"0bda:5830": "an InfiRay P2 Pro, Topdon TC001 or their like",
 	"0bda:5840": "an InfiRay P2 or its like",
 	"0bda:3901": "a UNI-T UTi260B",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ camera that another program uses is not disturbed.`,
 type foundCamera struct {
 	URI     string        `json:"uri"`
 	Name    string        `json:"name,omitempty"`
-	USB     string        `json:"usb,omitempty"`
+	USB     string        `json:"usb_id,omitempty"`
 	KnownAs string        `json:"known_as,omitempty"`
 	Formats []foundFormat `json:"formats,omitempty"`
 	// Mode is what is asked of it, such as "Y16 160x122"; empty where it delivers only pictures for eyes.
@@ -87,9 +88,9 @@ func listCameras(paths []string) []foundCamera {
 	return cameras
 }
 
-const onlyPictures = `it delivers pictures for eyes only, there are no temperatures in them. If it is a thermal camera, switch
-it to 16 bits ("Y16", "raw", "radiometric") in its maker's program, or by a newer firmware; else another camera is needed,
-camera/README.md lists some`
+const onlyPictures = "it delivers pictures for eyes only, without temperatures. If it is a thermal camera, switch it to 16 bits " +
+	`("Y16", "raw", "radiometric") in its maker's program, or by a newer firmware; else another camera is needed: ` +
+	"camera/README.md lists those that measure"
 
 func usbCamera(device v4l2.Device) foundCamera {
 	c := foundCamera{URI: "v4l2://" + lastingPath(device.Path), Name: device.Name, USB: device.USB, KnownAs: device.KnownAs()}
@@ -103,12 +104,12 @@ func usbCamera(device v4l2.Device) foundCamera {
 	mode, _, measures := device.Best()
 	switch {
 	case device.Err != nil:
-		c.Problem = device.Err.Error() + "; this user may have to be in the group video"
+		c.Problem = device.Err.Error()
 	case !measures:
 		c.Problem = onlyPictures
 	default:
 		c.Mode = mode.String()
-		c.Config = "camera:\n  uri: \"" + c.URI + "\"\n"
+		c.Config = "camera:\n  uri: \"" + c.URI + "\"\n  orientation: normal # how it is mounted, until the picture on the status page is upright\n"
 	}
 	return c
 }
@@ -163,7 +164,7 @@ func (c *foundCamera) look(ctx context.Context) {
 func (c foundCamera) summary() string {
 	state := c.Mode
 	if c.Problem != "" {
-		state, _, _ = strings.Cut(c.Problem, ",")
+		state, _, _ = strings.Cut(c.Problem, ". ")
 	}
 	return fmt.Sprintf("%s %s (%s)", c.URI, c.Name, state)
 }
@@ -174,21 +175,21 @@ func printCameras(out io.Writer, cameras []foundCamera) {
 		fmt.Fprintln(out, "# No camera is plugged in that Linux knows (ls /dev/video*). Look at its cable; a camera on the network, or with a\n"+
 			"# driver of its maker, comes in through GStreamer: camera.uri \"gst:PIPELINE\".")
 	}
-	chosen := false
+	chosen := slices.IndexFunc(cameras, func(c foundCamera) bool { return c.Width > 0 })
+	if chosen < 0 {
+		chosen = slices.IndexFunc(cameras, func(c foundCamera) bool { return c.Config != "" })
+	}
 	for i, c := range cameras {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
 		comment(out, strings.Join(c.describe(), "\n"))
-		if c.Config == "" {
-			continue
-		}
-		if chosen {
+		switch {
+		case i == chosen:
+			fmt.Fprint(out, c.Config)
+		case c.Config != "":
 			comment(out, c.Config)
-			continue
 		}
-		chosen = true
-		fmt.Fprint(out, c.Config)
 	}
 }
 
