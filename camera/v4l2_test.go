@@ -16,17 +16,9 @@ import (
 	"thermogate/testdata"
 )
 
-// leptonRows are four packets of a Lepton's telemetry: on for 10 minutes at frame 0, 9 frames a second.
-func leptonRows(n int, status, tlinear, resolution uint16) []uint16 {
-	words := make([]uint16, 320)
-	uptime := uint32(600_000 + n*1000/9)
-	words[0], words[3] = 14, status
-	words[1], words[2] = uint16(uptime), uint16(uptime>>16)
-	words[24], words[26], words[29] = 30515, 30300, 30500
-	words[30], words[31] = 590_000&0xffff, 590_000>>16
-	words[36], words[37] = 59, 79
-	words[208], words[209] = tlinear, resolution
-	return words
+// leptonRows are those of frame n of a Lepton with 9 frames a second.
+func leptonRows(n int, status, tlinear, hundredths uint16) []uint16 {
+	return testdata.LeptonTelemetry(uint32(600_000+n*1000/9), 590_000, status, tlinear, hundredths)
 }
 
 func leptonSince(n int) time.Duration {
@@ -275,6 +267,9 @@ func TestRecordingsWithTelemetryRows(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no recordings: %v", err)
 	}
+	if testing.Short() {
+		paths = paths[:5]
+	}
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
@@ -308,13 +303,10 @@ func TestRecordingsWithTelemetryRows(t *testing.T) {
 // leptonSaying is the telemetry of a Lepton that closed its shutter so long ago, or never.
 func leptonSaying(since time.Duration) []uint16 {
 	const uptime = 3_600_000
-	words := leptonRows(0, 3<<4, 1, 1)
-	at := uint32(uptime - since.Milliseconds())
 	if since < 0 {
-		words[3], at = 0, 0
+		return testdata.LeptonTelemetry(uptime, 0, 0, 1, 1)
 	}
-	words[1], words[2], words[30], words[31] = uptime&0xffff, uptime>>16, uint16(at), uint16(at>>16)
-	return words
+	return testdata.LeptonTelemetry(uptime, uint32(uptime-since.Milliseconds()), 3<<4, 1, 1)
 }
 
 // The cases that are kept beside the project: another made-up device, which lists neither formats nor sizes.

@@ -97,3 +97,17 @@ func Library(t testing.TB, source string) string {
 	}
 	return library
 }
+
+// LeptonTelemetry is a Lepton's telemetry in four packets of 80 words: how long it has been on and had been when its
+// shutter last closed in milliseconds, the bits of its status, and whether (0 or 1) it computes temperatures, and in
+// hundredths. Its sensor has 32 °C.
+func LeptonTelemetry(uptime, atFFC uint32, status, tlinear, hundredths uint16) []uint16 {
+	words := make([]uint16, 4*80)
+	words[0], words[3] = 14, status
+	words[1], words[2] = uint16(uptime), uint16(uptime>>16)
+	words[24], words[26], words[29] = 30515, 30300, 30500
+	words[30], words[31] = uint16(atFFC), uint16(atFFC>>16)
+	words[36], words[37] = 59, 79
+	words[2*80+48], words[2*80+49] = tlinear, hundredths
+	return words
+}

@@ -93,18 +93,6 @@ func parseSize(t *testing.T, text string) (size Size) {
 	return size
 }
 
-// lepton returns the telemetry of a Lepton that has been on for a time, and closed its shutter at another.
-func lepton(status uint16, uptime, atFFC uint32, tlinear, resolution uint16) []uint16 {
-	words := make([]uint16, 4*leptonRow)
-	words[0], words[leptonStatus] = 14, status
-	words[1], words[2] = uint16(uptime), uint16(uptime>>16)
-	words[leptonSensor], words[leptonSensorAtFFC] = 30515, 30500
-	words[leptonUptimeAtFFC], words[leptonUptimeAtFFC+1] = uint16(atFFC), uint16(atFFC>>16)
-	words[leptonROIBottom], words[leptonROIRight] = 59, 79
-	words[leptonTLinear], words[leptonTLinearResolve] = tlinear, resolution
-	return words
-}
-
 // boson returns the telemetry of a Boson with 320 pixels a row.
 func boson(status uint16, uptime, frame, atFFC uint32) []uint16 {
 	words := make([]uint16, 2*320)
@@ -124,15 +112,15 @@ func TestTelemetry(t *testing.T) {
 		words []uint16
 		want  Telemetry
 	}{
-		"lepton":           {lepton160, lepton(3<<4, 600_123, 292_053, 1, 1), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "centikelvin"}},
-		"tenths":           {lepton160, lepton(3<<4, 600_123, 292_053, 1, 0), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "decikelvin"}},
-		"no TLinear":       {lepton160, lepton(3<<4, 600_123, 292_053, 0, 1), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "counts"}},
-		"gain control":     {lepton160, lepton(3<<4|1<<12, 600_123, 292_053, 1, 1), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "counts"}},
-		"about to close":   {lepton160, lepton(1<<4|1<<3, 300_000, 120_000, 1, 1), Telemetry{300_000 * ms, 180_000 * ms, ShutterCloses, 32, "centikelvin"}},
-		"closed":           {lepton160, lepton(2<<4, 300_500, 120_000, 1, 1), Telemetry{300_500 * ms, 0, ShutterClosed, 32, "centikelvin"}},
-		"never closed":     {lepton160, lepton(0, 2_000, 0, 1, 1), Telemetry{2_000 * ms, -1, ShutterOpen, 32, "centikelvin"}},
-		"after 49 days":    {lepton160, lepton(3<<4, 500, 1<<32-500, 1, 1), Telemetry{500 * ms, 1_000 * ms, ShutterOpen, 32, "centikelvin"}},
-		"small lepton":     {lepton80, lepton(3<<4, 600_123, 292_053, 1, 1)[:3*leptonRow], Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "centikelvin"}},
+		"lepton":           {lepton160, testdata.LeptonTelemetry(600_123, 292_053, 3<<4, 1, 1), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "centikelvin"}},
+		"tenths":           {lepton160, testdata.LeptonTelemetry(600_123, 292_053, 3<<4, 1, 0), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "decikelvin"}},
+		"no TLinear":       {lepton160, testdata.LeptonTelemetry(600_123, 292_053, 3<<4, 0, 1), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "counts"}},
+		"gain control":     {lepton160, testdata.LeptonTelemetry(600_123, 292_053, 3<<4|1<<12, 1, 1), Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "counts"}},
+		"about to close":   {lepton160, testdata.LeptonTelemetry(300_000, 120_000, 1<<4|1<<3, 1, 1), Telemetry{300_000 * ms, 180_000 * ms, ShutterCloses, 32, "centikelvin"}},
+		"closed":           {lepton160, testdata.LeptonTelemetry(300_500, 120_000, 2<<4, 1, 1), Telemetry{300_500 * ms, 0, ShutterClosed, 32, "centikelvin"}},
+		"never closed":     {lepton160, testdata.LeptonTelemetry(2_000, 0, 0, 1, 1), Telemetry{2_000 * ms, -1, ShutterOpen, 32, "centikelvin"}},
+		"after 49 days":    {lepton160, testdata.LeptonTelemetry(500, 1<<32-500, 3<<4, 1, 1), Telemetry{500 * ms, 1_000 * ms, ShutterOpen, 32, "centikelvin"}},
+		"small lepton":     {lepton80, testdata.LeptonTelemetry(600_123, 292_053, 3<<4, 1, 1)[:3*leptonRow], Telemetry{600_123 * ms, 308_070 * ms, ShutterOpen, 32, "centikelvin"}},
 		"boson":            {boson320, boson(3, 70_000, 100_000, 99_400), Telemetry{70_000 * ms, 10_000 * ms, ShutterOpen, 36.65, ""}},
 		"boson closed":     {boson320, boson(2, 70_001, 100_000, 99_400), Telemetry{70_001 * ms, 0, ShutterClosed, 36.65, ""}},
 		"boson about to":   {boson320, boson(1, 70_001, 100_000, 99_400), Telemetry{70_001 * ms, 10_000 * ms, ShutterCloses, 36.65, ""}},
