@@ -14,7 +14,7 @@ func (d *decoder) cut(counts []uint16, width, height int) (picture []uint16, pic
 	telemetry, rows, found := v4l2.FindTelemetry(counts, width, height)
 	if d.beside == nil {
 		if !found && d.asked {
-			rows = v4l2.TelemetryRows(v4l2.Size{Width: width, Height: height})
+			rows = v4l2.GuessTelemetry(counts, width, height)
 		}
 		d.beside = &rows
 	}

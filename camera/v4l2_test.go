@@ -74,7 +74,8 @@ var layouts = map[string]struct {
 	"boson 320 with telemetry":   {formats: "YU12:640x512;Y16 :320x256,320x258", width: 320, height: 256, show: bosonAbove(320), units: "counts", since: bosonSince},
 	"boson 640":                  {formats: "Y16 :640x512", width: 640, height: 512, units: "counts"},
 	"boson 640 with telemetry":   {formats: "Y16 :640x512,640x514", width: 640, height: 512, show: bosonAbove(640), units: "counts", since: bosonSince},
-	"telemetry that is garbage":  {formats: "Y16 :160x122", width: 160, height: 120, show: garbageBelow, units: "counts"},
+	"garbage below":              {formats: "Y16 :160x122", width: 160, height: 120, show: garbageBelow, units: "counts"},
+	"garbage above":              {formats: "Y16 :640x514", width: 640, height: 512, show: garbageAbove, units: "counts"},
 	"two planes":                 {formats: "YUYV:256x192,256x384", width: 256, height: 192, show: below(256 * 192), units: "kelvin64"},
 	"two large planes":           {formats: "MJPG:640x480;YUYV:384x288,384x576", width: 384, height: 288, show: below(384 * 288), units: "kelvin64"},
 	"two planes of 5:4":          {formats: "YUYV:640x1024", width: 640, height: 512, show: below(640 * 512), units: "kelvin64"},
@@ -99,6 +100,9 @@ func smallLepton(n int, counts []uint16) []uint16 {
 }
 func garbageBelow(_ int, counts []uint16) []uint16 {
 	return slices.Concat(counts, slices.Repeat([]uint16{0xbeef}, 320))
+}
+func garbageAbove(_ int, counts []uint16) []uint16 {
+	return slices.Concat(slices.Repeat([]uint16{0xbeef}, 2*640), counts)
 }
 func bosonAbove(width int) func(int, []uint16) []uint16 {
 	return func(n int, counts []uint16) []uint16 { return slices.Concat(bosonRows(width, n), counts) }

@@ -25,6 +25,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
+	"unicode"
 	"unsafe"
 )
 
@@ -72,7 +74,14 @@ func (h handle) name() (string, error) {
 	if can&(C.V4L2_CAP_VIDEO_CAPTURE|C.V4L2_CAP_VIDEO_CAPTURE_MPLANE) == 0 {
 		return "", errNoPictures
 	}
-	return C.GoString((*C.char)(unsafe.Pointer(&capability.card[0]))), nil
+	// A device is free to call itself anything; what it says ends up in logs and configs.
+	name := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, C.GoString((*C.char)(unsafe.Pointer(&capability.card[0]))))
+	return name, nil
 }
 
 func (h handle) formats() []Format {

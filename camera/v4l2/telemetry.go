@@ -53,14 +53,33 @@ func shutterOf(state uint16, since time.Duration) (Shutter, time.Duration) {
 	return ShutterOpen, since
 }
 
-// TelemetryRows says where a camera that delivers this size has its telemetry, as long as nobody moved it.
-func TelemetryRows(delivered Size) Rows {
+// GuessTelemetry says where rows of telemetry lie that a camera was asked for and FindTelemetry does not understand: on the
+// side on which the picture breaks off.
+func GuessTelemetry(counts []uint16, width, height int) Rows {
 	for _, s := range sensors {
-		if delivered.Width == s.Width && delivered.Height == s.Height+s.rows.Above+s.rows.Below {
-			return s.rows
+		rows := s.rows.Above + s.rows.Below
+		if width != s.Width || height != s.Height+rows || len(counts) != width*height {
+			continue
 		}
+		above, below := breakAt(counts, width, rows), breakAt(counts, width, s.Height)
+		switch {
+		case above > below:
+			return Rows{Above: rows}
+		case above < below:
+			return Rows{Below: rows}
+		}
+		return s.rows
 	}
 	return Rows{}
+}
+
+// breakAt is how much a row differs from the one above it.
+func breakAt(counts []uint16, width, row int) (difference int) {
+	above, below := counts[(row-1)*width:row*width], counts[row*width:(row+1)*width]
+	for i := range above {
+		difference += max(int(above[i])-int(below[i]), int(below[i])-int(above[i]))
+	}
+	return difference
 }
 
 // FindTelemetry looks for rows of telemetry beside a picture of 16-bit counts, by their contents: what only looks like a
@@ -145,26 +164,26 @@ const (
 	bosonSensorAtFFC = 48 // 0.1 K
 	bosonUptime      = 140
 
-	bosonRevisions = 15  // more than there are
-	bosonMaxRate   = 120 // no Boson is faster
-	bosonFullRate  = 60  // at which it counts its frames where it does not say
+	bosonStatusBits = 0x3ff // that are used
+	bosonMaxRate    = 120   // no Boson is faster
+	bosonFullRate   = 60    // at which it counts its frames where it does not say
 )
 
 func parseBoson(words []uint16, _ Size) (Telemetry, bool) {
 	double := func(word int) uint32 { return uint32(words[word])<<16 | uint32(words[word+1]) }
 	sensor, atFFC := words[bosonSensor], words[bosonSensorAtFFC]
 	frame, frameAtFFC := double(bosonFrame), double(bosonFrameAtFFC)
-	if words[bosonRevision] == 0 || words[bosonRevision] > bosonRevisions || !plausible(sensor, 10) ||
-		atFFC != 0 && !plausible(atFFC, 10) || frameAtFFC > frame {
+	var status uint16
+	for _, word := range words[bosonStatus:bosonFrame] {
+		status |= word
+	}
+	if words[bosonRevision] == 0 || status > bosonStatusBits || !plausible(sensor, 10) || atFFC != 0 && !plausible(atFFC, 10) ||
+		frameAtFFC > frame {
 		return Telemetry{}, false
 	}
 	rate := time.Duration(words[bosonRate])
 	if rate == 0 || rate > bosonMaxRate {
 		rate = bosonFullRate
-	}
-	var status uint16
-	for _, word := range words[bosonStatus:bosonFrame] {
-		status |= word
 	}
 	t := Telemetry{Uptime: milliseconds(double(bosonUptime)), SensorCelsius: float64(sensor)/10 - zeroCelsius}
 	state := status & 3

@@ -109,7 +109,7 @@ func usbCamera(device v4l2.Device) foundCamera {
 		c.Problem = onlyPictures
 	default:
 		c.Mode = mode.String()
-		c.Config = "camera:\n  uri: \"" + c.URI + "\"\n  orientation: normal # how it is mounted, until the picture on the status page is upright\n"
+		c.Config = fmt.Sprintf("camera:\n  uri: %q\n  orientation: normal # as it is mounted: the picture on the status page is to be upright\n", c.URI)
 	}
 	return c
 }

@@ -67,6 +67,7 @@ func TestFromCamerasToTheFirstVerdictInTwoCommands(t *testing.T) {
 			"YUYV 192x288 it delivers 192×144 pixels in kelvin64"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c.camera.Rate = 9
 			if os.Getenv("CAMERA_DEVICE") == "" {
 				c.camera.Frames = simulated(t, c.width, c.height, 40*time.Second, c.shown)
@@ -116,7 +117,7 @@ func thermogate(ctx context.Context, arguments ...string) (string, error) {
 }
 
 func TestCamerasAsJSON(t *testing.T) {
-	if !testdata.WithCamera(t, testdata.Camera{Name: "Integrated Webcam", Formats: "MJPG:1280x720;YUYV:640x480"}) {
+	if !testdata.WithCamera(t, testdata.Camera{Name: "Integrated\rWebcam\x85", Formats: "MJPG:1280x720;YUYV:640x480"}) {
 		return
 	}
 	printed, err := thermogate(t.Context(), "cameras", "--json", testdata.CameraDevice, "/dev/nix")
@@ -128,7 +129,7 @@ func TestCamerasAsJSON(t *testing.T) {
 		t.Fatalf("%v in %s", err, printed)
 	}
 	if webcam := got[0]; webcam.Config != "" || webcam.Mode != "" || !strings.Contains(webcam.Problem, "for eyes only") ||
-		webcam.Name != "Integrated Webcam" || fmt.Sprint(webcam.Formats) != "[{MJPG [1280x720]} {YUYV [640x480]}]" {
+		webcam.Name != "Integrated?Webcam?" || fmt.Sprint(webcam.Formats) != "[{MJPG [1280x720]} {YUYV [640x480]}]" {
 		t.Errorf("%+v", webcam)
 	}
 	if missing := got[1]; !strings.Contains(missing.Problem, "plugged in") {
