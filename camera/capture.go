@@ -162,6 +162,9 @@ func startV4L2(ctx context.Context, path string, options Options) (*capture, err
 			return nil, err
 		}
 	}
+	if layout.Calibration && offered.MaxZoom >= xthermCounts {
+		device.Set(gocv.VideoCaptureZoom, xthermCounts)
+	}
 	if options.FPS > 0 {
 		device.Set(gocv.VideoCaptureFPS, options.FPS)
 	}
@@ -178,6 +181,10 @@ func startV4L2(ctx context.Context, path string, options Options) (*capture, err
 	return c, nil
 }
 
+// xthermCounts is the zoom, far beyond any real one, by which an Xtherm T2S+ or HT-301 is told to deliver counts and not a
+// rendered picture (github.com/stawel/ht301_hacklib).
+const xthermCounts = 0x8004
+
 // ask sets the mode. Left to itself, OpenCV asks for 640x480 and gets what the driver thinks is nearest.
 func ask(device *gocv.VideoCapture, mode v4l2.Mode) error {
 	device.Set(gocv.VideoCaptureConvertRGB, 0)
@@ -188,12 +195,6 @@ func ask(device *gocv.VideoCapture, mode v4l2.Mode) error {
 		Width: int(device.Get(gocv.VideoCaptureFrameWidth)), Height: int(device.Get(gocv.VideoCaptureFrameHeight))}}
 	if got != mode {
 		return fmt.Errorf("it was asked for %s and delivers %s; another program may use it", mode, got)
-	}
-	if layout, _ := v4l2.LayoutOf(mode); layout.Calibration {
-		// An Xtherm delivers a rendered picture until it is told otherwise, by way of a zoom that it does not have
-		// (github.com/stawel/ht301_hacklib). Other cameras refuse such a zoom.
-		const counts = 0x8004
-		device.Set(gocv.VideoCaptureZoom, counts)
 	}
 	return nil
 }

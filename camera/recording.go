@@ -144,11 +144,7 @@ func (r *recording) decode(data []byte, frame *Frame) error {
 	held, err := r.decoder.decode(&mat, frame)
 	if held == eightBit {
 		r.info.Units = unitsGrey8
-	}
-	if err != nil {
-		return err
-	}
-	if held != eightBit {
+	} else if err == nil {
 		r.info.Units, err = agreeUnits(r.info.Units, frame.Telemetry)
 	}
 	return err

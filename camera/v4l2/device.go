@@ -42,6 +42,8 @@ type Device struct {
 	// USB is its vendor and product, such as "1e4e:0100"; empty where it is not on USB.
 	USB     string
 	Formats []Format
+	// MaxZoom is the largest value that its zoom takes; 0 where it has none.
+	MaxZoom int
 	// Err is why Name and Formats are missing, such as a missing permission.
 	Err error
 }
@@ -86,6 +88,7 @@ func Query(path string) Device {
 	if device.Formats = h.formats(); len(device.Formats) == 0 {
 		device.Formats = h.probe()
 	}
+	device.MaxZoom = h.maxZoom()
 	return device
 }
 

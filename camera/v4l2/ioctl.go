@@ -42,14 +42,14 @@ func open(path string) (handle, error) {
 	defer C.free(unsafe.Pointer(name))
 	fd, err := C.openDevice(name)
 	switch {
+	case fd >= 0:
+		return handle(fd), nil
 	case errors.Is(err, fs.ErrNotExist):
 		return -1, errors.New("there is no such device; is the camera plugged in?")
 	case errors.Is(err, fs.ErrPermission):
 		return -1, errors.New("permission denied; add this user to the group video")
-	case fd < 0:
-		return -1, err
 	}
-	return handle(fd), nil
+	return -1, err
 }
 
 func (h handle) close() { C.close(C.int(h)) }
@@ -82,6 +82,15 @@ func (h handle) name() (string, error) {
 		return r
 	}, C.GoString((*C.char)(unsafe.Pointer(&capability.card[0]))))
 	return name, nil
+}
+
+// maxZoom is the largest value that the zoom takes; 0 where there is none.
+func (h handle) maxZoom() int {
+	control := C.struct_v4l2_queryctrl{id: C.V4L2_CID_ZOOM_ABSOLUTE}
+	if h.request(C.VIDIOC_QUERYCTRL, unsafe.Pointer(&control)) != nil {
+		return 0
+	}
+	return int(control.maximum)
 }
 
 func (h handle) formats() []Format {

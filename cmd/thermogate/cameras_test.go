@@ -129,7 +129,7 @@ func TestCamerasAsJSON(t *testing.T) {
 		t.Fatalf("%v in %s", err, printed)
 	}
 	if webcam := got[0]; webcam.Config != "" || webcam.Mode != "" || !strings.Contains(webcam.Problem, "for eyes only") ||
-		webcam.Name != "Integrated?Webcam?" || fmt.Sprint(webcam.Formats) != "[{MJPG [1280x720]} {YUYV [640x480]}]" {
+		webcam.Name != "Integrated?Webcam\ufffd" || fmt.Sprint(webcam.Formats) != "[{MJPG [1280x720]} {YUYV [640x480]}]" {
 		t.Errorf("%+v", webcam)
 	}
 	if missing := got[1]; !strings.Contains(missing.Problem, "plugged in") {
