@@ -11,10 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
 	"gocv.io/x/gocv"
+	"golang.org/x/sys/unix"
 
 	"thermogate/camera/v4l2"
 )
@@ -86,7 +88,7 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !c.device.Read(&c.mat) || c.mat.Empty() {
+		if !undisturbed(func() bool { return c.device.Read(&c.mat) }) || c.mat.Empty() {
 			return fmt.Errorf("camera %s delivers no more pictures", c.uri)
 		}
 		if !isWake(&c.mat) {
@@ -100,6 +102,24 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 		return fmt.Errorf("camera %s: %w", c.uri, err)
 	}
 	return nil
+}
+
+// undisturbed calls OpenCV where no signal reaches it: OpenCV 4.6 waits for a V4L2 device with a select that it gives up when
+// it is interrupted, and Go interrupts its threads all the time.
+func undisturbed(read func() bool) bool {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i]--
+	}
+	for _, fault := range []unix.Signal{unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGABRT, unix.SIGTRAP} {
+		all.Val[0] &^= 1 << (fault - 1)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &before); err == nil {
+		defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	}
+	return read()
 }
 
 func (c *capture) convert(frame *Frame) error {

@@ -7,10 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"thermogate/camera/v4l2"
 	"thermogate/testdata"
@@ -235,6 +238,31 @@ func TestV4L2CamerasThatCanNotBeUsedSayWhy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Go interrupts its threads to take turns; the wait for a picture must survive that.
+func TestSignalsDoNotEndTheStream(t *testing.T) {
+	shown := encodeCounts(leptonBelow(0, numberedCounts(0, 160, 120)))
+	if !testdata.WithCamera(t, testdata.Camera{Formats: "Y16 :160x120,160x122", Frames: shown}) {
+		return
+	}
+	source := mustOpen(t, "v4l2://"+testdata.CameraDevice, Options{})
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := unix.Gettid()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for tick := time.Tick(time.Millisecond); ctx.Err() == nil; <-tick {
+			unix.Tgkill(os.Getpid(), thread, unix.SIGURG)
+		}
+	}()
+	var frame Frame
+	for range 30 {
+		if err := source.Read(ctx, &frame); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
