@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"thermogate/camera/v4l2"
 )
 
 // Frame is one upright picture of raw sensor values.
@@ -21,6 +23,8 @@ type Frame struct {
 	Captured time.Time
 	// SinceFFC is the time since the last shutter event (flat-field correction); negative where the camera does not tell.
 	SinceFFC time.Duration
+	// Telemetry is what else the camera says of itself; nil where it does not.
+	Telemetry *v4l2.Telemetry
 }
 
 // Info describes a source: what a sidecar, a device profile or the scenario says of it.
@@ -59,7 +63,8 @@ type Options struct {
 	// FPS is the rate in frames a second; 8.77 by default. It replaces the capture times of a recording, and is asked of
 	// a V4L2 camera.
 	FPS float64
-	// Units names the scale of the counts, see Info.Units. The default is what the camera is known for, or "counts".
+	// Units names the scale of the counts, see Info.Units. The default is what the camera says or is known for, or "counts".
+	// Other units than the camera says are an error.
 	Units string
 	// EightBit lets 8-bit pictures through, for finding faces only: Info.Units is then "grey8".
 	EightBit bool
@@ -71,7 +76,7 @@ type Options struct {
 //
 //	recording.tiff, picture.png      a TIFF stack or a single picture, 16-bit
 //	folder/, folder/frame_%04d.png   a sequence of PNG files, also as a glob pattern
-//	v4l2:///dev/video0, /dev/video0  a camera on USB that delivers Y16, or a two-plane 256x192 camera
+//	v4l2:///dev/video0, /dev/video0  a camera on USB that delivers Y16 or one of the layouts that package v4l2 knows
 //	gst:PIPELINE                     a GStreamer pipeline that ends in 16-bit grey
 //
 // A recording's sidecar (NAME.json beside NAME.tiff, FOLDER.json beside FOLDER) is read where there is one. Errors name

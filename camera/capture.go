@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
 	"gocv.io/x/gocv"
+	"golang.org/x/sys/unix"
 
 	"thermogate/camera/gst"
+	"thermogate/camera/v4l2"
 )
 
 // firstFrame is how long a source may take from opening to its first picture. RTSP cameras need up to three seconds.
@@ -31,7 +34,6 @@ type capture struct {
 	watched <-chan struct{} // of the context whose end wakes the stream
 	stop    func() bool     // stops watching it
 	decoder decoder
-	held    pixels
 	info    Info
 
 	first         Frame // read while opening, handed out first
@@ -47,24 +49,23 @@ func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture
 	return c
 }
 
-// start waits for the first picture, which tells what the camera delivers.
+// telemetryWithin is in how many pictures a camera has to send the telemetry it was asked for.
+const telemetryWithin = 10
+
+// start waits for the first picture, which tells what the camera delivers. units are what somebody said of it.
 func (c *capture) start(ctx context.Context, units string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, firstFrame, errSilent)
 	defer cancel()
-	if err := c.Read(ctx, &c.first); err != nil {
-		return err
+	for range telemetryWithin {
+		c.info.Units = units
+		if err := c.Read(ctx, &c.first); err != nil {
+			return err
+		}
+		if !c.decoder.asked || c.first.Telemetry != nil {
+			break
+		}
 	}
 	c.hasFirst = true
-	switch {
-	case c.held == eightBit:
-		c.info.Units = unitsGrey8
-	case units != "":
-		c.info.Units = units
-	case c.held == twoPlane:
-		c.info.Units = unitsKelvin64
-	default:
-		c.info.Units = unitsCounts
-	}
 	return nil
 }
 
@@ -93,7 +94,7 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !c.device.Read(&c.mat) || c.mat.Empty() {
+		if !undisturbed(func() bool { return c.device.Read(&c.mat) }) || c.mat.Empty() {
 			return c.over()
 		}
 		if c.stream == nil || !gst.IsWake(c.mat.Cols(), c.mat.Rows()) {
@@ -101,7 +102,6 @@ func (c *capture) Read(ctx context.Context, frame *Frame) error {
 		}
 	}
 	frame.Captured = time.Now()
-	frame.SinceFFC = -1
 	frame.Index = c.delivered
 	c.delivered++
 	if err := c.convert(frame); err != nil {
@@ -128,61 +128,135 @@ func (c *capture) over() error {
 	return fmt.Errorf("camera %s delivers no more pictures", c.info.Name)
 }
 
+// undisturbed calls OpenCV where no signal reaches it: OpenCV 4.6 waits for a V4L2 device with a select that it gives up when
+// it is interrupted, and Go interrupts its threads all the time.
+func undisturbed(read func() bool) bool {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i]--
+	}
+	for _, fault := range []unix.Signal{unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGABRT, unix.SIGTRAP} {
+		all.Val[0] &^= 1 << (fault - 1)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &before); err == nil {
+		defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	}
+	return read()
+}
+
 func (c *capture) convert(frame *Frame) error {
 	width, height := c.mat.Cols(), c.mat.Rows()
 	if c.width != 0 && (c.width != width || c.height != height) {
 		return fmt.Errorf("the pictures changed from %d by %d pixels to %d by %d", c.width, c.height, width, height)
 	}
 	c.width, c.height = width, height
-	var err error
-	c.held, err = c.decoder.decode(&c.mat, frame)
+	held, err := c.decoder.decode(&c.mat, frame)
+	if err != nil {
+		return err
+	}
+	frame.SinceFFC = sinceFFC(frame.Telemetry)
+	switch held {
+	case eightBit:
+		c.info.Units = unitsGrey8
+	case disguised:
+		layout, _ := yuyvLayout(&c.mat)
+		c.info.Units = cmp.Or(c.info.Units, layout.Units, unitsCounts)
+	default:
+		c.info.Units, err = agreeUnits(c.info.Units, frame.Telemetry)
+	}
 	return err
 }
 
-// openV4L2 opens a USB camera that delivers Y16 or two planes.
+// openV4L2 opens a USB camera in the mode that says most of temperatures.
 func openV4L2(ctx context.Context, path string, options Options) (*capture, error) {
-	if err := checkDevice(path); err != nil {
+	c, err := startV4L2(ctx, path, options)
+	if err != nil {
 		return nil, fmt.Errorf("opening camera %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func startV4L2(ctx context.Context, path string, options Options) (*capture, error) {
+	if err := checkDevice(path); err != nil {
+		return nil, err
+	}
+	offered := v4l2.Query(path)
+	if offered.Err != nil {
+		return nil, offered.Err
+	}
+	mode, layout, measures := offered.Best()
+	switch {
+	case measures:
+		if err := checkRows(path, mode); err != nil {
+			return nil, err
+		}
+	case !options.EightBit:
+		return nil, fmt.Errorf("it delivers %s: %w", offered.Offers(), errEightBit)
 	}
 	device, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureV4L2)
 	if err != nil {
 		device.Close()
-		return nil, fmt.Errorf("opening camera %s: it is no camera, or another program uses it", path)
+		return nil, errors.New("it does not open; another program may use it")
 	}
-	if !options.EightBit {
-		askFor16Bit(device)
+	if measures {
+		if err := ask(device, mode); err != nil {
+			device.Close()
+			return nil, err
+		}
+	}
+	if layout.Calibration && offered.MaxZoom >= xthermCounts {
+		device.Set(gocv.VideoCaptureZoom, xthermCounts)
 	}
 	if options.FPS > 0 {
 		device.Set(gocv.VideoCaptureFPS, options.FPS)
 	}
 	c := newCapture(path, device, options)
-	c.info.Model = queryDevice(path).Name
+	c.decoder.asked = layout.Telemetry
+	c.info.Model = offered.Name
 	if fps := device.Get(gocv.VideoCaptureFPS); checkFPS(fps) == nil {
 		c.info.FPS = fps
 	}
 	if err := c.start(ctx, options.Units); err != nil {
-		format := device.CodecString()
 		c.Close()
-		if errors.Is(err, errEightBit) {
-			return nil, fmt.Errorf("opening camera %s: it delivers %s, 8-bit pictures without temperatures; "+
-				"a camera with Y16 or two planes (256x384) is needed", path, format)
-		}
 		return nil, err
 	}
 	return c, nil
 }
 
-// askFor16Bit asks for Y16, or for the two planes that some cameras declare as a YUYV picture.
-func askFor16Bit(device *gocv.VideoCapture) {
+// xthermCounts is the zoom, far beyond any real one, by which an Xtherm T2S+ or HT-301 is told to deliver counts and not a
+// rendered picture (github.com/stawel/ht301_hacklib).
+const xthermCounts = 0x8004
+
+// ask sets the mode. Left to itself, OpenCV asks for 640x480 and gets what the driver thinks is nearest.
+func ask(device *gocv.VideoCapture, mode v4l2.Mode) error {
 	device.Set(gocv.VideoCaptureConvertRGB, 0)
-	device.Set(gocv.VideoCaptureFOURCC, device.ToCodec("Y16 "))
-	if device.CodecString() != "Y16 " {
-		device.Set(gocv.VideoCaptureFOURCC, device.ToCodec("YUYV"))
-		device.Set(gocv.VideoCaptureFrameWidth, 256)
-		device.Set(gocv.VideoCaptureFrameHeight, 384)
+	device.Set(gocv.VideoCaptureFOURCC, device.ToCodec(mode.Code))
+	device.Set(gocv.VideoCaptureFrameWidth, float64(mode.Width))
+	device.Set(gocv.VideoCaptureFrameHeight, float64(mode.Height))
+	got := v4l2.Mode{Code: device.CodecString(), Size: v4l2.Size{
+		Width: int(device.Get(gocv.VideoCaptureFrameWidth)), Height: int(device.Get(gocv.VideoCaptureFrameHeight))}}
+	if got != mode {
+		return fmt.Errorf("it was asked for %s and delivers %s; another program may use it", mode, got)
 	}
+	return nil
 }
 
+// checkRows refuses rows with something behind their pixels: OpenCV 4.6 takes the bytes of a picture as they come.
+func checkRows(path string, mode v4l2.Mode) error {
+	rowBytes, err := v4l2.RowBytes(path, mode)
+	if err != nil {
+		return err
+	}
+	if want := 2 * mode.Width; rowBytes != 0 && rowBytes != want {
+		return fmt.Errorf("its driver pads the rows of %s from %d to %d bytes, which are not read; try "+
+			"whether GStreamer does: gst:v4l2src device=%s ! video/x-raw,format=GRAY16_LE,width=%d,height=%d", mode, want, rowBytes, path, mode.Width, mode.Height)
+	}
+	return nil
+}
+
+// checkDevice tells what is no device before anybody opens it: opening some other file may do something.
 func checkDevice(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -194,14 +268,7 @@ func checkDevice(path string) error {
 	if info.Mode()&fs.ModeCharDevice == 0 {
 		return errors.New("it is no device")
 	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrPermission) {
-		return errors.New("permission denied; add this user to the group video")
-	}
-	if err != nil {
-		return plain(err)
-	}
-	return file.Close()
+	return nil
 }
 
 // ownSink matches the appsink at the end of a pipeline.

@@ -6,12 +6,13 @@ import (
 	"fmt"
 
 	"gocv.io/x/gocv"
+
+	"thermogate/camera/v4l2"
 )
 
 const (
-	unitsCounts   = "counts"
-	unitsGrey8    = "grey8"
-	unitsKelvin64 = "kelvin64"
+	unitsCounts = "counts"
+	unitsGrey8  = "grey8"
 )
 
 var errEightBit = errors.New("8-bit pictures carry no temperatures; the camera's 16-bit counts (Y16, GRAY16_LE) are needed")
@@ -21,8 +22,8 @@ type pixels int
 
 const (
 	counts16 pixels = iota
-	// twoPlane is a rendered picture of two bytes a pixel above the 16-bit temperatures of the same pixels.
-	twoPlane
+	// disguised is what passes for a picture of two bytes a pixel and holds 16-bit counts in some of its rows.
+	disguised
 	eightBit
 )
 
@@ -32,9 +33,8 @@ func pixelsOf(mat *gocv.Mat) (pixels, error) {
 	case gocv.MatTypeCV16UC1:
 		return counts16, nil
 	case gocv.MatTypeCV8UC2:
-		// A sensor of 4:3 or 5:4 makes two planes stand upright: 256x384 for 256x192 pixels. No other camera does.
-		if w, h := mat.Cols(), mat.Rows(); h%2 == 0 && (2*h == 3*w || 5*h == 8*w) {
-			return twoPlane, nil
+		if _, ok := yuyvLayout(mat); ok {
+			return disguised, nil
 		}
 		return eightBit, nil
 	case gocv.MatTypeCV8UC1, gocv.MatTypeCV8UC3, gocv.MatTypeCV8UC4:
@@ -43,11 +43,18 @@ func pixelsOf(mat *gocv.Mat) (pixels, error) {
 	return 0, fmt.Errorf("pixels of type %s are not read; one channel of unsigned 16-bit counts is", mat.Type())
 }
 
+// yuyvLayout tells where in a picture of two bytes a pixel the counts lie, if there are any.
+func yuyvLayout(mat *gocv.Mat) (v4l2.Layout, bool) {
+	return v4l2.LayoutOf(v4l2.Mode{Code: "YUYV", Size: v4l2.Size{Width: mat.Cols(), Height: mat.Rows()}})
+}
+
 // decoder writes pictures of OpenCV, turned upright, to frames.
 type decoder struct {
 	turn          Orientation
 	allowEightBit bool
-	counts        []uint16 // scratch
+	asked         bool       // for rows of telemetry, by their size
+	beside        *v4l2.Rows // rows of telemetry beside the picture, once the first picture told
+	counts        []uint16   // scratch
 }
 
 // decode writes one picture to frame and tells what it held.
@@ -58,12 +65,14 @@ func (d *decoder) decode(mat *gocv.Mat, frame *Frame) (pixels, error) {
 	}
 	width, height := mat.Cols(), mat.Rows()
 	var counts []uint16
+	frame.Telemetry = nil
 	switch held {
 	case counts16:
-		counts, err = mat.DataPtrUint16()
-	case twoPlane:
-		height /= 2
-		counts, err = d.lowerPlane(mat)
+		if counts, err = mat.DataPtrUint16(); err == nil {
+			counts, height, frame.Telemetry = d.cut(counts, width, height)
+		}
+	case disguised:
+		counts, height, err = d.undisguise(mat)
 	case eightBit:
 		if !d.allowEightBit {
 			return held, errEightBit
@@ -79,18 +88,19 @@ func (d *decoder) decode(mat *gocv.Mat, frame *Frame) (pixels, error) {
 	return held, nil
 }
 
-// lowerPlane returns the lower half of a two-plane picture: little-endian counts.
-func (d *decoder) lowerPlane(mat *gocv.Mat) ([]uint16, error) {
-	planes, err := mat.DataPtrUint8()
+// undisguise returns the rows of a picture that hold little-endian counts.
+func (d *decoder) undisguise(mat *gocv.Mat) (counts []uint16, height int, err error) {
+	bytes, err := mat.DataPtrUint8()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	lower := planes[len(planes)/2:]
-	d.counts = resize(d.counts, len(lower)/2)
+	layout, _ := yuyvLayout(mat) // pixelsOf found it
+	bytes = bytes[2*layout.Width*layout.Top:]
+	d.counts = resize(d.counts, layout.Width*layout.Height)
 	for i := range d.counts {
-		d.counts[i] = binary.LittleEndian.Uint16(lower[2*i:])
+		d.counts[i] = binary.LittleEndian.Uint16(bytes[2*i:])
 	}
-	return d.counts, nil
+	return d.counts, layout.Height, nil
 }
 
 // grey returns the luminance of an 8-bit picture.

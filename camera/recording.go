@@ -87,7 +87,7 @@ func (r *recording) describe() {
 		Model:            s.Camera,
 		Device:           s.Device,
 		FPS:              cmp.Or(o.FPS, fps, defaultFPS),
-		Units:            cmp.Or(o.Units, s.Units, unitsCounts),
+		Units:            cmp.Or(o.Units, s.Units),
 		ReferenceCelsius: s.ReferenceCelsius,
 		ReferenceKnown:   s.ReferenceKnown && s.ReferenceCelsius != nil,
 	}
@@ -144,6 +144,8 @@ func (r *recording) decode(data []byte, frame *Frame) error {
 	held, err := r.decoder.decode(&mat, frame)
 	if held == eightBit {
 		r.info.Units = unitsGrey8
+	} else if err == nil {
+		r.info.Units, err = agreeUnits(r.info.Units, frame.Telemetry)
 	}
 	return err
 }
@@ -174,7 +176,7 @@ func (r *recording) stamp(frame *Frame) error {
 		}
 		at = milliseconds(s.TimeMS[i])
 	}
-	frame.SinceFFC = -1
+	frame.SinceFFC = sinceFFC(frame.Telemetry)
 	if i < len(s.MSSinceFFC) && s.MSSinceFFC[i] != nil {
 		frame.SinceFFC = milliseconds(*s.MSSinceFFC[i])
 	}

@@ -13,8 +13,9 @@ type stack struct {
 	frames        int
 	width, height int // 6 by 4 where not said
 	order         binary.AppendByteOrder
-	bits          int            // 16 where not said
-	sidecar       map[string]any // none where nil
+	bits          int                   // 16 where not said
+	sidecar       map[string]any        // none where nil
+	count         func(n, i int) uint16 // pixel i of frame n; testCount where nil
 }
 
 // testCount is pixel i of frame n.
@@ -31,6 +32,9 @@ func (s stack) encode() []byte {
 	if s.bits == 0 {
 		s.bits = 16
 	}
+	if s.count == nil {
+		s.count = testCount
+	}
 	magic := "II*\x00"
 	if s.order == binary.AppendByteOrder(binary.BigEndian) {
 		magic = "MM\x00*"
@@ -41,9 +45,9 @@ func (s stack) encode() []byte {
 		strips := len(out)
 		for i := range s.width * s.height {
 			if s.bits == 8 {
-				out = append(out, byte(testCount(n, i)))
+				out = append(out, byte(s.count(n, i)))
 			} else {
-				out = s.order.AppendUint16(out, testCount(n, i))
+				out = s.order.AppendUint16(out, s.count(n, i))
 			}
 		}
 		half := uint32(len(out)-strips) / 2

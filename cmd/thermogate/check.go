@@ -250,12 +250,12 @@ func freeBytes(dir string) (uint64, error) {
 func (d *doctor) camera(ctx context.Context) {
 	c := d.config
 	if c.Camera.URI == "" {
-		d.say("camera", fmt.Errorf("camera.uri is not set; on this machine: %s", devices()), "")
+		d.say("camera", fmt.Errorf("camera.uri is not set; on this machine: %s", devices(ctx)), "")
 		return
 	}
 	view, info, err := d.look(ctx)
 	if err != nil && (strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:")) {
-		err = fmt.Errorf("%w; on this machine: %s", err, devices())
+		err = fmt.Errorf("%w; on this machine: %s", err, devices(ctx))
 	}
 	d.say("camera", err, "%s, %d×%d pixels upright, %.1f frames a second, %s",
 		cmp.Or(c.Camera.Name, info.Name), view.width, view.height, view.rate, info.Units)
@@ -264,20 +264,15 @@ func (d *doctor) camera(ctx context.Context) {
 	}
 }
 
-// devices lists the V4L2 cameras of this machine.
-func devices() string {
+// devices lists the cameras of this machine.
+func devices(ctx context.Context) string {
 	var list []string
-	for _, device := range camera.Devices() {
-		state := "no 16-bit pictures"
-		if device.Err != nil {
-			state = device.Err.Error()
-		} else if device.Y16() {
-			state = "16-bit"
-		}
-		list = append(list, fmt.Sprintf("%s %s (%s)", device.Path, device.Name, state))
+	found, _ := listCameras(ctx, nil) // what can't be looked for is not this gate's camera
+	for _, found := range found {
+		list = append(list, found.summary())
 	}
 	if len(list) == 0 {
-		return "no video device"
+		return "no camera"
 	}
 	return strings.Join(list, ", ")
 }

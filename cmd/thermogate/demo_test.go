@@ -99,7 +99,8 @@ func addresses(t *testing.T, printed io.Reader) (pages, broker, console string) 
 func firstEvent(t *testing.T, ctx context.Context, broker string) event.Event {
 	t.Helper()
 	payloads := make(chan []byte, 1)
-	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("test"))
+	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("test").
+		SetConnectRetry(true).SetConnectRetryInterval(100 * time.Millisecond))
 	if token := client.Connect(); token.Wait() && token.Error() != nil {
 		t.Fatal(token.Error())
 	}

@@ -60,6 +60,7 @@ func newRootCommand() *cobra.Command {
 		newDetectCommand(),
 		newBenchCommand(),
 		newStudyCommand(),
+		newCamerasCommand(),
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),
