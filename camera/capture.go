@@ -44,7 +44,7 @@ func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture
 }
 
 // start waits for the first picture, which tells what the camera delivers.
-func (c *capture) start(ctx context.Context, units string) error {
+func (c *capture) start(ctx context.Context, options Options) error {
 	ctx, cancel := context.WithTimeout(ctx, firstFrame)
 	defer cancel()
 	if err := c.Read(ctx, &c.first); err != nil {
@@ -54,8 +54,7 @@ func (c *capture) start(ctx context.Context, units string) error {
 	switch {
 	case c.held == eightBit:
 		c.info.Units = unitsGrey8
-	case units != "":
-		c.info.Units = units
+	case calibrate(&c.info, options.Units, options.Linear, options.Planck):
 	case c.held == twoPlane:
 		c.info.Units = unitsKelvin64
 	default:
@@ -135,7 +134,7 @@ func openV4L2(ctx context.Context, path string, options Options) (*capture, erro
 	if fps := device.Get(gocv.VideoCaptureFPS); checkFPS(fps) == nil {
 		c.info.FPS = fps
 	}
-	if err := c.start(ctx, options.Units); err != nil {
+	if err := c.start(ctx, options); err != nil {
 		format := device.CodecString()
 		c.Close()
 		if errors.Is(err, errEightBit) {
@@ -224,7 +223,7 @@ func startPipeline(ctx context.Context, pipeline string, options Options) (*capt
 	}
 	c := newCapture(uri, device, options)
 	c.waker = pipe
-	if err := c.start(ctx, options.Units); err != nil {
+	if err := c.start(ctx, options); err != nil {
 		c.Close()
 		return nil, err
 	}

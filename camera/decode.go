@@ -4,15 +4,37 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"gocv.io/x/gocv"
+
+	"thermogate/camera/radiometry"
 )
 
 const (
 	unitsCounts   = "counts"
 	unitsGrey8    = "grey8"
 	unitsKelvin64 = "kelvin64"
+
+	unitsCentikelvin = "centikelvin"
+	unitsLinear      = "linear" // as Info.Linear has it
+	unitsPlanck      = "planck" // as Info.Planck has it
 )
+
+// calibrate makes the scale of a source what somebody says of it, and reports whether anything was said.
+func calibrate(info *Info, units string, linear radiometry.Linear, planck radiometry.Planck) (said bool) {
+	switch {
+	case planck.R1 != 0:
+		info.Units, info.Planck = unitsPlanck, planck
+	case linear.KelvinPerCount != 0:
+		info.Units, info.Linear = unitsLinear, linear
+	case units != "":
+		info.Units = units
+	default:
+		return false
+	}
+	return true
+}
 
 var errEightBit = errors.New("8-bit pictures carry no temperatures; the camera's 16-bit counts (Y16, GRAY16_LE) are needed")
 
@@ -47,8 +69,13 @@ func pixelsOf(mat *gocv.Mat) (pixels, error) {
 type decoder struct {
 	turn          Orientation
 	allowEightBit bool
+	looks         int      // at pictures, for what counts can't be
+	stretched     bool     // they are 8 bits after all
 	counts        []uint16 // scratch
 }
+
+// firstLooks is how many pictures are looked at before a camera's counts are trusted: the first may show a closed shutter.
+const firstLooks = 10
 
 // decode writes one picture to frame and tells what it held.
 func (d *decoder) decode(mat *gocv.Mat, frame *Frame) (pixels, error) {
@@ -73,10 +100,57 @@ func (d *decoder) decode(mat *gocv.Mat, frame *Frame) (pixels, error) {
 	if err != nil {
 		return held, err
 	}
+	if held != eightBit {
+		if held, err = d.look(held, counts, width); err != nil {
+			return held, err
+		}
+	}
+	d.upright(counts, width, height, frame)
+	return held, nil
+}
+
+// look refuses what only passes for counts, and takes 8 stretched bits for what they are.
+func (d *decoder) look(held pixels, counts []uint16, width int) (pixels, error) {
+	if d.looks < firstLooks {
+		d.looks++
+		switch {
+		case swapped(counts, width):
+			return held, errSwapped
+		case !stretched(counts):
+		case !d.allowEightBit:
+			return held, errStretched
+		default:
+			d.stretched = true
+		}
+	}
+	if d.stretched {
+		return eightBit, nil
+	}
+	return held, nil
+}
+
+// upright writes the counts of a picture, turned upright, to frame.
+func (d *decoder) upright(counts []uint16, width, height int, frame *Frame) {
 	frame.Width, frame.Height = d.turn.size(width, height)
 	frame.Counts = resize(frame.Counts, width*height)
 	d.turn.turn(frame.Counts, counts, width, height)
-	return held, nil
+}
+
+// countKelvin is a step of the counts that temperatures become. Rounding costs 0.005 °C at most, less than any camera resolves.
+const countKelvin = 0.01
+
+// round returns numbers, of a linear scale, as counts in centikelvin. What is no number becomes 0.
+func (d *decoder) round(numbers []float32, scale radiometry.Linear) []uint16 {
+	absolute := radiometry.FromAbsoluteZero(countKelvin)
+	d.counts = resize(d.counts, len(numbers))
+	for i, number := range numbers {
+		count := math.Round((scale.Celsius(float64(number)) - absolute.ZeroCelsius) / countKelvin)
+		d.counts[i] = 0
+		if count > 0 {
+			d.counts[i] = uint16(min(count, math.MaxUint16))
+		}
+	}
+	return d.counts
 }
 
 // lowerPlane returns the lower half of a two-plane picture: little-endian counts.
@@ -85,11 +159,7 @@ func (d *decoder) lowerPlane(mat *gocv.Mat) ([]uint16, error) {
 	if err != nil {
 		return nil, err
 	}
-	lower := planes[len(planes)/2:]
-	d.counts = resize(d.counts, len(lower)/2)
-	for i := range d.counts {
-		d.counts[i] = binary.LittleEndian.Uint16(lower[2*i:])
-	}
+	d.counts = countsOf(d.counts, planes[len(planes)/2:], binary.LittleEndian)
 	return d.counts, nil
 }
 

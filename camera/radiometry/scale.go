@@ -26,7 +26,9 @@ type Linear struct {
 }
 
 // FromAbsoluteZero returns the scale of counts that are a temperature in kelvin, in steps of so many kelvin.
-func FromAbsoluteZero(kelvinPerCount float64) Linear { return Linear{kelvinPerCount, absoluteZeroCelsius} }
+func FromAbsoluteZero(kelvinPerCount float64) Linear {
+	return Linear{kelvinPerCount, absoluteZeroCelsius}
+}
 
 // Celsius returns the temperature of a value, which need not be a whole count.
 func (l Linear) Celsius(value float64) float64 { return l.ZeroCelsius + l.KelvinPerCount*value }
@@ -93,9 +95,6 @@ func tabulate(units string, celsius func(count float64) float64) Scale {
 	}
 	return Scale{units: units, table: &table}
 }
-
-// Units returns the name of the scale.
-func (s Scale) Units() string { return s.units }
 
 // Relative reports whether the scale has no temperatures, see Image.Relative.
 func (s Scale) Relative() bool { return s.relative }

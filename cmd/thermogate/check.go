@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -263,6 +264,7 @@ func (d *doctor) camera(ctx context.Context) {
 		return
 	}
 	defer source.Close()
+	source = camera.Plausible(source, func(s radiometry.Span) { d.say("picture", nil, "%s", s) })
 	info := source.Info()
 	looking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

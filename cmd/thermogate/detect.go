@@ -111,9 +111,9 @@ func (d *finder) find(ctx context.Context, path string) error {
 		return err
 	}
 	defer source.Close()
-	scale, err := radiometry.ScaleOf(source.Info().Units)
+	scale, err := source.Info().Scale()
 	if err != nil {
-		return fmt.Errorf("units of %s: %w", path, err)
+		return fmt.Errorf("scale of %s: %w", path, err)
 	}
 	var frame camera.Frame
 	var img radiometry.Image
