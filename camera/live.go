@@ -70,7 +70,7 @@ type Live struct {
 	info    Info
 	status  Status
 	newest  Frame
-	source  Info // of newest
+	source  Info      // of newest
 	arrived time.Time // of newest
 	fresh   bool      // newest was not handed out yet
 	before  []uint16  // the counts of the last picture that arrived

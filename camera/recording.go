@@ -32,8 +32,6 @@ type pictures interface {
 type picture struct {
 	// encoded is a file for OpenCV to decode.
 	encoded []byte
-	// signed says that the 16 bits encoded there have a sign.
-	signed bool
 
 	width, height int
 	// counts holds width*height sensor values, row by row.
@@ -205,19 +203,19 @@ func (r *recording) place(stored *picture, mat *gocv.Mat, frame *Frame) error {
 
 // takeNumbers takes the numbers of a decoded picture that are no counts.
 func (p *picture) takeNumbers(mat *gocv.Mat) error {
-	switch kind := mat.Type(); {
-	case kind == gocv.MatTypeCV64FC1:
+	switch mat.Type() {
+	case gocv.MatTypeCV64FC1:
 		mat.ConvertTo(mat, gocv.MatTypeCV32F)
 		fallthrough
-	case kind == gocv.MatTypeCV32FC1:
+	case gocv.MatTypeCV32FC1:
 		numbers, err := mat.DataPtrFloat32()
 		p.numbers, p.meaning = numbers, celsius
 		return err
-	case kind == gocv.MatTypeCV16UC1 && p.signed:
-		values, err := mat.DataPtrUint16()
+	case gocv.MatTypeCV16SC1:
+		values, err := mat.DataPtrInt16()
 		p.numbers, p.meaning = make([]float32, len(values)), centicelsius
 		for i, v := range values {
-			p.numbers[i] = float32(int16(v))
+			p.numbers[i] = float32(v)
 		}
 		return err
 	}

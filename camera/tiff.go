@@ -140,7 +140,7 @@ func (s *tiffStack) read() (picture, error) {
 		return picture{}, fmt.Errorf("%s: %w", s.label(), err)
 	}
 	s.page++
-	return picture{encoded: s.out, signed: s.value(tagSampleFormat, formatUnsigned) == formatSigned}, nil
+	return picture{encoded: s.out}, nil
 }
 
 // turnPage reads the next directory.

@@ -3,16 +3,17 @@ package matrix
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // CSV is a text file of numbers, one line a row: apart by commas, semicolons, tabs or spaces. What stands above the first
-// row of numbers is skipped; an empty line, or one without a number, ends a picture. With semicolons and tabs the decimal
+// row of numbers is skipped; an empty line, or one that begins with a word, ends a picture. With semicolons and tabs the decimal
 // sign may be a comma.
 type CSV struct {
 	file  io.ReadSeeker
@@ -46,7 +47,7 @@ func (c *CSV) Next(p *Picture) error {
 		row, err := parseRow(p.Numbers, c.lines.Bytes())
 		width := len(row) - len(p.Numbers)
 		switch {
-		case err != nil && p.Height > 0 && !errors.Is(err, errNoNumbers):
+		case err != nil && p.Height > 0 && !errors.Is(err, errWords):
 			return fmt.Errorf("line %d: %w", c.line, err)
 		case (err != nil || width == 0) && p.Height > 0:
 			return nil
@@ -79,8 +80,7 @@ func (c *CSV) Next(p *Picture) error {
 	return io.EOF
 }
 
-// errNoNumbers says that nothing in a line is a number.
-var errNoNumbers = errors.New("it holds words, no numbers")
+var errWords = errors.New("it begins with a word, not a number")
 
 // parseRow appends the numbers of a line to numbers; an empty line has none.
 func parseRow(numbers []float32, line []byte) ([]float32, error) {
@@ -99,18 +99,16 @@ func parseRow(numbers []float32, line []byte) ([]float32, error) {
 		separator = " "
 		text = strings.Join(strings.Fields(text), " ")
 	}
-	before := len(numbers)
-	var wrong error
 	for i, field := range strings.Split(strings.TrimSuffix(text, separator), separator) {
-		number, err := strconv.ParseFloat(strings.Trim(field, " \""), 32)
+		field = strings.Trim(field, " \"")
+		number, err := strconv.ParseFloat(field, 32)
+		if first, _ := utf8.DecodeRuneInString(field); err != nil && i == 0 && (unicode.IsLetter(first) || first == '#') {
+			return nil, errWords
+		}
 		if err != nil {
-			wrong = cmp.Or(wrong, fmt.Errorf("%.20q in column %d is no number", field, i+1))
-			continue
+			return nil, fmt.Errorf("%.20q in column %d is no number", field, i+1)
 		}
 		numbers = append(numbers, float32(number))
 	}
-	if wrong != nil && len(numbers) == before {
-		return nil, errNoNumbers
-	}
-	return numbers, wrong
+	return numbers, nil
 }

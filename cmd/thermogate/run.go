@@ -40,7 +40,7 @@ func newRunCommand() *cobra.Command {
 					return nil, err
 				}
 				return camera.Plausible(source, func(s radiometry.Span) {
-					log.Info("first picture of the camera", "lowest_celsius", s.LowestCelsius, "median_celsius", s.MedianCelsius, "highest_celsius", s.HighestCelsius)
+					log.Info("first picture of the camera", "temperatures", s.String())
 				}), nil
 			}, log)
 			if err != nil {
