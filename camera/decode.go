@@ -136,7 +136,7 @@ func (d *decoder) upright(counts []uint16, width, height int, frame *Frame) {
 	d.turn.turn(frame.Counts, counts, width, height)
 }
 
-// countKelvin is a step of the counts that temperatures become. Rounding costs 0.005 °C at most, less than any camera resolves.
+// countKelvin is a step of the counts that temperatures become, see Frame.Counts.
 const countKelvin = 0.01
 
 // round returns numbers, of a linear scale, as counts in centikelvin. What is no number becomes 0.

@@ -129,9 +129,8 @@ func openPGM(file *os.File, size int64) pictures {
 // openRaw opens bare counts, little-endian, picture after picture, whose size the sidecar says.
 func openRaw(file *os.File, size int64, said *sidecar) (pictures, error) {
 	if said.Width == nil || said.Height == nil {
-		name := filepath.Base(sidecarPath(file.Name()))
-		return nil, fmt.Errorf(`bare counts do not say how large their pictures are: write {"width": COLUMNS, "height": ROWS} to %s beside it; `+
-			"all pictures together have %d pixels of 16 bits", name, size/2)
+		return nil, fmt.Errorf(`bare counts do not say how large their pictures are: write {"width": COLUMNS, "height": ROWS} to the sidecar, `+
+			"%s for this file alone; all pictures in it together have %d pixels of 16 bits", filepath.Base(sidecarPath(file.Name())), size/2)
 	}
 	if err := checkSize(uint64(*said.Width), uint64(*said.Height)); err != nil {
 		return nil, err

@@ -268,8 +268,17 @@ func TestCountsOfOtherFiles(t *testing.T) {
 	for n := range 3 {
 		writeFile(t, filepath.Join(folder, fmt.Sprintf("%d.pgm", n)), pgm(n))
 	}
+	bare := filepath.Join(t.TempDir(), "bare")
+	if err := os.Mkdir(bare, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, bare+".json", []byte(`{"width": 6, "height": 4}`))
+	for n := range 3 {
+		writeFile(t, filepath.Join(bare, fmt.Sprintf("%d.raw", n)), encode(t, little, counts[n]))
+	}
 	for name, path := range map[string]string{
 		"raw counts":               raw,
+		"files of raw counts":      filepath.Join(bare, "%d.raw"),
 		"PGM":                      write("gate.pgm", pgm(0), pgm(1), pgm(2)),
 		"PGM files":                filepath.Join(folder, "*.pgm"),
 		"BigTIFF":                  writeTIFF(t, little, true, pages(little)),
@@ -315,7 +324,7 @@ func TestFilesThatAreRefusedSayWhatToDo(t *testing.T) {
 	raw := write("short.raw", "12345")
 	writeFile(t, sidecarPath(raw), []byte(`{"width": 6, "height": 4}`))
 	for path, want := range map[string]string{
-		write("bare.raw", strings.Repeat("x", 48)): `{"width": COLUMNS, "height": ROWS} to bare.json`,
+		write("bare.raw", strings.Repeat("x", 48)): `{"width": COLUMNS, "height": ROWS} to the sidecar, bare.json for this file`,
 		raw: "no whole pictures of 6 by 4",
 		write("a.seq", "FFF"+strings.Repeat("\x00", 90)):  "version 0 of FLIR's format",
 		write("b.seq", "AFF\x00"):                         "ResearchIR",

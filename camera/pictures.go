@@ -21,20 +21,28 @@ import (
 // maxFileBytes bounds what is read of a single picture.
 const maxFileBytes = maxPageBytes
 
-// openPictures opens what path names: a file, a folder of PNG files, a pattern such as frame_%04d.png, or a glob.
+// openPictures opens what path names: a file, a folder of PNG files, a pattern such as frame_%04d.png, or a glob. What the
+// sidecar said helps with files that don't say their size.
 func openPictures(path string, said *sidecar) (pictures, error) {
+	list := func(s *sequence, err error) (pictures, error) {
+		if err != nil {
+			return nil, err
+		}
+		s.said = said
+		return s, nil
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		return openFolder(path)
+		return list(openFolder(path))
 	case err == nil && !info.Mode().IsRegular():
 		return nil, errors.New("it is no regular file; devices are opened as v4l2:///dev/videoN")
 	case err == nil:
 		return openFile(path, said)
 	case printfVerb.MatchString(filepath.Base(path)):
-		return openNumbered(path)
+		return list(openNumbered(path))
 	case strings.ContainsAny(path, "*?["):
-		return openGlob(path)
+		return list(openGlob(path))
 	}
 	return nil, plain(err)
 }
@@ -253,6 +261,7 @@ type sequence struct {
 	paths   []string
 	next    int
 	current pictures // of the file before next; nil where there is none
+	said    *sidecar // of all together
 }
 
 func (s *sequence) rewind() {
@@ -285,7 +294,7 @@ func (s *sequence) read() (picture, error) {
 			return picture{}, io.EOF
 		}
 		if s.current == nil {
-			file, err := openFile(s.paths[s.next], new(sidecar))
+			file, err := openFile(s.paths[s.next], s.said)
 			if err != nil {
 				return picture{}, fmt.Errorf("%s: %w", s.label(), err)
 			}
@@ -310,7 +319,7 @@ func (s *sequence) read() (picture, error) {
 // printfVerb is the counter in a file name such as frame_%04d.png.
 var printfVerb = regexp.MustCompile(`%(0\d*)?d`)
 
-func openFolder(folder string) (pictures, error) {
+func openFolder(folder string) (*sequence, error) {
 	names, err := filesIn(folder)
 	if err != nil {
 		return nil, err
@@ -329,14 +338,14 @@ func openFolder(folder string) (pictures, error) {
 	case len(pngs) == 0 && tiffs > 0:
 		return nil, errors.New("the folder holds TIFF files; name the recordings themselves, FOLDER/NAME.tiff")
 	case len(pngs) == 0:
-		return nil, errors.New("the folder holds no PNG files")
+		return nil, errors.New("the folder holds no PNG files; name others by a pattern, such as 'FOLDER/*.jpg' or 'FOLDER/*.csv'")
 	case tiffs > 0:
 		return nil, errors.New("the folder holds both PNG and TIFF files; keep one recording a folder")
 	}
 	return newSequence(folder, pngs), nil
 }
 
-func openNumbered(path string) (pictures, error) {
+func openNumbered(path string) (*sequence, error) {
 	folder, pattern := filepath.Split(path)
 	parts := printfVerb.Split(pattern, -1)
 	for i := range parts {
@@ -346,7 +355,7 @@ func openNumbered(path string) (pictures, error) {
 	return openMatching(folder, func(name string) bool { return matches.MatchString(name) })
 }
 
-func openGlob(path string) (pictures, error) {
+func openGlob(path string) (*sequence, error) {
 	folder, pattern := filepath.Split(path)
 	if _, err := filepath.Match(pattern, ""); err != nil {
 		return nil, fmt.Errorf("%w: check the brackets", err)
@@ -357,7 +366,7 @@ func openGlob(path string) (pictures, error) {
 	})
 }
 
-func openMatching(folder string, matches func(name string) bool) (pictures, error) {
+func openMatching(folder string, matches func(name string) bool) (*sequence, error) {
 	folder = filepath.Clean(folder)
 	names, err := filesIn(folder)
 	if err != nil {

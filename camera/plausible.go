@@ -47,5 +47,5 @@ func (p *plausible) Read(ctx context.Context, frame *Frame) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s can't be true: %w", p.Source.Info().Name, wrong)
+	return fmt.Errorf("the units of %s can't be true: %w", p.Source.Info().Name, wrong)
 }

@@ -104,14 +104,9 @@ func openTIFFStack(file *os.File) (*tiffStack, error) {
 		s.order = binary.BigEndian
 		s.magic = [4]byte([]byte("MM\x00*"))
 	}
-	switch version := s.order.Uint16(header[2:]); version {
-	case 42:
-		s.first = int64(s.order.Uint32(header[4:]))
-	case 43:
-		s.big = true
+	s.first = int64(s.order.Uint32(header[4:]))
+	if s.big = s.order.Uint16(header[2:]) == 43; s.big {
 		s.first = int64(s.order.Uint64(header[8:]))
-	default:
-		return nil, fmt.Errorf("TIFF version %d is not read; save it as classic TIFF", version)
 	}
 	s.rewind()
 	return s, nil

@@ -19,10 +19,10 @@ type Config struct {
 	// Site and Name make the source of the events: /<site>/<name>.
 	Site, Name string
 	Version    string
-	Track   track.Config
-	Measure measure.Config
-	Policy  policy.Config
-	Visit   VisitConfig
+	Track      track.Config
+	Measure    measure.Config
+	Policy     policy.Config
+	Visit      VisitConfig
 }
 
 // Gate walks frames through the stages. It is used by one goroutine.
