@@ -9,13 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/camera/radiometry"
 	"thermogate/camera/v4l2"
 )
 
 // Frame is one upright picture of raw sensor values.
 type Frame struct {
 	Width, Height int
-	// Counts holds Width*Height sensor values, row by row.
+	// Counts holds Width*Height sensor values, row by row. Temperatures of a file become counts in hundredths of a kelvin:
+	// what rounding costs, 0.005 °C at most, is less than any camera resolves.
 	Counts []uint16
 	// Index counts the frames the camera delivered since it was opened, dropped ones included.
 	Index int
@@ -37,14 +39,41 @@ type Info struct {
 	Device string
 	// FPS is the nominal rate in frames a second.
 	FPS float64
-	// Units names the scale of Frame.Counts as radiometry.ScaleOf knows it, such as "centikelvin".
-	Units string
+	// Units names the scale of Frame.Counts as radiometry.ScaleOf knows it, such as "centikelvin", or says "linear" for the
+	// scale in Linear and "planck" for the calibration in Planck.
+	Units  string
+	Linear radiometry.Linear
+	Planck radiometry.Planck
 	// ReferenceCelsius is the true temperature of the reference source in view; nil where nobody said.
 	ReferenceCelsius *float64
 	// ReferenceKnown is true where ReferenceCelsius was set or measured by somebody, and not merely assumed.
 	ReferenceKnown bool
 	// Live is true where frames come at their own pace and time passes between them.
 	Live bool
+}
+
+// Scale turns the counts of the source into temperatures.
+func (i Info) Scale() (radiometry.Scale, error) {
+	switch i.Units {
+	case unitsLinear:
+		return i.Linear.Scale()
+	case unitsPlanck:
+		return i.Planck.Scale()
+	}
+	return radiometry.ScaleOf(i.Units)
+}
+
+// SameAs reports whether a gate that was set up for one source may go on with the other: they have the same name, scale and
+// reference.
+func (i Info) SameAs(other Info) bool {
+	reference := func(i Info) float64 {
+		if i.ReferenceCelsius == nil {
+			return 0 // no reference is as cold as ice
+		}
+		return *i.ReferenceCelsius
+	}
+	return i.Name == other.Name && i.Units == other.Units && i.Linear == other.Linear && i.Planck == other.Planck &&
+		reference(i) == reference(other) && i.ReferenceKnown == other.ReferenceKnown
 }
 
 // Source delivers frames. Read blocks until the next frame, fills frame (reusing its Counts) and returns io.EOF at the
@@ -63,9 +92,13 @@ type Options struct {
 	// FPS is the rate in frames a second; 8.77 by default. It replaces the capture times of a recording, and is asked of
 	// a V4L2 camera.
 	FPS float64
-	// Units names the scale of the counts, see Info.Units. The default is what the camera says or is known for, or "counts".
-	// Other units than the camera says are an error.
+	// Units names the scale of the counts, see Info.Units. The default is what the camera or the file says, or what a camera is
+	// known for, or "counts". Other units than the camera says are an error.
 	Units string
+	// Linear is the scale of the counts in place of Units, where its KelvinPerCount is not 0.
+	Linear radiometry.Linear
+	// Planck is the calibration of the counts in place of both, where its R1 is not 0.
+	Planck radiometry.Planck
 	// EightBit lets 8-bit pictures through, for finding faces only: Info.Units is then "grey8".
 	EightBit bool
 	// Loop starts a recording over at its end; capture times and indices go on.
@@ -74,8 +107,8 @@ type Options struct {
 
 // Open opens a source of frames by its address:
 //
-//	recording.tiff, picture.png      a TIFF stack or a single picture, 16-bit
-//	folder/, folder/frame_%04d.png   a sequence of PNG files, also as a glob pattern
+//	recording.tiff, picture.png      a recording or a single picture; README.md lists the formats
+//	folder/, folder/frame_%04d.png   a sequence of PNG files, also as a glob pattern, which may match other formats
 //	v4l2:///dev/video0, /dev/video0  a camera on USB that delivers Y16 or one of the layouts that package v4l2 knows
 //	gst:PIPELINE                     a GStreamer pipeline that ends in 16-bit grey
 //

@@ -52,12 +52,13 @@ func newCapture(uri string, device *gocv.VideoCapture, options Options) *capture
 // telemetryWithin is in how many pictures a camera has to send the telemetry it was asked for.
 const telemetryWithin = 10
 
-// start waits for the first picture, which tells what the camera delivers. units are what somebody said of it.
-func (c *capture) start(ctx context.Context, units string) error {
+// start waits for the first picture, which tells what the camera delivers. The options are what somebody said of it.
+func (c *capture) start(ctx context.Context, options Options) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, firstFrame, errSilent)
 	defer cancel()
 	for range telemetryWithin {
-		c.info.Units = units
+		c.info.Units = ""
+		calibrate(&c.info, options.Units, options.Linear, options.Planck)
 		if err := c.Read(ctx, &c.first); err != nil {
 			return err
 		}
@@ -218,7 +219,7 @@ func startV4L2(ctx context.Context, path string, options Options) (*capture, err
 	if fps := device.Get(gocv.VideoCaptureFPS); checkFPS(fps) == nil {
 		c.info.FPS = fps
 	}
-	if err := c.start(ctx, options.Units); err != nil {
+	if err := c.start(ctx, options); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -309,7 +310,7 @@ func startPipeline(ctx context.Context, pipeline string, options Options) (*capt
 	}
 	c := newCapture("gst:"+pipeline, device, options)
 	c.stream = stream
-	if err := c.start(ctx, options.Units); err != nil {
+	if err := c.start(ctx, options); err != nil {
 		c.Close()
 		return nil, stream.Waiting(err)
 	}

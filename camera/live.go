@@ -84,6 +84,7 @@ type Live struct {
 	info    Info
 	status  Status
 	newest  Frame
+	source  Info      // of newest
 	arrived time.Time // of newest
 	fresh   bool      // newest was not handed out yet
 	before  []uint16  // the counts of the last picture that arrived
@@ -106,7 +107,8 @@ func NewLive(open func(context.Context) (Source, error), config LiveConfig) *Liv
 	return l
 }
 
-// Info describes the camera as it was when last opened; before that only Live is set.
+// Info describes the camera as it was when it took the picture that Read last returned; before that as it was when last
+// opened, and before that only Live is set.
 func (l *Live) Info() Info {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,6 +151,7 @@ func (l *Live) take(frame *Frame) bool {
 		return false
 	}
 	*frame, l.newest = l.newest, *frame
+	l.info = l.source
 	return true
 }
 
@@ -331,8 +334,7 @@ func (l *Live) readAll(ctx context.Context, arrivals arrivals) error {
 		return ctx.Err()
 	}
 	l.mu.Lock()
-	l.info = source.Info()
-	l.info.Live = true
+	l.info = liveInfo(source)
 	l.mu.Unlock()
 	var frame Frame
 	for {
@@ -345,7 +347,7 @@ func (l *Live) readAll(ctx context.Context, arrivals arrivals) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if l.keep(&frame) {
+		if l.keep(&frame, liveInfo(source)) {
 			notify(arrivals.change)
 		}
 		notify(arrivals.picture)
@@ -355,7 +357,7 @@ func (l *Live) readAll(ctx context.Context, arrivals arrivals) error {
 
 // keep makes frame the newest picture and takes the memory of the last one in return. It says whether anything in it has
 // changed.
-func (l *Live) keep(frame *Frame) (changed bool) {
+func (l *Live) keep(frame *Frame, source Info) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if changed = !slices.Equal(frame.Counts, l.before); changed {
@@ -368,9 +370,16 @@ func (l *Live) keep(frame *Frame) (changed bool) {
 	frame.Index = int(l.status.Frames)
 	l.status.Frames++
 	l.newest, *frame = *frame, l.newest
+	l.source = source
 	l.arrived = time.Now()
 	l.fresh = true
 	return changed
+}
+
+func liveInfo(source Source) Info {
+	info := source.Info()
+	info.Live = true
+	return info
 }
 
 func notify(channel chan<- struct{}) {

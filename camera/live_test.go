@@ -264,6 +264,34 @@ func TestLiveHandsOutTheNewestFrameAndCountsTheOthers(t *testing.T) {
 	}
 }
 
+// chameleon says of every second picture that its units are others.
+type chameleon struct{ n int }
+
+func (c *chameleon) Info() Info   { return Info{Units: []string{"centikelvin", "kelvin64"}[c.n%2]} }
+func (c *chameleon) Close() error { return nil }
+
+func (c *chameleon) Read(ctx context.Context, frame *Frame) error {
+	c.n++
+	frame.Width, frame.Height, frame.Counts = 1, 1, []uint16{uint16(c.n)}
+	return ctx.Err()
+}
+
+func TestLiveDescribesThePictureItHandsOut(t *testing.T) {
+	t.Parallel()
+	live := NewLive(func(context.Context) (Source, error) { return new(chameleon), nil }, DefaultLiveConfig())
+	defer live.Close()
+	for range 500 {
+		var frame Frame
+		if err := live.Read(context.Background(), &frame); err != nil {
+			t.Fatal(err)
+		}
+		want := (&chameleon{int(frame.Counts[0])}).Info().Units
+		if info := live.Info(); info.Units != want || !info.Live {
+			t.Fatalf("picture %d is in %s, want %s", frame.Counts[0], info.Units, want)
+		}
+	}
+}
+
 func TestLiveClosesWhileTheCameraIsSilent(t *testing.T) {
 	t.Parallel()
 	live := NewLive(func(ctx context.Context) (Source, error) {

@@ -11,20 +11,43 @@ import (
 	"time"
 
 	"gocv.io/x/gocv"
+
+	"thermogate/camera/radiometry"
 )
 
 // defaultFPS is the rate of the FLIR Lepton (export-compliant 60 Hz / 6.84), for recordings that don't say theirs.
 const defaultFPS = 8.77
 
-// pictures is the stored form of a recording: a TIFF stack or a list of files.
+// pictures is the stored form of a recording: a file, or a list of files.
 type pictures interface {
-	// encoded returns the next picture as a file in memory, valid until the next call, and io.EOF after the last.
-	encoded() ([]byte, error)
-	// label names the picture that encoded returns next.
+	// read returns the next picture, valid until the next call, and io.EOF after the last.
+	read() (picture, error)
+	// label names the picture that read returns next.
 	label() string
 	rewind()
 	close() error
 }
+
+// picture is one picture as it is stored, in one of three forms.
+type picture struct {
+	// encoded is a file for OpenCV to decode.
+	encoded []byte
+
+	width, height int
+	// counts holds width*height sensor values, row by row.
+	counts []uint16
+	// numbers holds as many numbers instead, and meaning what they are in °C where nobody says otherwise.
+	numbers []float32
+	meaning radiometry.Linear
+
+	// planck, model and captured are what the file says; R1 is 0, and the others are zero, where it does not.
+	planck   radiometry.Planck
+	model    string
+	captured time.Time
+}
+
+// celsius and centicelsius are what numbers mean that a program saved as floating point, or as 16 bits with a sign.
+var celsius, centicelsius = radiometry.Linear{KelvinPerCount: 1}, radiometry.Linear{KelvinPerCount: 0.01}
 
 // recording plays pictures as frames, as fast as it is read.
 type recording struct {
@@ -34,8 +57,13 @@ type recording struct {
 	sidecar  sidecar
 	info     Info
 	decoder  decoder
+	said     bool              // somebody said what the scale is
+	settled  bool              // the first picture was seen
+	numbers  radiometry.Linear // what numbers that are no counts mean in °C
+	planck   radiometry.Planck // of the first picture
 
 	width, height int           // as stored; 0 until the first picture
+	began         time.Time     // when the file says the first picture was taken
 	index         int           // of the next frame in this round
 	delivered     int           // over all rounds
 	start         time.Time     // of this round
@@ -55,11 +83,11 @@ func openRecording(path string, options Options) (*recording, error) {
 
 func (r *recording) open() error {
 	var err error
-	if r.pictures, err = openPictures(r.path); err != nil {
-		return fmt.Errorf("opening recording %s: %w", r.path, err)
-	}
 	if r.sidecar, err = readSidecar(sidecarPath(r.path)); err != nil {
 		return err
+	}
+	if r.pictures, err = openPictures(r.path, &r.sidecar); err != nil {
+		return fmt.Errorf("opening recording %s: %w", r.path, err)
 	}
 	r.describe()
 	// The first picture tells whether this recording is of any use; better now than after the gate was set up.
@@ -87,10 +115,10 @@ func (r *recording) describe() {
 		Model:            s.Camera,
 		Device:           s.Device,
 		FPS:              cmp.Or(o.FPS, fps, defaultFPS),
-		Units:            cmp.Or(o.Units, s.Units),
 		ReferenceCelsius: s.ReferenceCelsius,
 		ReferenceKnown:   s.ReferenceKnown && s.ReferenceCelsius != nil,
 	}
+	r.said = calibrate(&r.info, o.Units, o.Linear, o.Planck) || calibrate(&r.info, s.Units, s.linear(), s.Planck)
 	r.decoder = decoder{turn: cmp.Or(o.Orientation, s.Orientation), allowEightBit: o.EightBit}
 	r.start = s.start
 }
@@ -104,11 +132,11 @@ func (r *recording) Read(ctx context.Context, frame *Frame) error {
 		return err
 	}
 	label := r.pictures.label()
-	data, err := r.pictures.encoded()
+	stored, err := r.pictures.read()
 	if err == io.EOF && r.options.Loop && r.index > 0 {
 		r.startOver()
 		label = r.pictures.label()
-		data, err = r.pictures.encoded()
+		stored, err = r.pictures.read()
 	}
 	if err == io.EOF {
 		return io.EOF
@@ -116,10 +144,10 @@ func (r *recording) Read(ctx context.Context, frame *Frame) error {
 	if err != nil {
 		return fmt.Errorf("recording %s: %w", r.path, err)
 	}
-	if err := r.decode(data, frame); err != nil {
+	if err := r.decode(&stored, frame); err != nil {
 		return fmt.Errorf("recording %s: %s: %w", r.path, label, err)
 	}
-	return r.stamp(frame)
+	return r.stamp(stored.captured, frame)
 }
 
 func (r *recording) startOver() {
@@ -128,9 +156,12 @@ func (r *recording) startOver() {
 	r.index = 0
 }
 
-// decode decodes one picture and writes it, upright, to frame.
-func (r *recording) decode(data []byte, frame *Frame) error {
-	mat, err := gocv.IMDecode(data, gocv.IMReadUnchanged)
+// decode writes one picture, upright, to frame.
+func (r *recording) decode(stored *picture, frame *Frame) error {
+	if stored.encoded == nil {
+		return r.place(stored, nil, frame)
+	}
+	mat, err := gocv.IMDecode(stored.encoded, gocv.IMReadUnchanged)
 	if err != nil {
 		return err
 	}
@@ -138,16 +169,104 @@ func (r *recording) decode(data []byte, frame *Frame) error {
 	if mat.Empty() {
 		return errors.New("the picture is damaged, it can't be decoded")
 	}
-	if err := r.checkSize(mat.Cols(), mat.Rows()); err != nil {
+	stored.width, stored.height = mat.Cols(), mat.Rows()
+	if err := stored.takeNumbers(&mat); err != nil {
 		return err
 	}
-	held, err := r.decoder.decode(&mat, frame)
+	return r.place(stored, &mat, frame)
+}
+
+// place writes one picture to frame, from mat where it has neither counts nor numbers of its own.
+func (r *recording) place(stored *picture, mat *gocv.Mat, frame *Frame) error {
+	if err := r.checkSize(stored.width, stored.height); err != nil {
+		return err
+	}
+	if err := r.settle(stored); err != nil {
+		return err
+	}
+	held, err := counts16, error(nil)
+	switch {
+	case stored.numbers != nil:
+		frame.Telemetry = nil
+		r.decoder.upright(r.decoder.round(stored.numbers, r.numbers), stored.width, stored.height, frame)
+	case stored.counts != nil:
+		held, err = r.decoder.place(held, stored.counts, stored.width, stored.height, frame)
+	default:
+		held, err = r.decoder.decode(mat, frame)
+	}
 	if held == eightBit {
 		r.info.Units = unitsGrey8
 	} else if err == nil {
 		r.info.Units, err = agreeUnits(r.info.Units, frame.Telemetry)
 	}
 	return err
+}
+
+// takeNumbers takes the numbers of a decoded picture that are no counts.
+func (p *picture) takeNumbers(mat *gocv.Mat) error {
+	switch mat.Type() {
+	case gocv.MatTypeCV64FC1:
+		mat.ConvertTo(mat, gocv.MatTypeCV32F)
+		fallthrough
+	case gocv.MatTypeCV32FC1:
+		numbers, err := mat.DataPtrFloat32()
+		p.numbers, p.meaning = numbers, celsius
+		return err
+	case gocv.MatTypeCV16SC1:
+		values, err := mat.DataPtrInt16()
+		p.numbers, p.meaning = make([]float32, len(values)), centicelsius
+		for i, v := range values {
+			p.numbers[i] = float32(v)
+		}
+		return err
+	}
+	return nil
+}
+
+// settle decides by the first picture what is still open of the scale, and refuses pictures that were calibrated otherwise.
+func (r *recording) settle(stored *picture) error {
+	if r.settled {
+		now, first := stored.planck, r.planck
+		if now.R1 != first.R1 || now.B != first.B || now.F != first.F || now.O != first.O || now.R2 != first.R2 {
+			return errors.New("the camera's calibration is another from here on: its range was switched; split the recording there")
+		}
+		return nil
+	}
+	r.settled, r.planck, r.began = true, stored.planck, stored.captured
+	r.info.Model = cmp.Or(r.info.Model, stored.model)
+	if r.sidecar.Start == "" && !r.began.IsZero() {
+		r.start = r.began
+	}
+	if stored.numbers != nil {
+		return r.settleNumbers(stored.meaning)
+	}
+	if !r.said && stored.planck.R1 != 0 {
+		if err := stored.planck.Validate(); err != nil {
+			return fmt.Errorf("the calibration in the file can't be right: %w; give the camera's own in camera.planck of the config", err)
+		}
+		r.info.Units, r.info.Planck = unitsPlanck, stored.planck
+	}
+	return nil
+}
+
+// settleNumbers says what numbers that are no counts mean: what the units say, °C where nobody says. They become counts in
+// hundredths of a kelvin, unless their scale is one that needs counts.
+func (r *recording) settleNumbers(meaning radiometry.Linear) error {
+	asCounts := radiometry.FromAbsoluteZero(countKelvin)
+	linear, named := radiometry.LinearOf(r.info.Units)
+	switch {
+	case !r.said:
+		r.numbers = meaning
+	case r.info.Units == unitsLinear:
+		r.numbers = r.info.Linear
+	case named:
+		r.numbers = linear
+	default: // raw counts, or with a calibration
+		r.numbers = asCounts
+		return nil
+	}
+	r.info.Units = unitsCentikelvin
+	return r.numbers.Validate()
 }
 
 func (r *recording) checkSize(width, height int) error {
@@ -165,16 +284,21 @@ func (r *recording) checkSize(width, height int) error {
 	return nil
 }
 
-// stamp writes what the sidecar knows of the frame.
-func (r *recording) stamp(frame *Frame) error {
+// stamp writes what the sidecar knows of the frame, or the file.
+func (r *recording) stamp(captured time.Time, frame *Frame) error {
 	i, s := r.index, &r.sidecar
 	at := seconds(float64(i) / r.info.FPS)
-	// A rate that was asked for explicitly wins over the recorded times.
-	if len(s.TimeMS) > 0 && r.options.FPS == 0 {
+	switch {
+	case r.options.FPS != 0: // a rate that was asked for explicitly wins over the recorded times
+	case len(s.TimeMS) > 0:
 		if i >= len(s.TimeMS) {
 			return fmt.Errorf("recording %s has more pictures than the %d times in time_ms of its sidecar", r.path, len(s.TimeMS))
 		}
 		at = milliseconds(s.TimeMS[i])
+	case s.FPS == nil && !captured.IsZero():
+		if at = captured.Sub(r.began); i > 0 && (at <= r.last || at > maxMS*time.Millisecond) { // a clock that was set
+			at = r.last + seconds(1/r.info.FPS)
+		}
 	}
 	frame.SinceFFC = sinceFFC(frame.Telemetry)
 	if i < len(s.MSSinceFFC) && s.MSSinceFFC[i] != nil {

@@ -301,7 +301,7 @@ func TestBadRecordings(t *testing.T) {
 		"nothing matches":      {filepath.Join(folder, "none", "frame_%04d.png"), "no file in"},
 		"bad glob":             {filepath.Join(folder, "none", "[.png"), "brackets"},
 		"damaged PNG":          {write("damaged.png", pngData[:len(pngData)/2]), "damaged"},
-		"BigTIFF":              {write("big.tiff", edit(func(d []byte) { d[2] = 43 })), "BigTIFF"},
+		"BigTIFF cut off":      {write("big.tiff", edit(func(d []byte) { d[2] = 43 })), "cut off"},
 		"no pages":             {write("nopages.tiff", edit(func(d []byte) { clear(d[4:8]) })), "no pictures"},
 		"wild first offset":    {write("wild.tiff", edit(func(d []byte) { d[7] = 0xff })), "cut off"},
 		"huge picture":         {write("huge.tiff", edit(func(d []byte) { d[directory+2+10] = 0xff })), "is not read"},
@@ -547,6 +547,20 @@ func FuzzStack(f *testing.F) {
 		}
 		f.Add(bytes.Clone(compressed.GetBytes()))
 		compressed.Close()
+	}
+	for _, page := range []tiffPage{
+		{bits: 32, format: formatFloat, data: make([]byte, 96)},
+		{bits: 16, format: formatSigned, data: make([]byte, 48)},
+		{bits: 16, format: formatUnsigned, data: make([]byte, 96), description: "ImageJ=1\nimages=2\n"},
+		{bits: 16, format: formatUnsigned, data: make([]byte, 48), more: map[uint16]uint64{tagNewSubfileType: 1}},
+	} {
+		for _, big := range []bool{false, true} {
+			data, err := os.ReadFile(writeTIFF(f, binary.LittleEndian, big, []tiffPage{page}))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
 	}
 	path := filepath.Join(f.TempDir(), "gate.tiff")
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -9,23 +9,27 @@ import (
 	"time"
 
 	"thermogate/camera/bounded"
+	"thermogate/camera/radiometry"
 )
 
 // sidecar is what the JSON file beside a recording says of it. Every field may be missing; others are ignored.
 type sidecar struct {
-	Width            *int        `json:"width"`  // of the pictures as they are stored
-	Height           *int        `json:"height"` // of the pictures as they are stored
-	Frames           *int        `json:"frames"`
-	FPS              *float64    `json:"fps"`
-	Units            string      `json:"units"`
-	Orientation      Orientation `json:"orientation"`
-	ReferenceCelsius *float64    `json:"reference_celsius"`
-	ReferenceKnown   bool        `json:"reference_known"`
-	Camera           string      `json:"camera"`
-	Device           string      `json:"device"`
-	Start            string      `json:"start"` // RFC 3339
-	TimeMS           []float64   `json:"time_ms"`
-	MSSinceFFC       []*float64  `json:"ms_since_ffc"` // null where unknown
+	Width            *int              `json:"width"`  // of the pictures as they are stored
+	Height           *int              `json:"height"` // of the pictures as they are stored
+	Frames           *int              `json:"frames"`
+	FPS              *float64          `json:"fps"`
+	Units            string            `json:"units"`
+	KelvinPerCount   float64           `json:"kelvin_per_count"` // in place of units
+	ZeroCelsius      float64           `json:"zero_celsius"`
+	Planck           radiometry.Planck `json:"planck"` // in place of both
+	Orientation      Orientation       `json:"orientation"`
+	ReferenceCelsius *float64          `json:"reference_celsius"`
+	ReferenceKnown   bool              `json:"reference_known"`
+	Camera           string            `json:"camera"`
+	Device           string            `json:"device"`
+	Start            string            `json:"start"` // RFC 3339
+	TimeMS           []float64         `json:"time_ms"`
+	MSSinceFFC       []*float64        `json:"ms_since_ffc"` // null where unknown
 
 	start time.Time // Start, or the Unix epoch
 }
@@ -57,7 +61,7 @@ func readSidecar(path string) (sidecar, error) {
 }
 
 func parseSidecar(text []byte) (sidecar, error) {
-	var s sidecar
+	s := sidecar{ZeroCelsius: radiometry.FromAbsoluteZero(0).ZeroCelsius, Planck: radiometry.SkinPlanck()}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the byte-order mark some editors write
 	if len(text) == 0 {
 		return s, errors.New("the file is empty; write it again, or delete it and say --fps, --units and --orientation")
@@ -75,7 +79,21 @@ func parseSidecar(text []byte) (sidecar, error) {
 	return s, s.check()
 }
 
+func (s *sidecar) linear() radiometry.Linear {
+	return radiometry.Linear{KelvinPerCount: s.KelvinPerCount, ZeroCelsius: s.ZeroCelsius}
+}
+
 func (s *sidecar) check() error {
+	if s.KelvinPerCount != 0 {
+		if err := s.linear().Validate(); err != nil {
+			return err
+		}
+	}
+	if s.Planck.R1 != 0 {
+		if err := s.Planck.Validate(); err != nil {
+			return fmt.Errorf("planck: %w", err)
+		}
+	}
 	for _, size := range []struct {
 		field string
 		value *int

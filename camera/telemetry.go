@@ -38,6 +38,9 @@ func agreeUnits(set string, told *v4l2.Telemetry) (string, error) {
 	if told == nil || told.Units == "" {
 		return cmp.Or(set, unitsCounts), nil
 	}
+	if told.Units == unitsCounts && (set == unitsLinear || set == unitsPlanck) { // which says what they mean
+		return set, nil
+	}
 	if set != "" && set != told.Units {
 		return set, fmt.Errorf("its units are %s by config, sidecar or earlier pictures, and %s by the camera's telemetry; "+
 			"take the setting out, or set up the camera", set, told.Units)

@@ -215,3 +215,60 @@ func BenchmarkConvert(b *testing.B) {
 		})
 	}
 }
+
+func TestSpanNamesTheUnitsThatFit(t *testing.T) {
+	// A room of 22 °C with a person in it, in the counts of each scale, read by another.
+	celsius := []float64{20, 21, 22, 22, 23, 34}
+	for want, linear := range map[string]Linear{
+		"units centikelvin": FromAbsoluteZero(0.01),
+		"units decikelvin":  FromAbsoluteZero(0.1),
+		"units kelvin64":    FromAbsoluteZero(1.0 / 64),
+		"units kelvin16":    FromAbsoluteZero(1.0 / 16),
+		"kelvin_per_count 0.02 and zero_celsius -273.15": FromAbsoluteZero(0.02),
+		"kelvin_per_count 0.1 and zero_celsius -100":     {0.1, -100},
+		"kelvin_per_count 0.01 and zero_celsius 0":       {0.01, 0},
+	} {
+		var counts []uint16
+		for _, c := range celsius {
+			counts = append(counts, uint16(math.Round((c-linear.ZeroCelsius)/linear.KelvinPerCount)))
+		}
+		for _, by := range []string{"centikelvin", "decikelvin", "kelvin64", "kelvin16"} {
+			if "units "+by == want {
+				continue
+			}
+			scale, err := ScaleOf(by)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := scale.Span(counts); err == nil || !strings.Contains(err.Error(), want+" would fit (median 22") || !strings.Contains(err.Error(), by) {
+				t.Errorf("%s read as %s: %v", want, by, err)
+			}
+		}
+		own, err := linear.Scale()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if span, err := own.Span(counts); err != nil || math.Abs(span.LowestCelsius-20) > 0.05 || math.Abs(span.MedianCelsius-22) > 0.05 || math.Abs(span.HighestCelsius-34) > 0.05 {
+			t.Errorf("%s: %v, %v", want, span, err)
+		}
+	}
+	raw, err := ScaleOf("decikelvin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.Span([]uint16{60000, 60010, 60020}); err == nil || !strings.Contains(err.Error(), "camera.planck") {
+		t.Errorf("counts of no known scale: %v", err)
+	}
+}
+
+// A fire in a corner, or dead pixels, are no reason to doubt the units.
+func TestSpanMindsMostOfThePicture(t *testing.T) {
+	scale, err := ScaleOf("centikelvin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := []uint16{0, 65535, 65535, 29500, 29500, 29500}
+	if span, err := scale.Span(counts); err != nil || span.LowestCelsius > -273 || span.HighestCelsius < 382 {
+		t.Errorf("%v, %v", span, err)
+	}
+}

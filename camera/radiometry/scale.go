@@ -2,7 +2,8 @@ package radiometry
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -16,15 +17,60 @@ type Scale struct {
 // absoluteZeroCelsius is 0 K (BIPM, SI Brochure, 9th edition, 2.3.1).
 const absoluteZeroCelsius = -273.15
 
-// kelvinPerCount of the linear scales: FLIR Lepton Engineering Datasheet, TLinear at high (0.01 K) and low (0.1 K)
-// resolution; 1/64 K is the temperature plane of the InfiRay P2 and Topdon TC001, 1/16 K of other InfiRay cores.
-func kelvinPerCount() map[string]float64 {
-	return map[string]float64{
-		"centikelvin": 0.01,
-		"decikelvin":  0.1,
-		"kelvin64":    1.0 / 64,
-		"kelvin16":    1.0 / 16,
+// Linear is a scale of even steps.
+type Linear struct {
+	// KelvinPerCount is one step; 0 is no scale.
+	KelvinPerCount float64 `yaml:"kelvin_per_count"`
+	// ZeroCelsius is the temperature of the count 0.
+	ZeroCelsius float64 `yaml:"zero_celsius"`
+}
+
+// FromAbsoluteZero returns the scale of counts that are a temperature in kelvin, in steps of so many kelvin.
+func FromAbsoluteZero(kelvinPerCount float64) Linear {
+	return Linear{kelvinPerCount, absoluteZeroCelsius}
+}
+
+// Celsius returns the temperature of a value, which need not be a whole count.
+func (l Linear) Celsius(value float64) float64 { return l.ZeroCelsius + l.KelvinPerCount*value }
+
+// Validate says which field is impossible.
+func (l Linear) Validate() error {
+	if !(l.KelvinPerCount > 0 && l.KelvinPerCount <= 10) {
+		return fmt.Errorf("kelvin_per_count is %v, it has to be above 0, and up to 10", l.KelvinPerCount)
 	}
+	if !(l.ZeroCelsius >= absoluteZeroCelsius && l.ZeroCelsius <= maxKelvin) {
+		return fmt.Errorf("zero_celsius is %v, it has to be the temperature of the count 0, %v °C or more", l.ZeroCelsius, absoluteZeroCelsius)
+	}
+	return nil
+}
+
+// Scale tabulates the steps for the conversion of pictures.
+func (l Linear) Scale() (Scale, error) {
+	if err := l.Validate(); err != nil {
+		return Scale{}, err
+	}
+	return tabulate(l.String(), l.Celsius), nil
+}
+
+func (l Linear) String() string {
+	return fmt.Sprintf("kelvin_per_count %g and zero_celsius %g", l.KelvinPerCount, l.ZeroCelsius)
+}
+
+// named are the linear scales with a name: FLIR Lepton Engineering Datasheet, TLinear at high (0.01 K) and low (0.1 K)
+// resolution; 1/64 K is the temperature plane of the InfiRay P2 and Topdon TC001, 1/16 K of other InfiRay cores.
+func named() map[string]Linear {
+	return map[string]Linear{
+		"centikelvin": FromAbsoluteZero(0.01),
+		"decikelvin":  FromAbsoluteZero(0.1),
+		"kelvin64":    FromAbsoluteZero(1.0 / 64),
+		"kelvin16":    FromAbsoluteZero(1.0 / 16),
+	}
+}
+
+// LinearOf returns the steps of a scale with a name that is no relative one.
+func LinearOf(units string) (linear Linear, known bool) {
+	linear, known = named()[units]
+	return linear, known
 }
 
 // ScaleOf returns the scale of a name: centikelvin (FLIR TLinear, 0.01 K), decikelvin, kelvin64 (1/64 K), kelvin16
@@ -33,17 +79,13 @@ func ScaleOf(units string) (Scale, error) {
 	if units == "counts" || units == "grey8" {
 		return Scale{units: units, relative: true}, nil
 	}
-	known := kelvinPerCount()
-	step, ok := known[units]
-	if !ok {
-		names := []string{"counts", "grey8"}
-		for name := range known {
-			names = append(names, name)
-		}
-		sort.Strings(names)
+	linear, known := LinearOf(units)
+	if !known {
+		names := append(slices.Collect(maps.Keys(named())), "counts", "grey8")
+		slices.Sort(names)
 		return Scale{}, fmt.Errorf("unknown units %q; known are %s", units, strings.Join(names, ", "))
 	}
-	return tabulate(units, func(count float64) float64 { return count*step + absoluteZeroCelsius }), nil
+	return tabulate(units, linear.Celsius), nil
 }
 
 func tabulate(units string, celsius func(count float64) float64) Scale {
@@ -53,9 +95,6 @@ func tabulate(units string, celsius func(count float64) float64) Scale {
 	}
 	return Scale{units: units, table: &table}
 }
-
-// Units returns the name of the scale.
-func (s Scale) Units() string { return s.units }
 
 // Relative reports whether the scale has no temperatures, see Image.Relative.
 func (s Scale) Relative() bool { return s.relative }

@@ -15,6 +15,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/gige"
+	"thermogate/camera/radiometry"
 	"thermogate/camera/v4l2"
 )
 
@@ -67,6 +68,8 @@ type foundCamera struct {
 	Width  int    `json:"width,omitempty"`
 	Height int    `json:"height,omitempty"`
 	Units  string `json:"units,omitempty"`
+	// Celsius is how far its picture reached; missing where that is not known.
+	Celsius *radiometry.Span `json:"celsius,omitempty"`
 	// Says is what its telemetry says.
 	Says   string `json:"telemetry,omitempty"`
 	Config string `json:"config,omitempty"`
@@ -157,6 +160,7 @@ func (c *foundCamera) look(ctx context.Context) {
 		return
 	}
 	defer source.Close()
+	source = camera.Plausible(source, func(span radiometry.Span) { c.Celsius = &span })
 	var frame camera.Frame
 	if err := source.Read(ctx, &frame); err != nil {
 		c.Problem = err.Error()
@@ -232,6 +236,9 @@ func (c foundCamera) describe() []string {
 	}
 	if c.Width > 0 {
 		lines = append(lines, fmt.Sprintf("Asked for %s it delivers %d×%d pixels in %s.", cmp.Or(c.Mode, "16 bits"), c.Width, c.Height, c.Units))
+	}
+	if c.Celsius != nil {
+		lines = append(lines, fmt.Sprintf("Its picture: %s.", c.Celsius))
 	}
 	if c.Says != "" {
 		lines = append(lines, "It says: "+c.Says+".")

@@ -13,12 +13,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
 	"thermogate/cmd/internal/consolecmd"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
@@ -257,6 +259,9 @@ func (d *doctor) camera(ctx context.Context) {
 	if err != nil && (strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:")) {
 		err = fmt.Errorf("%w; on this machine: %s", err, devices(ctx))
 	}
+	if view.span != nil {
+		d.say("picture", nil, "%s", view.span)
+	}
 	d.say("camera", err, "%s, %d×%d pixels upright, %.1f frames a second, %s",
 		cmp.Or(c.Camera.Name, info.Name), view.width, view.height, view.rate, info.Units)
 	if err == nil {
@@ -282,11 +287,11 @@ type view struct {
 	width, height int
 	rate          float64
 	reference     event.ReferenceSource
+	span          *radiometry.Span // of the first picture that can be true; nil without temperatures
 }
 
 // look watches the camera as run does, until the first fault.
-func (d *doctor) look(ctx context.Context) (view, camera.Info, error) {
-	var v view
+func (d *doctor) look(ctx context.Context) (v view, info camera.Info, err error) {
 	detector, err := face.New()
 	if err != nil {
 		return v, camera.Info{}, err
@@ -300,15 +305,21 @@ func (d *doctor) look(ctx context.Context) (view, camera.Info, error) {
 			fault(status.Err)
 		}
 	})
+	var seen atomic.Pointer[radiometry.Span]
 	source := camera.NewLive(func(ctx context.Context) (camera.Source, error) {
-		return openLive(ctx, c.URI, c.options(camera.Options{Loop: true}))
+		source, err := openLive(ctx, c.URI, c.options(camera.Options{Loop: true}))
+		if err != nil {
+			return nil, err
+		}
+		return camera.Plausible(source, func(span radiometry.Span) { seen.Store(&span) }), nil
 	}, live)
 	defer source.Close()
+	defer func() { v.span = seen.Load() }()
 	var first, last camera.Frame
 	if err := source.Read(ctx, &first); err != nil {
 		return v, source.Info(), context.Cause(ctx)
 	}
-	info := source.Info()
+	info = source.Info()
 	gate, err := gate.New(d.config.gate(), info, detector, seededBy(info.Name))
 	if err != nil {
 		return v, info, err

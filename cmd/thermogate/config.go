@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"regexp"
@@ -52,7 +53,9 @@ type cameraConfig struct {
 	FPS         float64       `yaml:"fps"`
 	Units       string        `yaml:"units"`
 	Stall       time.Duration `yaml:"stall"`
-	// Planck is the camera's own calibration, used instead of Units where R1 is given.
+	// Linear is a scale without a name, used instead of Units where KelvinPerCount is given.
+	radiometry.Linear `yaml:",inline"`
+	// Planck is the camera's own calibration, used instead of both where R1 is given.
 	Planck radiometry.Planck `yaml:"planck"`
 }
 
@@ -60,7 +63,7 @@ func defaultConfig() config {
 	return config{
 		Site:    "site",
 		Gate:    "gate",
-		Camera:  cameraConfig{Stall: 2 * time.Second, Planck: radiometry.SkinPlanck()},
+		Camera:  cameraConfig{Stall: 2 * time.Second, Linear: radiometry.FromAbsoluteZero(0), Planck: radiometry.SkinPlanck()},
 		Measure: measure.DefaultConfig(),
 		Policy:  policy.DefaultConfig(),
 		Track:   track.DefaultConfig(),
@@ -108,6 +111,14 @@ func (c *config) validate() error {
 			return fmt.Errorf("camera.units: %w", err)
 		}
 	}
+	if c.Camera.KelvinPerCount != 0 {
+		if err := c.Camera.Linear.Validate(); err != nil {
+			return fmt.Errorf("camera.%w", err)
+		}
+		if c.Camera.Units != "" {
+			return errors.New("camera.units and camera.kelvin_per_count both say what a count means; leave one out")
+		}
+	}
 	if c.Camera.Planck.R1 != 0 {
 		if err := c.Camera.Planck.Validate(); err != nil {
 			return fmt.Errorf("camera.planck.%w", err)
@@ -151,8 +162,8 @@ func (c cameraConfig) options(flags camera.Options) camera.Options {
 	if options.FPS == 0 {
 		options.FPS = c.FPS
 	}
-	if options.Units == "" {
-		options.Units = c.Units
+	if options.Units == "" && options.Linear.KelvinPerCount == 0 {
+		options.Units, options.Linear, options.Planck = c.Units, c.Linear, c.Planck
 	}
 	return options
 }
@@ -180,7 +191,6 @@ func (c config) gate() gate.Config {
 		Name:    c.Gate,
 		Version: version(),
 		Camera:  c.Camera.Name,
-		Planck:  c.Camera.Planck,
 		Track:   c.Track,
 		Measure: c.Measure,
 		Policy:  c.Policy,

@@ -112,9 +112,9 @@ func (d *finder) find(ctx context.Context, path string) error {
 	}
 	defer source.Close()
 	path = camera.Masked(path)
-	scale, err := radiometry.ScaleOf(source.Info().Units)
+	scale, err := source.Info().Scale()
 	if err != nil {
-		return fmt.Errorf("units of %s: %w", path, err)
+		return fmt.Errorf("scale of %s: %w", path, err)
 	}
 	var frame camera.Frame
 	var img radiometry.Image

@@ -96,6 +96,7 @@ func (r *replayer) replay(ctx context.Context, recording string) error {
 		return err
 	}
 	defer source.Close()
+	source = camera.Plausible(source, nil)
 	name := filepath.Base(camera.Masked(recording))
 	gate, err := gate.New(r.config.gate(), source.Info(), r.detector, seededBy(name))
 	if err != nil {

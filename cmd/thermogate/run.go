@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
 	"thermogate/screening/console"
 	"thermogate/screening/console/sample"
 	"thermogate/screening/mqtt"
@@ -37,7 +38,13 @@ func newRunCommand() *cobra.Command {
 			}
 			log := newLogger(cmd.ErrOrStderr())
 			s, err := openStation(cmd.Context(), c, func(ctx context.Context) (camera.Source, error) {
-				return openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
+				source, err := openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
+				if err != nil {
+					return nil, err
+				}
+				return camera.Plausible(source, func(s radiometry.Span) {
+					log.Info("first picture of the camera", "temperatures", s.String())
+				}), nil
 			}, log)
 			if err != nil {
 				return err
@@ -181,7 +188,7 @@ func openPlaylist(ctx context.Context, uris []string, options camera.Options) (c
 	if err != nil {
 		return nil, err
 	}
-	return &playlist{first, uris, options}, nil
+	return &playlist{camera.Plausible(first, nil), uris, options}, nil
 }
 
 func (p *playlist) Read(ctx context.Context, frame *camera.Frame) error {
@@ -195,7 +202,7 @@ func (p *playlist) Read(ctx context.Context, frame *camera.Frame) error {
 		return err
 	}
 	p.Source.Close()
-	p.Source = next
+	p.Source = camera.Plausible(next, nil)
 	return p.Source.Read(ctx, frame)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,7 @@ type sourceFlags struct {
 	orientation string
 	fps         float64
 	units       string
+	linear      radiometry.Linear
 }
 
 func (f *sourceFlags) bind(flags *pflag.FlagSet) {
@@ -27,17 +29,27 @@ func (f *sourceFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&f.orientation, "orientation", "", "how the camera is mounted: "+strings.Join(names, ", "))
 	flags.Float64Var(&f.fps, "fps", 0, "frames a second, where the file does not say")
 	flags.StringVar(&f.units, "units", "", "scale of the counts, such as centikelvin, kelvin64 or counts")
+	flags.Float64Var(&f.linear.KelvinPerCount, "kelvin-per-count", 0, "step of a scale without a name, instead of --units")
+	flags.Float64Var(&f.linear.ZeroCelsius, "zero-celsius", radiometry.FromAbsoluteZero(0).ZeroCelsius, "temperature of the count 0 on such a scale")
 }
 
 // options checks the flags.
 func (f *sourceFlags) options() (camera.Options, error) {
-	options := camera.Options{FPS: f.fps, Units: f.units}
+	options := camera.Options{FPS: f.fps, Units: f.units, Linear: f.linear}
 	if f.fps < 0 {
 		return options, usageError{fmt.Errorf("--fps %g: a rate is above 0", f.fps)}
 	}
 	if f.units != "" {
 		if _, err := radiometry.ScaleOf(f.units); err != nil {
 			return options, usageError{fmt.Errorf("--units: %w", err)}
+		}
+	}
+	if f.linear.KelvinPerCount != 0 {
+		if f.units != "" {
+			return options, usageError{errors.New("--units and --kelvin-per-count both say what a count means; leave one out")}
+		}
+		if err := f.linear.Validate(); err != nil {
+			return options, usageError{fmt.Errorf("--kelvin-per-count and --zero-celsius: %w", err)}
 		}
 	}
 	if f.orientation != "" {

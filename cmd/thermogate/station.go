@@ -346,7 +346,7 @@ func (s *station) guardDoor(scene *event.Scene, verdicts []verdict) {
 func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.camera.Info(); s.gate == nil || now.Name != s.info.Name || now.Units != s.info.Units {
+	if now := s.camera.Info(); s.gate == nil || !now.SameAs(s.info) {
 		gate, err := s.newGate(now)
 		if err != nil {
 			return nil, nil, err

@@ -21,9 +21,7 @@ type Config struct {
 	Site, Name string
 	Version    string
 	// Camera is the name its owner gave the camera; where it is empty, events name its model or address.
-	Camera string
-	// Planck is the camera's calibration; with R1 at 0 the units of the camera say what its counts mean.
-	Planck  radiometry.Planck
+	Camera  string
 	Track   track.Config
 	Measure measure.Config
 	Policy  policy.Config
@@ -59,7 +57,7 @@ type Gate struct {
 // New returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
 // the caller's to close.
 func New(config Config, info camera.Info, detector *face.Detector, entropy io.Reader) (*Gate, error) {
-	scale, err := scaleOf(config.Planck, info.Units)
+	scale, err := info.Scale()
 	if err != nil {
 		return nil, fmt.Errorf("scale of %s: %w", info.Name, err)
 	}
@@ -86,13 +84,6 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 	g.floor.publish = g.publish
 	g.FindReferenceAnew()
 	return g, nil
-}
-
-func scaleOf(calibration radiometry.Planck, units string) (radiometry.Scale, error) {
-	if calibration.R1 != 0 {
-		return calibration.Scale()
-	}
-	return radiometry.ScaleOf(units)
 }
 
 // Policy is the judge of this gate, whose state outlives a restart.
