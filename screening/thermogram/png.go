@@ -197,5 +197,5 @@ func palette() color.Palette {
 		colours = append(colours, color.RGBA{mix(from.r, to.r), mix(from.g, to.g), mix(from.b, to.b), 255})
 	}
 	return append(colours, color.RGBA{16, 20, 26, 255}, color.RGBA{232, 238, 243, 255}, color.RGBA{0, 0, 0, 255},
-		color.RGBA{127, 255, 160, 255}, color.RGBA{127, 231, 255, 255})
+		color.RGBA{255, 255, 255, 255}, color.RGBA{127, 231, 255, 255})
 }
