@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"thermogate/camera/radiometry"
@@ -45,10 +46,8 @@ func encode(t *testing.T, p thermogram.Picture, most int) image.Image {
 	if len(body) > most {
 		t.Fatalf("%d bytes, more than %d", len(body), most)
 	}
-	if folder := os.Getenv("THERMOGATE_SCREENSHOTS"); folder != "" {
-		if err := os.WriteFile(folder+"/snapshot.png", body, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(t.ArtifactDir(), "picture.png"), body, 0o600); err != nil { // of the last one, to be looked at
+		t.Fatal(err)
 	}
 	decoded, err := png.Decode(bytes.NewReader(body))
 	if err != nil {

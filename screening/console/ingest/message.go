@@ -14,7 +14,10 @@ import (
 )
 
 // filters are the topics of gates that are listened to.
-var filters = []string{"thermogate/+/+/screening/+", "thermogate/+/+/status", "thermogate/+/+/resent"}
+var filters = []string{"thermogate/+/+/screening/+", "thermogate/+/+/status", "thermogate/+/+/resent", "thermogate/+/+/snapshot/+"}
+
+// snapshotKind is what the topic of an alert's picture has before the id of the alert.
+const snapshotKind = "snapshot/"
 
 const (
 	maxStatusBytes = 16 << 10

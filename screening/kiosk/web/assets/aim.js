@@ -4,6 +4,7 @@ import { language } from "./live.js";
 
 const element = (id) => document.getElementById(id);
 const INTERVAL = 150; // ms between two questions; the gate answers once it has something new
+const RETRY = 500;
 const PATIENCE = 4000;
 const STEADY = 1200; // ms that an advice stays, so that it can be read
 
@@ -13,11 +14,11 @@ const words = {
 }[language];
 
 class Aim {
-  report = null;
-  asking = null;
-  said = 0;
-
   constructor() {
+    this.report = null;
+    this.round = 0; // of questions; another one ends those before it
+    this.asking = false;
+    this.said = 0;
     addEventListener("hashchange", () => this.turn());
     document.addEventListener("visibilitychange", () => this.turn());
     this.turn();
@@ -30,24 +31,20 @@ class Aim {
     for (const id of ["advice", "aim", "aim-end"]) element(id).hidden = !on;
     element("aim-start").hidden = on;
     for (const link of document.querySelectorAll("a[hreflang]")) link.hash = on ? "aim" : "";
-    if (on && !document.hidden) this.ask();
-    else this.rest();
+    const asks = on && !document.hidden;
+    if (asks === this.asking) return;
+    this.asking = asks;
+    this.report = null;
+    this.ask(++this.round);
   }
 
-  rest() {
-    this.asking?.abort();
-    this.asking = this.report = null;
-  }
-
-  async ask() {
-    if (this.asking) return;
-    const asking = this.asking = new AbortController();
-    while (this.asking === asking) {
-      const report = await fetchReport(this.report?.number ?? 0, asking.signal);
-      if (this.asking !== asking) return;
+  async ask(round) {
+    while (this.asking && this.round === round) {
+      const report = await fetchReport(this.report?.number ?? 0);
+      if (this.round !== round) return;
       this.report = report;
       this.show(report);
-      await new Promise((resolve) => setTimeout(resolve, report ? INTERVAL : 500));
+      await new Promise((resolve) => setTimeout(resolve, report ? INTERVAL : RETRY));
     }
   }
 
@@ -62,7 +59,7 @@ class Aim {
     else figure("reference", reference?.ok, reference?.width === undefined ? words.none : `${reference.width} ${words.px}`,
       reference ? [reference.place?.[language], words.range(reference.least, reference.most), reference.label[language]].filter(Boolean).join(" · ") : "");
     for (const [id, spot] of [["hottest", hottest], ["coldest", coldest]]) {
-      figure(id, undefined, spot?.celsius === undefined ? words.unknown : `${spot.celsius.toFixed(1)} °C`, spot?.place[language] ?? "");
+      figure(id, null, spot?.celsius === undefined ? words.unknown : `${spot.celsius.toFixed(1)} °C`, spot?.place[language] ?? "");
     }
   }
 
@@ -82,18 +79,24 @@ class Aim {
   }
 }
 
-async function fetchReport(after, signal) {
+// fetchReport is null where the gate has nothing fresh, or can't be reached.
+async function fetchReport(after) {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
   try {
-    const answer = await fetch(`aim?page=status&after=${after}`, { signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]) });
+    const answer = await fetch(`aim?page=status&after=${after}`, { signal: patience.signal });
     return answer.status === 200 ? await answer.json() : null;
   } catch {
     return null;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
+// figure shows a number; it is neither good nor bad where ok is null.
 function figure(id, ok, value, more) {
   const item = element(`aim-${id}`);
-  if (ok === undefined && (id === "hottest" || id === "coldest")) delete item.dataset.ok;
+  if (ok === null) delete item.dataset.ok;
   else item.dataset.ok = Boolean(ok);
   item.querySelector("output").textContent = value;
   item.querySelector("small").textContent = more;
