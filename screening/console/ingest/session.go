@@ -69,13 +69,13 @@ func isPicture(d mqtt.Delivery) bool {
 	return strings.HasPrefix(kind, snapshotKind)
 }
 
-func (b *inbox) add(d mqtt.Delivery) {
+// add is false for a picture that there is no room for.
+func (b *inbox) add(d mqtt.Delivery) bool {
 	picture := isPicture(d)
 	b.mu.Lock()
 	if picture && (b.pictures >= maxPictures || len(d.Payload) > mqtt.MaxSnapshotBytes) {
 		b.mu.Unlock()
-		d.Done() // one that somebody has sent with QoS 1
-		return
+		return false
 	}
 	if picture {
 		b.pictures++
@@ -86,6 +86,7 @@ func (b *inbox) add(d mqtt.Delivery) {
 	case b.news <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 func (b *inbox) take(most int) []mqtt.Delivery {
@@ -113,7 +114,11 @@ type session struct {
 // connectOnce lives through one connection and returns why it ended.
 func (i *Ingest) connectOnce(ctx context.Context) error {
 	s := &session{Ingest: i, in: &inbox{news: make(chan struct{}, 1)}}
-	conn, err := mqtt.ConnectKept(ctx, i.cfg, i.cfg.ClientID, filters, s.in.add)
+	conn, err := mqtt.ConnectKept(ctx, i.cfg, i.cfg.ClientID, filters, func(d mqtt.Delivery) {
+		if !s.in.add(d) {
+			d.Done()
+		}
+	})
 	if err != nil {
 		return err
 	}
