@@ -200,7 +200,7 @@ func (v *view) advise(r *aimReport, person *event.Person) (advice phrase, done b
 		return aimReferenceMissing(r.Reference.Least, r.Reference.Most), false
 	case r.Hottest != nil && *r.Hottest.Celsius > lampCelsius && !v.inReference(r.Hottest):
 		return aimLamp(*r.Hottest.Celsius, r.Hottest.Place), false
-	case person.Hint != event.NoProblem && person.Event == nil:
+	case person.Hint != event.NoProblem && person.Hint != event.Moving && person.Event == nil:
 		return guideOf(person.Hint, person.Worn).head, false
 	}
 	return aimDone, true

@@ -18,7 +18,7 @@ class Aim {
     this.report = null;
     this.round = 0; // of questions; another one ends those before it
     this.asking = false;
-    this.said = 0;
+    this.said = -STEADY;
     addEventListener("hashchange", () => this.turn());
     document.addEventListener("visibilitychange", () => this.turn());
     this.turn();
