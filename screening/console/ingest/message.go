@@ -14,10 +14,13 @@ import (
 )
 
 // filters are the topics of gates that are listened to.
-var filters = []string{"thermogate/+/+/screening/+", "thermogate/+/+/status", "thermogate/+/+/resent", "thermogate/+/+/snapshot/+"}
+var filters = []string{"thermogate/+/+/screening/+", "thermogate/+/+/status", "thermogate/+/+/resent"}
 
-// snapshotKind is what the topic of an alert's picture has before the id of the alert.
-const snapshotKind = "snapshot/"
+// pictureFilter is that of the pictures of alerts; snapshotKind is what such a topic has before the id of the alert.
+const (
+	pictureFilter = "thermogate/+/+/snapshot/+"
+	snapshotKind  = "snapshot/"
+)
 
 const (
 	maxStatusBytes = 16 << 10

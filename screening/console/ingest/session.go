@@ -69,13 +69,12 @@ func isPicture(d mqtt.Delivery) bool {
 	return strings.HasPrefix(kind, snapshotKind)
 }
 
-// add is false for a picture that there is no room for.
-func (b *inbox) add(d mqtt.Delivery) bool {
+func (b *inbox) add(d mqtt.Delivery) {
 	picture := isPicture(d)
 	b.mu.Lock()
 	if picture && (b.pictures >= maxPictures || len(d.Payload) > mqtt.MaxSnapshotBytes) {
 		b.mu.Unlock()
-		return false
+		return
 	}
 	if picture {
 		b.pictures++
@@ -86,7 +85,6 @@ func (b *inbox) add(d mqtt.Delivery) bool {
 	case b.news <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 func (b *inbox) take(most int) []mqtt.Delivery {
@@ -114,15 +112,14 @@ type session struct {
 // connectOnce lives through one connection and returns why it ended.
 func (i *Ingest) connectOnce(ctx context.Context) error {
 	s := &session{Ingest: i, in: &inbox{news: make(chan struct{}, 1)}}
-	conn, err := mqtt.ConnectKept(ctx, i.cfg, i.cfg.ClientID, filters, func(d mqtt.Delivery) {
-		if !s.in.add(d) {
-			d.Done()
-		}
-	})
+	conn, err := mqtt.ConnectKept(ctx, i.cfg, i.cfg.ClientID, filters, s.in.add)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if err := conn.Listen(ctx, pictureFilter); err != nil {
+		i.log.Warn("alerts will have no pictures", "error", err)
+	}
 	s.conn, s.began = conn, time.Now()
 	for _, g := range i.gates { // the broker may have lost what was said and asked
 		g.said, g.saidAt, g.asked = word{}, time.Time{}, time.Time{}

@@ -81,12 +81,15 @@ func showAlert(v *visit) {
 // showPicture is the thermal picture of the moment of an alert.
 func showPicture(v *visit) {
 	a, _, err := v.store.Alert(v.ctx(), v.r.PathValue("id"))
+	if err == nil && !v.account.Sees(a.Gate) {
+		err = store.ErrUnknown
+	}
 	var picture store.Snapshot
-	if err == nil && v.account.Sees(a.Gate) {
+	if err == nil {
 		picture, err = v.store.Snapshot(v.ctx(), a)
 	}
 	switch {
-	case errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrNoSnapshot), err == nil && picture.PNG == nil:
+	case errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrNoSnapshot):
 		v.missing()
 	case err != nil:
 		v.fail(err)
