@@ -60,7 +60,7 @@ func TestSnapshotOfAnAlert(t *testing.T) {
 		m := newMaker(t, north)
 		first := m.alert(morning)
 		keepPicture(t, s, pictured(t, south, first.ID, 99, morning), pictured(t, north, first.ID, 10, morning)) // before the event
-		keepPicture(t, s, pictured(t, north, first.ID, 20, morning))                                          // another for the same
+		keepPicture(t, s, pictured(t, north, first.ID, 20, morning))                                            // another for the same
 		add(t, s, first)
 		if got := side(t, s, first.ID); got != 10 {
 			t.Errorf("the picture has a side of %d: not the gate's own first one", got)
