@@ -49,6 +49,7 @@ type station struct {
 	pauses    pauseFile
 	present   presence
 	verdicts  chan verdict
+	snapshots chan snapshot
 	closers   []func() error
 
 	pausing sync.Mutex // one change of the pause at a time
@@ -82,7 +83,7 @@ func openStation(ctx context.Context, c config, open func(context.Context) (came
 		health:   metrics.NewHealth(metrics.DefaultHealthConfig()),
 		memory:   memory{path: filepath.Join(c.DataDir, "memory.json")},
 		pauses:   pauseFile{path: filepath.Join(c.DataDir, "pause.json")},
-		verdicts: make(chan verdict, verdictQueue),
+		verdicts: make(chan verdict, verdictQueue), snapshots: make(chan snapshot, snapshotQueue),
 	}
 	if err := s.acquire(ctx, open); err != nil {
 		s.close()
@@ -193,6 +194,7 @@ func (s *station) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.screen(ctx) })
 	group.Go(func() error { s.record(); return nil })
+	group.Go(func() error { s.publishSnapshots(ctx); return nil })
 	if s.door != nil {
 		group.Go(func() error { s.door.Run(); return nil }) // until record closes it
 	}
@@ -361,6 +363,7 @@ func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) 
 	var verdicts []verdict
 	for _, e := range events {
 		verdicts = append(verdicts, verdict{e, s.gate.Policy().State()})
+		s.takeSnapshot(&e, scene)
 	}
 	return scene, verdicts, nil
 }

@@ -12,6 +12,7 @@ type Scene struct {
 	Image     *radiometry.Image
 	Captured  time.Time
 	Reference ReferenceSource
+	Needs     Needs
 	People    []Person
 	// LockDoor is true while an open door has to be locked: somebody with an alert is in view, or somebody without a
 	// verdict is nearer than everybody who passed.
@@ -54,6 +55,14 @@ type ReferenceSource struct {
 	CorrectionCelsius float64
 	// UncertaintyCelsius is the standard uncertainty of the correction.
 	UncertaintyCelsius float64
+}
+
+// Needs is how large things have to be in the picture of a gate, in pixels.
+type Needs struct {
+	// FaceWidth is the least of somebody who is to be measured, walking up or standing.
+	FaceWidth float64
+	// MinReferenceRadius and MaxReferenceRadius bound the disc of the reference source; both are 0 where none is configured.
+	MinReferenceRadius, MaxReferenceRadius float64
 }
 
 // StageTimes is how long each stage took for one frame.

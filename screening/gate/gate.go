@@ -95,6 +95,7 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	clock := stopwatch(time.Now())
 	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
 	g.scene = event.Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
+	g.scene.Needs = g.needs()
 	g.scene.Stages.Radiometry = clock.lap()
 
 	faces, err := g.detector.Detect(&g.image)
@@ -129,6 +130,14 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	g.scene.Passers = g.floor.passers
 	g.previous = frame.Captured
 	return &g.scene, g.events, nil
+}
+
+// needs is how large things have to be in a picture like this one.
+func (g *Gate) needs() event.Needs {
+	shorter := min(g.image.Width, g.image.Height)
+	needs := g.config.Measure.Needs(shorter)
+	needs.FaceWidth = max(needs.FaceWidth, g.config.Visit.Near*float64(shorter))
+	return needs
 }
 
 func (g *Gate) boxesOf(faces []face.Face) []event.Box {

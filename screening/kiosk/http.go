@@ -36,6 +36,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 //	/status    the page for guards and engineers
 //	/stream    what they show, as server-sent events: screen, gate, verdict
 //	/picture   the newest picture; ?after=N waits for one other than N
+//	/aim       how the camera stands, for whoever puts it up; ?after=N likewise
 //	/assets/…  their scripts and styles
 //
 // The page in front of the person asks for stream and picture with ?page=worker.
@@ -56,6 +57,7 @@ func (k *Kiosk) routes() *http.ServeMux {
 	mux.HandleFunc("GET /status", k.page(pages, "status.html"))
 	mux.HandleFunc("GET /stream", k.stream)
 	mux.HandleFunc("GET /picture", k.servePicture)
+	mux.HandleFunc("GET /aim", k.serveAim)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	return mux
 }
@@ -179,35 +181,57 @@ func writeEvent(b *bytes.Buffer, name string, data []byte) {
 }
 
 // servePicture answers with the newest picture once it is another than the page has, and with nothing when there is no
-// fresh one. A page that loses its place is not kept waiting: it gets the picture there is.
+// fresh one.
 func (k *Kiosk) servePicture(w http.ResponseWriter, r *http.Request) {
 	ctx, leave := k.polls.take(r)
 	defer leave()
+	newest := await(ctx, k, r, k.newestPicture, func(p *picture) uint64 { return p.number })
+	if newest == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Picture-Number", strconv.FormatUint(newest.number, 10))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, _ = w.Write(newest.body)
+}
+
+// serveAim likewise answers with what the newest view says.
+func (k *Kiosk) serveAim(w http.ResponseWriter, r *http.Request) {
+	ctx, leave := k.polls.take(r)
+	defer leave()
+	newest := await(ctx, k, r, k.newestView, func(v *view) uint64 { return v.number })
+	if newest == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, _ = w.Write(newest.report(&k.aiming.focus))
+}
+
+// await returns the newest of something once it is another than the request names in after, nil where there is no fresh one.
+// A page that loses its place is not kept waiting: it gets the one there is.
+func await[T any](ctx context.Context, k *Kiosk, r *http.Request, look func() (*T, <-chan struct{}), number func(*T) uint64) *T {
 	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64) // 0, none, where it is no number
 	patience := time.NewTimer(k.config.StallLimit)
 	defer patience.Stop()
 	for {
-		newest, changed := k.newestPicture()
-		if newest != nil && (newest.number != after || ctx.Err() != nil) {
-			w.Header().Set("Content-Type", "application/octet-stream")
-			w.Header().Set("Picture-Number", strconv.FormatUint(newest.number, 10))
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-			_, _ = w.Write(newest.body)
-			return
+		newest, changed := look()
+		if newest != nil && (number(newest) != after || ctx.Err() != nil) {
+			return newest
 		}
 		if ctx.Err() != nil {
-			w.WriteHeader(http.StatusNoContent)
-			return
+			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 		case <-patience.C:
-			w.WriteHeader(http.StatusNoContent)
-			return
+			return nil
 		case <-k.closed:
-			w.WriteHeader(http.StatusNoContent)
-			return
+			return nil
 		}
 	}
 }
@@ -221,4 +245,15 @@ func (k *Kiosk) newestPicture() (*picture, <-chan struct{}) {
 		return nil, k.changed
 	}
 	return k.picture, k.changed
+}
+
+func (k *Kiosk) newestView() (*view, <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.aiming.asked = time.Now()
+	k.checkStall()
+	if v := k.aiming.newest; v != nil && time.Since(v.taken) <= k.config.StallLimit {
+		return v, k.changed
+	}
+	return nil, k.changed
 }

@@ -24,7 +24,7 @@ func TestAnotherSitesNameGetsNoPicture(t *testing.T) {
 	tab := browser(t, chromedp.Flag("host-resolver-rules", "MAP evil.example 127.0.0.1"))
 	g := startGate(t, "")
 	port := g.address[strings.LastIndex(g.address, ":"):]
-	for _, path := range []string{"/", "/picture", "/stream"} {
+	for _, path := range []string{"/", "/picture", "/aim", "/stream"} {
 		do(t, tab, chromedp.Navigate("http://evil.example"+port+path))
 		waitFor(t, tab, path, `document.body.innerText.includes("is not a name of this machine")`)
 	}

@@ -62,6 +62,7 @@ type Kiosk struct {
 	painted   time.Time // capture time of picture
 	paintedAt time.Time
 	asked     time.Time // when a page last asked for a picture
+	aiming    aiming
 	shown     time.Time // when Show was last called
 }
 
@@ -113,6 +114,7 @@ func (k *Kiosk) Show(scene *event.Scene) {
 	k.gate.observe(scene)
 	k.setScreen(k.director.next(scene))
 	k.paint(scene)
+	k.aiming.show(scene, k.paused)
 	k.wake()
 }
 
@@ -195,7 +197,7 @@ func (k *Kiosk) enter(state event.CameraState) {
 		k.setScreen(cue{message: cameraMessage(state)}) // until its first frame
 		return
 	}
-	k.picture = nil
+	k.picture, k.aiming.newest = nil, nil
 	k.rate = rateMeter{}
 	k.gate.forgetScene()
 	k.setScreen(cue{message: cameraMessage(state)})

@@ -1,10 +1,9 @@
 package kiosk
 
 import (
-	"math"
-
 	"thermogate/camera/radiometry"
 	"thermogate/screening/event"
+	"thermogate/screening/thermogram"
 )
 
 // maxPixels keeps a picture below 50 kB. A larger one is made smaller by a whole factor.
@@ -100,17 +99,15 @@ func markOf(person *event.Person, verdict *event.Event) (tone, phrase) {
 	}
 }
 
-// The range leaves out a fiftieth of the coldest pixels and one in five hundred of the hottest, is never narrower than
-// minSpan so that an empty wall is not blown up into noise, and follows the scene within about ten frames.
+// The range is never narrower than minSpan, so that an empty wall is not blown up into noise, and follows the scene within
+// about ten frames.
 const (
-	coldPart = 0.02
-	hotPart  = 0.002
-	minSpan  = 8 // °C
-	follow   = 0.2
+	minSpan = 8 // °C
+	follow  = 0.2
 )
 
 func (p *painter) follow(image *radiometry.Image) {
-	low, high := spread(image.Celsius)
+	low, high := thermogram.Range(image)
 	if missing := minSpan - (high - low); missing > 0 && !image.Relative {
 		low -= missing * 3 / 4
 		high += missing / 4
@@ -121,42 +118,6 @@ func (p *painter) follow(image *radiometry.Image) {
 	}
 	p.low += follow * (low - p.low)
 	p.high += follow * (high - p.high)
-}
-
-// spread returns the range of the pixels without its outermost parts, 0 and 1 where there is none.
-func spread(celsius []float32) (low, high float64) {
-	least, most := float32(math.Inf(1)), float32(math.Inf(-1))
-	for _, c := range celsius { // comparisons that NaN, a pixel without a temperature, never passes
-		if c < least {
-			least = c
-		}
-		if c > most {
-			most = c
-		}
-	}
-	span := most - least
-	if !(span > 0) || math.IsInf(float64(span), 0) {
-		return 0, 1
-	}
-	const bins = 512
-	var histogram [bins]int
-	count := 0
-	for _, c := range celsius {
-		if c == c {
-			histogram[int((c-least)/span*(bins-1))]++
-			count++
-		}
-	}
-	at := func(part float64) float64 {
-		left := int(part * float64(count))
-		for i, n := range histogram {
-			if left -= n; left < 0 {
-				return float64(least) + float64(span)*float64(i)/(bins-1)
-			}
-		}
-		return float64(most)
-	}
-	return at(coldPart), at(1 - hotPart)
 }
 
 func (p *painter) appendGrey(body []byte, image *radiometry.Image, factor int) []byte {

@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"fmt"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -301,4 +302,40 @@ func label[W ~string](word W) phrase {
 		return p
 	}
 	return phrase{string(word), string(word)}
+}
+
+// thirds are the places in a picture, from the top, from the left.
+var thirds = [3][3]phrase{
+	{{"左上", "top left"}, {"上方", "top"}, {"右上", "top right"}},
+	{{"左侧", "left"}, {"中间", "middle"}, {"右侧", "right"}},
+	{{"左下", "bottom left"}, {"下方", "bottom"}, {"右下", "bottom right"}},
+}
+
+// What to do next, for whoever puts the camera up.
+var (
+	aimNotRadiometric = phrase{"这台相机只有画面、没有温度，请换一台能测温的", "This camera gives pictures without temperatures. Use one that measures"}
+	aimLens           = phrase{"慢慢转动镜头，直到清晰度最大。镜头转不动的，把镜头擦干净", "Turn the lens until the sharpness is highest. One that can't be turned: wipe it clean"}
+	aimLensBack       = phrase{"转过头了，把镜头慢慢转回去", "Turn the lens back slowly: it was sharper before"}
+	aimPaused         = phrase{"测温已暂停，恢复后才能看人脸", "Screening is paused. End the pause: no face is looked at meanwhile"}
+	aimNobody         = phrase{"请一个人站到测温的位置，正对镜头", "Have somebody stand where people will be measured and look into the camera"}
+	aimBack           = phrase{"把相机往后移：人脸超过画面的一半", "Move the camera back: the face takes more than half of the picture"}
+	aimCutOff         = phrase{"转动相机，让整张脸都在画面里", "Turn the camera until the whole face is in the picture"}
+	aimWarmingUp      = phrase{"相机正在预热，请稍候", "Wait: the camera is warming up"}
+	aimUnstable       = phrase{"参考源温度还不稳，等它预热，避开风", "Wait until the reference source is steady. Let it warm up, keep draughts off it"}
+	aimDone           = phrase{"位置合适。把相机固定好，别再碰它", "The camera stands well. Fix it so that nothing can move it"}
+)
+
+func aimNearer(width, least float64) phrase {
+	return phrase{fmt.Sprintf("把相机移近：人脸宽 %.0f 像素，需要 %.0f 像素", width, least),
+		fmt.Sprintf("Move the camera nearer: the face is %.0f pixels wide, %.0f are needed", width, least)}
+}
+
+func aimReferenceMissing(least, most float64) phrase {
+	return phrase{fmt.Sprintf("找不到参考源。把它放到人站的位置旁边，不要遮挡，在画面里宽 %.0f 到 %.0f 像素", least, most),
+		fmt.Sprintf("The reference source is not found. Put it beside where people stand, with nothing before it, %.0f to %.0f pixels across", least, most)}
+}
+
+func aimLamp(celsius float64, where phrase) phrase {
+	return phrase{fmt.Sprintf("画面%s有 %.0f °C 的热源。转动相机，避开灯、取暖器和阳光", where.ZH, celsius),
+		fmt.Sprintf("Something of %.0f °C is in the picture (%s). Turn the camera away from lamps, heaters and sunlight", celsius, where.EN)}
 }

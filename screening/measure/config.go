@@ -3,6 +3,8 @@ package measure
 import (
 	"fmt"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Config of the measurement at one gate. Lengths in the picture are fractions of its shorter side, so that they hold
@@ -58,6 +60,16 @@ func DefaultConfig() Config {
 		// Lepton datasheet (500-0659-00-09): ±5 °C in high gain, taken as a rectangular distribution.
 		CameraUncertaintyCelsius: 2.9,
 	}
+}
+
+// Needs is what the measurement needs of a picture whose shorter side has so many pixels.
+func (c Config) Needs(shorter int) event.Needs {
+	needs := event.Needs{FaceWidth: max(c.MinFacePixels, smallFace)}
+	if c.ReferenceCelsius != nil {
+		needs.MinReferenceRadius = max(leastRadius*float64(searchScale(shorter)), c.ReferenceMinRadius*float64(shorter))
+		needs.MaxReferenceRadius = c.ReferenceMaxRadius * float64(shorter)
+	}
+	return needs
 }
 
 // Validate names the first impossible value and what would be right.

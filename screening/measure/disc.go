@@ -26,6 +26,8 @@ const (
 	// plateau is the part of the radius whose pixels are averaged. The rest is the size-of-source margin: the blur of
 	// optics and pixels reaches about two pixels inwards on the Lepton recordings (radius 6).
 	plateau = 0.5
+	// leastRadius is that of the smallest disc that is looked for, in pixels of the picture made smaller.
+	leastRadius = 2.5
 	// Where on a ray the surroundings are read, in radii.
 	ringFrom, ringTo = 1.4, 1.9
 )
@@ -73,7 +75,7 @@ func (d *disc) fair() bool {
 
 // search returns the best disc of the picture that no face holds.
 func (f *discFinder) search(img *radiometry.Image, faces []face.Face, believable func(celsius float64) bool) (disc, bool) {
-	scale := max(1, int(math.Round(float64(min(img.Width, img.Height))/120)))
+	scale := searchScale(min(img.Width, img.Height))
 	small := f.reduce(img, scale)
 	f.vote(small)
 	var best disc
@@ -90,6 +92,9 @@ func (f *discFinder) search(img *radiometry.Image, faces []face.Face, believable
 	}
 	return best, found
 }
+
+// searchScale is by how much a picture is made smaller to look for discs in it.
+func searchScale(shorter int) int { return max(1, int(math.Round(float64(shorter)/120))) }
 
 func (d *disc) quality() float64 {
 	return d.rays - 2*d.roughness - 4*d.spread/d.contrast
@@ -146,7 +151,7 @@ const (
 func (f *discFinder) vote(img *radiometry.Image) {
 	w, h := img.Width, img.Height
 	short := float64(min(w, h))
-	low, high := max(2.5, f.minRadius*short), f.maxRadius*short
+	low, high := max(leastRadius, f.minRadius*short), f.maxRadius*short
 	planes := 0
 	cw, ch := w/votePitch+1, h/votePitch+1
 	var radii [16]float64

@@ -450,6 +450,8 @@ func TestBrokerRoles(t *testing.T) {
 		"thermogate/plant/north/stored":               "console nobody",
 		"thermogate/plant/south/screening/pass":       "south nobody",
 		"thermogate/plant/south/command/pause":        "console nobody",
+		"thermogate/plant/north/snapshot/01J":         "",
+		"thermogate/plant/south/snapshot/01J":         "south nobody",
 		"thermogate/else/south/screening/pass":        "nobody",
 		"spBv1.0/plant/NDATA/north":                   "",
 		"spBv1.0/plant/DDATA/south/screening":         "south nobody",

@@ -34,6 +34,7 @@ type Client struct {
 	handleAlert AlertHandler // nil where nobody asks for the console's word
 
 	statusChanged chan struct{}
+	snapshots     chan snapshot
 	confirmed     atomic.Uint64
 	refused       atomic.Uint64
 	obeyed        atomic.Uint64
@@ -107,6 +108,7 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 	c := &Client{
 		cfg: cfg, gate: gate, journal: j, handle: handle, log: log,
 		statusChanged: make(chan struct{}, 1),
+		snapshots:     make(chan snapshot, snapshotsWaiting),
 		state:         State{Since: time.Now()},
 		timing:        defaultTiming(),
 		kept:          kept{log: log},

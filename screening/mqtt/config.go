@@ -35,7 +35,9 @@ type Config struct {
 	// BacklogPerSecond is how many events a second are sent of those that waited for the broker.
 	BacklogPerSecond int `yaml:"backlog_per_second"`
 	// Commands are the verbs that are obeyed: rescreen, pause, recalibrate, group/reset.
-	Commands      []Verb        `yaml:"commands"`
+	Commands []Verb `yaml:"commands"`
+	// Snapshots is true for a gate that publishes a thermal picture with every alert.
+	Snapshots     bool          `yaml:"snapshots"`
 	HomeAssistant HomeAssistant `yaml:"home_assistant"`
 	Sparkplug     Sparkplug     `yaml:"sparkplug"`
 	ONVIF         ONVIF         `yaml:"onvif"`

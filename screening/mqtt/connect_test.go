@@ -236,7 +236,7 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	}
 	messages := make(chan Message, 100)
 	subscribed := make(chan struct{})
-	go Receive(t.Context(), config("console"), "console", []string{"thermogate/plant/+/screening/+", "thermogate/plant/+/onvif-ej/#"}, func() { close(subscribed) }, func(m Message) { messages <- m })
+	go Receive(t.Context(), config("console"), "console", []string{"thermogate/plant/+/screening/+", "thermogate/plant/+/snapshot/+", "thermogate/plant/+/onvif-ej/#"}, func() { close(subscribed) }, func(m Message) { messages <- m })
 	<-subscribed
 
 	south := newClient(t, config("south"), openJournal(t), nil) // calls itself north
@@ -248,6 +248,10 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	})
 	if got := south.State(); got.Confirmed != 0 || got.Backlog != 1 {
 		t.Errorf("an event that the broker threw away counts as delivered: %+v", got)
+	}
+
+	if err := south.PublishSnapshot(alertID, []byte("of south")); err != nil { // the broker throws it away, or the next one comes after it
+		t.Fatal(err)
 	}
 
 	j := openJournal(t)
@@ -289,6 +293,14 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 	if m := <-messages; m.Topic != cfg.onvifTopic(testGate) {
 		t.Errorf("the console got %s", m.Topic)
 	}
+	defer func() {
+		if err := north.PublishSnapshot(alertID, []byte("of north")); err != nil {
+			t.Fatal(err)
+		}
+		if m := <-messages; m.Topic != testGate.SnapshotTopic(alertID) || string(m.Payload) != "of north" {
+			t.Errorf("the console got %s on %s", m.Payload, m.Topic)
+		}
+	}()
 	if m := <-messages; m.Topic != testGate.ScreeningTopic("pass") || !strings.Contains(string(m.Payload), sample(2).ID) {
 		t.Errorf("the console got %s on %s", m.Payload, m.Topic)
 	}

@@ -49,6 +49,19 @@ func ConnectKept(ctx context.Context, cfg Config, clientID string, filters []str
 	return &KeptSession{conn}, nil
 }
 
+// Listen subscribes to one more filter, with QoS 0: what comes while the session is away is not kept. A broker that does not
+// allow it is an error, and the session goes on without.
+func (k *KeptSession) Listen(ctx context.Context, filter string) error {
+	token := k.conn.Subscribe(filter, 0, nil).(*paho.SubscribeToken)
+	if err := wait(ctx, token, connectTimeout); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", filter, err)
+	}
+	if token.Result()[filter] > 2 {
+		return fmt.Errorf("the broker does not let this user subscribe to %s", filter)
+	}
+	return nil
+}
+
 // Lost delivers why the connection broke off, once it does.
 func (k *KeptSession) Lost() <-chan error { return k.conn.lost }
 

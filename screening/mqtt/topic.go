@@ -71,6 +71,9 @@ func (g Gate) AcknowledgementTopic(verb Verb) string {
 // AlertTopic holds the console's word on the alert with this id, retained; "+" is all of them.
 func (g Gate) AlertTopic(id string) string { return g.topic("alert/" + id) }
 
+// SnapshotTopic is where the picture of the alert with this id is published, with QoS 0, not retained.
+func (g Gate) SnapshotTopic(id string) string { return g.topic("snapshot/" + id) }
+
 func (g Gate) topic(rest string) string { return "thermogate/" + g.Site + "/" + g.Name + "/" + rest }
 
 // ParseTopic takes a topic of a gate apart: "thermogate/plant/north/screening/alert" is the gate north of plant and

@@ -16,6 +16,12 @@ import (
 // filters are the topics of gates that are listened to.
 var filters = []string{"thermogate/+/+/screening/+", "thermogate/+/+/status", "thermogate/+/+/resent"}
 
+// pictureFilter is that of the pictures of alerts; snapshotKind is what such a topic has before the id of the alert.
+const (
+	pictureFilter = "thermogate/+/+/snapshot/+"
+	snapshotKind  = "snapshot/"
+)
+
 const (
 	maxStatusBytes = 16 << 10
 	maxResentBytes = 64 << 10

@@ -52,15 +52,33 @@ func (i *Ingest) gate(of mqtt.Gate) *gate {
 	return g
 }
 
-// inbox takes what the broker delivers. It is bounded by how much the broker delivers before it is acknowledged.
+// inbox takes what the broker delivers. It is bounded by how much the broker delivers before it is acknowledged, and pictures,
+// which nobody acknowledges, by how many may wait.
 type inbox struct {
-	mu      sync.Mutex
-	waiting []mqtt.Delivery
-	news    chan struct{}
+	mu       sync.Mutex
+	waiting  []mqtt.Delivery
+	pictures int // among those that wait
+	news     chan struct{}
+}
+
+// maxPictures is how many pictures wait for the store; more are dropped.
+const maxPictures = 64
+
+func isPicture(d mqtt.Delivery) bool {
+	_, kind, _ := mqtt.ParseTopic(d.Topic)
+	return strings.HasPrefix(kind, snapshotKind)
 }
 
 func (b *inbox) add(d mqtt.Delivery) {
+	picture := isPicture(d)
 	b.mu.Lock()
+	if picture && (b.pictures >= maxPictures || len(d.Payload) > mqtt.MaxSnapshotBytes) {
+		b.mu.Unlock()
+		return
+	}
+	if picture {
+		b.pictures++
+	}
 	b.waiting = append(b.waiting, d)
 	b.mu.Unlock()
 	select {
@@ -75,6 +93,11 @@ func (b *inbox) take(most int) []mqtt.Delivery {
 	n := min(most, len(b.waiting))
 	batch := b.waiting[:n:n]
 	b.waiting = b.waiting[n:]
+	for _, d := range batch {
+		if isPicture(d) {
+			b.pictures--
+		}
+	}
 	return batch
 }
 
@@ -94,6 +117,9 @@ func (i *Ingest) connectOnce(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	if err := conn.Listen(ctx, pictureFilter); err != nil {
+		i.log.Warn("alerts will have no pictures", "error", err)
+	}
 	s.conn, s.began = conn, time.Now()
 	for _, g := range i.gates { // the broker may have lost what was said and asked
 		g.said, g.saidAt, g.asked = word{}, time.Time{}, time.Time{}
@@ -141,6 +167,7 @@ func (s *session) receive(ctx context.Context) error {
 func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 	now := time.Now()
 	var events []store.Event
+	var pictures []store.Snapshot
 	var rest []func(context.Context) error
 	for _, message := range batch {
 		of, kind, ok := mqtt.ParseTopic(message.Topic)
@@ -156,6 +183,13 @@ func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 				continue
 			}
 			events = append(events, e)
+		case strings.HasPrefix(kind, snapshotKind):
+			picture, err := store.NewSnapshot(of, strings.TrimPrefix(kind, snapshotKind), message.Payload, now)
+			if err != nil {
+				s.refuse(message.Topic, err)
+				continue
+			}
+			pictures = append(pictures, picture)
 		case kind == "status":
 			rest = append(rest, func(ctx context.Context) error { return s.takeStatus(ctx, of, message.Message, now) })
 		case kind == "resent":
@@ -164,6 +198,9 @@ func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 	}
 	if err := s.persist(ctx, func(ctx context.Context) error { return s.keep(ctx, events, now) }); err != nil {
 		return err
+	}
+	if err := s.store.AddSnapshots(ctx, pictures); err != nil && ctx.Err() == nil { // their loss is allowed
+		s.log.Warn("alerts have no picture", "pictures", len(pictures), "error", err)
 	}
 	for _, do := range rest {
 		if err := s.persist(ctx, do); err != nil {

@@ -92,11 +92,14 @@ func (s *Store) events(ctx context.Context, rest string, args ...any) ([]Event, 
 // deleteChunk bounds how many events one transaction deletes, so that nothing waits long behind it.
 const deleteChunk = 500
 
-// Retire deletes the months of events, and of the audit, that are to be kept no longer. What came late stays as long after
-// it came.
+// Retire deletes pictures, and the months of events and of the audit, that are to be kept no longer. What came late stays as
+// long after it came.
 func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err error) {
 	now = now.UTC()
 	horizon := time.Date(now.Year(), now.Month()-time.Month(s.cfg.KeepMonths), 1, 0, 0, 0, 0, time.UTC)
+	if err := s.retireSnapshots(ctx, now, horizon); err != nil {
+		return 0, err
+	}
 	if _, err := s.write.ExecContext(ctx, "DELETE FROM audit WHERE at < $1", horizon.UnixMilli()); err != nil {
 		return 0, fmt.Errorf("deleting old lines of the audit: %w", err)
 	}

@@ -35,11 +35,13 @@ type Config struct {
 	TimeZone string `yaml:"time_zone"`
 	// KeepMonths is for how many whole months events are kept before the current one; counts are kept for good.
 	KeepMonths int `yaml:"keep_months"`
+	// KeepSnapshotDays is for how many days the pictures of alerts are kept; with 0 none is.
+	KeepSnapshotDays int `yaml:"keep_snapshot_days"`
 }
 
-// DefaultConfig is a file in the current folder, and two years.
+// DefaultConfig is a file in the current folder, two years, and a week for pictures.
 func DefaultConfig() Config {
-	return Config{File: "thermogate-console-data/console.db", TimeZone: "UTC", KeepMonths: 24}
+	return Config{File: "thermogate-console-data/console.db", TimeZone: "UTC", KeepMonths: 24, KeepSnapshotDays: 7}
 }
 
 // Validate names the first key that is wrong and what would be right. It opens no file.
@@ -61,6 +63,9 @@ func (c Config) Validate() error {
 	}
 	if c.KeepMonths < 1 || c.KeepMonths > 600 {
 		return fmt.Errorf("keep_months: %d is not between 1 and 600", c.KeepMonths)
+	}
+	if c.KeepSnapshotDays < 0 || c.KeepSnapshotDays > 365 {
+		return fmt.Errorf("keep_snapshot_days: %d is not between 0 and 365", c.KeepSnapshotDays)
 	}
 	return nil
 }

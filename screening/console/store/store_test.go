@@ -191,6 +191,8 @@ func TestConfig(t *testing.T) {
 		{"a time zone that is none", func(c *Config) { c.TimeZone = "Beijing" }, false},
 		{"a password for a file", func(c *Config) { c.PasswordFile = "secret" }, false},
 		{"nothing kept", func(c *Config) { c.KeepMonths = 0 }, false},
+		{"no picture kept", func(c *Config) { c.KeepSnapshotDays = 0 }, true},
+		{"pictures kept for years", func(c *Config) { c.KeepSnapshotDays = 366 }, false},
 	} {
 		cfg := DefaultConfig()
 		test.change(&cfg)

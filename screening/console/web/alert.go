@@ -27,6 +27,7 @@ type alertPage struct {
 	Entered string         // value that was refused
 	Places  []string
 	Version string // of the part, for the live update
+	Picture bool   // there is one
 }
 
 func (v *visit) alertPage(id string) (alertPage, error) {
@@ -44,6 +45,11 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 		Places: []string{store.Ear, store.Forehead, store.Armpit, store.Mouth}, Version: strconv.FormatInt(a.Version, 10),
 	}
 	page.Scale = v.tongue.scaleOf(rests.Screening.Data, a.ReadCelsius)
+	if _, noPicture := v.store.Snapshot(v.ctx(), a); noPicture == nil {
+		page.Picture = true
+	} else if !errors.Is(noPicture, store.ErrNoSnapshot) {
+		return alertPage{}, noPicture
+	}
 	for _, c := range changes {
 		if c.Reading != nil {
 			page.Last = c.Reading
@@ -67,6 +73,27 @@ func showAlert(v *visit) {
 		v.fail(err)
 	default:
 		v.show("alert", page)
+	}
+}
+
+// showPicture is the thermal picture of the moment of an alert.
+func showPicture(v *visit) {
+	a, _, err := v.store.Alert(v.ctx(), v.r.PathValue("id"))
+	if err == nil && !v.account.Sees(a.Gate) {
+		err = store.ErrUnknown
+	}
+	var picture store.Snapshot
+	if err == nil {
+		picture, err = v.store.Snapshot(v.ctx(), a)
+	}
+	switch {
+	case errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrNoSnapshot):
+		v.missing()
+	case err != nil:
+		v.fail(err)
+	default:
+		v.w.Header().Set("Content-Type", "image/png")
+		_, _ = v.w.Write(picture.PNG) // a browser that is gone needs no answer
 	}
 }
 

@@ -173,6 +173,7 @@ func (p *Pages) routes() http.Handler {
 		"GET /stream":                 {store.Guard, serveStream},
 		"POST /sound":                 {store.Guard, noteSound},
 		"GET /alerts/{id}":            {store.Guard, showAlert},
+		"GET /alerts/{id}/picture":    {store.Guard, showPicture},
 		"POST /alerts/{id}/{what}":    {store.Guard, changeAlert},
 		"GET /alerts/{id}/{what}":     {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
 		"GET /admin/accounts/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},

@@ -1,3 +1,4 @@
+import { aim } from "./aim.js";
 import { connect, language, Painter } from "./live.js";
 
 const element = (id) => document.getElementById(id);
@@ -93,6 +94,9 @@ connect("status", {
     element("no-picture").hidden = Boolean(head);
     element("low").textContent = head?.low_celsius === undefined ? "" : celsius(head.low_celsius, 1);
     element("high").textContent = head?.high_celsius === undefined ? "" : celsius(head.high_celsius, 1);
-    if (head) painter.paint(head, grey);
+    if (head) {
+      painter.paint(head, grey);
+      aim.mark(painter.canvas);
+    }
   },
 });
