@@ -259,14 +259,19 @@ func (n nowPage) message(now time.Time, build string) (id string, body []byte) {
 	return strconv.FormatUint(sum.Sum64(), 36), body
 }
 
+// snapshot is how all is now; for a part of a page it is what the stream has told of.
+func (v *visit) snapshot() (*snapshot, error) {
+	if now, _ := v.newest(); now != nil && v.r.URL.Query().Get("part") != "" {
+		return now, nil
+	}
+	return v.look(v.ctx())
+}
+
 func showNow(v *visit) {
-	now, _ := v.newest()
-	if now == nil || v.r.URL.Query().Get("part") == "" { // a part is what the stream has told of
-		var err error
-		if now, err = v.look(v.ctx()); err != nil {
-			v.fail(err)
-			return
-		}
+	now, err := v.snapshot()
+	if err != nil {
+		v.fail(err)
+		return
 	}
 	v.show("now", v.pageOf(now, v.account))
 }
