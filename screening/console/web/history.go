@@ -16,7 +16,7 @@ import (
 )
 
 // historyLimit is how many rows a page of the history has.
-const historyLimit = 50
+const historyLimit = 200
 
 type historyPage struct {
 	Query    historyQuery

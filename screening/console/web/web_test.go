@@ -34,7 +34,7 @@ var (
 
 // console is a store with pages before it.
 type console struct {
-	t        *testing.T
+	t        testing.TB
 	store    *store.Store
 	accounts *accounts.Accounts
 	pages    *Pages
@@ -46,7 +46,7 @@ type console struct {
 	journal  string
 }
 
-func start(t *testing.T) *console {
+func start(t testing.TB) *console {
 	t.Helper()
 	cfg := store.DefaultConfig()
 	cfg.File, cfg.TimeZone = filepath.Join(t.TempDir(), "console.db"), "Asia/Shanghai"
