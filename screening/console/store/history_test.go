@@ -191,6 +191,9 @@ func TestSettings(t *testing.T) {
 		add(t, s, at(30, "offset", 37.3))
 		add(t, s, late, m.event(morning.Add(40*time.Minute), event.Inconclusive, event.Left, func(e *event.Event) { e.Data.Policy = "offset" }))
 		add(t, s, at(5, "both", 37.2)) // comes late and tells nothing
+		add(t, s, m.event(morning.Add(50*time.Minute), event.Pass, event.BelowThreshold, func(e *event.Event) {
+			e.Data.Camera, e.Data.Version = "a NUL\x00", strings.Repeat("x", maxNote+1) // which no database holds, or nobody wants
+		}))
 		add(t, s, newMaker(t, south).pass(morning))
 		settings, err := s.Settings(t.Context(), north, 20)
 		if err != nil {

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/oklog/ulid/v2"
 
@@ -31,7 +33,7 @@ func settingsOf(data event.Data) map[string]string {
 		}
 	}
 	tell := func(name, value string) {
-		if value != "" && len(value) <= maxNote {
+		if value != "" && len(value) <= maxNote && !strings.ContainsFunc(value, unicode.IsControl) {
 			told[name] = value
 		}
 	}

@@ -20,7 +20,7 @@ import (
 
 // Bounds of downloads.
 const (
-	maxExports    = 2       // made at the same time
+	maxExports    = 3       // made at the same time
 	maxExportRows = 100_000 // of a file
 	maxPairs      = 40_000  // of a file that study reads
 	// Whoever takes nothing for so long is gone.
@@ -188,6 +188,7 @@ func downloadCSV(v *visit) {
 			return file.Write(line)
 		})
 		if err != nil {
+			v.log.Warn("a download broke off", "path", v.r.URL.Path, "error", err)
 			panic(http.ErrAbortHandler) // a file that is not whole must not look as if it were
 		}
 		file.Flush()

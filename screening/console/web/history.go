@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
@@ -66,6 +68,11 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	}
 	zone := v.store.Zone(f.Site)
 	ok = f.Gate == "" || f.Site != ""
+	for _, values := range v.r.URL.Query() {
+		for _, text := range values {
+			ok = ok && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) // which a database refuses
+		}
+	}
 	for _, one := range []struct {
 		text string
 		to   *time.Time
