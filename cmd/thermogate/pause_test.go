@@ -20,7 +20,7 @@ import (
 func TestPauseSurvivesARestartUntilItsEnd(t *testing.T) {
 	file := pauseFile{filepath.Join(t.TempDir(), "pause.json")}
 	began := time.Date(2026, 3, 2, 7, 30, 0, 0, time.UTC)
-	if err := file.save(began.Add(time.Hour), time.Hour); err != nil {
+	if err := file.save(began.Add(time.Hour), time.Hour, "Li Na"); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -33,21 +33,21 @@ func TestPauseSurvivesARestartUntilItsEnd(t *testing.T) {
 		{"after its end", began.Add(2 * time.Hour), 0},
 		{"clock not set yet", time.Unix(0, 0), time.Hour},
 	} {
-		if got, err := file.recall(test.now); err != nil || got != test.want {
+		if got, by, err := file.recall(test.now); err != nil || got != test.want || by != "Li Na" {
 			t.Errorf("%s: %v is left, %v; want %v", test.name, got, err, test.want)
 		}
 	}
-	if err := errors.Join(file.save(time.Time{}, 0), file.save(time.Time{}, 0)); err != nil {
+	if err := errors.Join(file.save(time.Time{}, 0, ""), file.save(time.Time{}, 0, "")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := file.recall(began); err != nil || got != 0 {
+	if got, _, err := file.recall(began); err != nil || got != 0 {
 		t.Errorf("of a pause that was ended %v is left, %v", got, err)
 	}
 	for _, damaged := range []string{`{"until":`, `{"until":"2026-03-02T07:30:00Z","seconds":1e300}`, `{"seconds":-1}`, strings.Repeat(" ", maxStateBytes+1)} {
 		if err := os.WriteFile(file.path, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := file.recall(began); err == nil || !strings.Contains(err.Error(), file.path) || strings.Contains(err.Error(), "\n") {
+		if _, _, err := file.recall(began); err == nil || !strings.Contains(err.Error(), file.path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.80s gives %v", damaged, err)
 		}
 	}
@@ -63,7 +63,7 @@ func FuzzKeptState(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		left, err := pauseFile{path}.recall(now)
+		left, _, err := pauseFile{path}.recall(now)
 		if left < 0 || left > maxPauseSeconds*time.Second || err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v is left, %v", left, err)
 		}

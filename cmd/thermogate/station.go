@@ -519,7 +519,7 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 	if command.Verb == mqtt.Pause {
 		s.pausing.Lock()
 		defer s.pausing.Unlock()
-		s.pause(command.Pause)
+		s.pause(command.Pause, command.By)
 		return nil
 	}
 	s.mu.Lock()

@@ -139,12 +139,12 @@ func (b *buffer) String() string {
 
 // browser fetches pages and sends forms.
 type browser struct {
-	t    *testing.T
+	t    testing.TB
 	http *http.Client
 	base string
 }
 
-func browse(t *testing.T, base string) *browser {
+func browse(t testing.TB, base string) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -174,7 +174,7 @@ func (b *browser) read(answer *http.Response, err error) string {
 }
 
 // startMosquitto starts a broker on a free port of this machine, and returns its address.
-func startMosquitto(t *testing.T) string {
+func startMosquitto(t testing.TB) string {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -227,7 +227,7 @@ func TestStatusShowsVerdicts(t *testing.T) {
 	g.SetJournal(errors.New("no room left"), false)
 	waitFor(t, tab, "a journal that fails", `document.getElementById("journal").innerText.includes("not on disk · no room left")`)
 	row := ask(t, tab, chromedp.Text("#verdicts tr:last-child"))
-	for _, want := range []string{"Pass", "below threshold", "34.62 ± 0.41 °C", "inner canthus", "+1.50", "+1.40", "37.50", "0.55 s"} {
+	for _, want := range []string{"Pass", "below the threshold", "34.62 ± 0.41 °C", "inner canthus", "+1.50", "+1.40", "37.50", "0.55 s"} {
 		if !strings.Contains(row, want) {
 			t.Errorf("row %q lacks %q", row, want)
 		}
@@ -258,7 +258,7 @@ func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
 	waitFor(t, tab, "before the pause", says(measuringMessage.head.ZH, measuringMessage.head.EN))
 	g.SetPaused(time.Now().Add(time.Hour))
 	g.Verdict(*passed("P")) // was under way
-	waitFor(t, tab, "paused", says("测温已暂停", "Screening is paused")+` && document.body.innerText.includes("请联系值班人员")`)
+	waitFor(t, tab, "paused", says("测温已暂停", "Screening is paused")+` && document.body.innerText.includes("请联系保安")`)
 	if hidden := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("stage").offsetWidth === 0`)); !hidden {
 		t.Error("a live picture is shown")
 	}

@@ -97,7 +97,7 @@ var (
 		sub: phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
 
 	pausedMessage = message{tone: tonePaused, icon: "staff", head: phrase{"测温已暂停", "Screening is paused"},
-		sub: phrase{"请联系值班人员", "Please go to the guard"}}
+		sub: phrase{"请联系保安", "Please go to the guard"}}
 
 	// For those who stay after a pass.
 	passedMessage = message{tone: toneIdle, icon: "check", head: phrase{"已测完，请进", "All done, please go in"},
@@ -162,10 +162,10 @@ func guideOf(problem event.Reason, worn []event.Garment) message {
 			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"})
 	case event.ReferenceUnstable:
 		return wait(phrase{"请稍候，正在准备", "Please wait, getting ready"},
-			phrase{"参考源温度还不稳定", "The reference source is not stable yet"})
+			phrase{"黑体温度还不稳定", "The reference source is not stable yet"})
 	case event.ReferenceMissing:
 		return fault(phrase{"暂时不能测温", "Can't measure right now"},
-			phrase{"看不到参考源，请找工作人员", "The reference source is out of view, please ask staff"})
+			phrase{"看不到黑体，请找工作人员", "The reference source is out of view, please ask staff"})
 	case event.NotRadiometric:
 		return fault(phrase{"这台相机不能测温", "This camera can't measure"}, phrase{"请找工作人员", "Please ask staff"})
 	}
@@ -248,57 +248,18 @@ func cameraMessage(state event.CameraState) message {
 	}
 }
 
-// labels are the short words of the engineers' page.
+// labels are what only the engineers' page speaks of.
 var labels = map[string]phrase{
-	string(event.Pass):         {"正常", "Pass"},
-	string(event.Alert):        {"复测", "Alert"},
-	string(event.Inconclusive): {"未定", "Inconclusive"},
-
-	string(event.BelowThreshold):         {"低于阈值", "below threshold"},
-	string(event.BelowGroup):             {"与人群一致", "like the group"},
-	string(event.BelowThresholdAndGroup): {"低于阈值，与人群一致", "below threshold, like the group"},
-	string(event.AboveThreshold):         {"高于阈值", "above threshold"},
-	string(event.AboveGroup):             {"高于人群", "above the group"},
-	string(event.AboveThresholdAndGroup): {"高于阈值和人群", "above threshold and group"},
-	string(event.TooClose):               {"离阈值太近", "too close to the threshold"},
-	string(event.ColdArrival):            {"刚从冷处来", "just in from the cold"},
-	string(event.ReferenceLost):          {"参考源失效", "reference lost"},
-	string(event.GroupUnknown):           {"人群数据不足", "too few people to compare with"},
-	string(event.NoReading):              {"没有读数", "no reading"},
-
-	string(event.ReferenceMissing):  {"看不到参考源", "no reference source"},
-	string(event.ReferenceUnstable): {"参考源不稳定", "reference not stable"},
-	string(event.ShutterClosed):     {"快门校准", "shutter"},
-	string(event.WarmingUp):         {"相机预热", "camera warming up"},
-	string(event.TooFar):            {"太远", "too far"},
-	string(event.CutOff):            {"出画", "cut off"},
-	string(event.TurnedAway):        {"没有正对", "turned away"},
-	string(event.Moving):            {"在动", "moving"},
-	string(event.Covered):           {"有遮挡", "covered"},
-	string(event.OutOfRange):        {"超出量程", "out of range"},
-	string(event.NotRadiometric):    {"相机不测温", "not radiometric"},
-	string(event.TooCold):           {"脸太冷", "face too cold"},
-	string(event.Lifeless):          {"画面静止", "a still picture"},
-	string(event.SecondReading):     {"等待复测", "second reading due"},
-	string(event.Left):              {"没测完就走了", "left before a reading"},
-	string(event.WalkedThrough):     {"没有停下", "walked through"},
-
-	string(event.InnerCanthus): {"内眼角", "inner canthus"},
-	string(event.Forehead):     {"额头", "forehead"},
-	string(event.WholeFace):    {"面部", "face"},
-
-	string(event.CameraStarting): {"启动中", "starting"},
-	string(event.CameraOK):       {"正常", "ok"},
-	string(event.CameraStalled):  {"停顿", "stalled"},
-	string(event.CameraLost):     {"未连接", "not connected"},
-
 	"measuring": {"测量中", "measuring"},
 	"none":      {"未配置", "none configured"},
 }
 
 // label falls back to the word itself, so that a reason this page does not know yet is still shown.
 func label[W ~string](word W) phrase {
-	if p, ok := labels[string(word)]; ok {
+	if p, known := event.PhraseOf(string(word)); known {
+		return phrase(p)
+	}
+	if p, known := labels[string(word)]; known {
 		return p
 	}
 	return phrase{string(word), string(word)}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -41,6 +43,7 @@ type Command struct {
 	ID    string        // chosen by the sender, comes back in the acknowledgement; may be empty
 	Event string        // Rescreen: the event to be repeated; may be empty
 	Pause time.Duration // Pause: how long, at most a day
+	By    string        // Pause: who wants it; may be empty
 
 	resend Resend
 }
@@ -49,11 +52,12 @@ type Command struct {
 type Handler func(context.Context, Command) error
 
 // commandMessage is the JSON of a command. Every field may be left out, and so may the whole message, except that
-// pause needs seconds, and resend journal, from and to.
+// pause needs seconds and may say by whom, and resend journal, from and to.
 type commandMessage struct {
 	ID      string   `json:"id"`
 	Event   string   `json:"event"`
 	Seconds *float64 `json:"seconds"`
+	By      string   `json:"by"`
 	Journal string   `json:"journal"`
 	From    int64    `json:"from"`
 	To      int64    `json:"to"`
@@ -92,10 +96,10 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 			return command, errors.New("something follows the command")
 		}
 	}
-	if len(m.ID) > maxCommandID || len(m.Event) > maxCommandID {
-		return command, fmt.Errorf("id and event have at most %d bytes", maxCommandID)
+	if len(m.ID) > maxCommandID || len(m.Event) > maxCommandID || len(m.By) > maxCommandID {
+		return command, fmt.Errorf("id, event and by have at most %d bytes", maxCommandID)
 	}
-	command.ID, command.Event = m.ID, m.Event
+	command.ID, command.Event, command.By = m.ID, m.Event, m.By
 	switch {
 	case verb == Pause && m.Seconds == nil:
 		return command, errors.New(`pause needs seconds, such as {"seconds":1800}; 0 ends a pause`)
@@ -103,6 +107,10 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 		return command, fmt.Errorf("%s has no seconds", verb)
 	case verb != Rescreen && m.Event != "":
 		return command, fmt.Errorf("%s has no event", verb)
+	case verb != Pause && m.By != "":
+		return command, fmt.Errorf("%s has no by", verb)
+	case strings.ContainsFunc(m.By, unicode.IsControl):
+		return command, errors.New("by is a name of printable characters")
 	case verb == Pause && (*m.Seconds < 0 || *m.Seconds > maxPause.Seconds()):
 		return command, fmt.Errorf("seconds are between 0 and %.0f", maxPause.Seconds())
 	case verb == resend:

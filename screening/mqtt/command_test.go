@@ -32,10 +32,11 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 		topic   string
 		want    Acknowledgement
 	}{
-		{Pause, `{"id":"a","seconds":60}`, "acknowledgement/pause", Acknowledgement{ID: "a", Accepted: true}},
+		{Pause, `{"id":"a","seconds":60,"by":"李娜"}`, "acknowledgement/pause", Acknowledgement{ID: "a", Accepted: true}},
 		{Pause, `{"id":"b","seconds":7200}`, "acknowledgement/pause", Acknowledgement{ID: "b", Error: "that is too long for this gate"}},
 		{GroupReset, ``, "acknowledgement/group/reset", Acknowledgement{Accepted: true}},
 		{Recalibrate, `{"id":"c"}`, "acknowledgement/recalibrate", Acknowledgement{ID: "c", Error: "recalibrate is not allowed at this gate (mqtt.commands)"}},
+		{GroupReset, `{"by":"x"}`, "acknowledgement/group/reset", Acknowledgement{Error: "group/reset has no by"}},
 		{Pause, `{"seconds":-1}`, "acknowledgement/pause", Acknowledgement{Error: "seconds are between 0 and 86400"}},
 	} {
 		before := len(sub.all())
@@ -49,10 +50,10 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 			t.Errorf("%s %s: %+v on %s, want %+v", step.verb, step.payload, got, m.topic, step.want)
 		}
 	}
-	if got := c.State(); got.Commands != 2 || got.Refused != 3 {
+	if got := c.State(); got.Commands != 2 || got.Refused != 4 {
 		t.Errorf("%d obeyed and %d refused are counted", got.Commands, got.Refused)
 	}
-	if got := <-obeyed; got != (Command{Verb: Pause, ID: "a", Pause: time.Minute}) {
+	if got := <-obeyed; got != (Command{Verb: Pause, ID: "a", Pause: time.Minute, By: "李娜"}) {
 		t.Errorf("obeyed %+v", got)
 	}
 }

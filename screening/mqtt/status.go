@@ -10,9 +10,11 @@ type Status struct {
 	Version   string `json:"version,omitempty"`
 	Camera    string `json:"camera,omitempty"`    // starting, ok, stalled or lost
 	Reference string `json:"reference,omitempty"` // what is wrong with the reference source; empty while nothing is
-	// Paused is true while nobody is screened, by command, and PausedUntil is when that ends by itself.
+	// Paused is true while nobody is screened, by command, PausedUntil is when that ends by itself, and PausedBy who wanted it
+	// as far as the command said.
 	Paused      bool      `json:"paused,omitempty"`
 	PausedUntil time.Time `json:"paused_until,omitzero"`
+	PausedBy    string    `json:"paused_by,omitempty"`
 }
 
 // StatusMessage is the JSON on the status topic. While the gate is connected one comes every 5 seconds or more often.

@@ -36,6 +36,7 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 		})
 	}
 	if err != nil {
+		clear(s.settings) // which may be of what was rolled back
 		return Appended{}, fmt.Errorf("storing %d events: %w", len(events), err)
 	}
 	return done, nil
@@ -66,6 +67,9 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 		return Appended{}, err
 	}
 	if err := raiseAlerts(ctx, tx, fresh); err != nil {
+		return Appended{}, err
+	}
+	if err := s.noteSettings(ctx, tx, fresh); err != nil {
 		return Appended{}, err
 	}
 	holdings, err := hold(ctx, tx, events)

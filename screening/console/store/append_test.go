@@ -262,40 +262,6 @@ func TestRetire(t *testing.T) {
 	})
 }
 
-func TestEventsByFilter(t *testing.T) {
-	each(t, func(t *testing.T, s *Store) {
-		m, other := newMaker(t, north), newMaker(t, south)
-		hot := func(e *event.Event) { hot := 38.4; e.Data.BodyCelsius = &hot }
-		a, b := m.pass(morning), m.event(morning.Add(time.Minute), event.Alert, event.AboveThreshold, hot)
-		c := other.event(morning.Add(2*time.Minute), event.Inconclusive, event.Covered)
-		add(t, s, a, b, c)
-		limit := 38.0
-		for _, test := range []struct {
-			name   string
-			filter Filter
-			limit  int
-			want   []Event
-		}{
-			{"all", Filter{}, 10, []Event{c, b, a}},
-			{"the newest", Filter{}, 1, []Event{c}},
-			{"the next page", Filter{Before: c.ID}, 1, []Event{b}},
-			{"of a gate", Filter{Site: "plant", Gate: "north"}, 10, []Event{b, a}},
-			{"from and to", Filter{From: morning.Add(time.Minute), To: morning.Add(2 * time.Minute)}, 10, []Event{b}},
-			{"alerts", Filter{Outcome: event.Alert}, 10, []Event{b}},
-			{"covered", Filter{Site: "plant", Reason: event.Covered}, 10, []Event{c}},
-			{"hot", Filter{From: morning, BodyFrom: &limit}, 10, []Event{b}},
-			{"not hot", Filter{BodyTo: &limit, Outcome: event.Pass}, 10, []Event{a}},
-			{"nothing", Filter{Site: "elsewhere"}, 10, nil},
-		} {
-			events, err := s.Events(t.Context(), test.filter, test.limit)
-			same := slices.EqualFunc(events, test.want, func(a, b Event) bool { return a.ID == b.ID })
-			if err != nil || !same {
-				t.Errorf("%s: %d events, %v", test.name, len(events), err)
-			}
-		}
-	})
-}
-
 func TestNoEvent(t *testing.T) {
 	m := newMaker(t, north)
 	good := string(m.pass(morning).Body)

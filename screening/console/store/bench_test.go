@@ -86,3 +86,76 @@ func BenchmarkMonth(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkHistory opens pages of a history of a million events of 50 gates in two months, a hundredth of them alerts of
+// which most have a second reading.
+func BenchmarkHistory(b *testing.B) {
+	const events, gates, apart = 1_000_000, 50, 5 * time.Second
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	number := func(v float64) *float64 { return &v }
+	yes := true
+	middle := begin.Add(events / 2 * apart)
+	for _, kind := range []string{"SQLite", "PostgreSQL"} {
+		b.Run(kind, func(b *testing.B) {
+			s := open(b, config(b, kind))
+			var makers []*maker
+			for n := range gates {
+				makers = append(makers, newMaker(b, mqtt.Gate{Site: "plant", Name: fmt.Sprint("gate-", n)}))
+			}
+			var batch []Event
+			for n := range events {
+				m, at := makers[n%gates], begin.Add(time.Duration(n)*apart)
+				switch {
+				case n%100 == 7:
+					batch = append(batch, m.event(at, event.Alert, event.AboveThreshold, warm(36.4, 37.6+float64(n%13)/10)))
+				case n%10 == 3:
+					batch = append(batch, m.event(at, event.Inconclusive, event.Moving))
+				default:
+					batch = append(batch, m.event(at, event.Pass, event.BelowThreshold, warm(33.5+float64(n%150)/100, 35.3+float64(n%150)/100)))
+				}
+				if len(batch) == 5000 {
+					add(b, s, batch...)
+					batch = batch[:0]
+				}
+			}
+			if _, err := s.write.ExecContext(b.Context(), `UPDATE alerts SET state = 'closed', outcome = CASE WHEN time % 7 = 0 THEN 'confirmed' ELSE 'false' END,
+				read_celsius = 36.5 + (time / 1000) % 20 / 10.0 WHERE (time / 1000) % 9 <> 0`); err != nil {
+				b.Fatal(err)
+			}
+			if s.postgres { // as its daemon does in time
+				if _, err := s.write.ExecContext(b.Context(), "VACUUM ANALYZE"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for _, page := range []struct {
+				name string
+				f    Filter
+				rows int
+			}{
+				{"newest", Filter{}, 50},
+				{"in the middle", Filter{From: begin, To: middle}, 50},
+				{"gate", Filter{Site: "plant", Gate: "gate-7"}, 50},
+				{"site", Filter{Site: "plant", Outcome: event.Alert}, 50},
+				{"outcome, oldest page", Filter{Outcome: event.Alert, To: begin.Add(12 * time.Hour)}, 50},
+				{"outcome at a gate", Filter{Site: "plant", Gate: "gate-3", Outcome: event.Inconclusive}, 50},
+				{"reason", Filter{Reason: event.Moving}, 50},
+				{"reason nobody has", Filter{Reason: event.Lifeless}, 0},
+				{"body nobody has", Filter{Body: Range{Least: number(41)}}, 0},
+				{"hot passes", Filter{Outcome: event.Pass, Body: Range{Least: number(36.78)}, Skin: Range{Least: number(34.98)}}, 50},
+				{"open", Filter{Alert: OpenAlert}, 50},
+				{"confirmed", Filter{Alert: string(mqtt.Confirmed)}, 50},
+				{"readings", Filter{Read: &yes, Reading: Range{number(38), number(38.5)}, Site: "plant", Gate: "gate-7"}, 50},
+				{"reading nobody has", Filter{Reading: Range{Least: number(42)}}, 0},
+			} {
+				b.Run(page.name, func(b *testing.B) {
+					for b.Loop() {
+						rows, err := s.History(b.Context(), page.f, 50)
+						if err != nil || len(rows) != page.rows {
+							b.Fatal(len(rows), err)
+						}
+					}
+				})
+			}
+		})
+	}
+}

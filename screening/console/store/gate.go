@@ -192,8 +192,8 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 			}
 		}
 		if status.State == Online {
-			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2 WHERE site = $3 AND gate = $4",
-				status.Version, milliseconds(status.PausedUntil), gate.Site, gate.Name); err != nil {
+			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2, paused_by = $3 WHERE site = $4 AND gate = $5",
+				status.Version, milliseconds(status.PausedUntil), status.PausedBy, gate.Site, gate.Name); err != nil {
 				return err
 			}
 		}
@@ -274,6 +274,7 @@ type Gate struct {
 	Seen        time.Time // when anything came from it
 	Version     string
 	PausedUntil time.Time
+	PausedBy    string // empty where the gate was not told
 	Journal     string // that it has now, and the end of that
 	Sequence    int64
 	Unconfirmed int64            // events that wait for the broker
@@ -286,10 +287,10 @@ type Gate struct {
 func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	gates, err := collect(ctx, s.read, func(rows *sql.Rows) (g Gate, err error) {
 		var seen, paused int64
-		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.Journal, &g.Sequence, &g.Unconfirmed)
+		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed)
 		g.Seen, g.PausedUntil, g.Parts = fromMilliseconds(seen), fromMilliseconds(paused), map[string]State{}
 		return g, err
-	}, "SELECT site, gate, seen, version, paused_until, journal, sequence, unconfirmed FROM gates ORDER BY site, gate")
+	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed FROM gates ORDER BY site, gate")
 	if err != nil {
 		return nil, err
 	}

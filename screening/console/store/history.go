@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"thermogate/screening/event"
@@ -16,39 +18,224 @@ type Filter struct {
 	From, To   time.Time // From and later, before To
 	Outcome    event.Outcome
 	Reason     event.Reason
-	// BodyFrom and BodyTo bound the body estimate in °C, both included.
-	BodyFrom, BodyTo *float64
+	Skin, Body Range
+	// Alert is a state, or an outcome of one that is closed, or OpenAlert; it wants events that are the first of an alert.
+	Alert string
+	// Reading is the second reading of an alert, and as Alert does it wants the first event of one. Read wants one that
+	// there is, or that there is not.
+	Reading Range
+	Read    *bool
 	// Before is the id of an event: those that happened before it, for the next page.
 	Before string
 }
 
-// Events returns the newest events that a filter lets through.
-func (s *Store) Events(ctx context.Context, f Filter, limit int) ([]Event, error) {
+// OpenAlert is any state of an alert but Closed.
+const OpenAlert = "open"
+
+// Range bounds a number in °C, both ends included. What is nil does not matter.
+type Range struct{ Least, Most *float64 }
+
+func (r Range) bound(where *conditions, column string) {
+	if r.Least != nil {
+		where.add(column+" >= ?", *r.Least)
+	}
+	if r.Most != nil {
+		where.add(column+" <= ?", *r.Most)
+	}
+}
+
+// ofAlerts tells whether only alerts can be wanted.
+func (f Filter) ofAlerts() bool { return f.Alert != "" || f.Read != nil || f.Reading != Range{} }
+
+// conditions are on events, and on alerts where only these are wanted.
+func (f Filter) conditions() conditions {
 	var where conditions
-	for _, one := range []struct {
-		condition string
-		value     string
-	}{
-		{"site = ?", f.Site}, {"gate = ?", f.Gate}, {"outcome = ?", string(f.Outcome)}, {"reason = ?", string(f.Reason)}, {"id < ?", f.Before},
+	id := "events.id"
+	if f.ofAlerts() {
+		id = "alerts.event" // by which they are in order
+		f.conditionsOfAlert(&where)
+	}
+	site := "events.site = ?"
+	if f.Gate == "" {
+		site = "events.site || '' = ?" // else SQLite takes the index of gates, and puts a whole site in order
+	}
+	for _, one := range []struct{ condition, value string }{
+		{site, f.Site}, {"events.gate = ?", f.Gate}, {"events.outcome = ?", string(f.Outcome)}, {"events.reason = ?", string(f.Reason)}, {id + " < ?", f.Before},
 	} {
 		if one.value != "" {
 			where.add(one.condition, one.value)
 		}
 	}
 	if !f.From.IsZero() {
-		where.add("id >= ?", idAt(f.From))
+		where.add(id+" >= ?", idAt(f.From))
 	}
 	if !f.To.IsZero() {
-		where.add("id < ?", idAt(f.To))
+		where.add(id+" < ?", idAt(f.To))
 	}
-	if f.BodyFrom != nil {
-		where.add("body_celsius >= ?", *f.BodyFrom)
+	f.Skin.bound(&where, "events.skin_celsius")
+	f.Body.bound(&where, "events.body_celsius")
+	return where
+}
+
+func (f Filter) conditionsOfAlert(where *conditions) {
+	switch f.Alert {
+	case "":
+	case OpenAlert:
+		where.add("alerts.state <> 'closed'")
+	case string(New), string(Taken), string(Read):
+		where.add("alerts.state = ?", f.Alert)
+	default:
+		where.add("alerts.state = 'closed' AND alerts.outcome = ?", f.Alert)
 	}
-	if f.BodyTo != nil {
-		where.add("body_celsius <= ?", *f.BodyTo)
+	switch {
+	case f.Read == nil:
+	case *f.Read:
+		where.add("alerts.read_celsius IS NOT NULL")
+	default:
+		where.add("alerts.read_celsius IS NULL")
+	}
+	f.Reading.bound(where, "alerts.read_celsius")
+}
+
+// Events returns the newest events that a filter lets through.
+func (s *Store) Events(ctx context.Context, f Filter, limit int) ([]Event, error) {
+	query, where := "SELECT id FROM events", f.conditions()
+	order := "events.id"
+	if f.ofAlerts() {
+		query, order = "SELECT events.id FROM alerts JOIN events ON events.id = alerts.event", "alerts.event"
 	}
 	args := append(where.args, limit)
-	return s.events(ctx, where.String()+" ORDER BY id DESC LIMIT "+list(len(args), 1), args...)
+	// The ids alone are found in indices, without the events that are not wanted.
+	return s.events(ctx, " WHERE id IN ("+query+where.String()+" ORDER BY "+order+" DESC LIMIT "+list(len(args), 1)+") ORDER BY id DESC", args...)
+}
+
+// Row is an event with what became of the alert that its visit had by then.
+type Row struct {
+	Event
+	Alert *Alert
+}
+
+// History returns the newest events that a filter lets through, and their alerts.
+func (s *Store) History(ctx context.Context, f Filter, limit int) ([]Row, error) {
+	events, err := s.Events(ctx, f, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading the history: %w", err)
+	}
+	visits := map[string]bool{}
+	for _, e := range events {
+		visits[e.Visit] = true
+	}
+	byVisit := map[string][]Alert{}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(visits)), stepRows) {
+		alerts, err := s.alerts(ctx, s.read, "WHERE visit IN ("+list(1, len(some))+") ORDER BY event", anys(some)...)
+		if err != nil {
+			return nil, fmt.Errorf("reading the alerts of the history: %w", err)
+		}
+		for _, a := range alerts {
+			byVisit[a.Visit] = append(byVisit[a.Visit], a)
+		}
+	}
+	rows := make([]Row, len(events))
+	for i, e := range events {
+		rows[i].Event = e
+		for _, a := range byVisit[e.Visit] {
+			if a.Event <= e.ID {
+				rows[i].Alert = &a
+			}
+		}
+	}
+	return rows, nil
+}
+
+// More tells whether a filter lets more than so many events through.
+func (s *Store) More(ctx context.Context, f Filter, than int) (bool, error) {
+	where := f.conditions()
+	from := "events"
+	if f.ofAlerts() {
+		from = "alerts JOIN events ON events.id = alerts.event"
+	}
+	args := append(where.args, than+1)
+	var found int
+	err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT events.id FROM "+from+where.String()+" LIMIT "+list(len(args), 1)+") AS found", args...).Scan(&found)
+	if err != nil {
+		return false, fmt.Errorf("counting the history: %w", err)
+	}
+	return found > than, nil
+}
+
+// historyStep is how many rows All reads at a time, so that no transaction lasts.
+const historyStep = 1000
+
+// All gives every event that a filter lets through to do, the newest first.
+func (s *Store) All(ctx context.Context, f Filter, do func(Row) error) error {
+	for {
+		rows, err := s.History(ctx, f, historyStep)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := do(row); err != nil {
+				return err
+			}
+		}
+		if len(rows) < historyStep {
+			return nil
+		}
+		f.Before = rows[len(rows)-1].ID
+	}
+}
+
+// Pair is a second reading with what it is compared to.
+type Pair struct {
+	Screening Event // the last alert before it
+	Reading   Reading
+}
+
+// Pairs returns the newest second readings, the last of each alert, that a filter lets through. A place that is empty is any.
+func (s *Store) Pairs(ctx context.Context, f Filter, place string, limit int) ([]Pair, error) {
+	yes := true
+	f.Read = &yes
+	where := f.conditions()
+	where.where = append([]string{`change.celsius IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM alert_changes AS later WHERE later.event = change.event AND later.celsius IS NOT NULL AND later.version > change.version)`}, where.where...)
+	if place != "" {
+		where.add("change.place = ?", place)
+	}
+	args := append(where.args, limit)
+	type found struct {
+		event string
+		Reading
+	}
+	all, err := collect(ctx, s.read, func(rows *sql.Rows) (one found, err error) {
+		err = rows.Scan(&one.event, &one.Celsius, &one.Unit, &one.Place, &one.Thermometer)
+		return one, err
+	}, `SELECT alerts.latest, change.celsius, change.unit, change.place, change.thermometer
+		FROM alerts JOIN events ON events.id = alerts.event JOIN alert_changes AS change ON change.event = alerts.event`+where.String()+
+		" ORDER BY alerts.event DESC LIMIT "+list(len(args), 1), args...)
+	var pairs []Pair
+	for some := range slices.Chunk(all, stepRows) {
+		ids := make([]any, len(some))
+		for i, one := range some {
+			ids[i] = one.event
+		}
+		events, err := s.events(ctx, " WHERE id IN ("+list(1, len(ids))+")", ids...)
+		if err != nil {
+			return nil, fmt.Errorf("reading the events of second readings: %w", err)
+		}
+		byID := make(map[string]Event, len(events))
+		for _, e := range events {
+			byID[e.ID] = e
+		}
+		for _, one := range some {
+			if e, ok := byID[one.event]; ok {
+				pairs = append(pairs, Pair{e, one.Reading})
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading second readings: %w", err)
+	}
+	return pairs, nil
 }
 
 // ErrNoEvent is the error for an id that no event has.

@@ -83,7 +83,8 @@ type Store struct {
 
 	appending sync.Mutex // held over Append: what an event comes to depends on those before it
 	months    map[string]bool
-	insert    map[int]*sql.Stmt // of events, by how many rows
+	insert    map[int]*sql.Stmt         // of events, by how many rows
+	settings  map[settingOf]settingSeen // the newest, of those that were asked for
 
 	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
@@ -101,7 +102,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("store.%w", err)
 	}
 	s := &Store{
-		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{},
+		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
 		sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
 	}
 	open, name := s.openFile, cfg.File

@@ -107,14 +107,26 @@ type Count struct {
 
 // Quarters returns the counts from one time to before another, in order of time. What a reason came to is a row.
 func (s *Store) Quarters(ctx context.Context, from, to time.Time) ([]Count, error) {
+	return s.quarters(ctx, from, to, conditions{})
+}
+
+// GateQuarters are the Quarters of one gate.
+func (s *Store) GateQuarters(ctx context.Context, gate mqtt.Gate, from, to time.Time) ([]Count, error) {
+	var where conditions
+	where.add("site = ? AND gate = ?", gate.Site, gate.Name)
+	return s.quarters(ctx, from, to, where)
+}
+
+func (s *Store) quarters(ctx context.Context, from, to time.Time, where conditions) ([]Count, error) {
+	where.add("quarter >= ? AND quarter < ?", floorDiv(from.UnixMilli(), quarterMilliseconds), floorDiv(to.UnixMilli()+quarterMilliseconds-1, quarterMilliseconds))
+	where.add("events + people <> 0")
 	return collect(ctx, s.read, func(rows *sql.Rows) (c Count, err error) {
 		var quarter int64
 		err = rows.Scan(&c.Gate.Site, &c.Gate.Name, &quarter, &c.Outcome, &c.Reason, &c.People, &c.Events)
 		c.Quarter = time.UnixMilli(quarter * quarterMilliseconds).UTC()
 		return c, err
-	}, `SELECT site, gate, quarter, outcome, reason, people, events FROM quarters
-		WHERE quarter >= $1 AND quarter < $2 AND events + people <> 0 ORDER BY quarter, site, gate, outcome, reason`,
-		floorDiv(from.UnixMilli(), quarterMilliseconds), floorDiv(to.UnixMilli()+quarterMilliseconds-1, quarterMilliseconds))
+	}, "SELECT site, gate, quarter, outcome, reason, people, events FROM quarters"+where.String()+
+		" ORDER BY quarter, site, gate, outcome, reason", where.args...)
 }
 
 // Days returns the counts from one day to another, both included, in order of time.

@@ -42,7 +42,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
 		Limit: v.cfg.FeverCelsius, Habit: habitOf(v.r),
-		Places: []string{store.Ear, store.Forehead, store.Armpit, store.Mouth}, Version: strconv.FormatInt(a.Version, 10),
+		Places: places, Version: strconv.FormatInt(a.Version, 10),
 	}
 	page.Scale = v.tongue.scaleOf(rests.Screening.Data, a.ReadCelsius)
 	if _, noPicture := v.store.Snapshot(v.ctx(), a); noPicture == nil {
@@ -95,6 +95,22 @@ func showPicture(v *visit) {
 		v.w.Header().Set("Content-Type", "image/png")
 		_, _ = v.w.Write(picture.PNG) // a browser that is gone needs no answer
 	}
+}
+
+// showNext leads to an alert that nobody has, other than the one that the visitor comes from.
+func showNext(v *visit) {
+	now, err := v.look(v.ctx())
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	for _, a := range now.alerts {
+		if v.account.Sees(a.Gate) && a.State == store.New && a.Event != v.r.FormValue("after") {
+			v.redirect("/alerts/" + a.Event)
+			return
+		}
+	}
+	v.redirect("/")
 }
 
 // changeAlert does what a guard wants with an alert, on the version of it that they saw.
@@ -229,6 +245,9 @@ func habitOf(r *http.Request) store.Reading {
 	}
 	return store.Reading{Unit: values.Get("unit"), Place: values.Get("place"), Thermometer: values.Get("thermometer")}
 }
+
+// places are where a thermometer measures, in the order in which guards use them.
+var places = []string{store.Ear, store.Forehead, store.Armpit, store.Mouth}
 
 // Units are those of a reading.
 func (alertPage) Units() []string { return []string{"°C", "°F"} }

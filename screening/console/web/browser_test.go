@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	pages "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
@@ -26,7 +28,7 @@ import (
 
 // tab is a tab of a Chromium of its own, which ends with the test.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	c   *console
 	ctx context.Context
 }
@@ -159,7 +161,10 @@ func (b *tab) paint(dark bool) {
 	}
 }
 
-// shoot keeps a picture of the page where `go test -artifacts` keeps it.
+// screenshots is where the pictures of pages are kept, for people to look at.
+const screenshots = "../../../bin/screenshots"
+
+// shoot keeps a picture of the page.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
 	if complaints := evaluate[[]string](b, "window.complaints ?? []"); len(complaints) > 0 {
@@ -170,7 +175,10 @@ func (b *tab) shoot(name string) {
 	}
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(b.t.ArtifactDir(), name+".png"), picture, 0o644)
+		err = os.MkdirAll(screenshots, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(screenshots, name+".png"), picture, 0o644)
 	}
 	if err != nil {
 		b.t.Fatal(err)
@@ -520,9 +528,9 @@ func TestBrowserEveryPage(t *testing.T) {
 	for _, lang := range []string{"zh", "en"} {
 		for name, size := range map[string][2]int64{"phone": phone, "tablet": tablet, "desktop": desktop} {
 			b.do(chromedp.EmulateViewport(size[0], size[1]))
-			b.paint(size == desktop && lang == "en")
+			b.paint((size == desktop) == (lang == "en"))
 			for path, title := range map[string]string{
-				"/": "now", "/alerts/" + ids[0]: "alert", "/faults": "faults", "/history": "history", "/events/" + ids[3]: "event",
+				"/": "now", "/alerts/" + ids[0]: "alert", "/gates": "gates", gateAddress(north): "gate", gateAddress(dark): "gate-fault", "/faults": "faults", "/history": "history", "/history?read=yes": "history-read", "/events/" + ids[3]: "event",
 				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts", "/admin/audit": "audit",
 			} {
 				join := "?"
@@ -533,7 +541,7 @@ func TestBrowserEveryPage(t *testing.T) {
 				b.wait(path, `document.readyState === "complete" && document.querySelectorAll("h1").length === 1`)
 				name := strings.Join([]string{title, name, lang}, "-")
 				b.shoot(name)
-				if size == phone && lang == "zh" || size == desktop && lang == "en" {
+				if size != tablet {
 					b.accessible(name)
 				}
 			}
@@ -551,4 +559,191 @@ func TestBrowserGuardIsRefused(t *testing.T) {
 	b.open("/admin/accounts")
 	b.says("此页面只供管理员使用")
 	b.shoot("refused")
+}
+
+// TestBrowserLongPages has more alerts, gates and events than a screen holds, on phone and desktop, light and dark.
+func TestBrowserLongPages(t *testing.T) {
+	c := start(t)
+	now := time.Now()
+	var events []store.Event
+	for n := range historyLimit {
+		gate := mqtt.Gate{Site: "苏州一厂", Name: fmt.Sprintf("%02d号门", n%50)}
+		c.online(gate)
+		events = append(events, c.make(gate, now.Add(-time.Duration(n)*time.Minute), event.Alert, event.AboveThresholdAndGroup, func(d *event.Data) {
+			d.Worn = []event.Garment{event.Glasses, event.Mask, event.Hat}
+		}))
+	}
+	c.addAll(events...)
+	b := c.browser(desktop)
+	b.logIn("chef", c.account("chef", "陈师傅", store.Administrator, mqtt.Gate{}), "zh")
+	for _, at := range []struct {
+		lang string
+		size [2]int64
+		name string
+		dark bool
+	}{{"zh", phone, "phone", false}, {"en", phone, "phone", true}, {"zh", desktop, "desktop", true}, {"en", desktop, "desktop", false}} {
+		b.do(chromedp.EmulateViewport(at.size[0], at.size[1]))
+		b.paint(at.dark)
+		for path, rows := range map[string]string{"/": ".alerts li", "/history": "tbody tr", "/gates": "tbody tr"} {
+			b.open(path + "?lang=" + at.lang)
+			want := historyLimit
+			if path == "/gates" {
+				want = 50
+			}
+			b.wait(path, fmt.Sprintf(`document.readyState === "complete" && document.querySelectorAll("%s").length === %d`, rows, want))
+			name := strings.Join([]string{"long" + strings.ReplaceAll(path, "/", "-"), at.name, at.lang}, "-")
+			b.shoot(name)
+			b.accessible(name)
+		}
+	}
+}
+
+// TestBrowserKeys has a guard see to an alert without a mouse, and type without doing anything by it.
+func TestBrowserKeys(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	older := c.add(north, time.Now().Add(-time.Minute), event.Alert, event.AboveThreshold)
+	newer := c.alert(north)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	press := func(keys string) { b.t.Helper(); b.do(chromedp.KeyEvent(keys)) }
+	focused := func(id string) {
+		b.t.Helper()
+		b.wait("the focus is on "+id, `(document.activeElement.getAttribute("href") ?? "").endsWith("`+id+`") || document.activeElement.value === "`+id+`"`)
+	}
+	b.wait("the keys", `!document.getElementById("show-keys").hidden`)
+	press("?")
+	b.says("Keyboard shortcuts")
+	b.shoot("keys")
+	b.accessible("keys")
+	press("n") // does nothing there
+	press(kb.Escape)
+	b.wait("the keys are gone", `!document.getElementById("keys").open`)
+	press("n")
+	focused(newer)
+	press("n")
+	focused(older)
+	third := c.alert(north) // comes before them
+	b.wait("a third alert", `document.getElementById("take-`+third+`") !== null`)
+	focused(older)
+	press("t")
+	b.wait("the alert that had the focus", `location.pathname === "/alerts/`+older+`" && document.querySelector("[name=value]") !== null`)
+	evaluate[bool](b, "(document.activeElement.blur(), true)")
+	press("38.2cf")
+	b.wait("the number", `document.querySelector("[name=value]").value === "38.2cf"`)
+	press(kb.Backspace + kb.Backspace + kb.Enter)
+	b.says("it looks like a fever")
+	press("c")
+	focused("confirmed")
+	press("f")
+	focused("false")
+	if a, _, err := c.store.Alert(t.Context(), older); err != nil || a.State != store.Read {
+		t.Errorf("keys alone close an alert: %+v, %v", a, err)
+	}
+	press("c")
+	focused("confirmed")
+	press(kb.Enter)
+	b.wait("closed", `document.querySelector("article.closed") !== null && !document.getElementById("show-keys").hidden`)
+	press("n")
+	b.wait("the next alert", `location.pathname === "/alerts/`+third+`"`)
+	b.wait("the keys", `document.readyState === "complete" && !document.getElementById("show-keys").hidden`)
+	press("h")
+	b.wait("Now", `location.pathname === "/" && document.readyState === "complete"`)
+	b.open("/history")
+	b.do(chromedp.Click(chromedp.CSS("summary")))
+	b.do(chromedp.Focus(chromedp.CSS("[name=least]")))
+	press("37nth?5")
+	b.wait("all is typed", `document.querySelector("[name=least]").value === "37nth?5" && location.pathname === "/history" && !document.getElementById("keys").open`)
+	b.open("/")
+	b.wait("the keys", `document.readyState === "complete" && !document.getElementById("show-keys").hidden`)
+	press("?")
+	b.click("#keys-on")
+	press(kb.Escape)
+	press("nh?")
+	b.wait("? shows them still", `document.getElementById("keys").open`)
+	if evaluate[bool](b, `document.activeElement.closest(".alerts") !== null`) {
+		t.Error("a key that was switched off does something")
+	}
+}
+
+// TestBrowserFocus goes through a page by the tab key, and sees where it is.
+func TestBrowserFocus(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	var order []string
+	for range 20 {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		at := evaluate[string](b, `(() => {
+			const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
+			if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2 || box.width === 0 || box.right < 0 || box.bottom < 0) return "unseen " + e.outerHTML.slice(0, 80);
+			return e.getAttribute("href") ?? e.id;
+		})()`)
+		if strings.HasPrefix(at, "unseen") {
+			t.Errorf("the focus can't be seen: %s", at)
+		}
+		if order = append(order, at); at == "take-"+id {
+			break
+		}
+	}
+	for before, after := range map[string]string{"#main": "/", "/gates": "/faults", "/history": "/alerts/" + id, "/alerts/" + id: "take-" + id} {
+		if i, j := slices.Index(order, before), slices.Index(order, after); i < 0 || j < i {
+			t.Errorf("%s does not come before %s: %q", before, after, order)
+		}
+	}
+	b.open("/")
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
+	b.wait("the alert, without the menu", `(document.activeElement.getAttribute("href") ?? "").endsWith("`+id+`")`)
+}
+
+const paintedWithin = 300 * time.Millisecond
+
+// TestLivePageIsPaintedAtOnce opens the page of alerts with 50 gates and 200 open alerts in Chromium.
+func TestLivePageIsPaintedAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a limit on time")
+	}
+	took, bytes := paintLivePage(t, 9)
+	t.Logf("50 gates and 200 open alerts: %d kB with all that it loads, painted in %v (median of 9)", bytes/1000, took)
+	if took > paintedWithin {
+		t.Errorf("painted in %v", took)
+	}
+}
+
+// BenchmarkLivePage prints what TestLivePageIsPaintedAtOnce bounds.
+func BenchmarkLivePage(b *testing.B) {
+	took, bytes := paintLivePage(b, max(3, b.N))
+	b.ReportMetric(float64(took.Milliseconds()), "ms-to-painted")
+	b.ReportMetric(float64(bytes)/1000, "kB")
+}
+
+// paintLivePage is the median of the time from the request to the last of what is painted, and the size of the page and of
+// what it loads.
+func paintLivePage(t testing.TB, times int) (median time.Duration, bytes int) {
+	c := start(t)
+	var events []store.Event
+	for n := range 200 {
+		gate := mqtt.Gate{Site: "苏州一厂", Name: fmt.Sprintf("%02d号门", n%50)}
+		events = append(events, c.make(gate, time.Now().Add(-time.Duration(n)*time.Minute), event.Alert, event.AboveThreshold))
+		if n < 50 {
+			c.online(gate)
+		}
+	}
+	c.addAll(events...)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "李娜", store.Guard, mqtt.Gate{}), "zh")
+	var all []time.Duration
+	for range times {
+		b.open("/")
+		evaluate[bool](b, `(window.last = 0, new PerformanceObserver((list) => { for (const e of list.getEntries()) window.last = Math.max(window.last, e.startTime); })
+			.observe({ type: "largest-contentful-paint", buffered: true }), true)`)
+		b.wait("painted", `document.readyState === "complete" && window.last > 0 && document.querySelectorAll(".alerts li").length === 200`)
+		all = append(all, time.Duration(evaluate[float64](b, "window.last")*float64(time.Millisecond)).Round(time.Millisecond))
+		bytes = evaluate[int](b, `[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+			.filter((e) => !e.name.endsWith("/sound")).reduce((sum, e) => sum + e.decodedBodySize, 0)`)
+	}
+	slices.Sort(all)
+	return all[len(all)/2], bytes
 }

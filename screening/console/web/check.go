@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -114,8 +113,8 @@ func checkOf(form map[string]string) (c store.Check, wrong phrase) {
 		if form[key] == "" {
 			continue
 		}
-		value, err := strconv.ParseFloat(strings.ReplaceAll(form[key], ",", "."), 64)
-		if err != nil || !(value >= number.low && value <= number.high) {
+		value, fine := decimal(form[key])
+		if !fine || !(value >= number.low && value <= number.high) {
 			return c, phrase{fmt.Sprintf("“%s”不对：应在 %g 到 %g 之间。", form[key], number.low, number.high),
 				fmt.Sprintf("%q can't be right: it is between %g and %g.", form[key], number.low, number.high)}
 		}

@@ -16,7 +16,6 @@ type faultsPage struct {
 	Unheard       time.Time
 	Deaf          []mqtt.Gate
 	Versions      map[string]string
-	Hours         []int // for which a fault can be put aside
 }
 
 // loss is how many events of a gate nobody can get any more, by when that was heard.
@@ -28,13 +27,13 @@ type loss struct {
 func showFaults(v *visit) { v.faults(http.StatusOK, "") }
 
 func (v *visit) faults(status int, notice string) {
-	now, err := v.look(v.ctx())
+	now, err := v.snapshot()
 	if err != nil {
 		v.fail(err)
 		return
 	}
 	all := v.pageOf(now, v.account)
-	page := faultsPage{Open: all.Faults, Unheard: all.Unheard, Deaf: all.Deaf, Versions: all.Versions, Hours: []int{1, 4, 8, 24, 72}}
+	page := faultsPage{Open: all.Faults, Unheard: all.Unheard, Deaf: all.Deaf, Versions: all.Versions}
 	for _, f := range now.faults {
 		if v.account.Sees(f.Gate) && f.Shelf != nil {
 			page.Shelved = append(page.Shelved, f)
@@ -77,5 +76,9 @@ func shelveFault(v *visit) {
 		v.faults(http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	v.redirect("/faults")
+	to := "/faults"
+	if back := v.r.FormValue("to"); back != "" {
+		to = ownPath(back)
+	}
+	v.redirect(to)
 }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
@@ -15,40 +19,46 @@ import (
 )
 
 // historyLimit is how many rows a page of the history has.
-const historyLimit = 50
+const historyLimit = 200
 
 type historyPage struct {
 	Query    historyQuery
 	Gates    []mqtt.Gate
-	Rows     []historyRow
+	Sites    []string // where there is more than one
+	Zone     string   // of the times in the filter
+	Rows     []store.Row
 	Next     string // address of the next page; empty where this is the last
+	Newest   string // address of the first page; empty on that
+	Download string // what follows the address of a download
+	Pairs    bool   // the filter is about second readings
 	Outcomes []event.Outcome
 	Reasons  []event.Reason
 	States   []string
 	Wrong    bool // something in the filter can't be read
 }
 
-type historyRow struct {
-	store.Event
-	Alert *store.Alert
-}
-
 // historyQuery is the filter as it stands in the address.
 type historyQuery struct {
-	From, To, Gate, Outcome, Reason, State, Least, Most string
+	From, To, Gate, Outcome, Reason, State, Least, Most, SkinLeast, SkinMost, Read, ReadLeast, ReadMost string
 }
 
 func queryOf(values url.Values) historyQuery {
+	get := func(key string) string { return strings.TrimSpace(values.Get(key)) }
 	return historyQuery{
-		values.Get("from"), values.Get("to"), values.Get("gate"), values.Get("outcome"),
-		values.Get("reason"), values.Get("state"), values.Get("least"), values.Get("most"),
+		get("from"), get("to"), get("gate"), get("outcome"), get("reason"), get("state"), get("least"), get("most"),
+		get("skin_least"), get("skin_most"), get("read"), get("read_least"), get("read_most"),
 	}
+}
+
+// More tells whether the filter has something that few look for.
+func (q historyQuery) More() bool {
+	return q.SkinLeast+q.SkinMost+q.Read+q.ReadLeast+q.ReadMost+q.Least+q.Most != ""
 }
 
 // filter is what the store is asked for. A visitor's scope bounds it, whatever the address says.
 func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	gate, scope := gateOf(q.Gate), v.account.Scope
-	f = store.Filter{Site: gate.Site, Gate: gate.Name, Outcome: event.Outcome(q.Outcome), Reason: event.Reason(q.Reason)}
+	f = store.Filter{Site: gate.Site, Gate: gate.Name, Outcome: event.Outcome(q.Outcome), Reason: event.Reason(q.Reason), Alert: q.State}
 	if scope.Site != "" {
 		if f.Site != scope.Site {
 			f.Site, f.Gate = scope.Site, ""
@@ -58,7 +68,12 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 		}
 	}
 	zone := v.store.Zone(f.Site)
-	ok = true
+	ok = f.Gate == "" || f.Site != ""
+	for _, values := range v.r.URL.Query() {
+		for _, text := range values {
+			ok = ok && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) // which a database refuses
+		}
+	}
 	for _, one := range []struct {
 		text string
 		to   *time.Time
@@ -73,41 +88,81 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	for _, one := range []struct {
 		text string
 		to   **float64
-	}{{q.Least, &f.BodyFrom}, {q.Most, &f.BodyTo}} {
+	}{
+		{q.Least, &f.Body.Least}, {q.Most, &f.Body.Most}, {q.SkinLeast, &f.Skin.Least}, {q.SkinMost, &f.Skin.Most},
+		{q.ReadLeast, &f.Reading.Least}, {q.ReadMost, &f.Reading.Most},
+	} {
 		if one.text == "" {
 			continue
 		}
-		celsius, err := strconv.ParseFloat(one.text, 64)
-		ok = ok && err == nil
+		celsius, fine := decimal(one.text)
+		ok = ok && fine
 		*one.to = &celsius
 	}
+	switch q.Read {
+	case "":
+	case "yes", "no":
+		read := q.Read == "yes"
+		f.Read = &read
+	default:
+		ok = false
+	}
 	return f, ok
+}
+
+// decimal is a number that somebody entered, with a point or a comma.
+func decimal(text string) (number float64, ok bool) {
+	number, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", "."), 64)
+	return number, err == nil && !math.IsNaN(number) && !math.IsInf(number, 0)
 }
 
 func showHistory(v *visit) {
 	query := queryOf(v.r.URL.Query())
 	filter, ok := query.filter(v)
 	page := historyPage{
-		Query: query, Wrong: !ok, Outcomes: []event.Outcome{event.Pass, event.Alert, event.Inconclusive}, Reasons: reasons,
-		States: []string{"open", string(mqtt.Confirmed), string(mqtt.FalseAlert), string(mqtt.Gone)},
+		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: reasons,
+		Outcomes: []event.Outcome{event.Pass, event.Alert, event.Inconclusive},
+		States: []string{
+			store.OpenAlert, string(store.New), string(store.Taken), string(store.Read),
+			string(mqtt.Confirmed), string(mqtt.FalseAlert), string(mqtt.Gone),
+		},
+		Pairs: query.Read == "yes" || filter.Reading != store.Range{},
 	}
 	var err error
 	if page.Gates, err = v.gatesInScope(); err != nil {
 		v.fail(err)
 		return
 	}
-	if ok {
-		if query.State != "" {
-			err = v.alertRows(&page, filter)
-		} else {
-			err = v.eventRows(&page, filter)
+	for _, g := range page.Gates { // which are in the order of sites
+		if n := len(page.Sites); n == 0 || page.Sites[n-1] != g.Site {
+			page.Sites = append(page.Sites, g.Site)
 		}
 	}
-	if err != nil {
-		v.fail(err)
-		return
+	if ok {
+		if err := page.read(v, filter); err != nil {
+			v.fail(err)
+			return
+		}
 	}
 	v.show("history", page)
+}
+
+// read reads the rows of a page, and leads to those beside it.
+func (p *historyPage) read(v *visit, filter store.Filter) error {
+	filter.Before = v.r.URL.Query().Get("before")
+	rows, err := v.store.History(v.ctx(), filter, historyLimit+1)
+	if err != nil {
+		return err
+	}
+	if len(rows) > historyLimit {
+		rows = rows[:historyLimit]
+		p.Next = v.historyAt(rows[historyLimit-1].ID)
+	}
+	if filter.Before != "" {
+		p.Newest = v.historyAt("")
+	}
+	p.Rows, p.Download = rows, strings.TrimPrefix(v.historyAt(""), "/history")
+	return nil
 }
 
 var reasons = []event.Reason{
@@ -117,83 +172,20 @@ var reasons = []event.Reason{
 	event.OutOfRange, event.Lifeless, event.WarmingUp, event.ShutterClosed, event.NotRadiometric,
 }
 
-// eventRows are the events that the filter lets through.
-func (v *visit) eventRows(page *historyPage, filter store.Filter) error {
-	filter.Before = v.r.URL.Query().Get("before")
-	events, err := v.store.Events(v.ctx(), filter, historyLimit+1)
-	if err != nil {
-		return err
-	}
-	if len(events) > historyLimit {
-		events = events[:historyLimit]
-		page.Next = v.next(events[historyLimit-1].ID)
-	}
-	for _, e := range events {
-		row := historyRow{Event: e}
-		if e.Data.Outcome == event.Alert {
-			if a, _, err := v.store.Alert(v.ctx(), e.ID); err == nil {
-				row.Alert = &a
-			} else if !errors.Is(err, store.ErrUnknown) { // one that belongs to an alert before it
-				return err
-			}
-		}
-		page.Rows = append(page.Rows, row)
-	}
-	return nil
-}
-
-// alertsBack is how far the history of alerts goes where no time is given.
-const alertsBack = 31 * 24 * time.Hour
-
-// alertRows are the alerts in a state, of a month where no time is given.
-func (v *visit) alertRows(page *historyPage, f store.Filter) error {
-	if f.To.IsZero() {
-		f.To = v.now.Add(time.Minute)
-	}
-	if f.From.IsZero() {
-		f.From = f.To.Add(-alertsBack)
-	}
-	alerts, err := v.store.Alerts(v.ctx(), f.From, f.To)
-	if err != nil {
-		return err
-	}
-	before := v.r.URL.Query().Get("before")
-	if i := slices.IndexFunc(alerts, func(a store.Alert) bool { return a.Event == before }); i >= 0 {
-		alerts = alerts[i+1:]
-	}
-	for _, a := range alerts {
-		state := string(a.Outcome)
-		if a.State != store.Closed {
-			state = "open"
-		}
-		if state != page.Query.State || f.Site != "" && a.Gate.Site != f.Site || f.Gate != "" && a.Gate.Name != f.Gate {
-			continue
-		}
-		e, err := v.store.Event(v.ctx(), a.Event)
-		if errors.Is(err, store.ErrNoEvent) {
-			continue // older than events are kept
-		}
-		if err != nil {
-			return err
-		}
-		if body := e.Data.BodyCelsius; f.BodyFrom != nil && (body == nil || *body < *f.BodyFrom) || f.BodyTo != nil && (body == nil || *body > *f.BodyTo) ||
-			f.Reason != "" && e.Data.Reason != f.Reason {
-			continue
-		}
-		if len(page.Rows) == historyLimit {
-			page.Next = v.next(page.Rows[historyLimit-1].ID)
-			break
-		}
-		page.Rows = append(page.Rows, historyRow{e, &a})
-	}
-	return nil
-}
-
-// next is the address of the page that begins after a row.
-func (v *visit) next(id string) string {
+// historyAt is the address of the same filter, with the rows that begin after one; empty is the first.
+func (v *visit) historyAt(before string) string {
 	values := v.r.URL.Query()
-	values.Set("before", id)
-	values.Del("lang")
+	for key, all := range values {
+		if key == "lang" || key == "before" || strings.Join(all, "") == "" {
+			values.Del(key)
+		}
+	}
+	if before != "" {
+		values.Set("before", before)
+	}
+	if len(values) == 0 {
+		return "/history"
+	}
 	return "/history?" + values.Encode()
 }
 

@@ -60,6 +60,9 @@ type gateLoad struct {
 	takes            []float64
 }
 
+// Places are those of second readings.
+func (loadPage) Places() []string { return places }
+
 // FalseShare is the share of false alerts among those that had a second reading, in percent; -1 where none had.
 func (g gateLoad) FalseShare() int {
 	if g.False+g.Confirmed == 0 {

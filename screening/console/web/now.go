@@ -33,6 +33,8 @@ type openAlert struct {
 type evidence struct {
 	Screening store.Event
 	Side      phrase // which of several people, as the gate's picture shows them
+
+	read time.Time // when that was looked up
 }
 
 // Overdue tells whether an alert has waited too long, for somebody or for whoever took it.
@@ -57,8 +59,12 @@ func (p *Pages) look(ctx context.Context) (*snapshot, error) {
 	return now, err
 }
 
-// sideTime is for how long after an alert events of those who stood beside may still come in.
-const sideTime = 15 * time.Second
+const (
+	// sideTime is for how long after an alert events of those who stood beside may still come in.
+	sideTime = 15 * time.Second
+	// sideInterval is how often these are looked for.
+	sideInterval = time.Second
+)
 
 // withEvidence reads what alerts rest on, and keeps it while they are open.
 func (p *Pages) withEvidence(ctx context.Context, alerts []store.Alert, now time.Time) ([]openAlert, error) {
@@ -69,15 +75,14 @@ func (p *Pages) withEvidence(ctx context.Context, alerts []store.Alert, now time
 	open := make([]openAlert, len(alerts))
 	for i, a := range alerts {
 		rests, ok := known[a.Latest]
-		if !ok {
+		if !ok || rests.read.Sub(a.Received) <= sideTime && now.Sub(rests.read) >= sideInterval {
 			var err error
 			if rests, err = p.evidenceOf(ctx, a.Latest); err != nil {
 				return nil, err
 			}
+			rests.read = now
 		}
-		if now.Sub(a.Received) > sideTime {
-			kept[a.Latest] = rests
-		}
+		kept[a.Latest] = rests
 		open[i] = openAlert{a, rests}
 	}
 	p.mu.Lock()
@@ -95,7 +100,7 @@ func (p *Pages) evidenceOf(ctx context.Context, id string) (evidence, error) {
 		return evidence{}, err
 	}
 	beside, err := p.store.Events(ctx, store.Filter{Site: e.Gate.Site, Gate: e.Gate.Name, From: e.Time.Add(-sideTime), To: e.Time.Add(sideTime)}, 30)
-	return evidence{e, sideOf(e, beside)}, err
+	return evidence{Screening: e, Side: sideOf(e, beside)}, err
 }
 
 // sideOf says where in the picture somebody was among those who were before the gate at the same time, as far as events
@@ -267,14 +272,19 @@ func (n nowPage) message(now time.Time, build string) (id string, body []byte) {
 	return strconv.FormatUint(sum.Sum64(), 36), body
 }
 
+// snapshot is how all is now; for a part of a page it is what the stream has told of.
+func (v *visit) snapshot() (*snapshot, error) {
+	if now, _ := v.newest(); now != nil && v.r.URL.Query().Get("part") != "" {
+		return now, nil
+	}
+	return v.look(v.ctx())
+}
+
 func showNow(v *visit) {
-	now, _ := v.newest()
-	if now == nil || v.r.URL.Query().Get("part") == "" { // a part is what the stream has told of
-		var err error
-		if now, err = v.look(v.ctx()); err != nil {
-			v.fail(err)
-			return
-		}
+	now, err := v.snapshot()
+	if err != nil {
+		v.fail(err)
+		return
 	}
 	v.show("now", v.pageOf(now, v.account))
 }

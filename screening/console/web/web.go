@@ -73,6 +73,7 @@ type Pages struct {
 	pages    map[string]*template.Template
 	handler  http.Handler
 	streams  *listen.Places
+	exports  chan struct{} // a place for each download that is being made
 	closed   chan struct{}
 	close    sync.Once
 
@@ -90,7 +91,7 @@ func New(s *store.Store, people *accounts.Accounts, hears Ear, cfg Config, log *
 	}
 	p := &Pages{
 		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: listen.BuildOf(files), started: time.Now(),
-		streams: listen.NewPlaces(maxStreams), closed: make(chan struct{}), changed: make(chan struct{}),
+		streams: listen.NewPlaces(maxStreams), exports: make(chan struct{}, maxExports), closed: make(chan struct{}), changed: make(chan struct{}),
 		sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
 	}
 	if p.hears == nil {
@@ -172,6 +173,7 @@ func (p *Pages) routes() http.Handler {
 		"GET /{$}":                    {store.Guard, showNow},
 		"GET /stream":                 {store.Guard, serveStream},
 		"POST /sound":                 {store.Guard, noteSound},
+		"GET /alerts/next":            {store.Guard, showNext},
 		"GET /alerts/{id}":            {store.Guard, showAlert},
 		"GET /alerts/{id}/picture":    {store.Guard, showPicture},
 		"POST /alerts/{id}/{what}":    {store.Guard, changeAlert},
@@ -182,6 +184,11 @@ func (p *Pages) routes() http.Handler {
 		"POST /faults":                {store.Guard, shelveFault},
 		"GET /history":                {store.Guard, showHistory},
 		"GET /events/{id}":            {store.Guard, showEvent},
+		"GET /gates":                  {store.Guard, showGates},
+		"GET /gates/{site}/{gate}":    {store.Guard, showGate},
+		"GET /history.csv":            {store.Manager, downloadCSV},
+		"GET /history.xlsx":           {store.Manager, downloadXLSX},
+		"GET /study/pairs.csv":        {store.Manager, downloadPairs},
 		"GET /check":                  {store.Guard, showChecks},
 		"POST /check":                 {store.Guard, addCheck},
 		"GET /load":                   {store.Manager, showLoad},
@@ -316,6 +323,9 @@ func (p page) Lang() string { return p.Say("zh-Hans", "en") }
 // May tells whether somebody may see what is for a role.
 func (p page) May(role string) bool { return accounts.May(p.Account.Role, store.Role(role)) }
 
+// Below tells whether the page is one of those under an address.
+func (p page) Below(path string) bool { return strings.HasPrefix(p.Path, path) }
+
 // Watches tells whether this is where alerts are to be heard.
 func (p page) Watches() bool {
 	return p.Account.Role == store.Guard || p.Path == "/" || strings.HasPrefix(p.Path, "/alerts/")
@@ -329,6 +339,26 @@ func (p page) At(at time.Time, gate mqtt.Gate) string {
 // Clock is the time of day by the visitor's site.
 func (p page) Clock(at time.Time) string {
 	return at.In(p.Store.Zone(p.Account.Scope.Site)).Format("15:04")
+}
+
+// With is the page with other data, for a part of it.
+func (p page) With(data any) page {
+	p.Data = data
+	return p
+}
+
+// GateAddress is where the page of a gate is.
+func (page) GateAddress(gate mqtt.Gate) string { return gateAddress(gate) }
+
+// Hours are those for which a fault can be put aside.
+func (page) Hours() []int { return []int{1, 4, 8, 24, 72} }
+
+// Day is the date at a gate.
+func (p page) Day(at time.Time, gate mqtt.Gate) string { return p.Date(at.In(p.Store.Zone(gate.Site))) }
+
+// HourMinute is the time of day at a gate.
+func (p page) HourMinute(at time.Time, gate mqtt.Gate) string {
+	return at.In(p.Store.Zone(gate.Site)).Format("15:04")
 }
 
 // Since is how long ago something was.

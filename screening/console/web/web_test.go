@@ -33,7 +33,7 @@ var (
 
 // console is a store with pages before it.
 type console struct {
-	t        *testing.T
+	t        testing.TB
 	store    *store.Store
 	accounts *accounts.Accounts
 	pages    *Pages
@@ -45,10 +45,10 @@ type console struct {
 	journal  string
 }
 
-func start(t *testing.T) *console { return startWith(t, accounts.DefaultOIDC()) }
+func start(t testing.TB) *console { return startWith(t, accounts.DefaultOIDC()) }
 
 // startWith has people log in with their company's accounts, too.
-func startWith(t *testing.T, company accounts.OIDC) *console {
+func startWith(t testing.TB, company accounts.OIDC) *console {
 	t.Helper()
 	cfg := storeOf(t)
 	cfg.TimeZone = "Asia/Shanghai"
@@ -234,6 +234,9 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 		"/":                                 {"我来处理", "Take it"},
 		"/alerts/" + id:                     {"请此人到一边", "ask the person aside"},
 		"/faults":                           {"没有故障", "No faults"},
+		"/gates":                            {"今天人数", "People today"},
+		gateAddress(north):                  {"现行设置", "Settings in force"},
+		gateAddress(south):                  {"还没有人经过", "Nobody has come by"},
 		"/history":                          {"未测准", "Inconclusive"},
 		"/history?outcome=alert&state=open": {"待处理", "new"},
 		"/events/" + id:                     {"结论怎么来的", "How the verdict follows"},
@@ -291,6 +294,15 @@ func TestRolesAndScope(t *testing.T) {
 		{"guard", guard, "/alerts/" + at[south], 404},
 		{"guard", guard, "/events/" + at[far], 404},
 		{"guard", guard, "/load", 403},
+		{"guard", guard, gateAddress(north), 200},
+		{"guard", guard, gateAddress(south), 404},
+		{"guard", guard, gateAddress(far), 404},
+		{"guard", guard, "/history.csv", 403},
+		{"guard", guard, "/history.xlsx", 403},
+		{"guard", guard, "/study/pairs.csv", 403},
+		{"manager", manager, gateAddress(south), 200},
+		{"manager", manager, gateAddress(far), 404},
+		{"manager", manager, "/history.csv?gate=plant+two%2Fdock", 200},
 		{"guard", guard, "/admin/accounts", 403},
 		{"manager", manager, "/alerts/" + at[south], 200},
 		{"manager", manager, "/events/" + at[far], 404},
@@ -303,7 +315,7 @@ func TestRolesAndScope(t *testing.T) {
 			t.Errorf("%s gets %d for %s, want %d", test.who, status, test.path, test.want)
 		}
 	}
-	for _, path := range []string{"/", "/history", "/history?gate=plant+two%2Fdock", "/history?state=open", "/check", "/faults"} {
+	for _, path := range []string{"/", "/gates", "/history", "/history?gate=plant+two%2Fdock", "/history?state=open", "/check", "/faults"} {
 		_, body := guard.get(path)
 		if body = body[strings.Index(body, "<main>"):]; strings.Contains(body, far.Name) || strings.Contains(body, south.Name) {
 			t.Errorf("the guard of one gate sees others on %s", path)
@@ -399,7 +411,7 @@ func TestPagesAreSmall(t *testing.T) {
 	_, body := b.get("/")
 	took := time.Since(begin)
 	size := len(body)
-	for _, asset := range []string{"console.css", "console.js", "stream.js"} {
+	for _, asset := range []string{"console.css", "console.js", "keys.js", "stream.js"} {
 		_, content := b.get("/assets/" + asset)
 		size += len(content)
 	}
@@ -561,5 +573,19 @@ func TestLoad(t *testing.T) {
 	}
 	if many := loadOf(alerts, guardsBy(changes), 2, end.Add(-loadWeek), end); many.Gates[0].Kind != "good" {
 		t.Errorf("ten guards: %+v", many.Gates[0])
+	}
+}
+
+// TestWordsAreThoseOfTheDomain has the console call nothing otherwise than all pages do.
+func TestWordsAreThoseOfTheDomain(t *testing.T) {
+	for word, said := range words {
+		if other, known := event.PhraseOf(word); known {
+			t.Errorf("%s is %v here and %v everywhere", word, said, other)
+		}
+	}
+	for _, reason := range reasons {
+		if _, known := event.PhraseOf(string(reason)); !known {
+			t.Errorf("%s has no words", reason)
+		}
 	}
 }

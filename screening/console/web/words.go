@@ -28,47 +28,8 @@ func (t tongue) Say(zh, en string) string {
 
 func (t tongue) of(p phrase) string { return t.Say(p.ZH, p.EN) }
 
-// words are those that the store and the gates use.
+// words are those that the store and the gates use, beside the words of the domain.
 var words = map[string]phrase{
-	string(event.Pass):         {"正常", "Pass"},
-	string(event.Alert):        {"告警", "Alert"},
-	string(event.Inconclusive): {"未测准", "Inconclusive"},
-
-	string(event.BelowThreshold):         {"低于阈值", "below the threshold"},
-	string(event.BelowGroup):             {"与人群一致", "like the group"},
-	string(event.BelowThresholdAndGroup): {"低于阈值，与人群一致", "below the threshold, like the group"},
-	string(event.AboveThreshold):         {"达到阈值", "at or above the threshold"},
-	string(event.AboveGroup):             {"高于人群", "above the group"},
-	string(event.AboveThresholdAndGroup): {"达到阈值，也高于人群", "above threshold and group"},
-	string(event.TooClose):               {"离阈值太近", "too close to the threshold"},
-	string(event.ColdArrival):            {"刚从冷处来", "just in from the cold"},
-	string(event.ReferenceLost):          {"测温时黑体失效", "reference lost while measuring"},
-	string(event.GroupUnknown):           {"人群数据不足", "too few people to compare with"},
-	string(event.NoReading):              {"没有读数", "no reading"},
-	string(event.ReferenceMissing):       {"看不到黑体", "reference source not in view"},
-	string(event.ReferenceUnstable):      {"黑体温度不稳", "reference source not stable"},
-	string(event.ShutterClosed):          {"快门校准", "shutter closed"},
-	string(event.WarmingUp):              {"相机预热", "camera warming up"},
-	string(event.TooFar):                 {"太远", "too far away"},
-	string(event.CutOff):                 {"脸不全", "face cut off"},
-	string(event.TurnedAway):             {"没有正对", "turned away"},
-	string(event.Moving):                 {"在动", "moving"},
-	string(event.Covered):                {"有遮挡", "covered"},
-	string(event.OutOfRange):             {"超出量程", "out of range"},
-	string(event.NotRadiometric):         {"相机不测温", "camera does not measure"},
-	string(event.TooCold):                {"脸太冷", "face too cold"},
-	string(event.Lifeless):               {"画面静止", "a still picture"},
-	string(event.SecondReading):          {"等待复测", "second reading due"},
-	string(event.Left):                   {"没测完就走了", "left before a reading"},
-	string(event.WalkedThrough):          {"没有停下", "walked through"},
-
-	string(event.InnerCanthus): {"内眼角", "inner canthus"},
-	string(event.WholeFace):    {"面部", "face"},
-
-	string(event.Glasses): {"眼镜", "glasses"},
-	string(event.Mask):    {"口罩", "mask"},
-	string(event.Hat):     {"帽子", "hat"},
-
 	string(store.New):    {"待处理", "new"},
 	string(store.Taken):  {"处理中", "taken"},
 	string(store.Read):   {"已复测", "second reading"},
@@ -81,15 +42,14 @@ var words = map[string]phrase{
 	"take": {"接手", "taken"}, "close": {"关闭", "closed"},
 	"expire": {"超时未复测，已退回并通知经理", "not followed up: given back, and managers told"}, "escalate": {"无人接手，已通知经理", "nobody took it: managers told"}, "undo": {"撤销", "undone"}, "late": {"到达太晚", "came in too late"},
 
-	store.Ear: {"耳温", "ear"}, store.Mouth: {"口温", "mouth"}, store.Armpit: {"腋温", "armpit"}, store.Forehead: {"额头", "forehead"},
+	store.Ear: {"耳温", "ear"}, store.Mouth: {"口温", "mouth"}, store.Armpit: {"腋温", "armpit"}, // and the forehead, as of a gate's reading
 
 	string(store.Guard): {"保安", "guard"}, string(store.Manager): {"经理", "manager"}, string(store.Administrator): {"管理员", "administrator"},
 
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
 
 	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"},
-	"ok": {"正常", "ok"}, "on": {"已暂停", "paused"}, "off": {"运行", "running"},
-	string(event.CameraStarting): {"启动中", "starting"}, string(event.CameraStalled): {"画面停顿", "picture stalled"}, string(event.CameraLost): {"未连接", "not connected"},
+	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	store.Refused: {"不是有效记录", "no valid event"},
 
@@ -106,6 +66,9 @@ var words = map[string]phrase{
 // Word falls back to the word itself, so that one these pages do not know yet is still shown.
 func (t tongue) Word(word any) string {
 	text := fmt.Sprint(word)
+	if p, known := event.PhraseOf(text); known {
+		return t.of(phrase(p))
+	}
 	if p, known := words[text]; known {
 		return t.of(p)
 	}
@@ -148,6 +111,23 @@ func (t tongue) Worn(worn []event.Garment) string {
 		all = append(all, t.Word(garment))
 	}
 	return strings.Join(all, t.Say("、", ", "))
+}
+
+// settings are the names of those that events tell.
+var settings = map[string]phrase{
+	"policy": {"规则", "policy"}, "threshold": {"阈值", "threshold"}, "reference": {"黑体标称", "reference source is"},
+	"door": {"门", "door"}, "camera": {"相机", "camera"}, "version": {"程序", "software"},
+}
+
+// Setting is the name of a setting.
+func (t tongue) Setting(name string) string {
+	if site, is := strings.CutPrefix(name, "offset "); is {
+		return t.Say("体表补偿 · ", "offset to the body, ") + t.Word(site)
+	}
+	if p, known := settings[name]; known {
+		return t.of(p)
+	}
+	return name
 }
 
 // remedies say what to do about a fault.

@@ -31,9 +31,9 @@ setInterval(tick, 1000);
 let touching = false, swapped = 0, settled = false;
 addEventListener("pointerdown", () => { touching = true; }, true);
 for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { touching = false; }, 60), true);
-// Nobody takes the alert that slid under their finger.
+// Nobody takes the alert that slid under their finger; a key hits what has the focus, wherever that is.
 addEventListener("click", (event) => {
-  if (settled && Date.now() - swapped < SETTLE && event.target.closest("[data-part=alerts]")) {
+  if (event.detail && settled && Date.now() - swapped < SETTLE && event.target.closest("[data-part=alerts]")) {
     event.preventDefault();
     event.stopPropagation();
   }
@@ -61,6 +61,12 @@ function busy(part) {
     [...part.querySelectorAll("input:not([type=hidden], [type=radio])")].some((input) => input.value !== input.defaultValue);
 }
 
+// What finds a link or button again in the part that comes instead.
+function sameAs(control) {
+  const href = control.getAttribute("href");
+  return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
+}
+
 async function swap(name) {
   const part = document.querySelector(`[data-part=${name}]`);
   if (!part) return;
@@ -78,11 +84,11 @@ async function swap(name) {
   template.innerHTML = await answer.text();
   const fresh = template.content.firstElementChild;
   if (!fresh || busy(part)) return;
-  const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = part.contains(document.activeElement) ? sameAs(document.activeElement) : null;
   const moved = fresh.dataset.version !== part.dataset.version;
-  for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !element(alert.id));
+  for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !document.querySelector(sameAs(alert.querySelector("a"))));
   part.replaceWith(fresh);
-  if (focused) element(focused)?.focus();
+  if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
   settled = name === "alerts" && moved;
   swapped = Date.now();
   shown[name] = fresh.dataset.version;

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+func warm(skin, body float64) func(*event.Event) {
+	return func(e *event.Event) { e.Data.SkinCelsius, e.Data.BodyCelsius = &skin, &body }
+}
+
+// TestHistory asks for events and alerts by everything that the history is filtered by.
+func TestHistory(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		n, o := newMaker(t, north), newMaker(t, south)
+		minute := func(i int) time.Time { return morning.Add(time.Duration(i) * time.Minute) }
+		names := map[string]string{}
+		put := func(name string, e Event) Event { names[e.ID] = name; add(t, s, e); return e }
+		put("pass", n.pass(minute(0)))
+		put("moving", o.event(minute(1), event.Inconclusive, event.Moving))
+		fever := put("fever", n.event(minute(2), event.Alert, event.AboveThreshold, warm(36.5, 38.4)))
+		put("waits", n.event(minute(3), event.Inconclusive, event.SecondReading, again(fever)))
+		wrong := put("wrong", o.event(minute(4), event.Alert, event.AboveGroup, warm(35.9, 37.6)))
+		gone := put("gone", o.alert(minute(5)))
+		put("new", n.alert(minute(6)))
+		for _, one := range []struct {
+			e       Event
+			celsius float64
+			outcome mqtt.AlertOutcome
+		}{{fever, 38.2, mqtt.Confirmed}, {wrong, 36.7, mqtt.FalseAlert}, {gone, 0, mqtt.Gone}} {
+			version := int64(1)
+			if _, err := s.Take(t.Context(), one.e.ID, 0, "Li Na", minute(7)); err != nil {
+				t.Fatal(err)
+			}
+			if one.celsius > 0 {
+				for range 2 { // the second of them counts
+					if _, err := s.AddReading(t.Context(), one.e.ID, version, "Li Na", Reading{Celsius: one.celsius, Unit: "°C", Place: Mouth}, minute(8)); err != nil {
+						t.Fatal(err)
+					}
+					version++
+				}
+			}
+			if _, err := s.CloseAlert(t.Context(), one.e.ID, version, "Li Na", one.outcome, minute(9)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		number := func(v float64) *float64 { return &v }
+		yes, no := true, false
+		for _, test := range []struct {
+			name string
+			f    Filter
+			want string
+		}{
+			{"everything", Filter{}, "new gone wrong waits fever moving pass"},
+			{"a gate", Filter{Site: "plant", Gate: "north"}, "new waits fever pass"},
+			{"a time", Filter{From: minute(2), To: minute(4)}, "waits fever"},
+			{"an outcome", Filter{Outcome: event.Inconclusive}, "waits moving"},
+			{"a reason at a gate", Filter{Site: "plant", Gate: "south", Reason: event.AboveGroup}, "wrong"},
+			{"skin", Filter{Skin: Range{Least: number(35.9)}}, "wrong fever"},
+			{"body", Filter{Body: Range{number(37.5), number(38)}}, "wrong"},
+			{"open", Filter{Alert: OpenAlert}, "new"},
+			{"new", Filter{Alert: string(New)}, "new"},
+			{"confirmed", Filter{Alert: string(mqtt.Confirmed)}, "fever"},
+			{"gone at a gate", Filter{Alert: string(mqtt.Gone), Site: "plant", Gate: "south"}, "gone"},
+			{"gone at another", Filter{Alert: string(mqtt.Gone), Site: "plant", Gate: "north"}, ""},
+			{"read", Filter{Read: &yes}, "wrong fever"},
+			{"not read", Filter{Read: &no}, "new gone"},
+			{"reading", Filter{Reading: Range{Least: number(37.3)}}, "fever"},
+			{"reading and body", Filter{Reading: Range{Most: number(37.3)}, Body: Range{Least: number(38)}}, ""},
+			{"read in a time", Filter{Read: &yes, From: minute(3)}, "wrong"},
+			{"after a page", Filter{Before: gone.ID}, "wrong waits fever moving pass"},
+			{"read after a page", Filter{Read: &yes, Before: wrong.ID}, "fever"},
+		} {
+			var got []string
+			rows, err := s.History(t.Context(), test.f, 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				got = append(got, names[row.ID])
+				wantAlert := map[string]string{"fever": "confirmed", "waits": "confirmed", "wrong": "false", "gone": "gone", "new": "new"}[names[row.ID]]
+				if is := ""; row.Alert != nil {
+					if is = string(row.Alert.Outcome); is == "" {
+						is = string(row.Alert.State)
+					}
+					if is != wantAlert {
+						t.Errorf("%s: the alert of %s is %q, want %q", test.name, names[row.ID], is, wantAlert)
+					}
+				} else if wantAlert != "" {
+					t.Errorf("%s: %s has no alert", test.name, names[row.ID])
+				}
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			}
+			all := 0
+			if err := s.All(t.Context(), test.f, func(Row) error { all++; return nil }); err != nil || all != len(rows) {
+				t.Errorf("%s: all are %d, %v", test.name, all, err)
+			}
+			for _, than := range []int{len(rows) - 1, len(rows)} {
+				if more, err := s.More(t.Context(), test.f, than); err != nil || more != (than < len(rows)) {
+					t.Errorf("%s: more than %d is %v, %v", test.name, than, more, err)
+				}
+			}
+		}
+		for place, want := range map[string]string{"": "wrong 36.7 fever 38.2", Mouth: "wrong 36.7 fever 38.2", Ear: ""} {
+			pairs, err := s.Pairs(t.Context(), Filter{}, place, 10)
+			var got []string
+			for _, p := range pairs {
+				got = append(got, fmt.Sprintf("%s %.1f", names[p.Screening.ID], p.Reading.Celsius))
+			}
+			if err != nil || strings.Join(got, " ") != want {
+				t.Errorf("pairs of place %q: %s, %v; want %s", place, got, err, want)
+			}
+		}
+	})
+}
+
+// TestHistoryOfManyPages reads a history that takes more than one step, and loses or repeats nothing.
+func TestHistoryOfManyPages(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		var events []Event
+		for n := range 2*historyStep + 7 {
+			events = append(events, m.pass(morning.Add(time.Duration(n/3)*time.Second)))
+		}
+		add(t, s, events...)
+		last, n := "", 0
+		err := s.All(t.Context(), Filter{}, func(row Row) error {
+			if n++; last != "" && row.ID >= last {
+				t.Fatalf("%s comes after %s", row.ID, last)
+			}
+			last = row.ID
+			return nil
+		})
+		if err != nil || n != len(events) {
+			t.Errorf("%d of %d, %v", n, len(events), err)
+		}
+	})
+}
+
+// TestHistoryPlan has SQLite read no event that a filter does not let through.
+func TestHistoryPlan(t *testing.T) {
+	s := open(t, config(t, "SQLite"))
+	number := 38.0
+	for _, f := range []Filter{
+		{}, {Outcome: event.Alert}, {Reason: event.Moving}, {Body: Range{Least: &number}}, {Skin: Range{Most: &number}, Outcome: event.Pass},
+		{Outcome: event.Alert, From: morning}, {Site: "plant", Outcome: event.Alert},
+	} {
+		where := f.conditions()
+		plan, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN SELECT id FROM events"+where.String()+" ORDER BY events.id DESC LIMIT 50", where.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var steps []string
+		for plan.Next() {
+			var id, parent, unused int
+			var step string
+			if err := plan.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			steps = append(steps, step)
+		}
+		plan.Close()
+		if text := strings.Join(steps, "; "); !strings.Contains(text, "COVERING INDEX") || strings.Contains(text, "TEMP B-TREE") {
+			t.Errorf("%+v: %s", f, text)
+		}
+	}
+}
+
+// TestSettings has a gate whose settings change, with events that come late.
+func TestSettings(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		at := func(minute int, policy string, threshold float64) Event {
+			return m.event(morning.Add(time.Duration(minute)*time.Minute), event.Pass, event.BelowThreshold, func(e *event.Event) {
+				offset := 1.38
+				e.Data.Policy, e.Data.ThresholdCelsius, e.Data.SkinSite, e.Data.OffsetCelsius = policy, &threshold, event.InnerCanthus, &offset
+			})
+		}
+		late := at(20, "offset", 37.3)
+		add(t, s, at(0, "both", 36.9), at(1, "both", 37.1))
+		add(t, s, at(10, "offset", 37.5), at(11, "offset", 37.5))
+		add(t, s, at(30, "offset", 37.3))
+		add(t, s, late, m.event(morning.Add(40*time.Minute), event.Inconclusive, event.Left, func(e *event.Event) { e.Data.Policy = "offset" }))
+		add(t, s, at(5, "both", 37.2)) // comes late and tells nothing
+		add(t, s, m.event(morning.Add(50*time.Minute), event.Pass, event.BelowThreshold, func(e *event.Event) {
+			e.Data.Camera, e.Data.Version = "a NUL\x00", strings.Repeat("x", maxNote+1) // which no database holds, or nobody wants
+		}))
+		add(t, s, newMaker(t, south).pass(morning))
+		settings, err := s.Settings(t.Context(), north, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, one := range settings {
+			until := "now"
+			if !one.Until.IsZero() {
+				until = one.Until.Format("15:04")
+			}
+			got = append(got, fmt.Sprintf("%s %s %s-%s", one.Name, one.Value, one.Since.Format("15:04"), until))
+		}
+		want := []string{
+			"threshold 37.30 °C 07:15-now", "policy offset 07:05-now", "threshold 37.50 °C 07:05-07:15",
+			"camera test 06:55-now", "offset inner-canthus 1.38 °C 06:55-now", "policy both 06:55-07:05", "version test 06:55-now",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package event
+
+// Phrase is the same thing said in both languages, each as if it were the only one.
+type Phrase struct{ ZH, EN string }
+
+// phrases are what people call the words of the domain, on every page of gate and console.
+var phrases = map[string]Phrase{
+	string(Pass):         {"正常", "Pass"},
+	string(Alert):        {"告警", "Alert"},
+	string(Inconclusive): {"未测准", "Inconclusive"},
+
+	string(BelowThreshold):         {"低于阈值", "below the threshold"},
+	string(BelowGroup):             {"与人群一致", "like the group"},
+	string(BelowThresholdAndGroup): {"低于阈值，与人群一致", "below the threshold, like the group"},
+	string(AboveThreshold):         {"达到阈值", "at or above the threshold"},
+	string(AboveGroup):             {"高于人群", "above the group"},
+	string(AboveThresholdAndGroup): {"达到阈值，也高于人群", "above threshold and group"},
+	string(TooClose):               {"离阈值太近", "too close to the threshold"},
+	string(ColdArrival):            {"刚从冷处来", "just in from the cold"},
+	string(ReferenceLost):          {"测温时黑体失效", "reference source lost while measuring"},
+	string(GroupUnknown):           {"人群数据不足", "too few people to compare with"},
+	string(NoReading):              {"没有读数", "no reading"},
+	string(ReferenceMissing):       {"看不到黑体", "reference source not in view"},
+	string(ReferenceUnstable):      {"黑体温度不稳", "reference source not stable"},
+	string(ShutterClosed):          {"快门校准", "shutter closed"},
+	string(WarmingUp):              {"相机预热", "camera warming up"},
+	string(TooFar):                 {"太远", "too far away"},
+	string(CutOff):                 {"脸不全", "face cut off"},
+	string(TurnedAway):             {"没有正对", "turned away"},
+	string(Moving):                 {"在动", "moving"},
+	string(Covered):                {"有遮挡", "covered"},
+	string(OutOfRange):             {"超出量程", "out of range"},
+	string(NotRadiometric):         {"相机不测温", "camera does not measure"},
+	string(TooCold):                {"脸太冷", "face too cold"},
+	string(Lifeless):               {"画面静止", "a still picture"},
+	string(SecondReading):          {"等待复测", "second reading due"},
+	string(Left):                   {"没测完就走了", "left before a reading"},
+	string(WalkedThrough):          {"没有停下", "walked through"},
+
+	string(InnerCanthus): {"内眼角", "inner canthus"},
+	string(Forehead):     {"额头", "forehead"},
+	string(WholeFace):    {"面部", "face"},
+
+	string(Glasses): {"眼镜", "glasses"},
+	string(Mask):    {"口罩", "mask"},
+	string(Hat):     {"帽子", "hat"},
+
+	string(CameraStarting): {"启动中", "starting"},
+	string(CameraOK):       {"正常", "ok"},
+	string(CameraStalled):  {"画面停顿", "picture stalled"},
+	string(CameraLost):     {"未连接", "not connected"},
+}
+
+// PhraseOf is what people call a word of the domain; it is false for any other word.
+func PhraseOf(word string) (phrase Phrase, known bool) {
+	phrase, known = phrases[word]
+	return phrase, known
+}
