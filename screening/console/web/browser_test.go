@@ -698,21 +698,17 @@ func TestBrowserFocus(t *testing.T) {
 	b.wait("the alert, without the menu", `(document.activeElement.getAttribute("href") ?? "").endsWith("`+id+`")`)
 }
 
-const paintedWithin = 300 * time.Millisecond
-
-// TestLivePageIsPaintedAtOnce opens the page of alerts with 50 gates and 200 open alerts in Chromium.
-func TestLivePageIsPaintedAtOnce(t *testing.T) {
+// TestLivePageIsSmall opens the page of alerts with 50 gates and 200 open alerts in Chromium.
+func TestLivePageIsSmall(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a limit on time")
+		t.Skip("a second browser for a figure that the race detector does not change")
 	}
-	took, bytes := paintLivePage(t, 9)
-	t.Logf("50 gates and 200 open alerts: %d kB with all that it loads, painted in %v (median of 9)", bytes/1000, took)
-	if took > paintedWithin {
-		t.Errorf("painted in %v", took)
+	if _, bytes := paintLivePage(t, 1); bytes > 150_000 {
+		t.Errorf("the page and all that it loads are %d bytes", bytes)
 	}
 }
 
-// BenchmarkLivePage prints what TestLivePageIsPaintedAtOnce bounds.
+// BenchmarkLivePage prints how soon that page is painted.
 func BenchmarkLivePage(b *testing.B) {
 	took, bytes := paintLivePage(b, max(3, b.N))
 	b.ReportMetric(float64(took.Milliseconds()), "ms-to-painted")

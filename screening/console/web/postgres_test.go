@@ -39,7 +39,7 @@ func TestOnPostgreSQL(t *testing.T) {
 }
 
 // storeOf is SQLite but for the tests of TestOnPostgreSQL.
-func storeOf(t *testing.T) store.Config {
+func storeOf(t testing.TB) store.Config {
 	t.Helper()
 	cfg := store.DefaultConfig()
 	cfg.File = filepath.Join(t.TempDir(), "console.db")
