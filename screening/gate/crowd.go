@@ -14,6 +14,10 @@ const fresh = time.Second
 // be there by now.
 const stillFor = time.Second
 
+// besideWidth is the part of a face's width from which on another is taken to be as near: boxes of two who stand side by
+// side differ by as much from frame to frame.
+const besideWidth = 0.9
+
 // walkedOff is what is left of the width of a face that is not seen just now: whoever passed is on the way to the door.
 const walkedOff = 0.85
 
@@ -29,7 +33,7 @@ func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
 		if v.standing(at) != passed || v.repeats {
 			continue
 		}
-		free := !alert && !someoneNearer(v, v.box.W, seen, at)
+		free := !alert && !someoneNearer(v, besideWidth*v.box.W, seen, at)
 		switch {
 		case free && (v.admitted || at.Sub(v.decided) <= fresh):
 			v.admitted = true

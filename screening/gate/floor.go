@@ -469,6 +469,9 @@ func (f *floor) closeAlert(id string) bool {
 	for _, v := range f.visits {
 		settle(&v.person)
 	}
+	for _, w := range f.gone {
+		settle(&w.visit.person)
+	}
 	return found
 }
 

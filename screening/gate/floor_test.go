@@ -396,6 +396,16 @@ func TestVerdicts(t *testing.T) {
 			}
 			h.stay(time.Second, well(1).on(2))
 		}, []string{"alert", "second-reading again 1", "pass again 2"}},
+		{"a guard closes the alert while they are back, and have just turned away", func(h *hall) {
+			h.stay(time.Second, febrile(1))
+			h.stay(long)
+			h.frames(2, well(1).on(2))
+			h.stay(1500 * time.Millisecond)
+			if !h.floor.closeAlert("1") || len(h.floor.gone) != 1 {
+				h.Errorf("%d are out of sight", len(h.floor.gone))
+			}
+			h.stay(time.Second, well(1).on(3))
+		}, []string{"alert", "pass again 1"}},
 		{"back after an alert, where a fresh look clears", func(h *hall) {
 			h.floor.config.FreshLookClears = true
 			h.stay(time.Second, febrile(1))
@@ -806,6 +816,9 @@ func TestAdmission(t *testing.T) {
 			h.stay(time.Second, back)
 			h.frames(1, waiting)
 		}, false, true, []string{"pass"}},
+		{"beside somebody as near without a verdict", func(h *hall) {
+			h.stay(time.Second, back, back.wide(23).at(80).on(2).but(event.TurnedAway))
+		}, false, false, []string{"pass"}},
 		{"an alert comes", func(h *hall) {
 			h.stay(time.Second, back)
 			h.stay(time.Second, back, front.reading(37.3))

@@ -39,6 +39,13 @@ const (
 	warmShare  = 0.12
 	warmWindow = time.Minute
 	warmStep   = 5 * time.Second
+	// A source that was out of view, or jumped alone, may be another one by now: a cup, a lamp. It is the same if it keeps
+	// its distance to sameShare of the background within sameSource, which bounds the error of one that is put in its
+	// place; a shutter event moves the parts of a picture by as much. The room changes too, so nothing is compared after
+	// doubtFor.
+	sameSource = 0.5 // °C
+	sameShare  = 0.25
+	doubtFor   = 10 * time.Minute
 )
 
 // ReferenceFinder finds the reference source, follows it and filters the correction that it gives. It is used by one
@@ -64,6 +71,10 @@ type ReferenceFinder struct {
 	started              bool      // the filter holds a value
 	odd                  time.Time // since when the disc disagrees with the filter; zero while it agrees
 	history              []moment  // oldest first, one every warmStep
+
+	trusted moment // the newest of a proven source
+	home    disc   // where it was then
+	doubted bool   // what is followed now may be another source
 }
 
 // NewReferenceFinder returns a finder for a source of the configured temperature. Without one, every Reference is not
@@ -111,12 +122,13 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	}
 	steady := r.filter(d, elapsed, at, change)
 	warm := r.warm(d, at)
+	same := r.same(d, steady, at)
 	ref.Found = true
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
 	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast))
-	if !(steady && warm) && ref.Problem == event.NoProblem {
+	if !(steady && warm && same) && ref.Problem == event.NoProblem {
 		ref.Problem = event.ReferenceUnstable
 	}
 	return ref
@@ -124,6 +136,9 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 
 // follow returns the source as it is in this picture.
 func (r *ReferenceFinder) follow(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
+	if d, ok := r.comeHome(img, at); ok {
+		return d, true
+	}
 	if !r.anchored {
 		return r.acquire(img, at, faces)
 	}
@@ -161,9 +176,44 @@ func (r *ReferenceFinder) acquire(img *radiometry.Image, at time.Time, faces []f
 	if !proven && !atStart {
 		return disc{}, false
 	}
+	r.anchorAt(d, proven, at)
+	r.doubted = r.trusted.grid != nil
+	return d, true
+}
+
+func (r *ReferenceFinder) anchorAt(d disc, proven bool, at time.Time) {
 	r.anchor, r.anchored, r.proven, r.seen, r.strays = d, true, proven, at, 0
 	r.started, r.history = false, r.history[:0]
+}
+
+// comeHome returns to the source that was trusted, once it is seen again at its place, from one in doubt elsewhere.
+func (r *ReferenceFinder) comeHome(img *radiometry.Image, at time.Time) (disc, bool) {
+	if !r.doubted || apart(r.anchor, r.home) <= r.home.radius {
+		return disc{}, false
+	}
+	d, ok := r.discs.fit(img, r.home.x, r.home.y, r.home.radius)
+	if !ok || !d.good() || apart(d, r.home) > 3*stillPixels(r.home) || !r.unchanged(d) {
+		return disc{}, false
+	}
+	r.anchorAt(d, true, at)
 	return d, true
+}
+
+// same reports whether the source is the one that was trusted last.
+func (r *ReferenceFinder) same(d disc, steady bool, at time.Time) bool {
+	if r.doubted && (at.Sub(r.trusted.at) > doubtFor || r.unchanged(d)) {
+		r.doubted, r.history = false, r.history[:0] // which holds the other one
+	}
+	if r.proven && steady && !r.doubted {
+		r.trusted = moment{at, d.celsius, append(r.trusted.grid[:0], r.scene.now...)}
+		r.home = r.anchor
+	}
+	return !r.doubted
+}
+
+// unchanged reports whether a disc differs from the trusted source by no more than the picture does from what it was then.
+func (r *ReferenceFinder) unchanged(d disc) bool {
+	return r.scene.shareWithin(r.trusted.grid, d.celsius-r.trusted.celsius, sameSource) >= sameShare
 }
 
 func (r *ReferenceFinder) believable(celsius float64) bool {
@@ -208,6 +258,7 @@ func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, ch
 	settled := !r.odd.IsZero() && at.Sub(r.odd) > settleTime
 	switch {
 	case real && (change.with(-off) || settled || at.Sub(r.shutter) < rampTime):
+		r.doubted = r.doubted || settled && r.trusted.grid != nil
 		r.correction, r.variance, r.odd = measured, noise, time.Time{}
 		return true
 	case real && math.Abs(off) > oddStep:

@@ -327,6 +327,39 @@ func TestReferenceMoved(t *testing.T) {
 	}
 }
 
+// TestAnotherSourceIsNotTrusted puts something 2 °C warmer in the place of the source, or covers the source beside it.
+func TestAnotherSourceIsNotTrusted(t *testing.T) {
+	const change, back, last = 60, 1000, 1100
+	for _, c := range []struct {
+		name    string
+		another func(s *stage)
+	}{
+		{"in its place", func(s *stage) { s.celsius = 39 }},
+		{"elsewhere", func(s *stage) { s.x, s.y, s.celsius = 25, 40, 39 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(120, 160)
+			x, y := s.x, s.y
+			refs := watch(s, measure.DefaultConfig(), last+1, func(frame int) {
+				switch frame {
+				case change:
+					c.another(s)
+				case back:
+					s.x, s.y, s.celsius = x, y, 37
+				}
+			})
+			for frame := change; frame < back; frame++ {
+				if usable(refs[frame]) && math.Abs(refs[frame].CorrectionCelsius) > 0.1 {
+					t.Fatalf("used %d frames after it came: %+v", frame-change, refs[frame])
+				}
+			}
+			if got := refs[last]; !usable(got) || math.Abs(got.CorrectionCelsius) > 0.1 {
+				t.Errorf("11 s after the source is back: %+v", got)
+			}
+		})
+	}
+}
+
 func TestReferenceArea(t *testing.T) {
 	config := measure.DefaultConfig()
 	config.ReferenceArea = &measure.Area{Left: 0, Top: 0, Right: 0.5, Bottom: 1}
