@@ -139,7 +139,7 @@ func (s *Store) History(ctx context.Context, f Filter, limit int) ([]Row, error)
 	for i, e := range events {
 		rows[i].Event = e
 		for _, a := range byVisit[e.Visit] {
-			if a.Event <= e.ID {
+			if a.Event <= e.ID && a.Gate == e.Gate { // an event may only claim to be of that visit
 				rows[i].Alert = &a
 			}
 		}

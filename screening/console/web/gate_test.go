@@ -38,7 +38,7 @@ func TestGatePage(t *testing.T) {
 			t.Errorf("the page of a gate lacks %q", want)
 		}
 	}
-	for _, day := range []string{"9999-12-31", "0001-01-01", "x", "%00"} {
+	for _, day := range []string{"9999-12-31", "0001-01-01", "x"} {
 		if status, _ := b.get(gateAddress(north) + "?day=" + day); status != 200 {
 			t.Errorf("day %s: %d", day, status)
 		}

@@ -65,9 +65,14 @@ func TestHistoryPages(t *testing.T) {
 	if len(seen) != 2*historyLimit+20 {
 		t.Errorf("%d events on three pages", len(seen))
 	}
-	for _, wrong := range []string{"from=yesterday", "least=warm", "least=NaN", "read=perhaps", "gate=/x", "skin_most=1e999", "before=%00", "reason=%ff"} {
+	for _, wrong := range []string{"from=yesterday", "least=warm", "least=NaN", "read=perhaps", "gate=/x", "skin_most=1e999"} {
 		if _, body := b.get("/history?" + wrong); !strings.Contains(body, "can&#39;t be read") {
 			t.Errorf("%s is taken", wrong)
+		}
+	}
+	for _, noText := range []string{"before=%00", "reason=%ff"} {
+		if status, _ := b.get("/history?" + noText); status != http.StatusBadRequest {
+			t.Errorf("%s: %d", noText, status)
 		}
 	}
 	for _, strange := range []string{"state=%27%3B--", "outcome=x", "reason=" + strings.Repeat("x", 5000), "from=0001-01-01T00:00", "to=9999-12-31T23:59", "least=37,5"} {
