@@ -19,20 +19,20 @@ import (
 // Uncertainties, Wiley 2009; the same in FLIR's user manuals, "Thermographic measurement techniques"): of the object,
 // weighed with emissivity ε times transmission τ; of the surroundings it reflects, (1-ε) τ; and of the air, 1-τ.
 type Planck struct {
-	R1 float64 `yaml:"r1"`
-	B  float64 `yaml:"b"`
-	F  float64 `yaml:"f"`
-	O  float64 `yaml:"o"`
-	R2 float64 `yaml:"r2"`
+	R1 float64 `yaml:"r1" json:"r1"`
+	B  float64 `yaml:"b" json:"b"`
+	F  float64 `yaml:"f" json:"f"`
+	O  float64 `yaml:"o" json:"o"`
+	R2 float64 `yaml:"r2" json:"r2"`
 
 	// Emissivity of the surface; human skin is 0.98 (Steketee, Phys. Med. Biol. 18 (1973) 686).
-	Emissivity float64 `yaml:"emissivity"`
+	Emissivity float64 `yaml:"emissivity" json:"emissivity"`
 	// ReflectedCelsius is the apparent temperature of the surroundings, AtmosphereCelsius that of the air.
-	ReflectedCelsius  float64 `yaml:"reflected_celsius"`
-	AtmosphereCelsius float64 `yaml:"atmosphere_celsius"`
+	ReflectedCelsius  float64 `yaml:"reflected_celsius" json:"reflected_celsius"`
+	AtmosphereCelsius float64 `yaml:"atmosphere_celsius" json:"atmosphere_celsius"`
 	// RelativeHumidity is a fraction, 0 to 1.
-	RelativeHumidity float64 `yaml:"relative_humidity"`
-	DistanceMeters   float64 `yaml:"distance_meters"`
+	RelativeHumidity float64 `yaml:"relative_humidity" json:"relative_humidity"`
+	DistanceMeters   float64 `yaml:"distance_meters" json:"distance_meters"`
 }
 
 // SkinPlanck returns a Planck without calibration for skin in a room of 22 °C, one metre away.

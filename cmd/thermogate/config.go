@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"thermogate/camera"
+	"thermogate/camera/clip"
 	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/gate"
@@ -34,6 +35,7 @@ type config struct {
 	Visit   gate.VisitConfig `yaml:"visit"`
 	// DataDir holds the journal and what the group policy learnt.
 	DataDir string            `yaml:"data_dir"`
+	Clips   clip.Config       `yaml:"clips"`
 	Journal journal.Config    `yaml:"journal"`
 	MQTT    mqtt.Config       `yaml:"mqtt"`
 	Broker  mqtt.BrokerConfig `yaml:"broker"`
@@ -61,6 +63,7 @@ func defaultConfig() config {
 		Track:   track.DefaultConfig(),
 		Visit:   gate.DefaultVisitConfig(),
 		DataDir: "thermogate-data",
+		Clips:   clip.DefaultConfig(),
 		Journal: journal.DefaultConfig(),
 		MQTT:    ownBroker(mqtt.DefaultConfig()),
 		Broker:  mqtt.DefaultBrokerConfig(),
@@ -116,6 +119,7 @@ func (c *config) validate() error {
 		{"policy", c.Policy.Validate},
 		{"visit", c.Visit.Validate},
 		{"track", c.Track.Validate},
+		{"clips", c.Clips.Validate},
 		{"journal", c.Journal.Validate},
 		{"broker", c.Broker.Validate},
 		{"mqtt", c.mqtt().Validate},

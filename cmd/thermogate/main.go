@@ -55,6 +55,7 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newReplayCommand(),
 		newTrialCommand(),
+		newRecordCommand(),
 		newDetectCommand(),
 		newBenchCommand(),
 		newStudyCommand(),
