@@ -49,6 +49,8 @@ type cameraConfig struct {
 	FPS         float64       `yaml:"fps"`
 	Units       string        `yaml:"units"`
 	Stall       time.Duration `yaml:"stall"`
+	// Moving is true for a camera that a patrol robot or a trolley takes around.
+	Moving bool `yaml:"moving"`
 	// Planck is the camera's own calibration, used instead of Units where R1 is given.
 	Planck radiometry.Planck `yaml:"planck"`
 }
@@ -166,6 +168,7 @@ func (c config) gate() gate.Config {
 		Name:    c.Gate,
 		Version: version(),
 		Planck:  c.Camera.Planck,
+		Moving:  c.Camera.Moving,
 		Track:   c.Track,
 		Measure: c.Measure,
 		Policy:  c.Policy,

@@ -20,7 +20,9 @@ type Config struct {
 	Site, Name string
 	Version    string
 	// Planck is the camera's calibration; with R1 at 0 the units of the camera say what its counts mean.
-	Planck  radiometry.Planck
+	Planck radiometry.Planck
+	// Moving is true for a camera that a carrier takes around, with the reference source: people are screened while it stands.
+	Moving  bool
 	Track   track.Config
 	Measure measure.Config
 	Policy  policy.Config
@@ -35,6 +37,7 @@ type Gate struct {
 	detector *face.Detector
 	tracker  *track.Tracker
 	finder   *measure.ReferenceFinder
+	ground   *measure.Ground // nil where the camera is fixed
 	meter    *measure.Meter
 	policy   *policy.Policy
 	ids      event.IDs
@@ -81,6 +84,9 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		floor:    newFloor(config.Visit, judge),
 	}
 	g.floor.publish = g.publish
+	if config.Moving {
+		g.ground = new(measure.Ground)
+	}
 	g.FindReferenceAnew()
 	return g, nil
 }
@@ -100,6 +106,7 @@ func (g *Gate) Policy() *policy.Policy { return g.policy }
 func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error) {
 	clock := stopwatch(time.Now())
 	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
+	before := g.scene.Reference.Problem
 	g.scene = event.Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
 	g.scene.Stages.Radiometry = clock.lap()
 
@@ -109,7 +116,9 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	}
 	g.scene.Stages.Face = clock.lap()
 
-	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces)
+	moving := g.ground != nil && g.ground.Moves(&g.image, frame.Captured, faces)
+	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces, moving)
+	g.interrupt(before)
 	g.scene.Stages.Reference = clock.lap()
 
 	if g.paused {
@@ -135,6 +144,20 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	g.scene.Passers = g.floor.passers
 	g.previous = frame.Captured
 	return &g.scene, g.events, nil
+}
+
+// interrupt lets no verdict rest on readings from before and after the camera went to another range, or its carrier to
+// another place. What people usually read without a reference source, does not hold in another range either.
+func (g *Gate) interrupt(before event.Reason) {
+	switch now := g.scene.Reference.Problem; now {
+	case event.RangeChanged:
+		g.floor.interrupt()
+		if now != before && !g.config.Policy.Referenced {
+			g.policy.Reset()
+		}
+	case event.CarrierMoving:
+		g.floor.interrupt()
+	}
 }
 
 func (g *Gate) boxesOf(faces []face.Face) []event.Box {

@@ -76,7 +76,7 @@ func (g *Gate) sight(id int, f face.Face, at time.Time) sighting {
 		s.steady = measure.Speed(f, before.face, elapsed) <= g.config.Measure.MaxSpeed
 		s.reading = g.measure(f, &before.face, elapsed, &s)
 	}
-	s.moved = t.life.Moved(&g.image, s.box, at)
+	s.moved = t.life.Moved(&g.image, s.box, at, g.ground)
 	if s.measured() {
 		g.sketcher.Draw(g.image.Celsius, g.image.Width, g.image.Height, s.box, f.Mask, &g.view)
 		s.view = &g.view

@@ -156,6 +156,10 @@ func guideOf(problem event.Reason, worn []event.Garment) message {
 		return wait(secondReading, phrase{})
 	case event.ShutterClosed:
 		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机正在校准", "The camera is calibrating"})
+	case event.RangeChanged:
+		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机刚换了量程", "The camera has just changed its range"})
+	case event.CarrierMoving:
+		return wait(phrase{"请站稳，稍等", "Please stand still and wait"}, phrase{"停稳后开始测温", "Measuring starts once this machine stands"})
 	case event.WarmingUp:
 		return wait(phrase{"请稍候，正在预热", "Please wait, warming up"},
 			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"})
@@ -269,6 +273,8 @@ var labels = map[string]phrase{
 	string(event.ReferenceUnstable): {"参考源不稳定", "reference not stable"},
 	string(event.ShutterClosed):     {"快门校准", "shutter"},
 	string(event.WarmingUp):         {"相机预热", "camera warming up"},
+	string(event.RangeChanged):      {"相机换了量程", "camera changed its range"},
+	string(event.CarrierMoving):     {"载体在移动", "carrier moving"},
 	string(event.TooFar):            {"太远", "too far"},
 	string(event.CutOff):            {"出画", "cut off"},
 	string(event.TurnedAway):        {"没有正对", "turned away"},

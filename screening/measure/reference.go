@@ -21,6 +21,9 @@ const (
 	// drift is the random walk of the camera's error, °C in a second; steadily it drifts by up to 0.1 °C/s, which the
 	// filter then follows 0.02 °C behind.
 	drift = 0.03
+	// settleRange is how long after a step of the camera's range or gain nothing is measured: shutter and filters of cameras
+	// need two to three seconds.
+	settleRange = 3 * time.Second
 	// rampTime is how long after a shutter event the whole picture still climbs, by up to 0.6 °C/s.
 	rampTime = 3 * time.Second
 	// jumpSigma is how far off, in standard uncertainties, a measured correction is no noise.
@@ -50,6 +53,7 @@ type ReferenceFinder struct {
 
 	first, last time.Time
 	shutter     time.Time // the last event
+	stepped     time.Time // the camera last went to another range
 
 	anchor     disc // where the source is, once it counts
 	anchored   bool
@@ -73,14 +77,21 @@ func NewReferenceFinder(config Config) *ReferenceFinder {
 }
 
 // Update reads the reference in the next frame, captured at the given time, sinceFFC after the last shutter event
-// (negative where unknown). A disc inside one of the faces of the same frame is not taken for the source.
-func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face) event.ReferenceSource {
+// (negative where unknown), moving while a carrier takes camera and source elsewhere. A disc inside one of the faces of the
+// same frame is not taken for the source.
+func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
 	if r.first.IsZero() {
 		r.first, r.last = at, at
 	}
 	elapsed := at.Sub(r.last)
 	r.last = at
-	change := r.scene.next(img)
+	change := r.scene.next(img, at)
+	if moving { // what is seen changes, and says nothing of camera and source
+		change.jumped, r.history = false, r.history[:0]
+	}
+	if change.stepped && !img.Relative {
+		r.stepped, r.started, r.history = at, false, r.history[:0]
+	}
 	if change.frozen || change.jumped && sinceFFC < 0 {
 		r.shutter = at
 	} else if sinceFFC >= 0 {
@@ -94,6 +105,12 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 		return ref
 	case at.Sub(r.first) < r.config.WarmUp:
 		ref.Problem = event.WarmingUp
+	case !r.stepped.IsZero() && at.Sub(r.stepped) < settleRange:
+		ref.Problem = event.RangeChanged
+	case !change.plausible:
+		ref.Problem = event.NotRadiometric
+	case moving:
+		ref.Problem = event.CarrierMoving
 	case !r.shutter.IsZero() && at.Sub(r.shutter) < r.config.FFCDeadTime:
 		ref.Problem = event.ShutterClosed
 	}
@@ -265,21 +282,40 @@ func sq(v float64) float64 { return v * v }
 type sceneChange struct {
 	before, now []float32
 	width       int
+	earlier     []float32 // a grid of half a second to a second ago
+	later       []float32 // the next of these
+	laterAt     time.Time
 }
 
 // change is what happened to the whole picture since the frame before.
 type change struct {
 	frozen bool // not one pixel changed: the camera repeats itself behind its shutter
 	jumped bool // nearly all pixels moved the same way, as no person can make them
-	steps  []float32
+	// stepped is true where all temperatures are others, though the scene is the same: another range or gain.
+	stepped   bool
+	plausible bool // most of the picture has temperatures that a camera for people can see
+	steps     []float32
 }
 
 const (
 	gridPixels = 400
 	jumpLeast  = 0.2 // °C; drift is below 0.02 °C a frame
+	// A step of the range moves the mean of the picture by stepLeast °C or more, or stretches it by stretchLeast or more, and
+	// leaves what is warm and cold in it where it was: correlation sameScene, or surelySame for a stretch alone. On the
+	// recordings people and shutters move the mean by 0.64 °C at most, and stretch pictures as alike as that by 1.19.
+	stepLeast, stretchLeast = 2, 1.4
+	sameScene, surelySame   = 0.8, 0.95
+	evenCelsius             = 0.5 // standard deviation of a scene with nothing in it by which to know it
+	unevenCelsius           = 1.0 // of one that can be seen to be stretched
+	// steppedMost of the picture moves at least half as far, which nobody who comes near makes it do.
+	steppedMost = 0.85
+	// Over half a second to a second, nearly all of the picture has to have moved so far.
+	steppedShare, earlierAge = 0.95, 500 * time.Millisecond
+	// What a picture of people can't mostly be: counts in another unit. A cold store can be -30 °C.
+	minSceneCelsius, maxSceneCelsius = -60, 150
 )
 
-func (s *sceneChange) next(img *radiometry.Image) change {
+func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
 	stride := max(1, int(math.Sqrt(float64(img.Width*img.Height)/gridPixels)))
 	s.before, s.now = s.now, s.before[:0]
 	for y := stride / 2; y < img.Height; y += stride {
@@ -289,15 +325,78 @@ func (s *sceneChange) next(img *radiometry.Image) change {
 	}
 	if len(s.before) != len(s.now) || s.width != img.Width {
 		s.width = img.Width
-		return change{}
+		s.earlier, s.later = s.earlier[:0], append(s.later[:0], s.now...)
+		s.laterAt = at
+		return change{plausible: plausible(s.now)}
 	}
-	c := change{frozen: slices.Equal(s.before, s.now)}
+	c := change{frozen: slices.Equal(s.before, s.now), plausible: plausible(s.now)}
+	c.stepped = !c.frozen && (stepped(s.before, s.now) || s.movedWhole())
+	if age := at.Sub(s.laterAt); c.stepped || age < 0 || age >= earlierAge {
+		s.earlier, s.later, s.laterAt = s.later, append(s.earlier[:0], s.now...), at
+		if c.stepped {
+			s.earlier = s.earlier[:0]
+		}
+	}
 	for i, t := range s.now {
 		s.before[i] = t - s.before[i]
 	}
 	c.steps = s.before
 	c.jumped = c.share(jumpLeast) > 0.85 || c.share(-jumpLeast) > 0.85
 	return c
+}
+
+// movedWhole says whether nearly all of the picture has moved since half a second to a second ago, as it does where a
+// camera sends some pictures of neither range in between.
+func (s *sceneChange) movedWhole() bool {
+	return len(s.earlier) == len(s.now) && moved(s.earlier, s.now, stepLeast) > steppedShare
+}
+
+// moved is the part of the picture that moved at least this far the same way.
+func moved(before, now []float32, least float32) float64 {
+	up, down := 0, 0
+	for i, t := range now {
+		switch step := t - before[i]; {
+		case step >= least:
+			up++
+		case step <= -least:
+			down++
+		}
+	}
+	return float64(max(up, down)) / float64(len(now))
+}
+
+// stepped says whether the same scene has other temperatures.
+func stepped(before, now []float32) bool {
+	n := float64(len(now))
+	var meanBefore, meanNow float64
+	for i, t := range now {
+		meanBefore += float64(before[i]) / n
+		meanNow += float64(t) / n
+	}
+	var both, varianceBefore, varianceNow float64
+	for i, t := range now {
+		a, b := float64(before[i])-meanBefore, float64(t)-meanNow
+		both += a * b / n
+		varianceBefore += a * a / n
+		varianceNow += b * b / n
+	}
+	alike := both / math.Sqrt(varianceBefore*varianceNow+1e-9)
+	even := max(varianceBefore, varianceNow) < sq(evenCelsius)
+	if math.Abs(meanNow-meanBefore) >= stepLeast && (even || alike >= sameScene) && moved(before, now, stepLeast/2) > steppedMost {
+		return true
+	}
+	stretch := both / max(varianceBefore, 1e-9)
+	return alike >= surelySame && max(varianceBefore, varianceNow) >= sq(unevenCelsius) && max(stretch, 1/stretch) >= stretchLeast
+}
+
+func plausible(grid []float32) bool {
+	n := 0
+	for _, t := range grid {
+		if t >= minSceneCelsius && t <= maxSceneCelsius {
+			n++
+		}
+	}
+	return 2*n >= len(grid)
 }
 
 // shareWithin returns the part of the picture that changed by the given step since the given grid, give or take slack.
