@@ -318,6 +318,7 @@ func notify(state string) { daemon.SdNotify(false, state) }
 func (s *station) screen(ctx context.Context) error {
 	defer close(s.verdicts)
 	var frame camera.Frame
+	var problem event.Reason // of the frame before
 	for {
 		if err := s.camera.Read(ctx, &frame); err != nil {
 			return endOf(ctx, err)
@@ -325,6 +326,11 @@ func (s *station) screen(ctx context.Context) error {
 		scene, verdicts, err := s.process(&frame)
 		if err != nil {
 			return err
+		}
+		if now := scene.Reference.Problem; now != problem {
+			if problem = now; problem == event.RangeChanged {
+				s.log.Warn("all temperatures of the camera have jumped: it went to another range or gain; nobody is judged by readings from before")
+			}
 		}
 		s.guardDoor(scene, verdicts)
 		s.film(&frame, verdicts)

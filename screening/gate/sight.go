@@ -107,7 +107,9 @@ func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, b
 		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
 		broken = last.at.Before(previous) || moved > jump || ratio(a, b) > swell
 	}
-	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { return at.Sub(s.at) > paceWindow })
+	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { // the frame before counts, however slow the camera is
+		return at.Sub(s.at) > paceWindow && !s.at.Equal(previous)
+	})
 	if len(t.recent) == 0 {
 		return nil, broken
 	}

@@ -26,7 +26,7 @@ const (
 	leastCells, textured = 60, 2
 	// betterElsewhere is how much better a part fits where it has moved to than where it was. One that has moved on out of
 	// reach differs by muchWorse times the noise, and no less than fromNext of what a cell makes.
-	betterElsewhere, worse, muchWorse, fromNext = 0.8, 1.5, 3.5, 0.6
+	betterElsewhere, worse, muchWorse, fromNext = 0.5, 1.5, 3.5, 0.6
 	// noisyPixel, °C, is the noise of a pixel of a poor camera. The least that was seen counts, and twice as much after quiet.
 	noisyPixel = 0.1
 	quiet      = time.Minute
