@@ -360,12 +360,12 @@ const (
 func (v *visit) trace() (event.Reason, bool) {
 	p := &v.presence
 	switch {
+	case p.near >= glimpses && 2*p.problems[event.CarrierMoving] > p.near:
+		return event.CarrierMoving, true
 	case !v.measurableSince.IsZero() && v.want != event.NoProblem:
 		return v.want, true
 	case !v.measurableSince.IsZero():
 		return event.Left, true
-	case p.near >= glimpses && 2*p.problems[event.CarrierMoving] > p.near:
-		return event.CarrierMoving, true
 	case p.near >= glimpses && p.stood < walked:
 		return event.WalkedThrough, true
 	case p.near >= glimpses:

@@ -285,6 +285,7 @@ type sceneChange struct {
 	earlier     []float32 // a grid of half a second to a second ago
 	later       []float32 // the next of these
 	laterAt     time.Time
+	scratch     []float32
 }
 
 // change is what happened to the whole picture since the frame before.
@@ -300,17 +301,16 @@ type change struct {
 const (
 	gridPixels = 400
 	jumpLeast  = 0.2 // °C; drift is below 0.02 °C a frame
-	// A step of the range moves the mean of the picture by stepLeast °C or more, or stretches it by stretchLeast or more, and
-	// leaves what is warm and cold in it where it was: correlation sameScene, or surelySame for a stretch alone. On the
-	// recordings people and shutters move the mean by 0.64 °C at most, and stretch pictures as alike as that by 1.19.
-	stepLeast, stretchLeast = 2, 1.4
-	sameScene, surelySame   = 0.8, 0.95
-	evenCelsius             = 0.5 // standard deviation of a scene with nothing in it by which to know it
-	unevenCelsius           = 1.0 // of one that can be seen to be stretched
-	// steppedMost of the picture moves at least half as far, which nobody who comes near makes it do.
-	steppedMost = 0.85
-	// Over half a second to a second, nearly all of the picture has to have moved so far.
-	steppedShare, earlierAge = 0.95, 500 * time.Millisecond
+	// A step of the range or gain moves the middle of the picture by stepLeast °C or more, steppedAlike of it by as much, give
+	// or take stepSlack or, where it is steepStep or more, stepPart of it, and steppedMost of it the same way. People who come
+	// near do not: they are warm and cold. On the recordings nothing moves the mean by more than 0.64 °C from frame to frame.
+	stepLeast, steppedAlike, steppedMost = 2, 0.5, 0.7
+	stepSlack, steepStep, stepPart       = 0.4, 20, 0.2
+	// Or it stretches the picture by stretchLeast or more and leaves what is warm and cold in it where it was. Pictures as
+	// alike as surelySame are stretched by 1.19 at most on the recordings; uneven is the least standard deviation that tells.
+	stretchLeast, surelySame, unevenCelsius = 1.4, 0.95, 1.0
+	// earlierAge is how far back pictures are compared, because a camera may get there in small steps.
+	earlierAge = 500 * time.Millisecond
 	// What a picture of people can't mostly be: counts in another unit. A cold store can be -30 °C.
 	minSceneCelsius, maxSceneCelsius = -60, 150
 )
@@ -330,7 +330,7 @@ func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
 		return change{plausible: plausible(s.now)}
 	}
 	c := change{frozen: slices.Equal(s.before, s.now), plausible: plausible(s.now)}
-	c.stepped = !c.frozen && (stepped(s.before, s.now) || s.movedWhole())
+	c.stepped = !c.frozen && (s.stepped(s.before) || s.stepped(s.earlier))
 	if age := at.Sub(s.laterAt); c.stepped || age < 0 || age >= earlierAge {
 		s.earlier, s.later, s.laterAt = s.later, append(s.earlier[:0], s.now...), at
 		if c.stepped {
@@ -345,48 +345,56 @@ func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
 	return c
 }
 
-// movedWhole says whether nearly all of the picture has moved since half a second to a second ago, as it does where a
-// camera sends some pictures of neither range in between.
-func (s *sceneChange) movedWhole() bool {
-	return len(s.earlier) == len(s.now) && moved(s.earlier, s.now, stepLeast) > steppedShare
-}
-
-// moved is the part of the picture that moved at least this far the same way.
-func moved(before, now []float32, least float32) float64 {
-	up, down := 0, 0
-	for i, t := range now {
-		switch step := t - before[i]; {
-		case step >= least:
-			up++
-		case step <= -least:
-			down++
-		}
+// stepped says whether the camera has gone to another range or gain since one picture, in which the scene was the same.
+func (s *sceneChange) stepped(before []float32) bool {
+	if len(before) != len(s.now) {
+		return false
 	}
-	return float64(max(up, down)) / float64(len(now))
-}
-
-// stepped says whether the same scene has other temperatures.
-func stepped(before, now []float32) bool {
-	n := float64(len(now))
+	n := float64(len(before))
 	var meanBefore, meanNow float64
-	for i, t := range now {
+	for i, t := range s.now {
 		meanBefore += float64(before[i]) / n
 		meanNow += float64(t) / n
 	}
+	if math.Abs(meanNow-meanBefore) >= stepLeast/2 && s.shifted(before) {
+		return true
+	}
 	var both, varianceBefore, varianceNow float64
-	for i, t := range now {
+	for i, t := range s.now {
 		a, b := float64(before[i])-meanBefore, float64(t)-meanNow
 		both += a * b / n
 		varianceBefore += a * a / n
 		varianceNow += b * b / n
 	}
 	alike := both / math.Sqrt(varianceBefore*varianceNow+1e-9)
-	even := max(varianceBefore, varianceNow) < sq(evenCelsius)
-	if math.Abs(meanNow-meanBefore) >= stepLeast && (even || alike >= sameScene) && moved(before, now, stepLeast/2) > steppedMost {
-		return true
-	}
 	stretch := both / max(varianceBefore, 1e-9)
 	return alike >= surelySame && max(varianceBefore, varianceNow) >= sq(unevenCelsius) && max(stretch, 1/stretch) >= stretchLeast
+}
+
+// shifted says whether most of the picture has moved by the same step.
+func (s *sceneChange) shifted(before []float32) bool {
+	s.scratch = s.scratch[:0]
+	for i, t := range s.now {
+		s.scratch = append(s.scratch, t-before[i])
+	}
+	slices.Sort(s.scratch)
+	n := len(s.scratch)
+	step := s.scratch[n/2]
+	if step < 0 { // downwards is the same
+		for i := range s.scratch {
+			s.scratch[i] = -s.scratch[i]
+		}
+		slices.Reverse(s.scratch)
+		step = s.scratch[n/2]
+	}
+	slack := float32(stepSlack)
+	if step >= steepStep {
+		slack = stepPart * step
+	}
+	from, _ := slices.BinarySearch(s.scratch, step-slack)
+	to, _ := slices.BinarySearch(s.scratch, step+slack)
+	sameWay, _ := slices.BinarySearch(s.scratch, stepLeast/2)
+	return step >= stepLeast && float64(to-from) >= steppedAlike*float64(n) && float64(n-sameWay) >= steppedMost*float64(n)
 }
 
 func plausible(grid []float32) bool {

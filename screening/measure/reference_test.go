@@ -386,3 +386,14 @@ func benchmarkReference(b *testing.B, s *stage) {
 		finder.Update(&pictures[i%2], at, -1, nil, false)
 	}
 }
+
+func TestNoRecordingHasAStepOfTheRange(t *testing.T) {
+	for _, l := range labels(t) {
+		finder := measure.NewReferenceFinder(measure.DefaultConfig())
+		play(t, l["name"], true, func(_ camera.Info, frame *camera.Frame, img *radiometry.Image) {
+			if ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil, false); ref.Problem == event.RangeChanged {
+				t.Fatalf("%s: frame %d is taken for another range", l["name"], frame.Index)
+			}
+		})
+	}
+}
