@@ -82,7 +82,7 @@ func (r *renderer) widest() sight {
 	for _, p := range c.Pans {
 		pan = max(pan, math.Abs(p.Degrees))
 	}
-	if pan == 0 && c.SwayDegrees == 0 {
+	if !c.OnCarrier() {
 		return sight{}
 	}
 	return sight{math.Ceil(r.focal*radians(pan+c.SwayDegrees)) + 1, math.Ceil(r.focal*radians(c.SwayDegrees)/2) + 1}

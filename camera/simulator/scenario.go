@@ -52,6 +52,9 @@ type Camera struct {
 	Steps                 []Step        `yaml:"steps"`
 }
 
+// OnCarrier is true for a camera that does not stand still.
+func (c *Camera) OnCarrier() bool { return c.SwayDegrees > 0 || len(c.Pans) > 0 }
+
 // Pan is a turn of the camera with its carrier and the reference.
 type Pan struct {
 	At      time.Duration `yaml:"at"`
