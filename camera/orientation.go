@@ -79,3 +79,16 @@ func (o Orientation) turn(out, counts []uint16, w, h int) {
 		}
 	}
 }
+
+// Undo writes an upright picture of w by h pixels to out as the mounted camera delivered it, and returns its size.
+func (o Orientation) Undo(out, upright []uint16, w, h int) (width, height int) {
+	back := o
+	switch o {
+	case Rotate90:
+		back = Rotate270
+	case Rotate270:
+		back = Rotate90
+	}
+	back.turn(out, upright, w, h)
+	return back.size(w, h)
+}

@@ -194,6 +194,10 @@ func newValue(t reflect.Type) reflect.Value {
 		x.For = 10 * time.Second
 	case *Removal:
 		x.X, x.Y = 0.22, 0.83
+	case *Pan:
+		x.Over = time.Second
+	case *Step:
+		x.Gain = 1
 	case *Lamp:
 		*x = Lamp{Celsius: 60, X: 0.15, Y: 0.1}
 	}

@@ -13,7 +13,8 @@ type renderer struct {
 	scenario      *Scenario
 
 	cols, rows int // of the fine raster
-	background []float64
+	margin     sight
+	background []float64 // with the margin on each side
 	scene      []float64
 	half       []float64 // scene after the pass down the columns
 	kernel     []float64
@@ -26,7 +27,11 @@ type renderer struct {
 type emptyScene struct {
 	empty                  bool
 	referenceCelsius, x, y float64
+	sight                  sight
 }
+
+// sight is how far a carrier has turned the camera from where it looked at the beginning, to the right and down, in samples.
+type sight struct{ x, y float64 }
 
 func newRenderer(s *Scenario) *renderer {
 	c := s.Camera
@@ -36,7 +41,8 @@ func newRenderer(s *Scenario) *renderer {
 	}
 	r.focal = float64(max(c.Width, c.Height)) / 2 / math.Tan(radians(c.FieldOfViewDegrees)/2) * float64(r.fine)
 	r.cols, r.rows = c.Width*r.fine, c.Height*r.fine
-	r.background = make([]float64, r.cols*r.rows)
+	r.margin = r.widest()
+	r.background = make([]float64, (r.cols+2*int(r.margin.x))*(r.rows+2*int(r.margin.y)))
 	r.scene = make([]float64, r.cols*r.rows)
 	r.half = make([]float64, r.cols*c.Height)
 	r.optical = make([]float64, c.Width*c.Height)
@@ -69,6 +75,33 @@ func (r *renderer) view(distance float64) float64 {
 	return distance * float64(r.cols) / 2 / r.focal
 }
 
+// widest is how far the camera ever looks beyond where it began, in whole samples.
+func (r *renderer) widest() sight {
+	c := &r.scenario.Camera
+	pan := 0.0
+	for _, p := range c.Pans {
+		pan = max(pan, math.Abs(p.Degrees))
+	}
+	if !c.OnCarrier() {
+		return sight{}
+	}
+	return sight{math.Ceil(r.focal*radians(pan+c.SwayDegrees)) + 1, math.Ceil(r.focal*radians(c.SwayDegrees)/2) + 1}
+}
+
+// sightAt is where the camera looks at a time. A turn moves the whole picture, as if it were painted on a cylinder.
+func (r *renderer) sightAt(t float64) sight {
+	c := &r.scenario.Camera
+	pan := 0.0
+	for _, p := range c.Pans {
+		pan = mix(pan, p.Degrees, smooth((t-p.At.Seconds())/p.Over.Seconds()))
+	}
+	phase := 2 * math.Pi * t / c.SwayPeriod.Seconds()
+	return sight{
+		r.focal * radians(pan+c.SwayDegrees*math.Sin(phase)),
+		r.focal * radians(c.SwayDegrees/2*math.Sin(1.37*phase)),
+	}
+}
+
 // figure is a person placed in the picture.
 type figure struct {
 	look       *look
@@ -81,10 +114,10 @@ type figure struct {
 	cup        *float64
 }
 
-func (r *renderer) place(l *look, p pose, cup *float64) figure {
+func (r *renderer) place(l *look, p pose, cup *float64, s sight) figure {
 	f := figure{look: l, pose: p, scale: r.focal / p.distance, cup: cup}
-	f.x = float64(r.cols)/2 + p.side*f.scale
-	f.y = float64(r.rows)/2 - (p.up-r.scenario.Camera.HeightMetres)*f.scale
+	f.x = float64(r.cols)/2 + p.side*f.scale - s.x
+	f.y = float64(r.rows)/2 - (p.up-r.scenario.Camera.HeightMetres)*f.scale - s.y
 	f.sinY, f.cosY = math.Sincos(p.yaw)
 	f.sinP, f.cosP = math.Sincos(p.pitch)
 	f.sinR, f.cosR = math.Sincos(p.roll)
@@ -109,17 +142,37 @@ func (f *figure) local(px, py float64) (xs, ys float64) {
 }
 
 // render draws the people, farthest first, and fills optical.
-func (r *renderer) render(figures []figure, referenceCelsius float64) {
-	if len(figures) == 0 && r.drawn == (emptyScene{true, referenceCelsius, r.box.x, r.box.y}) {
+func (r *renderer) render(figures []figure, referenceCelsius float64, s sight) {
+	if len(figures) == 0 && r.drawn == (emptyScene{true, referenceCelsius, r.box.x, r.box.y, s}) {
 		return // nothing has changed
 	}
-	r.drawn = emptyScene{len(figures) == 0, referenceCelsius, r.box.x, r.box.y}
-	copy(r.scene, r.background)
+	r.drawn = emptyScene{len(figures) == 0, referenceCelsius, r.box.x, r.box.y, s}
+	r.drawBackground(s)
 	for i := range figures {
 		r.drawPerson(&figures[i])
 	}
 	r.drawReference(referenceCelsius)
 	r.image()
+}
+
+// drawBackground draws what of the background the camera looks at.
+func (r *renderer) drawBackground(s sight) {
+	if r.margin == (sight{}) {
+		copy(r.scene, r.background)
+		return
+	}
+	x, y := r.margin.x+s.x, r.margin.y+s.y
+	i, j := int(x), int(y)
+	fx, fy := x-float64(i), y-float64(j)
+	wide := r.cols + 2*int(r.margin.x)
+	for row := range r.rows {
+		upper := r.background[(j+row)*wide+i:]
+		lower := upper[wide:]
+		out := r.scene[row*r.cols : (row+1)*r.cols]
+		for k := range out {
+			out[k] = mix(mix(upper[k], upper[k+1], fx), mix(lower[k], lower[k+1], fx), fy)
+		}
+	}
 }
 
 // span calls draw for every row of the rectangle with its samples in the picture; px is the position of the first.
@@ -386,9 +439,11 @@ func (r *renderer) paintBackground() {
 	inside := -0.2 - 0.6*g.Float64()
 	panel := h * (0.5 + 0.2*g.Float64())
 	slope := 0.8 * normal(g)
-	for j := range r.rows {
-		for i := range r.cols {
-			x, y := float64(i), float64(j)
+	left, above := int(r.margin.x), int(r.margin.y)
+	wide, tall := r.cols+2*left, r.rows+2*above
+	for j := range tall {
+		for i := range wide {
+			x, y := float64(i-left), float64(j-above)
 			t := s.AmbientCelsius + slope*(x/w-0.5) - 0.6*(y/h-0.5)
 			t += 0.25*noise.at(x/w*3, y/h*4) + 0.1*noise.at(x/w*15, y/h*20)
 			within := smooth((min(x-door, door+doorWide-x, y-doorTop))/(0.006*w) + 0.5)
@@ -401,7 +456,7 @@ func (r *renderer) paintBackground() {
 				t = mix(t, l.Celsius, smooth((1.3-q)/0.6))
 				t += 0.03 * (l.Celsius - t) * math.Exp(-q/8)
 			}
-			r.background[j*r.cols+i] = t
+			r.background[j*wide+i] = t
 		}
 	}
 }

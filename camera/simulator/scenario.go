@@ -46,6 +46,27 @@ type Camera struct {
 	SelfHeatingCelsius    float64       `yaml:"self_heating_celsius"` // how much too cold it reads when just switched on
 	SelfHeating           time.Duration `yaml:"self_heating"`         // time constant of that
 	Frozen                *Freeze       `yaml:"frozen"`
+	SwayDegrees           float64       `yaml:"sway_degrees"` // how far the carrier sways to each side, half as far up and down
+	SwayPeriod            time.Duration `yaml:"sway_period"`
+	Pans                  []Pan         `yaml:"pans"`
+	Steps                 []Step        `yaml:"steps"`
+}
+
+// OnCarrier is true for a camera that does not stand still.
+func (c *Camera) OnCarrier() bool { return c.SwayDegrees > 0 || len(c.Pans) > 0 }
+
+// Pan is a turn of the camera with its carrier and the reference.
+type Pan struct {
+	At      time.Duration `yaml:"at"`
+	Over    time.Duration `yaml:"over"`
+	Degrees float64       `yaml:"degrees"` // to the right of where it looked at the beginning
+}
+
+// Step is another range or gain of the camera from a time on.
+type Step struct {
+	At            time.Duration `yaml:"at"`
+	Gain          float64       `yaml:"gain"`           // counts are those of the usual range times this
+	OffsetCelsius float64       `yaml:"offset_celsius"` // how much warmer it reads, on top
 }
 
 // Freeze is a camera that goes on sending the same picture, whoever comes and goes.
@@ -187,7 +208,7 @@ func DefaultScenario() Scenario {
 		Camera: Camera{
 			Width: 120, Height: 160, FPS: 8.77, FieldOfViewDegrees: 57, HeightMetres: 1.5, BlurPixels: 0.9,
 			NETDMillikelvin: 50, PatternMillikelvin: 40, ColumnMillikelvin: 20, VignettingCelsius: 0.2,
-			OffsetCelsius: -2, DriftCelsiusPerMinute: 0.5, SelfHeating: 3 * time.Minute,
+			OffsetCelsius: -2, DriftCelsiusPerMinute: 0.5, SelfHeating: 3 * time.Minute, SwayPeriod: 1500 * time.Millisecond,
 		},
 		FFC: FFC{Every: 3 * time.Minute, Freeze: 500 * time.Millisecond, JumpCelsius: 1},
 		Reference: Reference{
@@ -264,6 +285,8 @@ func (s *Scenario) limits() []limit {
 		{"camera.drift_celsius_per_minute", c.DriftCelsiusPerMinute, 0, 10, "°C a minute"},
 		{"camera.self_heating_celsius", c.SelfHeatingCelsius, 0, 10, "°C"},
 		{"camera.self_heating", c.SelfHeating.Seconds(), 1, 3600, "s"},
+		{"camera.sway_degrees", c.SwayDegrees, 0, 5, "°"},
+		{"camera.sway_period", c.SwayPeriod.Seconds(), 0.1, 60, "s"},
 		{"ffc.every", f.Every.Seconds(), 0, math.MaxInt32, "s"},
 		{"ffc.drift_celsius", f.DriftCelsius, 0, 10, "°C"},
 		{"ffc.freeze", f.Freeze.Seconds(), 0, 10, "s"},
@@ -276,6 +299,20 @@ func (s *Scenario) limits() []limit {
 		{"reference.radius_millimetres", r.RadiusMillimetres, 5, 100, "mm"},
 		{"reference.distance_metres", r.DistanceMetres, 0.2, 3, "m"},
 		{"reference.drift_celsius_per_minute", r.DriftCelsiusPerMinute, -5, 5, "°C a minute"},
+	}
+	for i, p := range c.Pans {
+		at := fmt.Sprintf("camera.pans[%d].", i)
+		all = append(all,
+			limit{at + "at", p.At.Seconds(), 0, math.MaxInt32, "s"},
+			limit{at + "over", p.Over.Seconds(), 0.1, 600, "s"},
+			limit{at + "degrees", p.Degrees, -90, 90, "°"})
+	}
+	for i, p := range c.Steps {
+		at := fmt.Sprintf("camera.steps[%d].", i)
+		all = append(all,
+			limit{at + "at", p.At.Seconds(), 0, math.MaxInt32, "s"},
+			limit{at + "gain", p.Gain, 0.05, 2, "times"},
+			limit{at + "offset_celsius", p.OffsetCelsius, -50, 50, "°C"})
 	}
 	if f := c.Frozen; f != nil {
 		all = append(all,
@@ -402,6 +439,11 @@ func (s *Scenario) check() *problem {
 	}
 	if len(s.People) > 0 && s.People[0].after() {
 		return &problem{"people[0]", "there is nobody before; follows and returns are for the second and later people"}
+	}
+	for i, p := range s.Camera.Pans {
+		if i > 0 && p.At < s.Camera.Pans[i-1].At+s.Camera.Pans[i-1].Over {
+			return &problem{fmt.Sprintf("camera.pans[%d].at", i), fmt.Sprintf("%v is before the end of the pan above; put them in order", p.At)}
+		}
 	}
 	switch {
 	case s.Queue != nil && len(s.People) > 0:

@@ -8,7 +8,7 @@ import (
 // sensor turns what falls on the pixels into counts, with the errors of an uncooled camera.
 type sensor struct {
 	scenario *Scenario
-	step     float64 // seconds a frame
+	interval float64 // seconds a frame
 	frame    int
 	drifts   *rand.Rand
 
@@ -24,7 +24,7 @@ func newSensor(s *Scenario) *sensor {
 	c := s.Camera
 	n := &sensor{
 		scenario: s,
-		step:     1 / c.FPS,
+		interval: 1 / c.FPS,
 		frame:    -1,
 		drifts:   rand.New(rand.NewPCG(s.Seed, 1<<41)),
 		// Half-way between two FFCs, so that a short scenario is not about them.
@@ -46,7 +46,7 @@ func newSensor(s *Scenario) *sensor {
 }
 
 // time is the scenario time of the current frame in seconds.
-func (n *sensor) time() float64 { return float64(n.frame) * n.step }
+func (n *sensor) time() float64 { return float64(n.frame) * n.interval }
 
 // advance goes on to the next frame.
 func (n *sensor) advance() {
@@ -71,8 +71,8 @@ func (n *sensor) advance() {
 func (n *sensor) wander() {
 	const memory, back = 20.0, 2 * math.Pi / 240
 	spread := n.scenario.Camera.DriftCelsiusPerMinute / 60
-	n.rate += n.step*(-n.rate/memory-back*back*n.drift) + math.Sqrt(2*n.step/memory)*spread*n.drifts.NormFloat64()
-	n.drift += n.step * n.rate
+	n.rate += n.interval*(-n.rate/memory-back*back*n.drift) + math.Sqrt(2*n.interval/memory)*spread*n.drifts.NormFloat64()
+	n.drift += n.interval * n.rate
 }
 
 func (n *sensor) sinceShutter() float64 { return n.time() - n.shutterAt }
@@ -106,14 +106,27 @@ func (n *sensor) offset() float64 {
 	return c.OffsetCelsius + n.drift + jump - heating
 }
 
-// read fills counts with centikelvin.
+// step is the range that the camera is in: the last one that has begun.
+func (n *sensor) step() Step {
+	now := Step{Gain: 1}
+	for _, s := range n.scenario.Camera.Steps {
+		if n.time() >= s.At.Seconds() {
+			now = s
+		}
+	}
+	return now
+}
+
+// read fills counts with centikelvin, or what a step makes of them.
 func (n *sensor) read(optical []float64, counts []uint16) {
 	noise := rand.New(rand.NewPCG(n.scenario.Seed, 1<<43+uint64(n.frame)))
 	offset := n.offset()
 	netd := n.scenario.Camera.NETDMillikelvin / 1000
+	step := n.step()
+	offset += step.OffsetCelsius
 	for i, t := range optical {
 		t += offset + n.pattern[i] + netd*noise.NormFloat64()
-		counts[i] = uint16(min(max(math.Round((t+273.15)*100), 0), math.MaxUint16))
+		counts[i] = uint16(min(max(math.Round((t+273.15)*100*step.Gain), 0), math.MaxUint16))
 	}
 }
 

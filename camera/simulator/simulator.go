@@ -163,7 +163,7 @@ func (m *Simulator) draw() {
 	if m.truth.Reference.Covered {
 		celsius = m.scenario.AmbientCelsius
 	}
-	m.render.render(m.figures, celsius)
+	m.render.render(m.figures, celsius, m.render.sightAt(m.sensor.time()))
 	m.sensor.read(m.render.optical, m.counts)
 }
 
@@ -173,9 +173,10 @@ func (m *Simulator) look() {
 	m.settle(m.now())
 	m.people(t)
 	m.figures = m.figures[:0]
+	sight := m.render.sightAt(t)
 	for _, g := range m.guests {
 		g.look.breathe(t)
-		m.figures = append(m.figures, m.render.place(g.look, g.pose(t), g.visit.CupCelsius))
+		m.figures = append(m.figures, m.render.place(g.look, g.pose(t), g.visit.CupCelsius, sight))
 	}
 	m.tell(t)
 	slices.SortStableFunc(m.figures, func(a, b figure) int { return cmp.Compare(b.pose.distance, a.pose.distance) })

@@ -61,6 +61,8 @@ type Truth struct {
 	// Frozen is true while the camera repeats a picture. The truth is then still that of the scene.
 	Frozen   bool
 	SinceFFC time.Duration
+	// Panning is true while the carrier turns the camera.
+	Panning bool
 }
 
 // Truth of the frame read last. People is valid until the next Read.
@@ -71,6 +73,7 @@ func (m *Simulator) tell(t float64) {
 	s := &m.scenario
 	fine := float64(m.render.fine)
 	m.truth.OffsetCelsius = m.sensor.offset()
+	m.truth.Panning = slices.ContainsFunc(s.Camera.Pans, func(p Pan) bool { return during(m.now(), p.At, p.Over) })
 	m.truth.Reference = TrueReference{}
 	if r := s.Reference; r.Present {
 		b := m.render.box

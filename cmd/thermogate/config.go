@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"thermogate/camera"
+	"thermogate/camera/clip"
 	"thermogate/camera/radiometry"
 	"thermogate/screening/door"
 	"thermogate/screening/gate"
@@ -37,6 +38,7 @@ type config struct {
 	Visit   gate.VisitConfig `yaml:"visit"`
 	// DataDir holds the journal and what the group policy learnt.
 	DataDir string            `yaml:"data_dir"`
+	Clips   clip.Config       `yaml:"clips"`
 	Journal journal.Config    `yaml:"journal"`
 	MQTT    mqtt.Config       `yaml:"mqtt"`
 	Broker  mqtt.BrokerConfig `yaml:"broker"`
@@ -53,6 +55,8 @@ type cameraConfig struct {
 	FPS         float64       `yaml:"fps"`
 	Units       string        `yaml:"units"`
 	Stall       time.Duration `yaml:"stall"`
+	// Moving is true for a camera that a patrol robot or a trolley takes around.
+	Moving bool `yaml:"moving"`
 	// Linear is a scale without a name, used instead of Units where KelvinPerCount is given.
 	radiometry.Linear `yaml:",inline"`
 	// Planck is the camera's own calibration, used instead of both where R1 is given.
@@ -69,6 +73,7 @@ func defaultConfig() config {
 		Track:   track.DefaultConfig(),
 		Visit:   gate.DefaultVisitConfig(),
 		DataDir: "thermogate-data",
+		Clips:   clip.DefaultConfig(),
 		Journal: journal.DefaultConfig(),
 		MQTT:    ownBroker(mqtt.DefaultConfig()),
 		Broker:  mqtt.DefaultBrokerConfig(),
@@ -135,6 +140,7 @@ func (c *config) validate() error {
 		{"policy", c.Policy.Validate},
 		{"visit", c.Visit.Validate},
 		{"track", c.Track.Validate},
+		{"clips", c.Clips.Validate},
 		{"journal", c.Journal.Validate},
 		{"broker", c.Broker.Validate},
 		{"mqtt", c.mqtt().Validate},
@@ -191,6 +197,7 @@ func (c config) gate() gate.Config {
 		Name:    c.Gate,
 		Version: version(),
 		Camera:  c.Camera.Name,
+		Moving:  c.Camera.Moving,
 		Track:   c.Track,
 		Measure: c.Measure,
 		Policy:  c.Policy,

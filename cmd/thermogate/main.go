@@ -57,6 +57,7 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newReplayCommand(),
 		newTrialCommand(),
+		newRecordCommand(),
 		newDetectCommand(),
 		newBenchCommand(),
 		newStudyCommand(),

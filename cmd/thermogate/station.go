@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/camera"
+	"thermogate/camera/clip"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -39,6 +40,7 @@ type station struct {
 	broker    *mqtt.Client
 	ownBroker *mqtt.Broker // nil where the config names another one
 	door      *door.Door   // nil at a gate that opens none
+	clips     *clip.Keeper // nil where no clips are kept
 	metrics   *metrics.Metrics
 	health    *metrics.Health
 	kiosk     *kiosk.Kiosk
@@ -142,6 +144,9 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if s.pages, err = s.routes(); err != nil {
 		return err
 	}
+	if c.Clips.AroundAlerts {
+		s.clips = clip.NewKeeper(c.Clips, filepath.Join(c.DataDir, "clips"), s.log)
+	}
 	s.recallVerdicts(ctx)
 	s.recallPause()
 	s.camera = camera.NewLive(open, c.Camera.live(s.cameraChanged))
@@ -197,6 +202,9 @@ func (s *station) run(ctx context.Context) error {
 	group.Go(func() error { s.publishSnapshots(ctx); return nil })
 	if s.door != nil {
 		group.Go(func() error { s.door.Run(); return nil }) // until record closes it
+	}
+	if s.clips != nil {
+		group.Go(func() error { s.clips.Run(ctx); return nil })
 	}
 	group.Go(func() error { s.broker.Run(ctx); return nil })
 	group.Go(func() error { return s.watch(ctx) })
@@ -316,6 +324,7 @@ func notify(state string) { daemon.SdNotify(false, state) }
 func (s *station) screen(ctx context.Context) error {
 	defer close(s.verdicts)
 	var frame camera.Frame
+	var problem event.Reason // of the frame before
 	for {
 		if err := s.camera.Read(ctx, &frame); err != nil {
 			return endOf(ctx, err)
@@ -324,7 +333,13 @@ func (s *station) screen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if now := scene.Reference.Problem; now != problem {
+			if problem = now; problem == event.RangeChanged {
+				s.log.Warn("all temperatures of the camera have jumped: it went to another range or gain; nobody is judged by readings from before")
+			}
+		}
 		s.guardDoor(scene, verdicts)
+		s.film(&frame, verdicts)
 		s.metrics.ObserveScene(scene)
 		s.health.ObserveScene(scene)
 		s.kiosk.Show(scene)
@@ -344,6 +359,19 @@ func (s *station) guardDoor(scene *event.Scene, verdicts []verdict) {
 	}
 }
 
+// film has the seconds around alerts kept, where that is switched on.
+func (s *station) film(frame *camera.Frame, verdicts []verdict) {
+	if s.clips == nil {
+		return
+	}
+	s.clips.See(frame)
+	for _, v := range verdicts {
+		if v.alerts() {
+			s.clips.Keep(v.event.ID, v.event.Time)
+		}
+	}
+}
+
 // process takes a frame through the gate, which is set up anew for another camera.
 func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) {
 	s.mu.Lock()
@@ -354,6 +382,9 @@ func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) 
 			return nil, nil, err
 		}
 		s.gate, s.info = gate, now
+		if s.clips != nil {
+			s.clips.SetCamera(describe(s.config, now, camera.Orientation(s.config.Camera.Orientation)))
+		}
 	}
 	scene, events, err := s.gate.Process(frame)
 	if err != nil {

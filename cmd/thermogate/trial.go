@@ -118,7 +118,9 @@ func (t *trials) walk(ctx context.Context, scenario simulator.Scenario) (trial.R
 		return trial.Result{}, err
 	}
 	defer source.Close()
-	gate, err := gate.New(t.config.gate(), source.Info(), detector, seededBy(name))
+	config := t.config.gate()
+	config.Moving = config.Moving || scenario.Camera.OnCarrier()
+	gate, err := gate.New(config, source.Info(), detector, seededBy(name))
 	if err != nil {
 		return trial.Result{}, err
 	}

@@ -32,6 +32,8 @@ var phrases = map[string]Phrase{
 	string(OutOfRange):             {"超出量程", "out of range"},
 	string(NotRadiometric):         {"相机不测温", "camera does not measure"},
 	string(TooCold):                {"脸太冷", "face too cold"},
+	string(RangeChanged):           {"相机换了量程", "camera changed its range"},
+	string(CarrierMoving):          {"载体在移动", "carrier moving"},
 	string(Lifeless):               {"画面静止", "a still picture"},
 	string(SecondReading):          {"等待复测", "second reading due"},
 	string(Left):                   {"没测完就走了", "left before a reading"},

@@ -49,7 +49,9 @@ const (
 	TooCold           Reason = "too-cold"     // skin below 28 °C is not a reading
 	OutOfRange        Reason = "out-of-range" // skin above 43 °C is not a reading
 	NotRadiometric    Reason = "not-radiometric"
-	Lifeless          Reason = "lifeless" // as still as no living face is: a frozen picture, a photograph, a dummy
+	RangeChanged      Reason = "range-changed"  // the camera has just gone to another range or gain
+	CarrierMoving     Reason = "carrier-moving" // the camera is on a carrier that does not stand still
+	Lifeless          Reason = "lifeless"       // as still as no living face is: a frozen picture, a photograph, a dummy
 )
 
 // What else leaves a screening inconclusive.

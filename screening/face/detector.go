@@ -61,6 +61,17 @@ const (
 	invertedMargin = 0.05
 )
 
+// CheckSize refuses pictures in which no face can be read at any distance at which somebody stands. A face, 15 cm wide, has
+// to be 14 pixels wide; at 57 ° over 80 pixels it is from 0.8 m on, and on fewer it fills the picture by then.
+func CheckSize(width, height int) error {
+	const leastShort, leastLong = 60, 80
+	if min(width, height) >= leastShort && max(width, height) >= leastLong {
+		return nil
+	}
+	return fmt.Errorf("a picture of %d by %d pixels is too small to read a face in: %d by %d are the least, for people within 0.8 m, "+
+		"and 160 by 120 or more are right", width, height, leastLong, leastShort)
+}
+
 // Detector finds faces. It is used by one goroutine.
 type Detector struct {
 	// MinScore is the score below which a face is not returned. New sets it for the gate, where everything returned is
@@ -125,6 +136,9 @@ func (d *Detector) Detect(img *radiometry.Image) ([]Face, error) {
 	if img.Width <= 0 || img.Height <= 0 || len(img.Celsius) != img.Width*img.Height {
 		return nil, fmt.Errorf("finding faces: a picture of %dx%d pixels can't have %d temperatures",
 			img.Width, img.Height, len(img.Celsius))
+	}
+	if err := CheckSize(img.Width, img.Height); err != nil {
+		return nil, err
 	}
 	level, gain := d.scale(img)
 	var err error

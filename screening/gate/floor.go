@@ -475,6 +475,23 @@ func (f *floor) closeAlert(id string) bool {
 	return found
 }
 
+// interrupt throws away what the looks under way have read: it can't be compared with what will be read.
+func (f *floor) interrupt() {
+	forget := func(v *visit) {
+		v.look.Reset()
+		v.lookSince, v.skinSite = time.Time{}, ""
+	}
+	for _, v := range f.visits {
+		forget(v)
+		if v.rival != nil {
+			forget(v.rival)
+		}
+	}
+	for _, w := range f.gone {
+		forget(w.visit)
+	}
+}
+
 // lookAgain begins a fresh look at the same person.
 func (v *visit) lookAgain() {
 	v.look.Reset()

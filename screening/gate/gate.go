@@ -21,7 +21,9 @@ type Config struct {
 	Site, Name string
 	Version    string
 	// Camera is the name its owner gave the camera; where it is empty, events name its model or address.
-	Camera  string
+	Camera string
+	// Moving is true for a camera that a carrier takes around, with the reference source: people are screened while it stands.
+	Moving  bool
 	Track   track.Config
 	Measure measure.Config
 	Policy  policy.Config
@@ -36,6 +38,7 @@ type Gate struct {
 	detector *face.Detector
 	tracker  *track.Tracker
 	finder   *measure.ReferenceFinder
+	ground   *measure.Ground // nil where the camera is fixed
 	meter    *measure.Meter
 	policy   *policy.Policy
 	ids      event.IDs
@@ -82,6 +85,9 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		floor:    newFloor(config.Visit, judge),
 	}
 	g.floor.publish = g.publish
+	if config.Moving {
+		g.ground = new(measure.Ground)
+	}
 	g.FindReferenceAnew()
 	return g, nil
 }
@@ -94,6 +100,7 @@ func (g *Gate) Policy() *policy.Policy { return g.policy }
 func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error) {
 	clock := stopwatch(time.Now())
 	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
+	before := g.scene.Reference.Problem
 	g.scene = event.Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
 	g.scene.Needs = g.needs()
 	g.scene.Stages.Radiometry = clock.lap()
@@ -104,7 +111,9 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	}
 	g.scene.Stages.Face = clock.lap()
 
-	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces)
+	moving := g.ground != nil && g.ground.Moves(&g.image, frame.Captured, faces)
+	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces, moving)
+	g.interrupt(before)
 	g.scene.Stages.Reference = clock.lap()
 
 	if g.paused {
@@ -138,6 +147,20 @@ func (g *Gate) needs() event.Needs {
 	needs := g.config.Measure.Needs(shorter)
 	needs.FaceWidth = max(needs.FaceWidth, g.config.Visit.Near*float64(shorter))
 	return needs
+}
+
+// interrupt lets no verdict rest on readings from before and after the camera went to another range, or its carrier to
+// another place. What people usually read without a reference source, does not hold in another range either.
+func (g *Gate) interrupt(before event.Reason) {
+	switch now := g.scene.Reference.Problem; now {
+	case event.RangeChanged:
+		g.floor.interrupt()
+		if now != before && !g.config.Policy.Referenced {
+			g.policy.Reset()
+		}
+	case event.CarrierMoving:
+		g.floor.interrupt()
+	}
 }
 
 func (g *Gate) boxesOf(faces []face.Face) []event.Box {

@@ -76,7 +76,7 @@ func (g *Gate) sight(id int, f face.Face, at time.Time) sighting {
 		s.steady = measure.Speed(f, before.face, elapsed) <= g.config.Measure.MaxSpeed
 		s.reading = g.measure(f, &before.face, elapsed, &s)
 	}
-	s.moved = t.life.Moved(&g.image, s.box, at)
+	s.moved = t.life.Moved(&g.image, s.box, at, g.ground)
 	if s.measured() {
 		g.sketcher.Draw(g.image.Celsius, g.image.Width, g.image.Height, s.box, f.Mask, &g.view)
 		s.view = &g.view
@@ -107,7 +107,9 @@ func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, b
 		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
 		broken = last.at.Before(previous) || moved > jump || ratio(a, b) > swell
 	}
-	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { return at.Sub(s.at) > paceWindow })
+	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { // the frame before counts, however slow the camera is
+		return at.Sub(s.at) > paceWindow && !s.at.Equal(previous)
+	})
 	if len(t.recent) == 0 {
 		return nil, broken
 	}

@@ -188,8 +188,8 @@ func (v *visit) see(s *sighting) {
 	switch {
 	case s.measured():
 		v.measure(s)
-	case !s.sure, !s.near, s.reading.Problem == event.Moving:
-		v.hinderedSince = time.Time{} // on the way
+	case !s.sure, !s.near, s.reading.Problem == event.Moving, s.reading.Problem == event.CarrierMoving:
+		v.hinderedSince = time.Time{} // on the way, one or the other
 	case v.hinderedSince.IsZero():
 		v.hinderedSince = s.at
 	}
@@ -360,6 +360,8 @@ const (
 func (v *visit) trace() (event.Reason, bool) {
 	p := &v.presence
 	switch {
+	case p.near >= glimpses && 2*p.problems[event.CarrierMoving] > p.near:
+		return event.CarrierMoving, true
 	case !v.measurableSince.IsZero() && v.want != event.NoProblem:
 		return v.want, true
 	case !v.measurableSince.IsZero():
@@ -388,5 +390,6 @@ func (p *presence) usual(otherwise event.Reason) event.Reason {
 // traces are the obstacles that say more of somebody who went away than that they did.
 var traces = []event.Reason{
 	event.TooFar, event.TurnedAway, event.CutOff, event.Covered, event.TooCold, event.OutOfRange, event.Lifeless,
-	event.ReferenceMissing, event.ReferenceUnstable, event.WarmingUp, event.NotRadiometric, event.ShutterClosed,
+	event.ReferenceMissing, event.ReferenceUnstable, event.WarmingUp, event.NotRadiometric, event.RangeChanged, event.CarrierMoving,
+	event.ShutterClosed,
 }

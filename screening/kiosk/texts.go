@@ -157,6 +157,10 @@ func guideOf(problem event.Reason, worn []event.Garment) message {
 		return wait(secondReading, phrase{})
 	case event.ShutterClosed:
 		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机正在校准", "The camera is calibrating"})
+	case event.RangeChanged:
+		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机刚换了量程", "The camera has just changed its range"})
+	case event.CarrierMoving:
+		return wait(phrase{"请站稳，稍等", "Please stand still and wait"}, phrase{"停稳后开始测温", "Measuring starts once this machine stands"})
 	case event.WarmingUp:
 		return wait(phrase{"请稍候，正在预热", "Please wait, warming up"},
 			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"})
@@ -282,7 +286,7 @@ var (
 	aimBack           = phrase{"把相机往后移：人脸超过画面的一半", "Move the camera back: the face takes more than half of the picture"}
 	aimCutOff         = phrase{"转动相机，让整张脸都在画面里", "Turn the camera until the whole face is in the picture"}
 	aimWarmingUp      = phrase{"相机正在预热，请稍候", "Wait: the camera is warming up"}
-	aimUnstable       = phrase{"参考源温度还不稳，等它预热，避开风", "Wait until the reference source is steady. Let it warm up, keep draughts off it"}
+	aimUnstable       = phrase{"黑体温度还不稳，等它预热，避开风", "Wait until the reference source is steady. Let it warm up, keep draughts off it"}
 	aimDone           = phrase{"位置合适。把相机固定好，别再碰它", "The camera stands well. Fix it so that nothing can move it"}
 )
 
@@ -292,7 +296,7 @@ func aimNearer(width, least float64) phrase {
 }
 
 func aimReferenceMissing(least, most float64) phrase {
-	return phrase{fmt.Sprintf("找不到参考源。把它放到人站的位置旁边，不要遮挡，在画面里宽 %.0f 到 %.0f 像素", least, most),
+	return phrase{fmt.Sprintf("找不到黑体。把它放到人站的位置旁边，不要遮挡，在画面里宽 %.0f 到 %.0f 像素", least, most),
 		fmt.Sprintf("The reference source is not found. Put it beside where people stand, with nothing before it, %.0f to %.0f pixels across", least, most)}
 }
 

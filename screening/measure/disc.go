@@ -14,8 +14,8 @@ type disc struct {
 	// celsius is the robust mean of its inside, spread the standard deviation there and pixels their number.
 	celsius, spread float64
 	pixels          int
-	// contrast is how much hotter the inside is than the ring around it.
-	contrast float64
+	// contrast is how much hotter the inside is than the ring around it, lost what of it was lost to blur and is added again.
+	contrast, lost float64
 	// rays is the part of the rays from the centre, as far as they lie in the picture, that meet an edge on the circle;
 	// visible the part that lies in the picture; roughness the scatter of those edges around the circle, over the radius.
 	rays, visible, roughness float64
@@ -248,7 +248,33 @@ func (f *discFinder) fit(img *radiometry.Image, x, y, radius float64) (disc, boo
 	if d.radius < f.minRadius*short || d.radius > f.maxRadius*short {
 		return d, false
 	}
-	return d, f.readInside(img, &d)
+	if !f.readInside(img, &d) {
+		return d, false
+	}
+	d.lost = d.contrast * lostInside(d.radius)
+	d.celsius += d.lost
+	return d, true
+}
+
+// lostInside is the part of its contrast that a small disc loses to blur where it is read: what a lens that is neither
+// sharp nor soft, and a pixel, spread over a straight edge, at the mean distance of the plateau from it.
+func lostInside(radius float64) float64 {
+	const (
+		large = 5.0 // pixels; nothing is lost from there on
+		blur  = 0.85
+		rings = 8
+	)
+	if radius >= large {
+		return 0
+	}
+	reach := max(1.5, plateau*radius)
+	var sum, weights float64
+	for i := range rings {
+		r := (float64(i) + 0.5) / rings * reach
+		sum += r * math.Erfc((radius-r)/(blur*math.Sqrt2)) / 2
+		weights += r
+	}
+	return sum / weights
 }
 
 // readInside takes the robust mean of the plateau: without a tenth at either end. It fails on a saturated disc.

@@ -65,13 +65,13 @@ func TestLife(t *testing.T) {
 			var life measure.Life
 			at := time.Unix(0, 0)
 			first := headAt(0, 0, random)
-			if life.Moved(first, box, at) {
+			if life.Moved(first, box, at, nil) {
 				t.Error("the first picture has moved")
 			}
 			moved := false
 			for i := range frames {
 				at = at.Add(110 * time.Millisecond)
-				moved = life.Moved(test.next(i, first, random), box, at) || moved
+				moved = life.Moved(test.next(i, first, random), box, at, nil) || moved
 			}
 			if moved != test.want {
 				t.Errorf("moved is %t", moved)
@@ -85,12 +85,12 @@ func TestLifeIsTakenOverSeconds(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 7))
 	box := event.Box{X: 45, Y: 50, W: 30, H: 40}
 	var life measure.Life
-	life.Moved(headAt(0, 0, random), box, time.Unix(0, 0))
-	if life.Moved(headAt(0.5, 0, random), box, time.Unix(9, 0)) {
+	life.Moved(headAt(0, 0, random), box, time.Unix(0, 0), nil)
+	if life.Moved(headAt(0.5, 0, random), box, time.Unix(9, 0), nil) {
 		t.Error("moved since nine seconds ago")
 	}
 	small := &radiometry.Image{Width: 60, Height: 80, Celsius: make([]float32, 60*80)}
-	if life.Moved(small, box, time.Unix(9, 1e8)) {
+	if life.Moved(small, box, time.Unix(9, 1e8), nil) {
 		t.Error("moved in a picture of another size")
 	}
 }
@@ -101,7 +101,7 @@ func TestLifeAtTheBorder(t *testing.T) {
 	for _, box := range []event.Box{{X: -40, Y: 10, W: 30, H: 40}, {X: 119, Y: 159, W: 30, H: 40}, {X: 130, Y: 170, W: 30, H: 40}} {
 		var life measure.Life
 		for i := range 3 {
-			if life.Moved(headAt(float64(i), 0, random), box, time.Unix(int64(i), 0)) {
+			if life.Moved(headAt(float64(i), 0, random), box, time.Unix(int64(i), 0), nil) {
 				t.Errorf("%v has moved", box)
 			}
 		}

@@ -52,7 +52,7 @@ func visits(t *testing.T, l label, detector *face.Detector) [][]sample {
 		if finder == nil {
 			finder = measure.NewReferenceFinder(referenced(info.ReferenceCelsius))
 		}
-		ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil)
+		ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil, false)
 		for i, s := range stretches {
 			if frame.Index < s[0] || frame.Index > s[1] {
 				continue
@@ -206,7 +206,7 @@ func shoot(t testing.TB, s simulator.Scenario) []shot {
 			t.Fatal(err)
 		}
 		scale.Convert(frame.Counts, frame.Width, frame.Height, &img)
-		ref := finder.Update(&img, frame.Captured, frame.SinceFFC, nil)
+		ref := finder.Update(&img, frame.Captured, frame.SinceFFC, nil, false)
 		for _, p := range sim.Truth().People {
 			if !p.Standing {
 				continue
@@ -460,7 +460,7 @@ func TestNoTemperatureWithoutAScale(t *testing.T) {
 	img := s.draw()
 	img.Relative = true
 	finder := measure.NewReferenceFinder(measure.DefaultConfig())
-	ref := finder.Update(img, time.Unix(0, 0), -1, nil)
+	ref := finder.Update(img, time.Unix(0, 0), -1, nil, false)
 	r := measure.NewMeter(measure.DefaultConfig()).Measure(img, headFace(), nil, 0, ref)
 	if ref.Problem != event.NotRadiometric || r.Problem != event.NotRadiometric {
 		t.Errorf("reference %q, face %q", ref.Problem, r.Problem)

@@ -21,6 +21,9 @@ const (
 	// drift is the random walk of the camera's error, °C in a second; steadily it drifts by up to 0.1 °C/s, which the
 	// filter then follows 0.02 °C behind.
 	drift = 0.03
+	// settleRange is how long after a step of the camera's range or gain nothing is measured: shutter and filters of cameras
+	// need two to three seconds.
+	settleRange = 3 * time.Second
 	// rampTime is how long after a shutter event the whole picture still climbs, by up to 0.6 °C/s.
 	rampTime = 3 * time.Second
 	// jumpSigma is how far off, in standard uncertainties, a measured correction is no noise.
@@ -57,6 +60,7 @@ type ReferenceFinder struct {
 
 	first, last time.Time
 	shutter     time.Time // the last event
+	stepped     time.Time // the camera last went to another range
 
 	anchor     disc // where the source is, once it counts
 	anchored   bool
@@ -84,14 +88,21 @@ func NewReferenceFinder(config Config) *ReferenceFinder {
 }
 
 // Update reads the reference in the next frame, captured at the given time, sinceFFC after the last shutter event
-// (negative where unknown). A disc inside one of the faces of the same frame is not taken for the source.
-func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face) event.ReferenceSource {
+// (negative where unknown), moving while a carrier takes camera and source elsewhere. A disc inside one of the faces of the
+// same frame is not taken for the source.
+func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
 	if r.first.IsZero() {
 		r.first, r.last = at, at
 	}
 	elapsed := at.Sub(r.last)
 	r.last = at
-	change := r.scene.next(img)
+	change := r.scene.next(img, at)
+	if moving { // what is seen changes, and says nothing of camera and source
+		change.jumped, r.history, r.trusted = false, r.history[:0], moment{}
+	}
+	if change.stepped && !img.Relative {
+		r.stepped, r.started, r.history, r.trusted = at, false, r.history[:0], moment{}
+	}
 	if change.frozen || change.jumped && sinceFFC < 0 {
 		r.shutter = at
 	} else if sinceFFC >= 0 {
@@ -105,6 +116,12 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 		return ref
 	case at.Sub(r.first) < r.config.WarmUp:
 		ref.Problem = event.WarmingUp
+	case !r.stepped.IsZero() && at.Sub(r.stepped) < settleRange:
+		ref.Problem = event.RangeChanged
+	case !change.plausible:
+		ref.Problem = event.NotRadiometric
+	case moving:
+		ref.Problem = event.CarrierMoving
 	case !r.shutter.IsZero() && at.Sub(r.shutter) < r.config.FFCDeadTime:
 		ref.Problem = event.ShutterClosed
 	}
@@ -127,7 +144,7 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
-	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast))
+	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast) + sq(d.lost/2))
 	if !(steady && warm && same) && ref.Problem == event.NoProblem {
 		ref.Problem = event.ReferenceUnstable
 	}
@@ -316,21 +333,40 @@ func sq(v float64) float64 { return v * v }
 type sceneChange struct {
 	before, now []float32
 	width       int
+	earlier     []float32 // a grid of half a second to a second ago
+	later       []float32 // the next of these
+	laterAt     time.Time
+	scratch     []float32
 }
 
 // change is what happened to the whole picture since the frame before.
 type change struct {
 	frozen bool // not one pixel changed: the camera repeats itself behind its shutter
 	jumped bool // nearly all pixels moved the same way, as no person can make them
-	steps  []float32
+	// stepped is true where all temperatures are others, though the scene is the same: another range or gain.
+	stepped   bool
+	plausible bool // most of the picture has temperatures that a camera for people can see
+	steps     []float32
 }
 
 const (
 	gridPixels = 400
 	jumpLeast  = 0.2 // °C; drift is below 0.02 °C a frame
+	// A step of the range or gain moves the middle of the picture by stepLeast °C or more, steppedAlike of it by as much, give
+	// or take stepSlack or, where it is steepStep or more, stepPart of it, and steppedMost of it the same way. People who come
+	// near do not: they are warm and cold. On the recordings nothing moves the mean by more than 0.64 °C from frame to frame.
+	stepLeast, steppedAlike, steppedMost = 2, 0.5, 0.7
+	stepSlack, steepStep, stepPart       = 0.4, 20, 0.2
+	// Or it stretches the picture by stretchLeast or more and leaves what is warm and cold in it where it was. Pictures as
+	// alike as surelySame are stretched by 1.19 at most on the recordings; uneven is the least standard deviation that tells.
+	stretchLeast, surelySame, unevenCelsius = 1.4, 0.95, 1.0
+	// earlierAge is how far back pictures are compared, because a camera may get there in small steps.
+	earlierAge = 500 * time.Millisecond
+	// What a picture of people can't mostly be: counts in another unit. A cold store can be -30 °C.
+	minSceneCelsius, maxSceneCelsius = -60, 150
 )
 
-func (s *sceneChange) next(img *radiometry.Image) change {
+func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
 	stride := max(1, int(math.Sqrt(float64(img.Width*img.Height)/gridPixels)))
 	s.before, s.now = s.now, s.before[:0]
 	for y := stride / 2; y < img.Height; y += stride {
@@ -340,15 +376,86 @@ func (s *sceneChange) next(img *radiometry.Image) change {
 	}
 	if len(s.before) != len(s.now) || s.width != img.Width {
 		s.width = img.Width
-		return change{}
+		s.earlier, s.later = s.earlier[:0], append(s.later[:0], s.now...)
+		s.laterAt = at
+		return change{plausible: plausible(s.now)}
 	}
-	c := change{frozen: slices.Equal(s.before, s.now)}
+	c := change{frozen: slices.Equal(s.before, s.now), plausible: plausible(s.now)}
+	c.stepped = !c.frozen && (s.stepped(s.before) || s.stepped(s.earlier))
+	if age := at.Sub(s.laterAt); c.stepped || age < 0 || age >= earlierAge {
+		s.earlier, s.later, s.laterAt = s.later, append(s.earlier[:0], s.now...), at
+		if c.stepped {
+			s.earlier = s.earlier[:0]
+		}
+	}
 	for i, t := range s.now {
 		s.before[i] = t - s.before[i]
 	}
 	c.steps = s.before
 	c.jumped = c.share(jumpLeast) > 0.85 || c.share(-jumpLeast) > 0.85
 	return c
+}
+
+// stepped says whether the camera has gone to another range or gain since one picture, in which the scene was the same.
+func (s *sceneChange) stepped(before []float32) bool {
+	if len(before) != len(s.now) {
+		return false
+	}
+	n := float64(len(before))
+	var meanBefore, meanNow float64
+	for i, t := range s.now {
+		meanBefore += float64(before[i]) / n
+		meanNow += float64(t) / n
+	}
+	if math.Abs(meanNow-meanBefore) >= stepLeast/2 && s.shifted(before) {
+		return true
+	}
+	var both, varianceBefore, varianceNow float64
+	for i, t := range s.now {
+		a, b := float64(before[i])-meanBefore, float64(t)-meanNow
+		both += a * b / n
+		varianceBefore += a * a / n
+		varianceNow += b * b / n
+	}
+	alike := both / math.Sqrt(varianceBefore*varianceNow+1e-9)
+	stretch := both / max(varianceBefore, 1e-9)
+	return alike >= surelySame && max(varianceBefore, varianceNow) >= sq(unevenCelsius) && max(stretch, 1/stretch) >= stretchLeast
+}
+
+// shifted says whether most of the picture has moved by the same step.
+func (s *sceneChange) shifted(before []float32) bool {
+	s.scratch = s.scratch[:0]
+	for i, t := range s.now {
+		s.scratch = append(s.scratch, t-before[i])
+	}
+	slices.Sort(s.scratch)
+	n := len(s.scratch)
+	step := s.scratch[n/2]
+	if step < 0 { // downwards is the same
+		for i := range s.scratch {
+			s.scratch[i] = -s.scratch[i]
+		}
+		slices.Reverse(s.scratch)
+		step = s.scratch[n/2]
+	}
+	slack := float32(stepSlack)
+	if step >= steepStep {
+		slack = stepPart * step
+	}
+	from, _ := slices.BinarySearch(s.scratch, step-slack)
+	to, _ := slices.BinarySearch(s.scratch, step+slack)
+	sameWay, _ := slices.BinarySearch(s.scratch, stepLeast/2)
+	return step >= stepLeast && float64(to-from) >= steppedAlike*float64(n) && float64(n-sameWay) >= steppedMost*float64(n)
+}
+
+func plausible(grid []float32) bool {
+	n := 0
+	for _, t := range grid {
+		if t >= minSceneCelsius && t <= maxSceneCelsius {
+			n++
+		}
+	}
+	return 2*n >= len(grid)
 }
 
 // shareWithin returns the part of the picture that changed by the given step since the given grid, give or take slack.

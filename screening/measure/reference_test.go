@@ -95,7 +95,7 @@ func TestReferenceIsFollowed(t *testing.T) {
 				if finder == nil {
 					finder = measure.NewReferenceFinder(referenced(info.ReferenceCelsius))
 				}
-				ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil)
+				ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil, false)
 				near := ref.Found && math.Hypot(ref.X-trueX, ref.Y-trueY) <= 2
 				if ref.Found && !near {
 					t.Errorf("frame %d: found at %.1f, %.1f; it is at %.0f, %.0f", frame.Index, ref.X, ref.Y, trueX, trueY)
@@ -133,7 +133,7 @@ func TestNoReference(t *testing.T) {
 				if painted {
 					paintOver(img, int(x), int(y))
 				}
-				if ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil); ref.Found {
+				if ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil, false); ref.Found {
 					found++
 				}
 			})
@@ -208,7 +208,7 @@ func watch(s *stage, config measure.Config, frames int, prepare func(frame int))
 		if prepare != nil {
 			prepare(frame)
 		}
-		refs = append(refs, finder.Update(s.draw(), at, -1, nil))
+		refs = append(refs, finder.Update(s.draw(), at, -1, nil, false))
 		at = at.Add(time.Second / 9)
 	}
 	return refs
@@ -372,14 +372,14 @@ func TestDiscInAFace(t *testing.T) {
 	s := newStage(120, 160)
 	finder := measure.NewReferenceFinder(referenced(new(37.0)))
 	around := []face.Face{{X: float32(s.x) - 15, Y: float32(s.y) - 20, W: 30, H: 40}}
-	if ref := finder.Update(s.draw(), time.Unix(0, 0), -1, around); ref.Found {
+	if ref := finder.Update(s.draw(), time.Unix(0, 0), -1, around, false); ref.Found {
 		t.Errorf("a disc inside a face was taken for the reference: %+v", ref)
 	}
 }
 
 func TestWithoutReference(t *testing.T) {
 	finder := measure.NewReferenceFinder(measure.DefaultConfig())
-	ref := finder.Update(newStage(120, 160).draw(), time.Unix(0, 0), -1, nil)
+	ref := finder.Update(newStage(120, 160).draw(), time.Unix(0, 0), -1, nil, false)
 	if ref.Found || ref.Problem != event.NoProblem || ref.CorrectionCelsius != 0 {
 		t.Errorf("got %+v", ref)
 	}
@@ -416,6 +416,17 @@ func benchmarkReference(b *testing.B, s *stage) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		at = at.Add(time.Second / 9)
-		finder.Update(&pictures[i%2], at, -1, nil)
+		finder.Update(&pictures[i%2], at, -1, nil, false)
+	}
+}
+
+func TestNoRecordingHasAStepOfTheRange(t *testing.T) {
+	for _, l := range labels(t) {
+		finder := measure.NewReferenceFinder(measure.DefaultConfig())
+		play(t, l["name"], true, func(_ camera.Info, frame *camera.Frame, img *radiometry.Image) {
+			if ref := finder.Update(img, frame.Captured, frame.SinceFFC, nil, false); ref.Problem == event.RangeChanged {
+				t.Fatalf("%s: frame %d is taken for another range", l["name"], frame.Index)
+			}
+		})
 	}
 }

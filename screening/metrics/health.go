@@ -69,7 +69,7 @@ func (h *Health) ObserveScene(scene *event.Scene) {
 	h.moved = time.Now()
 	h.frame = h.moved
 	h.reference = scene.Reference.Problem
-	if h.reference == event.NoProblem {
+	if h.reference == event.NoProblem || h.reference == event.CarrierMoving { // a carrier may go its way
 		h.referenceUsable = h.moved
 	}
 }
@@ -190,6 +190,8 @@ func (h *Health) cameraFault() string {
 		return "no frame yet"
 	case time.Since(h.frame) > h.config.Stale:
 		return fmt.Sprintf("no frame for %s", seconds(time.Since(h.frame)))
+	case h.reference == event.RangeChanged:
+		return "all its temperatures have jumped: it went to another range or gain; fix that in the camera's settings"
 	}
 	return ""
 }

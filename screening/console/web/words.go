@@ -141,6 +141,8 @@ var remedies = map[string]phrase{
 	"reference " + string(event.ReferenceUnstable): {"黑体温度不稳：等它预热，避开风", "The reference source is not steady: let it warm up, keep draughts off"},
 	"reference " + string(event.WarmingUp):         {"相机预热中，请稍候", "The camera is warming up: wait"},
 	"reference " + string(event.ShutterClosed):     {"相机校准中，几秒后恢复", "The camera calibrates itself: it takes seconds"},
+	"reference " + string(event.RangeChanged):      {"相机换了量程或增益：在相机里设为固定，再看读数", "The camera went to another range or gain: fix it in the camera's settings, then look at the readings"},
+	"reference " + string(event.CarrierMoving):     {"载体在移动：停稳后才测温", "The carrier moves: people are screened once it stands"},
 	"reference " + string(event.NotRadiometric):    {"这台相机不能测温：换成测温型", "This camera does not measure: use a radiometric one"},
 }
 

@@ -66,7 +66,7 @@ func New(scenario string, reachMetres float64) *Score {
 // Frame takes what the gate made of one frame, and the truth behind it.
 func (s *Score) Frame(truth simulator.Truth, scene *event.Scene, events []event.Event) {
 	s.now = truth.Time
-	s.see(truth.People)
+	s.see(truth.People, truth.Panning)
 	s.pairing.match(scene.People, truth.People)
 	s.remember(scene, truth.People)
 	for i := range events {
@@ -76,8 +76,8 @@ func (s *Score) Frame(truth simulator.Truth, scene *event.Scene, events []event.
 	s.door.frame(s, truth, scene, events)
 }
 
-// see takes note of the people in view.
-func (s *Score) see(people []simulator.Person) {
+// see takes note of the people in view. While the camera pans nobody can be measured.
+func (s *Score) see(people []simulator.Person, panning bool) {
 	for i := range people {
 		p := &people[i]
 		u := s.known[p.Who]
@@ -88,7 +88,7 @@ func (s *Score) see(people []simulator.Person) {
 		}
 		u.febrile = u.febrile || febrile(p)
 		u.glasses, u.mask, u.hat = u.glasses || p.Glasses, u.mask || p.Mask, u.hat || p.Hat
-		if !u.measurable && s.measurable(p) {
+		if !u.measurable && !panning && s.measurable(p) {
 			u.measurable, u.since = true, s.now
 		}
 	}
