@@ -304,6 +304,10 @@ func (r *recording) stamp(captured time.Time, frame *Frame) error {
 	if i < len(s.MSSinceFFC) && s.MSSinceFFC[i] != nil {
 		frame.SinceFFC = milliseconds(*s.MSSinceFFC[i])
 	}
+	if told := s.telemetry(i); told != nil && frame.Telemetry == nil {
+		told.SinceFFC = frame.SinceFFC
+		frame.Telemetry = told
+	}
 	frame.Captured = r.start.Add(at)
 	frame.Index = r.delivered
 	r.last = at

@@ -10,6 +10,7 @@ import (
 
 	"thermogate/camera/bounded"
 	"thermogate/camera/radiometry"
+	"thermogate/camera/v4l2"
 )
 
 // sidecar is what the JSON file beside a recording says of it. Every field may be missing; others are ignored.
@@ -30,6 +31,8 @@ type sidecar struct {
 	Start            string            `json:"start"` // RFC 3339
 	TimeMS           []float64         `json:"time_ms"`
 	MSSinceFFC       []*float64        `json:"ms_since_ffc"` // null where unknown
+	UptimeMS         []*float64        `json:"uptime_ms"`
+	SensorCelsius    []*float64        `json:"sensor_celsius"`
 
 	start time.Time // Start, or the Unix epoch
 }
@@ -123,6 +126,14 @@ func checkFPS(fps float64) error {
 	return nil
 }
 
+// telemetry is what the camera said of itself at a frame, nil where that is not known.
+func (s *sidecar) telemetry(frame int) *v4l2.Telemetry {
+	if frame >= min(len(s.UptimeMS), len(s.SensorCelsius)) || s.UptimeMS[frame] == nil || s.SensorCelsius[frame] == nil {
+		return nil
+	}
+	return &v4l2.Telemetry{Uptime: milliseconds(*s.UptimeMS[frame]), SensorCelsius: *s.SensorCelsius[frame]}
+}
+
 func (s *sidecar) checkTimes() error {
 	s.start = time.Unix(0, 0).UTC()
 	if s.Start != "" {
@@ -141,6 +152,11 @@ func (s *sidecar) checkTimes() error {
 		}
 		if i > 0 && ms < s.TimeMS[i-1] {
 			return fmt.Errorf("time_ms[%d] is %v, before the frame that came earlier (%v)", i, ms, s.TimeMS[i-1])
+		}
+	}
+	for i, ms := range s.UptimeMS {
+		if ms != nil && !(*ms >= 0 && *ms <= maxMS) {
+			return fmt.Errorf("uptime_ms[%d] is %v; use null where it is unknown", i, *ms)
 		}
 	}
 	for i, ms := range s.MSSinceFFC {

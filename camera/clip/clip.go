@@ -34,6 +34,9 @@ type Writer struct {
 	last        time.Duration // of the newest frame since start
 	timeMS      []float64
 	sinceFFC    []*float64
+	uptime      []*float64
+	sensor      []*float64
+	telling     bool // some frame has telemetry
 	events      []string
 }
 
@@ -56,6 +59,8 @@ type sidecar struct {
 	Start            string             `json:"start,omitempty"`
 	TimeMS           []float64          `json:"time_ms,omitempty"`
 	MSSinceFFC       []*float64         `json:"ms_since_ffc,omitempty"`
+	UptimeMS         []*float64         `json:"uptime_ms,omitempty"`
+	SensorCelsius    []*float64         `json:"sensor_celsius,omitempty"`
 }
 
 // Create begins a clip. The file's name ends in .tiff or .tif, the sidecar's in .json; neither may be there. Only this
@@ -130,6 +135,11 @@ func (w *Writer) Add(frame *camera.Frame) error {
 		since = new(milliseconds(frame.SinceFFC))
 	}
 	w.sinceFFC = append(w.sinceFFC, since)
+	var uptime, sensor *float64
+	if told := frame.Telemetry; told != nil {
+		uptime, sensor, w.telling = new(milliseconds(told.Uptime)), new(told.SensorCelsius), true
+	}
+	w.uptime, w.sensor = append(w.uptime, uptime), append(w.sensor, sensor)
 	return nil
 }
 
@@ -170,13 +180,14 @@ func (w *Writer) Close() error {
 
 // drop takes off as many frames as leave room for a sidecar.
 func (w *Writer) drop() error {
-	const entryBytes = 40 // of a frame in the sidecar, generously
+	const entryBytes = 80 // of a frame in the sidecar, generously
 	n := 1 + entryBytes*w.stack.pages/len(w.stack.page)
 	n = min(n, w.stack.pages-1)
 	if err := w.stack.drop(n); err != nil {
 		return err
 	}
-	w.timeMS, w.sinceFFC = w.timeMS[:w.stack.pages], w.sinceFFC[:w.stack.pages]
+	left := w.stack.pages
+	w.timeMS, w.sinceFFC, w.uptime, w.sensor = w.timeMS[:left], w.sinceFFC[:left], w.uptime[:left], w.sensor[:left]
 	return nil
 }
 
@@ -231,6 +242,9 @@ func (w *Writer) sidecar() sidecar {
 	}
 	if s.Camera == "" {
 		s.Camera = i.Name
+	}
+	if w.telling {
+		s.UptimeMS, s.SensorCelsius = w.uptime, w.sensor
 	}
 	switch {
 	case i.Planck.R1 != 0:

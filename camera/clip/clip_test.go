@@ -15,7 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"thermogate/camera"
+	"thermogate/camera/radiometry"
+	"thermogate/camera/v4l2"
 )
 
 // frames are upright pictures of noise, at odd times.
@@ -27,6 +31,9 @@ func frames(n, width, height int) []camera.Frame {
 		all[i] = camera.Frame{Width: width, Height: height, Index: i, Captured: at, SinceFFC: time.Duration(i-1) * 1234567 * time.Microsecond}
 		if i == 0 {
 			all[i].SinceFFC = -1
+		}
+		if i%3 != 1 { // some pictures come without
+			all[i].Telemetry = &v4l2.Telemetry{Uptime: time.Duration(i) * 114 * time.Millisecond, SinceFFC: all[i].SinceFFC, SensorCelsius: 31.25 + float64(i)}
 		}
 		for range width * height {
 			all[i].Counts = append(all[i].Counts, uint16(random.Uint32()))
@@ -92,6 +99,9 @@ func TestAClipIsReadAsItWasWritten(t *testing.T) {
 				if !slices.Equal(got[i].Counts, wrote[i].Counts) || got[i].Width != wrote[i].Width {
 					t.Errorf("%s: frame %d has other counts", orientation, i)
 				}
+				if diff := cmp.Diff(wrote[i].Telemetry, got[i].Telemetry); diff != "" {
+					t.Errorf("%s: telemetry of frame %d: %s", orientation, i, diff)
+				}
 				if !got[i].Captured.Equal(wrote[i].Captured) || got[i].SinceFFC != wrote[i].SinceFFC {
 					t.Errorf("%s: frame %d is of %v, %v after the shutter; want %v, %v", orientation, i,
 						got[i].Captured, got[i].SinceFFC, wrote[i].Captured, wrote[i].SinceFFC)
@@ -103,6 +113,30 @@ func TestAClipIsReadAsItWasWritten(t *testing.T) {
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("pictures of people have mode %v, error %v", info.Mode(), err)
+		}
+	}
+}
+
+// TestScalesWithoutAName are those of cameras whose units have no word.
+func TestScalesWithoutAName(t *testing.T) {
+	planck := radiometry.SkinPlanck()
+	planck.R1, planck.B, planck.F, planck.O, planck.R2 = 14906.216, 1396.5, 1, -7261, 0.010956882
+	for name, info := range map[string]camera.Info{
+		"linear": {Units: "linear", Linear: radiometry.Linear{KelvinPerCount: 0.1, ZeroCelsius: -100}},
+		"planck": {Units: "planck", Planck: planck},
+	} {
+		path := filepath.Join(t.TempDir(), "clip.tiff")
+		w, err := Create(path, Description{Info: info})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, w, frames(2, 12, 9))
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, got := read(t, path, camera.Options{})
+		if got.Units != info.Units || got.Linear != info.Linear || got.Planck != info.Planck {
+			t.Errorf("%s becomes %+v", name, got)
 		}
 	}
 }
