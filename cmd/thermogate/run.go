@@ -145,13 +145,12 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
   events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
 `, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), name, password, demoDays)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return over.Run(ctx) })
-	group.Go(func() error {
-		self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
-		return endOf(ctx, sample.Fill(ctx, over.Store(), self, version(), time.Now(), demoDays, 1))
-	})
-	return group.Wait()
+	self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
+	// Before it runs, or it would call a shift leader to what happened weeks ago.
+	if err := sample.Fill(ctx, over.Store(), self, version(), time.Now(), demoDays, 1); err != nil {
+		return endOf(ctx, err)
+	}
+	return over.Run(ctx)
 }
 
 // freeAddress is the wished address, or one with another port where that is taken.
