@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"thermogate/camera/bounded"
 )
 
 // Stream is a pipeline that runs. Its methods are for one goroutine, but for Wake.
@@ -227,6 +229,7 @@ func (l *launchLog) fail(reason string) {
 }
 
 func (l *launchLog) read(line []byte) {
+	line = []byte(bounded.Printable(string(line))) // senders have a say in some
 	if found := launchError.FindSubmatch(line); found != nil && l.reason == "" {
 		l.reason = string(bytes.TrimRight(found[1], ". "))
 	} else if found := launchWarning.FindSubmatch(line); found != nil {
