@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"thermogate/camera/radiometry"
 	"thermogate/camera/v4l2"
@@ -50,6 +51,17 @@ type Info struct {
 	ReferenceKnown bool
 	// Live is true where frames come at their own pace and time passes between them.
 	Live bool
+}
+
+// longestName is that of a camera, in bytes.
+const longestName = 100
+
+// CheckName says what of a camera's name is not to stand in every event.
+func CheckName(name string) error {
+	if len(name) > longestName || strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("a name has at most %d bytes and is all in one line", longestName)
+	}
+	return nil
 }
 
 // Scale turns the counts of the source into temperatures.

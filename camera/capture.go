@@ -251,8 +251,9 @@ func checkRows(path string, mode v4l2.Mode) error {
 		return err
 	}
 	if want := 2 * mode.Width; rowBytes != 0 && rowBytes != want {
+		format := map[string]string{"Y16 ": gst.Counts, "YUYV": "YUY2"}[mode.Code]
 		return fmt.Errorf("its driver pads the rows of %s from %d to %d bytes, which are not read; try "+
-			"whether GStreamer does: gst:v4l2src device=%s ! video/x-raw,format=GRAY16_LE,width=%d,height=%d", mode, want, rowBytes, path, mode.Width, mode.Height)
+			"whether GStreamer does: gst:v4l2src device=%s ! video/x-raw,format=%s,width=%d,height=%d", mode, want, rowBytes, path, format, mode.Width, mode.Height)
 	}
 	return nil
 }

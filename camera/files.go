@@ -74,8 +74,13 @@ func openCSV(file *os.File) pictures {
 
 func ofMatrix(m *matrix.Picture) picture {
 	p := picture{width: m.Width, height: m.Height, counts: m.Counts, numbers: m.Numbers, meaning: celsius}
-	if m.Signed {
+	switch {
+	case m.Signed:
 		p.meaning = centicelsius
+	case m.Degrees == "F":
+		p.meaning = fahrenheit
+	case m.Degrees == "K":
+		p.meaning = kelvin
 	}
 	return p
 }

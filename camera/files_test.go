@@ -10,7 +10,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -338,7 +340,10 @@ func TestFilesThatAreRefusedSayWhatToDo(t *testing.T) {
 		write("a.xyz", "whatever it is"):                  "nor another that is read",
 		writeTIFF(t, little, false, []tiffPage{promised}): "speaks of 9 pictures",
 		writeTIFF(t, little, false, []tiffPage{channels}): "2 channels of 16 bits",
-		lone: "no pictures",
+		lone:                                     "no pictures",
+		write("k.csv", "296.3,297\n296,296.5\n"): "kelvin_per_count 1 and zero_celsius -273.15 would fit (median 23.4 °C)",
+		write("h.csv", "2310,2320\n2290,2310\n"): "kelvin_per_count 0.01 and zero_celsius 0 would fit (median 23.1 °C)",
+		write("u.csv", "\xff\xfe1\x00"):          "save it as UTF-8",
 	} {
 		source, err := Open(context.Background(), path, Options{})
 		if err == nil {
@@ -346,6 +351,39 @@ func TestFilesThatAreRefusedSayWhatToDo(t *testing.T) {
 			t.Errorf("%s: opened", path)
 		} else if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestCSVInFahrenheit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.csv")
+	writeFile(t, path, []byte("Temperature [°F]\n68,98.6\n70,72\n"))
+	frames, err := readAll(mustOpen(t, path, Options{}))
+	if want := []uint16{29315, 31015, 29426, 29537}; err != io.EOF || len(frames) != 1 || !slices.Equal(frames[0].Counts, want) {
+		t.Errorf("%+v, %v", frames, err)
+	}
+}
+
+// A pipe among the files would be waited for until somebody writes to it.
+func TestPipesAreRefused(t *testing.T) {
+	folder := t.TempDir()
+	pipe := func(name string) {
+		if err := syscall.Mkfifo(filepath.Join(folder, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beside := writeStack(t, stack{frames: 1})
+	if err := syscall.Mkfifo(sidecarPath(beside), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe("frame_1.png")
+	for _, path := range []string{folder, filepath.Join(folder, "frame_%d.png"), filepath.Join(folder, "*.png"), filepath.Join(folder, "frame_1.png"), beside} {
+		source, err := Open(t.Context(), path, Options{})
+		if err == nil {
+			source.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

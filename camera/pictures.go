@@ -35,8 +35,6 @@ func openPictures(path string, said *sidecar) (pictures, error) {
 	switch {
 	case err == nil && info.IsDir():
 		return list(openFolder(path))
-	case err == nil && !info.Mode().IsRegular():
-		return nil, errors.New("it is no regular file; devices are opened as v4l2:///dev/videoN")
 	case err == nil:
 		return openFile(path, said)
 	case printfVerb.MatchString(filepath.Base(path)):
@@ -114,6 +112,9 @@ func kindOf(file io.ReaderAt, path string) (kind, error) {
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv", ".tsv", ".txt", ".asc":
+		if bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
+			return "", errors.New("it is text in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")
+		}
 		return kindCSV, nil
 	case ".raw", ".bin", ".y16", ".gray16":
 		return kindRaw, nil
@@ -158,6 +159,9 @@ func checkName(path string, is kind) error {
 
 // openFile opens one file by its contents.
 func openFile(path string, said *sidecar) (pictures, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for who writes to it
+		return nil, errors.New("it is no regular file; devices are opened as v4l2:///dev/videoN")
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, plain(err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gocv.io/x/gocv"
@@ -46,8 +47,14 @@ type picture struct {
 	captured time.Time
 }
 
-// celsius and centicelsius are what numbers mean that a program saved as floating point, or as 16 bits with a sign.
-var celsius, centicelsius = radiometry.Linear{KelvinPerCount: 1}, radiometry.Linear{KelvinPerCount: 0.01}
+// celsius and centicelsius are what numbers mean that a program saved as floating point, or as 16 bits with a sign;
+// fahrenheit and kelvin where a heading says so.
+var (
+	celsius      = radiometry.Linear{KelvinPerCount: 1}
+	centicelsius = radiometry.Linear{KelvinPerCount: 0.01}
+	fahrenheit   = radiometry.Linear{KelvinPerCount: 5.0 / 9, ZeroCelsius: -160.0 / 9}
+	kelvin       = radiometry.FromAbsoluteZero(1)
+)
 
 // recording plays pictures as frames, as fast as it is read.
 type recording struct {
@@ -238,7 +245,7 @@ func (r *recording) settle(stored *picture) error {
 		r.start = r.began
 	}
 	if stored.numbers != nil {
-		return r.settleNumbers(stored.meaning)
+		return r.settleNumbers(stored)
 	}
 	if !r.said && stored.planck.R1 != 0 {
 		if err := stored.planck.Validate(); err != nil {
@@ -251,12 +258,15 @@ func (r *recording) settle(stored *picture) error {
 
 // settleNumbers says what numbers that are no counts mean: what the units say, °C where nobody says. They become counts in
 // hundredths of a kelvin, unless their scale is one that needs counts.
-func (r *recording) settleNumbers(meaning radiometry.Linear) error {
+func (r *recording) settleNumbers(stored *picture) error {
 	asCounts := radiometry.FromAbsoluteZero(countKelvin)
 	linear, named := radiometry.LinearOf(r.info.Units)
 	switch {
 	case !r.said:
-		r.numbers = meaning
+		if err := checkMeaning(stored); err != nil {
+			return err
+		}
+		r.numbers = stored.meaning
 	case r.info.Units == unitsLinear:
 		r.numbers = r.info.Linear
 	case named:
@@ -267,6 +277,24 @@ func (r *recording) settleNumbers(meaning radiometry.Linear) error {
 	}
 	r.info.Units = unitsCentikelvin
 	return r.numbers.Validate()
+}
+
+// checkMeaning refuses numbers that can't be what they are taken for, where it knows what would fit.
+func checkMeaning(stored *picture) error {
+	sorted := slices.DeleteFunc(slices.Clone(stored.numbers), func(n float32) bool { return n != n })
+	if len(sorted) == 0 {
+		return nil
+	}
+	slices.Sort(sorted)
+	median := float64(sorted[len(sorted)/2])
+	if stored.meaning == celsius && !radiometry.Ordinary(celsius.Celsius(median)) {
+		for _, scale := range []radiometry.Linear{kelvin, centicelsius, radiometry.FromAbsoluteZero(countKelvin)} {
+			if celsius := scale.Celsius(median); radiometry.Ordinary(celsius) {
+				return fmt.Errorf("most of its numbers can't be °C (median %.6g); %s would fit (median %.1f °C)", median, scale, celsius)
+			}
+		}
+	}
+	return nil
 }
 
 func (r *recording) checkSize(width, height int) error {

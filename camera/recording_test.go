@@ -362,6 +362,8 @@ func TestBadSidecarsNameFileAndField(t *testing.T) {
 		`{"ms_since_ffc": [-5]}`:                                     "ms_since_ffc[0]",
 		`{"reference_celsius": 3660}`:                                "reference_celsius",
 		`{"start": "yesterday"}`:                                     "start",
+		`{"device": "gate\n1"}`:                                      "device: a name",
+		`{"camera": "` + strings.Repeat("x", 101) + `"}`:             "camera: a name",
 	} {
 		path := writeStack(t, stack{frames: 2})
 		sidecar := sidecarPath(path)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"thermogate/camera/bounded"
@@ -48,6 +49,9 @@ const (
 
 // readSidecar reads the sidecar at path. A missing file is an empty sidecar.
 func readSidecar(path string) (sidecar, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return sidecar{}, fmt.Errorf("reading sidecar %s: it is no regular file", path)
+	}
 	text, err := bounded.ReadFile(path, maxSidecarBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sidecar{start: time.Unix(0, 0).UTC()}, nil
@@ -103,6 +107,11 @@ func (s *sidecar) check() error {
 	}{{"width", s.Width}, {"height", s.Height}, {"frames", s.Frames}} {
 		if size.value != nil && *size.value < 1 {
 			return fmt.Errorf("%s is %d, it has to be positive", size.field, *size.value)
+		}
+	}
+	for _, name := range []struct{ field, value string }{{"camera", s.Camera}, {"device", s.Device}} {
+		if err := CheckName(name.value); err != nil {
+			return fmt.Errorf("%s: %w", name.field, err)
 		}
 	}
 	if s.FPS != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -129,5 +130,39 @@ func TestWrongPassphraseIsTold(t *testing.T) {
 	_, err := Open(t.Context(), fmt.Sprintf("gst:srtsrc uri=srt://127.0.0.1:%d?mode=caller&passphrase=wrongwrong ! gdpdepay", port), Options{})
 	if err == nil || !strings.Contains(err.Error(), "is the sender running? (Failed to authenticate: Incorrect passphrase") || strings.Contains(err.Error(), "wrongwrong") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// What OpenCV would take for the rest of a picture is whatever lies behind it in memory.
+func TestPicturesThatAreTooShortEndTheStream(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"GRAY16_LE", "YUY2"} {
+		uri := "gst:fakesrc is-live=true sizetype=fixed sizemax=100 ! video/x-raw,format=" + format + ",width=256,height=384,framerate=9/1"
+		source, err := Open(t.Context(), uri, Options{})
+		if err == nil {
+			source.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "its pictures have 100 bytes, 256 by 384 pixels take 196608") {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}
+
+func TestRowsOfAnOddNumberOfPixelsAreWhole(t *testing.T) {
+	t.Parallel()
+	source, err := Open(t.Context(), "gst:videotestsrc is-live=true pattern=gradient ! video/x-raw,format=GRAY16_LE,width=161,height=120", Options{EightBit: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	var frame Frame
+	if err := source.Read(t.Context(), &frame); err != nil {
+		t.Fatal(err)
+	}
+	for y := range frame.Height {
+		row := frame.Counts[y*frame.Width : (y+1)*frame.Width]
+		if first := row[0]; slices.ContainsFunc(row, func(count uint16) bool { return count != first }) {
+			t.Fatalf("row %d of an upright gradient is %v", y, row)
+		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/token"
@@ -31,6 +33,17 @@ func ReadFile(path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	return data.Bytes(), nil
+}
+
+// Printable is what a device or another program says as it may stand in logs, in comments and on screens: in one line,
+// without signs that a terminal obeys.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // What a YAML file may hold. The library takes time and memory that grow with the square of the depth and of the keys in

@@ -17,6 +17,8 @@ import (
 	"math/bits"
 	"strings"
 	"time"
+
+	"thermogate/camera/bounded"
 )
 
 // Picture is one thermal picture.
@@ -312,7 +314,7 @@ func (p *Picture) readCameraInfo(record []byte) {
 		p.Calibration.RelativeHumidity /= 100
 	}
 	name, _, _ := strings.Cut(string(record[model:model+modelBytes]), "\x00")
-	p.Model = strings.TrimSpace(strings.ToValidUTF8(name, ""))
+	p.Model = strings.TrimSpace(bounded.Printable(strings.ToValidUTF8(name, "")))
 	if len(record) >= captured+8 {
 		if seconds := order.Uint32(record[captured:]); seconds != 0 {
 			milliseconds := order.Uint32(record[captured+4:]) & 0xffff

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"thermogate/camera/bounded"
 )
 
 // Camera is what aravis knows of one.
@@ -148,6 +150,10 @@ func (c *Camera) choose(offers map[string][]string) {
 			break
 		}
 	}
+	if strings.ContainsAny(c.ID, `"\`) { // it would end there, and what follows be part of the pipeline
+		c.Problem = `its name holds a " or \, which can't be part of a pipeline`
+		return
+	}
 	c.URI = fmt.Sprintf(`gst:aravissrc camera-name="%s" features="%s" ! video/x-raw,format=GRAY16_LE`, c.ID, strings.Join(features, " "))
 }
 
@@ -166,5 +172,9 @@ func ask(ctx context.Context, arguments ...string) (string, error) {
 	case bytes.HasPrefix(output, []byte("Can't connect")):
 		return "", errors.New("it does not let anybody in; another program may use it, or its address lies in another network than this machine's")
 	}
-	return string(output), nil
+	lines := strings.Split(string(output), "\n")
+	for i, line := range lines {
+		lines[i] = bounded.Printable(line)
+	}
+	return strings.Join(lines, "\n"), nil
 }

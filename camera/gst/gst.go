@@ -4,6 +4,7 @@ package gst
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +15,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"thermogate/camera/bounded"
 )
 
 // Stream is a pipeline that runs. Its methods are for one goroutine, but for Wake.
 type Stream struct {
 	format  string
-	frames  *os.File // the pictures with their format, as gdppay writes them
+	frames  *os.File      // the pictures with their format, as gdppay writes them
+	relayed chan struct{} // closed when no more of them come
 	wakeOut *os.File
 	wakeIn  *os.File
 	log     *launchLog
@@ -37,28 +41,33 @@ const stopTime = time.Second
 // Start runs a pipeline without its sink, until it knows the format of its pictures. Its sender is connected to once. An
 // error of a pipeline that fails says why; that of one that waits is ctx's cause, with what the pipeline warned of meanwhile.
 func Start(ctx context.Context, pipeline string) (*Stream, error) {
-	frames, framesIn, err := os.Pipe()
-	if err != nil {
-		return nil, err
+	var pipes [3]struct{ out, in *os.File } // from the process, to the pipeline within the program, to wake that
+	for i := range pipes {
+		var err error
+		if pipes[i].out, pipes[i].in, err = os.Pipe(); err != nil {
+			for _, pipe := range pipes[:i] {
+				pipe.out.Close()
+				pipe.in.Close()
+			}
+			return nil, err
+		}
 	}
-	defer framesIn.Close()
-	wakeOut, wakeIn, err := os.Pipe()
-	if err != nil {
-		frames.Close()
-		return nil, err
-	}
+	sent, frames, wake := pipes[0], pipes[1], pipes[2]
 	running, stop := context.WithCancel(context.Background())
-	s := &Stream{frames: frames, wakeOut: wakeOut, wakeIn: wakeIn, stop: stop,
+	s := &Stream{frames: frames.out, wakeOut: wake.out, wakeIn: wake.in, stop: stop, relayed: make(chan struct{}),
 		log: &launchLog{told: make(chan struct{})}, ended: make(chan struct{})}
 	arguments := strings.Fields(pipeline + " ! gdppay name=thermogate ! fdsink fd=3 sync=false async=false")
-	command := exec.CommandContext(running, "gst-launch-1.0", append([]string{"-v"}, arguments...)...)
+	command := exec.CommandContext(running, "gst-launch-1.0", append([]string{"-v", "--no-fault"}, arguments...)...)
 	command.Env = append(os.Environ(), "LC_ALL=C")
 	command.Stdout, command.Stderr = s.log, s.log
-	command.ExtraFiles = []*os.File{framesIn}
+	command.ExtraFiles = []*os.File{sent.in}
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // a Ctrl-C is for the program alone
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }         // it says goodbye to its camera
 	command.WaitDelay = stopTime
-	if err := command.Start(); err != nil {
+	err := command.Start()
+	sent.in.Close()
+	go s.relay(sent.out, frames.in)
+	if err != nil {
 		close(s.ended)
 		s.Close()
 		if errors.Is(err, exec.ErrNotFound) {
@@ -80,6 +89,17 @@ func Start(ctx context.Context, pipeline string) (*Stream, error) {
 		return nil, s.Waiting(context.Cause(ctx))
 	}
 	return nil, s.err
+}
+
+// relay hands the pictures on. Ones that can't be taken over end the stream.
+func (s *Stream) relay(from, to *os.File) {
+	defer close(s.relayed)
+	defer to.Close()
+	defer from.Close()
+	if err := relay(to, from); err != nil {
+		s.log.fail(err.Error())
+		s.stop()
+	}
 }
 
 // wait waits until the process is gone. The pipeline within the program ends then, once it has taken what was sent.
@@ -128,6 +148,7 @@ func (s *Stream) Close() {
 	s.wakeIn.Close()
 	s.wakeOut.Close()
 	s.frames.Close()
+	<-s.relayed
 }
 
 // wakeWidth and wakeHeight are the size of the picture that Wake sends.
@@ -200,7 +221,15 @@ func (l *launchLog) Write(printed []byte) (int, error) {
 	return len(printed), nil
 }
 
+// fail says what went wrong, unless something did before.
+func (l *launchLog) fail(reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reason = cmp.Or(l.reason, reason)
+}
+
 func (l *launchLog) read(line []byte) {
+	line = []byte(bounded.Printable(string(line))) // senders have a say in some
 	if found := launchError.FindSubmatch(line); found != nil && l.reason == "" {
 		l.reason = string(bytes.TrimRight(found[1], ". "))
 	} else if found := launchWarning.FindSubmatch(line); found != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -19,6 +20,8 @@ type CSV struct {
 	file  io.ReadSeeker
 	lines *bufio.Scanner
 	line  int
+	// degrees is what the headings so far say of the numbers, see Picture.Degrees.
+	degrees string
 }
 
 const (
@@ -32,13 +35,53 @@ func NewCSV(file io.ReadSeeker) *CSV { return &CSV{file: file} }
 // Rewind makes Next begin with the first picture.
 func (c *CSV) Rewind() error {
 	_, err := c.file.Seek(0, io.SeekStart)
-	c.lines, c.line = bufio.NewScanner(c.file), 0
+	c.lines, c.line, c.degrees = bufio.NewScanner(c.file), 0, ""
 	c.lines.Buffer(nil, maxLine)
 	return err
 }
 
 // Next reads the next picture into p, whose memory it reuses, and returns io.EOF after the last.
 func (c *CSV) Next(p *Picture) error {
+	err := c.next(p)
+	if err == nil {
+		p.Degrees = c.degrees
+		err = p.checkNumbered()
+	}
+	return err
+}
+
+// checkNumbered refuses a picture whose first row or column only counts the others.
+func (p *Picture) checkNumbered() error {
+	const least = 8
+	row, column := p.Width >= least, p.Height >= least
+	for x := 1; row && x < p.Width; x++ {
+		row = p.Numbers[x] == p.Numbers[x-1]+1
+	}
+	for y := 1; column && y < p.Height; y++ {
+		column = p.Numbers[y*p.Width] == p.Numbers[(y-1)*p.Width]+1
+	}
+	if row || column {
+		return errors.New("its first row or column counts the others; save the numbers alone, with pandas by to_csv(NAME, header=False, index=False)")
+	}
+	return nil
+}
+
+// These match what a heading calls °F and kelvin. A degree sign that is no UTF-8 reads as the replacement character.
+var (
+	fahrenheit = regexp.MustCompile(`(?i:fahrenheit)|[°\x{fffd}] ?F\b|[\[(]F[\])]`)
+	kelvin     = regexp.MustCompile(`(?i:kelvin)|[\[(]K[\])]`)
+)
+
+func (c *CSV) readHeading(line []byte) {
+	switch {
+	case fahrenheit.Match(line):
+		c.degrees = "F"
+	case kelvin.Match(line):
+		c.degrees = "K"
+	}
+}
+
+func (c *CSV) next(p *Picture) error {
 	p.Width, p.Height, p.Numbers = 0, 0, p.Numbers[:0]
 	first := c.line == 0
 	var heading error // why the last line above the picture is no row of it
@@ -52,6 +95,7 @@ func (c *CSV) Next(p *Picture) error {
 		case (err != nil || width == 0) && p.Height > 0:
 			return nil
 		case err != nil:
+			c.readHeading(c.lines.Bytes())
 			heading = fmt.Errorf("line %d: %w", c.line, err)
 			if headings++; headings > maxHeadings {
 				return heading

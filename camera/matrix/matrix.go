@@ -9,6 +9,8 @@ type Picture struct {
 	Counts  []uint16
 	// Signed is true where Numbers were 16-bit integers.
 	Signed bool
+	// Degrees is "F" or "K" where a heading says that Numbers are °F or kelvin.
+	Degrees string
 }
 
 // Limits that no thermal camera reaches, so that a broken or hostile file costs an error and not the machine.

@@ -78,6 +78,7 @@ func TestNPYRefused(t *testing.T) {
 		"cut off":             npy(1, "<f4", "False", "(1000000000, 4, 4)", data),
 		"not read":            npy(1, "<f4", "False", "(1, 65536, 65536)", data),
 		"is damaged":          npy(1, "<f4", "False", "(1, 99999999999999999999, 2)", data),
+		"with 3 channels":     npy(1, "<f4", "False", "(48, 64, 3)", data),
 		"longer than that of": npy(2, "<f4", "False", "(2, 3)"+strings.Repeat(" ", 5000), data),
 		"ends within":         []byte(NPYMagic),
 	} {
@@ -133,15 +134,40 @@ func TestCSVOfSeveralPictures(t *testing.T) {
 	}
 }
 
+func TestCSVSaysWhatDegrees(t *testing.T) {
+	for heading, want := range map[string]string{
+		"Temperature (°C)": "", "Temp [°F]": "F", "Unit: \xb0 F": "F", "in Fahrenheit": "F", "T (K)": "K", "Kelvin": "K", "Frame F 12": "",
+	} {
+		table := NewCSV(strings.NewReader("File: x.jpg\n" + heading + "\n1,2\n3,4\n"))
+		if err := table.Rewind(); err != nil {
+			t.Fatal(err)
+		}
+		var p Picture
+		if err := table.Next(&p); err != nil || p.Degrees != want {
+			t.Errorf("%s: %+v, %v", heading, p, err)
+		}
+	}
+}
+
+// counting is a line over and over, with its number.
+func counting(line string) (lines string) {
+	for n := range 9 {
+		lines += fmt.Sprintf(line, n)
+	}
+	return lines
+}
+
 func TestCSVNamesTheLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"1,2\n3,4,5\n":                       "line 2: it has 3 numbers",
-		"1,2\n3,x4\n":                        `line 2: "x4" in column 2`,
-		"all words\nno numbers":              "line 2: it begins with a word",
-		strings.Repeat("words\n", 200):       "line 101",
-		strings.Repeat("1,", 100_000):        "line 1",
-		strings.Repeat("1\n", maxSide+1):     "an empty line ends a picture",
-		"1,2\n" + strings.Repeat(" ", 1<<20): "line 2: it is longer",
+		"1,2\n3,4,5\n":                                            "line 2: it has 3 numbers",
+		"1,2\n3,x4\n":                                             `line 2: "x4" in column 2`,
+		"all words\nno numbers":                                   "line 2: it begins with a word",
+		strings.Repeat("words\n", 200):                            "line 101",
+		strings.Repeat("1,", 100_000):                             "line 1",
+		strings.Repeat("1\n", maxSide+1):                          "an empty line ends a picture",
+		"1,2\n" + strings.Repeat(" ", 1<<20):                      "line 2: it is longer",
+		",0,1\n" + counting("%d,20.5,21.5\n"):                     "counts the others",
+		"0,1,2,3,4,5,6,7\n" + strings.Repeat("20.5,", 7) + "21\n": "index=False",
 	} {
 		table := NewCSV(strings.NewReader(text))
 		if err := table.Rewind(); err != nil {

@@ -107,6 +107,10 @@ func (n *NPY) setShape(text string) error {
 	if shape[1] < 1 || shape[2] < 1 || shape[1] > maxSide || shape[2] > maxSide || shape[1]*shape[2] > maxPixels {
 		return fmt.Errorf("a picture %d by %d pixels is not read; its shape has to be (pictures, rows, columns)", shape[2], shape[1])
 	}
+	const fewColumns = 4
+	if shape[2] <= fewColumns && shape[1] > fewColumns {
+		return fmt.Errorf("its shape is (%s), as of one picture with %d channels; it has to be (pictures, rows, columns)", text, shape[2])
+	}
 	n.pictures, n.height, n.width = shape[0], int(shape[1]), int(shape[2])
 	return nil
 }

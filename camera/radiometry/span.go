@@ -8,6 +8,9 @@ import (
 // Where people are screened a picture lies within these bounds, nearly all of it: from the wall of a cold store to a lamp.
 const leastCelsius, mostCelsius = -20, 120
 
+// Ordinary reports whether something where people are screened may be that warm.
+func Ordinary(celsius float64) bool { return celsius >= leastCelsius && celsius <= mostCelsius }
+
 // Span is how far the temperatures of a picture reach.
 type Span struct {
 	LowestCelsius  float64 `json:"lowest_celsius"`
@@ -29,7 +32,7 @@ func (s Scale) Span(counts []uint16) (Span, error) {
 	span := Span{float64(s.table[lowest]), float64(s.table[median]), float64(s.table[highest])}
 	within := 0
 	for _, c := range counts {
-		if celsius := s.table[c]; celsius >= leastCelsius && celsius <= mostCelsius {
+		if Ordinary(float64(s.table[c])) {
 			within++
 		}
 	}
@@ -46,7 +49,7 @@ func advise(median float64) string {
 	best, nearest := "", math.Inf(1)
 	consider := func(units string, scale Linear) {
 		celsius := scale.Celsius(median)
-		if off := math.Abs(celsius - ordinaryCelsius); off < nearest && celsius >= leastCelsius && celsius <= mostCelsius {
+		if off := math.Abs(celsius - ordinaryCelsius); off < nearest && Ordinary(celsius) {
 			best, nearest = fmt.Sprintf("%s would fit (median %.1f °C)", units, celsius), off
 		}
 	}

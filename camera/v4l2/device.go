@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"thermogate/camera/bounded"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -27,12 +29,15 @@ type Format struct {
 	Sizes []Size
 }
 
+// Name is the code as it may be shown: a device is free to have any.
+func (f Format) Name() string { return bounded.Printable(strings.TrimSpace(f.Code)) }
+
 func (f Format) String() string {
 	sizes := make([]string, len(f.Sizes))
 	for i, size := range f.Sizes {
 		sizes[i] = size.String()
 	}
-	return strings.TrimSpace(f.Code) + " " + strings.Join(sizes, ", ")
+	return f.Name() + " " + strings.Join(sizes, ", ")
 }
 
 // Device is a video device that delivers pictures.
@@ -57,23 +62,17 @@ func (d Device) Offers() string {
 	return strings.Join(formats, "; ")
 }
 
-// errNoPictures marks a node that delivers something else: the metadata of a camera, or pictures for a screen.
-var errNoPictures = errors.New("it delivers no pictures")
+// ErrNoPictures marks a node that delivers something else: the metadata of a camera, or pictures for a screen.
+var ErrNoPictures = errors.New("it delivers no pictures")
 
-// List asks every video device what it is. A camera in use is not disturbed.
-func List() []Device {
+// Paths are the video devices there are.
+func Paths() []string {
 	paths, _ := filepath.Glob("/dev/video[0-9]*") // the pattern is valid
 	slices.SortFunc(paths, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
-	var devices []Device
-	for _, path := range paths {
-		if device := Query(path); !errors.Is(device.Err, errNoPictures) {
-			devices = append(devices, device)
-		}
-	}
-	return devices
+	return paths
 }
 
-// Query asks one device what it is.
+// Query asks a device what it is. A camera in use is not disturbed. A driver that hangs keeps it from returning.
 func Query(path string) Device {
 	device := Device{Path: path, USB: usbID(path)}
 	h, err := open(path)

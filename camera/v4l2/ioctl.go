@@ -25,9 +25,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
-	"unicode"
 	"unsafe"
+
+	"thermogate/camera/bounded"
 )
 
 // maxEntries bounds the lists of a driver that never says where they end.
@@ -72,16 +72,9 @@ func (h handle) name() (string, error) {
 		can = capability.device_caps
 	}
 	if can&(C.V4L2_CAP_VIDEO_CAPTURE|C.V4L2_CAP_VIDEO_CAPTURE_MPLANE) == 0 {
-		return "", errNoPictures
+		return "", ErrNoPictures
 	}
-	// A device is free to call itself anything; what it says ends up in logs and configs.
-	name := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, C.GoString((*C.char)(unsafe.Pointer(&capability.card[0]))))
-	return name, nil
+	return bounded.Printable(C.GoString((*C.char)(unsafe.Pointer(&capability.card[0])))), nil
 }
 
 // maxZoom is the largest value that the zoom takes; 0 where there is none.

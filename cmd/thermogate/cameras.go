@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -36,8 +37,8 @@ camera that another program uses is not disturbed.`,
 			if err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
 			}
-			for i := range cameras {
-				cameras[i].look(cmd.Context())
+			for i, c := range cameras {
+				cameras[i] = c.looked(cmd.Context())
 			}
 			if asJSON {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
@@ -89,13 +90,15 @@ type foundFormat struct {
 func listCameras(ctx context.Context, paths []string) ([]foundCamera, error) {
 	cameras := []foundCamera{}
 	for _, path := range paths {
-		cameras = append(cameras, usbCamera(v4l2.Query(strings.TrimPrefix(path, "v4l2://"))))
+		cameras = append(cameras, usbCamera(query(ctx, strings.TrimPrefix(path, "v4l2://"))))
 	}
 	if len(paths) > 0 {
 		return cameras, nil
 	}
-	for _, device := range v4l2.List() {
-		cameras = append(cameras, usbCamera(device))
+	for _, path := range v4l2.Paths() {
+		if device := query(ctx, path); !errors.Is(device.Err, v4l2.ErrNoPictures) {
+			cameras = append(cameras, usbCamera(device))
+		}
 	}
 	network, err := gige.List(ctx)
 	for _, c := range network {
@@ -107,6 +110,34 @@ func listCameras(ctx context.Context, paths []string) ([]foundCamera, error) {
 	return cameras, err
 }
 
+// answerTime is how long a driver may take to answer, and to notice that nobody waits for its pictures any more.
+const answerTime = 5 * time.Second
+
+// query asks a device what it is.
+func query(ctx context.Context, path string) v4l2.Device {
+	device, err := inTime(ctx, answerTime, func() v4l2.Device { return v4l2.Query(path) })
+	if err != nil {
+		return v4l2.Device{Path: path, Err: err}
+	}
+	return device
+}
+
+// inTime does what a driver may never return from. It is then left to do that until the program ends.
+func inTime[T any](ctx context.Context, limit time.Duration, do func() T) (result T, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errHangs)
+	defer cancel()
+	done := make(chan T, 1)
+	go func() { done <- do() }()
+	select {
+	case result = <-done:
+		return result, nil
+	case <-ctx.Done():
+		return result, context.Cause(ctx)
+	}
+}
+
+var errHangs = errors.New("its driver hangs; unplug the camera and plug it in again")
+
 const onlyPictures = "it delivers pictures for eyes only, without temperatures. If it is a thermal camera, switch it to 16 bits " +
 	`("Y16", "raw", "radiometric") in its maker's program, or by a newer firmware; else another camera is needed: ` +
 	"camera/README.md lists those that measure"
@@ -114,7 +145,7 @@ const onlyPictures = "it delivers pictures for eyes only, without temperatures. 
 func usbCamera(device v4l2.Device) foundCamera {
 	c := foundCamera{URI: "v4l2://" + lastingPath(device.Path), Name: device.Name, USB: device.USB, KnownAs: device.KnownAs()}
 	for _, format := range device.Formats {
-		f := foundFormat{Code: strings.TrimSpace(format.Code)}
+		f := foundFormat{Code: format.Name()}
 		for _, size := range format.Sizes {
 			f.Sizes = append(f.Sizes, size.String())
 		}
@@ -147,11 +178,25 @@ func lastingPath(path string) string {
 // glance is how long a camera may take to show a picture.
 const glance = 8 * time.Second
 
+// looked is the camera with what its pictures are like.
+func (c foundCamera) looked(ctx context.Context) foundCamera {
+	if c.Config == "" {
+		return c
+	}
+	looked, err := inTime(ctx, glance+answerTime, func() foundCamera {
+		looked := c
+		looked.look(ctx)
+		return looked
+	})
+	if err != nil {
+		c.Problem = err.Error()
+		return c
+	}
+	return looked
+}
+
 // look opens the camera and says what its pictures are like.
 func (c *foundCamera) look(ctx context.Context) {
-	if c.Config == "" {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, glance)
 	defer cancel()
 	source, err := camera.Open(ctx, c.URI, camera.Options{Units: c.units})

@@ -256,7 +256,8 @@ func (d *doctor) camera(ctx context.Context) {
 		return
 	}
 	view, info, err := d.look(ctx)
-	if err != nil && (strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:")) {
+	opened := info.Name != ""
+	if err != nil && !opened && (strings.HasPrefix(c.Camera.URI, "/dev/") || strings.HasPrefix(c.Camera.URI, "v4l2:")) {
 		err = fmt.Errorf("%w; on this machine: %s", err, devices(ctx))
 	}
 	if view.span != nil {

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/goccy/go-yaml"
 
@@ -105,8 +103,8 @@ func (c *config) validate() error {
 			return fmt.Errorf("%s is %q; a name is made of letters, digits, - and _, for it stands in topics and addresses", name.key, name.value)
 		}
 	}
-	if len(c.Camera.Name) > longestName || strings.ContainsFunc(c.Camera.Name, unicode.IsControl) {
-		return fmt.Errorf("camera.name: a name has at most %d bytes and is all in one line", longestName)
+	if err := camera.CheckName(c.Camera.Name); err != nil {
+		return fmt.Errorf("camera.name: %w", err)
 	}
 	if _, err := camera.ParseOrientation(c.Camera.Orientation); err != nil {
 		return fmt.Errorf("camera.orientation: %w", err)
@@ -153,9 +151,6 @@ func (c *config) validate() error {
 	}
 	return nil
 }
-
-// longestName is that of a camera, in bytes; it stands in every event.
-const longestName = 100
 
 var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
 

@@ -23,6 +23,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends what does not notice the first
 	err := newRootCommand().ExecuteContext(ctx)
 	stop()
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"thermogate/camera"
@@ -44,6 +45,8 @@ type Gate struct {
 	ids      event.IDs
 	paused   bool
 
+	counts   []uint16  // of the newest frame
+	arrived  time.Time // when they first came
 	image    radiometry.Image
 	faces    []face.Face // of the newest frame, faint ones last
 	boxes    []event.Box
@@ -98,6 +101,10 @@ func (g *Gate) Policy() *policy.Policy { return g.policy }
 // Process takes the next frame and returns what is in view and the verdicts it led to. Both are valid until the next
 // call; an Event may be kept.
 func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error) {
+	if g.repeats(frame) {
+		g.scene.Captured = frame.Captured
+		return &g.scene, nil, nil
+	}
 	clock := stopwatch(time.Now())
 	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
 	before := g.scene.Reference.Problem
@@ -139,6 +146,19 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	g.scene.Passers = g.floor.passers
 	g.previous = frame.Captured
 	return &g.scene, g.events, nil
+}
+
+// repeatFor is how long a stream that runs faster than its sensor may repeat a picture. A shutter holds one for longer.
+const repeatFor = 350 * time.Millisecond
+
+// repeats reports whether a frame only repeats the one before, and says nothing new.
+func (g *Gate) repeats(frame *camera.Frame) bool {
+	if slices.Equal(frame.Counts, g.counts) {
+		age := frame.Captured.Sub(g.arrived)
+		return age >= 0 && age < repeatFor
+	}
+	g.counts, g.arrived = append(g.counts[:0], frame.Counts...), frame.Captured
+	return false
 }
 
 // needs is how large things have to be in a picture like this one.

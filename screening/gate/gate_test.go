@@ -119,6 +119,47 @@ func TestVerdictsOfVisits(t *testing.T) {
 	}
 }
 
+// faster repeats the pictures of a source, as a stream does that runs faster than its sensor.
+type faster struct {
+	camera.Source
+	times int
+
+	last camera.Frame
+	n    int
+}
+
+func (f *faster) Read(ctx context.Context, frame *camera.Frame) error {
+	between := time.Duration(float64(time.Second) / f.Info().FPS)
+	if again := f.n % f.times; again > 0 {
+		*frame = f.last
+		frame.Counts = slices.Clone(f.last.Counts)
+		frame.Captured = frame.Captured.Add(between * time.Duration(again) / time.Duration(f.times))
+	} else if err := f.Source.Read(ctx, frame); err != nil {
+		return err
+	} else {
+		f.last = *frame
+		f.last.Counts = slices.Clone(frame.Counts)
+	}
+	f.n++
+	return nil
+}
+
+func TestAStreamThatIsFasterThanItsSensor(t *testing.T) {
+	const scenario = "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}, {at: 12s, skin_celsius: 37.6, hair: short, seed: 8}]\n"
+	want, frames := walkThrough(t, simulate(t, scenario))
+	got, repeated := walkThrough(t, &faster{Source: simulate(t, scenario), times: 3})
+	if len(want) != 2 || len(got) != 2 || !slices.Equal(frames, repeated) {
+		t.Fatalf("verdicts at %v, with every picture three times at %v", frames, repeated)
+	}
+	for i := range want {
+		want, got := want[i].Data, got[i].Data
+		if got.Outcome != want.Outcome || *got.SkinCelsius != *want.SkinCelsius || *got.SkinUncertaintyCelsius != *want.SkinUncertaintyCelsius {
+			t.Errorf("%s with %.3f ± %.3f °C, with every picture three times %s with %.3f ± %.3f °C", want.Outcome, *want.SkinCelsius,
+				*want.SkinUncertaintyCelsius, got.Outcome, *got.SkinCelsius, *got.SkinUncertaintyCelsius)
+		}
+	}
+}
+
 func TestEventHoldsOnlyWhatWasMeasured(t *testing.T) {
 	events, _ := walkThrough(t, simulate(t, "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}]\n"))
 	if len(events) != 1 {
