@@ -84,7 +84,7 @@ func (c FusedConfig) estimate(canthi, face, ambient float64) estimated {
 	if ambient >= LeastAmbientCelsius && ambient <= MostAmbientCelsius {
 		e.ambientCelsius = &ambient
 	}
-	m := c.model(e.faceCelsius != nil, e.ambientCelsius != nil)
+	m := c.of(e.faceCelsius != nil, e.ambientCelsius != nil)
 	body := m.Celsius + m.Canthi*canthi
 	if e.faceCelsius != nil {
 		body += m.Face * max(face, canthi)
@@ -96,7 +96,7 @@ func (c FusedConfig) estimate(canthi, face, ambient float64) estimated {
 	return e
 }
 
-func (c *FusedConfig) model(face, ambient bool) *Model {
+func (c *FusedConfig) of(face, ambient bool) *Model {
 	switch {
 	case face && ambient:
 		return &c.FaceAmbient
@@ -108,9 +108,12 @@ func (c *FusedConfig) model(face, ambient bool) *Model {
 	return &c.Canthi
 }
 
+// Model is the one for what is known beside the canthi.
+func (c FusedConfig) Model(face, ambient bool) Model { return *c.of(face, ambient) }
+
 // With returns the config with another model for the same inputs.
 func (c FusedConfig) With(m Model, face, ambient bool) FusedConfig {
-	*c.model(face, ambient) = m
+	*c.of(face, ambient) = m
 	return c
 }
 
@@ -122,7 +125,8 @@ func (c FusedConfig) Shifted(celsius float64) FusedConfig {
 	return c
 }
 
-func (c FusedConfig) validate() error {
+// Validate reports the first setting that can't be meant, by its key.
+func (c FusedConfig) Validate() error {
 	if !(c.MarginCelsius >= 0.1 && c.MarginCelsius <= 3) {
 		return fmt.Errorf("margin_celsius: %g is outside 0.1 to 3; the default suits most gates", c.MarginCelsius)
 	}
@@ -133,16 +137,16 @@ func (c FusedConfig) validate() error {
 		key string
 		Model
 	}{{"canthi", c.Canthi}, {"canthi_ambient", c.Ambient}, {"canthi_face", c.Face}, {"canthi_face_ambient", c.FaceAmbient}} {
-		if err := named.validate(); err != nil {
+		if err := named.Validate(); err != nil {
 			return fmt.Errorf("%s: %w", named.key, err)
 		}
 	}
 	return nil
 }
 
-// validate asks of a model that a warmer face is a warmer body, and that usual people are alive.
-func (m Model) validate() error {
-	const canthi, ambient, farthest = 35.5, 22, 3
+// Validate asks of a model that a warmer face is a warmer body, and that usual people are alive.
+func (m Model) Validate() error {
+	const canthi, ambient, farthest = 35.5, 22, 5
 	usual := m.Celsius + (m.Canthi+m.Face)*canthi + m.Ambient*ambient
 	switch {
 	case !(m.Canthi > 0 && m.Face >= 0 && m.Canthi+m.Face >= 0.5 && m.Canthi+m.Face <= 1.5):

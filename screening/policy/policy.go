@@ -11,8 +11,9 @@ package policy
 import (
 	"fmt"
 	"math"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Kind names a rule.
@@ -280,7 +281,7 @@ func (c Config) Validate() error {
 	default:
 		return fmt.Errorf("kind: %q is not offset, group, both or fused", c.Kind)
 	}
-	if err := c.Fused.validate(); err != nil {
+	if err := c.Fused.Validate(); err != nil {
 		return fmt.Errorf("fused.%w", err)
 	}
 	for _, r := range []struct {

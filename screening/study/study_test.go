@@ -30,7 +30,7 @@ func TestClinicalFigures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pairs, leftOut, err := ReadPairs(f, Columns{Skin: column})
+			pairs, leftOut, err := ReadPairs(f, Columns{Named: map[Input]string{Skin: column}})
 			f.Close()
 			if err != nil {
 				t.Fatal(err)
