@@ -82,6 +82,7 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		floor:    newFloor(config.Visit, judge),
 	}
 	g.floor.publish = g.publish
+	g.floor.ambient.configured = config.Policy.AmbientCelsius
 	g.FindReferenceAnew()
 	return g, nil
 }

@@ -19,6 +19,8 @@ type Config struct {
 	MarginCelsius float64 `yaml:"margin_celsius"`
 	// PriorCelsius is what the group is taken to be before anybody was seen. A gate without a reference has no use for it.
 	PriorCelsius float64 `yaml:"prior_celsius"`
+	// AmbientCelsius is that of the air at the gate, where nobody tells it of another; nil is unknown.
+	AmbientCelsius *float64 `yaml:"ambient_celsius"`
 	// Fused is what the fused policy has of its own.
 	Fused FusedConfig `yaml:"fused"`
 	// Memory is the time after which half of what the group reads today above or below its gate's level is forgotten.

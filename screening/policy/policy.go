@@ -34,8 +34,8 @@ type Estimate struct {
 	// they don't.
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
-	// FaceCelsius is the face's warmest spot, read like the canthi; AmbientCelsius is of the air. NaN where unknown; only
-	// the fused policy asks.
+	// FaceCelsius is the face's warmest spot, read like the canthi; AmbientCelsius is of the air. NaN where unknown. Only
+	// the fused policy goes by them.
 	FaceCelsius, AmbientCelsius float64
 	// ChillCelsius is by how much the canthi seem to be colder than indoors, ChillUncertainty its standard uncertainty; NaN
 	// where unknown.
@@ -58,7 +58,7 @@ type Verdict struct {
 	UncertaintyCelsius *float64 // half width of the 95 % interval of SkinCelsius
 	// BodyCelsius is SkinCelsius + OffsetCelsius, to the hundredth of a degree that all of these are rounded to.
 	BodyCelsius, OffsetCelsius *float64
-	// FaceCelsius and AmbientCelsius are what BodyCelsius rests on beside the skin, nil where it does not.
+	// FaceCelsius and AmbientCelsius are what was known beside the skin; with Fused, BodyCelsius rests on them too.
 	FaceCelsius, AmbientCelsius *float64
 	// BodyUncertaintyCelsius is half the width of the 95 % interval of BodyCelsius.
 	BodyUncertaintyCelsius *float64
@@ -144,11 +144,11 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 
 	offset, margin, spread := c.Offset(e.Site), c.MarginCelsius, bodySpread
 	bodyLevel := c.ThresholdCelsius - offset // on the scale of the skin, as all levels
+	f := c.Fused.estimate(skin, e.FaceCelsius, e.AmbientCelsius)
+	v.FaceCelsius, v.AmbientCelsius = f.faceCelsius, f.ambientCelsius
 	if v.Policy == Fused {
 		margin = c.Fused.MarginCelsius
 		if e.Site == event.InnerCanthus {
-			f := c.Fused.estimate(skin, e.FaceCelsius, e.AmbientCelsius)
-			v.FaceCelsius, v.AmbientCelsius = f.faceCelsius, f.ambientCelsius
 			bodyLevel += plainFever
 			offset, spread = event.Hundredths(f.bodyCelsius-skin), f.spreadCelsius
 		}
@@ -280,6 +280,9 @@ func (c Config) Validate() error {
 	case Offset, Group, Both, Fused:
 	default:
 		return fmt.Errorf("kind: %q is not offset, group, both or fused", c.Kind)
+	}
+	if a := c.AmbientCelsius; a != nil && !(*a >= LeastAmbientCelsius && *a <= MostAmbientCelsius) {
+		return fmt.Errorf("ambient_celsius: %g is outside %g to %g; leave it empty where it is not known", *a, LeastAmbientCelsius, MostAmbientCelsius)
 	}
 	if err := c.Fused.Validate(); err != nil {
 		return fmt.Errorf("fused.%w", err)
