@@ -27,9 +27,9 @@ const (
 	// The face's warm end is the warmest of so many squares, this far apart: not the single warmest, which is noise.
 	warmestStep = 0.05
 	warmestOf   = 50
-	// warmestLoss is which part of a canthus's size-of-source effect it has: lips and foreheads are warm over 20 mm and more,
-	// a canthus over 8.
-	warmestLoss = 0.25
+	// warmestLoss is how much less of its hill than of a canthus's lens and pixel take: lips and foreheads are warm over 20 mm
+	// and more, a canthus over 8.
+	warmestLoss = 0.5
 
 	foreheadTop       = 0.65 // above the eyes
 	foreheadBottom    = 0.10
@@ -333,7 +333,7 @@ func (m *Meter) warmest(img *radiometry.Image, f face.Face, g axes, s spot, leve
 	if seen > level+hotAboveSkin {
 		return math.NaN()
 	}
-	return seen + warmestLoss*sourceLoss(g.width, m.edges.blur())*max(0, seen-level)
+	return seen + warmestLoss*blurLoss(g.width, m.edges.blur())*max(0, seen-level)
 }
 
 func (m *Meter) behindGlasses(img *radiometry.Image, g axes, level float64) bool {
@@ -411,8 +411,12 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 // 63 pixels wide, behind lenses of 0.6 and 0.9 pixels: 0.09 °C is left from person to person. Twenty people on the
 // recordings, reduced to half their pixels, read 0.02 ± 0.02 °C less than whole.
 func sourceLoss(faceWidth, blur float64) float64 {
+	return lossAlways + blurLoss(faceWidth, blur)
+}
+
+func blurLoss(faceWidth, blur float64) float64 {
 	millimetres := faceMillimetres / faceWidth // a pixel
-	return lossAlways + lossPerSquare*sq(millimetres)*(sq(blur)+1.0/12)
+	return lossPerSquare * sq(millimetres) * (sq(blur) + 1.0/12)
 }
 
 // sums is the summed-area table of a part of a picture.
