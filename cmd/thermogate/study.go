@@ -205,7 +205,9 @@ func printFusedFigures(out io.Writer, f study.FusedFigures) {
 			fmt.Fprintf(out, "estimate − oral %s: %s °C\n", e.name, interval(*e.error, 2))
 		}
 	}
-	fmt.Fprintf(out, "slope against oral temperature %.2f, spread %.2f °C\n", f.Slope, f.SpreadCelsius)
+	if f.Slope != nil {
+		fmt.Fprintf(out, "slope against oral temperature %.2f, spread %.2f °C\n", *f.Slope, f.SpreadCelsius)
+	}
 	if f.AUC == nil {
 		return
 	}

@@ -12,8 +12,8 @@ import (
 // Its models are fitted on 2139 pictures of 544 people indoors at 20 to 24 °C, in four rounds (Wang et al. 2023,
 // PhysioNet, doi 10.13026/3bhc-9065): oral temperature on canthi, the face's warmest spot and ambient temperature, by
 // least squares in which those at 38 °C and more weigh together as much as all others. A regression draws towards its
-// mean; so weighted, people at 38 °C and more are estimated 0.11 °C too low on average and all others 0.09 °C too high,
-// with a slope of 0.77 against oral temperature (cross-validated by person; README.md has all figures).
+// mean; so weighted, people at 38 °C and more are estimated 0.10 °C too low on average and all others 0.09 °C too high,
+// with a slope of 0.78 against oral temperature (cross-validated by person; README.md has all figures).
 type FusedConfig struct {
 	// MarginCelsius above what people here are estimated at lately is where the fused policy alarms.
 	MarginCelsius float64 `yaml:"margin_celsius"`
@@ -55,12 +55,16 @@ const (
 	MostFaceApart = 2.0
 	// LeastAmbientCelsius and MostAmbientCelsius are the ambient temperatures that people can be screened in.
 	LeastAmbientCelsius, MostAmbientCelsius = 5.0, 45.0
-	// The models know ambient temperatures between these; any other counts as the nearer of them.
+	// See StudiedAmbient.
 	leastFitted, mostFitted = 20.0, 24.0
 	// plainFever is how far above the threshold the canthi alone, with their offset, are an alert whatever the estimate and
 	// the group say.
 	plainFever = 0.5
 )
+
+// StudiedAmbient is an ambient temperature as models take it: nobody was studied beyond 20 to 24 °C, and what is beyond
+// counts as the nearer of these.
+func StudiedAmbient(celsius float64) float64 { return clamp(celsius, leastFitted, mostFitted) }
 
 // estimated is a body temperature and what it rests on beside the canthi, to the hundredth of a degree; nil is not known.
 type estimated struct {
@@ -90,7 +94,7 @@ func (c FusedConfig) estimate(canthi, face, ambient float64) estimated {
 		body += m.Face * max(face, canthi)
 	}
 	if e.ambientCelsius != nil {
-		body += m.Ambient * clamp(ambient, leastFitted, mostFitted)
+		body += m.Ambient * StudiedAmbient(ambient)
 	}
 	e.bodyCelsius, e.spreadCelsius = event.Hundredths(body), m.SpreadCelsius
 	return e

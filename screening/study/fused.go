@@ -46,7 +46,7 @@ type FusedFigures struct {
 	// temperature; and its spread.
 	FeverError    *Interval     `json:"fever_error_celsius,omitempty"`
 	OthersError   *Interval     `json:"others_error_celsius,omitempty"`
-	Slope         float64       `json:"slope"`
+	Slope         *float64      `json:"slope,omitempty"` // nil where oral temperatures do not differ
 	SpreadCelsius float64       `json:"spread_celsius"`
 	Cameras       []FusedCamera `json:"cameras"`
 }
@@ -88,7 +88,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 		}
 	}
 	s.Face = mostly(usable, func(p Pair) bool { return p.knowsFace() })
-	s.Ambient = mostly(usable, func(p Pair) bool { return p.knowsAmbient() })
+	s.Ambient = mostly(usable, func(p Pair) bool { return p.knowsAmbient() }) && variesInAmbient(usable)
 	all := len(usable)
 	usable = kept(usable, func(p Pair) bool { return (p.knowsFace() || !s.Face) && (p.knowsAmbient() || !s.Ambient) })
 	if len(usable) < leastPairs {
@@ -109,9 +109,8 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 		s.Fevers += count(p.OralCelsius >= FeverCelsius)
 	}
 	s.Fitted = s.People >= fitPeople && s.Fevers >= fitFevers
-	if s.Fitted { // where ambient never changed, say, the pairs are as good as too few
-		fitted := s.fit(usable, inUse)
-		s.Fitted = fitted.Validate() == nil
+	if s.Fitted { // unless what comes out is nonsense
+		s.Fitted = s.fit(usable, inUse).Validate() == nil
 	}
 	s.Shifted = !s.Fitted && s.People-s.Fevers >= shiftPeople
 
@@ -155,6 +154,18 @@ func (p Pair) person() string {
 	return fmt.Sprint("line ", p.Line)
 }
 
+// variesInAmbient says whether pairs can tell what the air does.
+func variesInAmbient(pairs []Pair) bool {
+	const least = 0.2 // °C, standard deviation
+	var known []float64
+	for _, p := range pairs {
+		if p.knowsAmbient() {
+			known = append(known, policy.StudiedAmbient(p.AmbientCelsius))
+		}
+	}
+	return len(known) > 1 && stat.StdDev(known, nil) >= least
+}
+
 func mostly(pairs []Pair, is func(Pair) bool) bool { return 4*len(kept(pairs, is)) >= 3*len(pairs) }
 
 func kept(pairs []Pair, is func(Pair) bool) []Pair {
@@ -191,7 +202,8 @@ func estimates(pairs []Pair, by func(Pair) policy.FusedConfig) []float64 {
 	return bodies
 }
 
-// fit finds the models for what pairs have, and for less; or shifts those there are.
+// fit finds the models for what pairs have, and for less, or shifts those there are. A model for what they don't have goes
+// without it.
 func (s *FusedStudy) fit(pairs []Pair, c policy.FusedConfig) policy.FusedConfig {
 	if !s.Fitted {
 		var low []float64
@@ -204,15 +216,11 @@ func (s *FusedStudy) fit(pairs []Pair, c policy.FusedConfig) policy.FusedConfig 
 	}
 	for _, face := range []bool{false, true} {
 		for _, ambient := range []bool{false, true} {
-			if (face && !s.Face) || (ambient && !s.Ambient) {
-				continue
-			}
 			share := math.NaN()
 			if m := c.Model(face, ambient); s.Fevers < shareFevers {
 				share = m.Face / (m.Canthi + m.Face)
 			}
-			m := fitModel(pairs, face, ambient, share)
-			c = c.With(m, face, ambient)
+			c = c.With(fitModel(pairs, face && s.Face, ambient && s.Ambient, share), face, ambient)
 		}
 	}
 	return c
@@ -240,7 +248,7 @@ func fitModel(pairs []Pair, face, ambient bool, share float64) policy.Model {
 			row[1] = root * (p.SkinCelsius + share*(warmest-p.SkinCelsius))
 		}
 		if ambient {
-			row = append(row, root*p.AmbientCelsius)
+			row = append(row, root*policy.StudiedAmbient(p.AmbientCelsius))
 		}
 		a.SetRow(i, row)
 		b.SetVec(i, root*p.OralCelsius)
@@ -266,7 +274,7 @@ func fitModel(pairs []Pair, face, ambient bool, share float64) policy.Model {
 			d += m.Face * max(p.FaceCelsius, p.SkinCelsius)
 		}
 		if ambient {
-			d += m.Ambient * p.AmbientCelsius
+			d += m.Ambient * policy.StudiedAmbient(p.AmbientCelsius)
 		}
 		squares += d * d
 	}
@@ -284,7 +292,9 @@ func (o Options) fusedFigures(pairs []Pair, bodies []float64) (FusedFigures, err
 		oral = append(oral, p.OralCelsius)
 		differences = append(differences, bodies[i]-p.OralCelsius)
 	}
-	_, f.Slope = stat.LinearRegression(oral, bodies, nil, false)
+	if _, slope := stat.LinearRegression(oral, bodies, nil, false); !math.IsNaN(slope) {
+		f.Slope = &slope
+	}
 	f.SpreadCelsius = math.Sqrt(stat.MomentAbout(2, differences, 0, nil))
 	f.FeverError = meanError(pairs, differences, func(p Pair) bool { return p.OralCelsius >= FeverCelsius })
 	f.OthersError = meanError(pairs, differences, func(p Pair) bool { return p.OralCelsius < FeverCelsius })
@@ -356,11 +366,9 @@ func (s *FusedStudy) lines() string {
 		key           string
 		face, ambient bool
 	}{{"canthi", false, false}, {"canthi_ambient", false, true}, {"canthi_face", true, false}, {"canthi_face_ambient", true, true}} {
-		if s.Shifted || (s.Face || !model.face) && (s.Ambient || !model.ambient) {
-			m := s.config.Model(model.face, model.ambient)
-			fmt.Fprintf(&b, "    %s: {celsius: %.4f, canthi: %.4f, face: %.4f, ambient: %.4f, spread_celsius: %.2f}\n",
-				model.key, m.Celsius, m.Canthi, m.Face, m.Ambient, m.SpreadCelsius)
-		}
+		m := s.config.Model(model.face, model.ambient)
+		fmt.Fprintf(&b, "    %s: {celsius: %.4f, canthi: %.4f, face: %.4f, ambient: %.4f, spread_celsius: %.2f}\n",
+			model.key, m.Celsius, m.Canthi, m.Face, m.Ambient, m.SpreadCelsius)
 	}
 	return b.String()
 }

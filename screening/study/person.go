@@ -102,7 +102,7 @@ func (b *byPerson) interval(least, most float64) *Interval {
 	return &Interval{b.value, max(least, b.value-half), min(most, b.value+half)}
 }
 
-// meanError is the mean of the differences of some, nil where there are none.
+// meanError is the mean of the differences of some, nil where there are too few for an interval.
 func meanError(pairs []Pair, differences []float64, of func(Pair) bool) *Interval {
 	b := &byPerson{pairs: pairs, cameras: make([]cameraPairs, 1), parts: map[string]float64{}}
 	var who []int
@@ -112,7 +112,7 @@ func meanError(pairs []Pair, differences []float64, of func(Pair) bool) *Interva
 			who, values = append(who, i), append(values, differences[i])
 		}
 	}
-	if who == nil {
+	if len(who) < 2 {
 		return nil
 	}
 	b.add(who, values)
