@@ -12,8 +12,8 @@ import (
 // Its models are fitted on 2139 pictures of 544 people indoors at 20 to 24 °C, in four rounds (Wang et al. 2023,
 // PhysioNet, doi 10.13026/3bhc-9065): oral temperature on canthi, the face's warmest spot and ambient temperature, by
 // least squares in which those at 38 °C and more weigh together as much as all others. A regression draws towards its
-// mean; so weighted, people at 38 °C and more are estimated 0.10 °C too low on average and all others 0.09 °C too high,
-// with a slope of 0.78 against oral temperature (cross-validated by person; README.md has all figures).
+// mean; so weighted, people at 38 °C and more are estimated 0.07 °C too low on average and all others 0.09 °C too high,
+// with a slope of 0.79 against oral temperature (cross-validated by person; README.md has all figures).
 type FusedConfig struct {
 	// MarginCelsius above what people here are estimated at lately is where the fused policy alarms.
 	MarginCelsius float64 `yaml:"margin_celsius"`

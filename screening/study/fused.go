@@ -95,6 +95,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 		return nil, nil
 	}
 	for i := range usable { // what some have alone is no input
+		usable[i].Person = usable[i].person()
 		if !s.Face {
 			usable[i].FaceCelsius = math.NaN()
 		}
@@ -103,8 +104,8 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 		}
 	}
 	s.Pairs, s.Without = len(usable), all-len(usable)
-	fold := foldsOf(usable)
-	s.People = len(fold)
+	var fold []int
+	fold, s.People = foldsOf(usable)
 	for _, p := range usable {
 		s.Fevers += count(p.OralCelsius >= FeverCelsius)
 	}
@@ -116,7 +117,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 
 	s.Model = inUse.Model(s.Face, s.Ambient)
 	var err error
-	if s.InUse, err = o.fusedFigures(usable, estimates(usable, func(Pair) policy.FusedConfig { return inUse })); err != nil {
+	if s.InUse, err = o.fusedFigures(usable, estimates(usable, func(int) policy.FusedConfig { return inUse })); err != nil {
 		return nil, err
 	}
 	if !s.Fitted && !s.Shifted {
@@ -124,9 +125,9 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 	}
 	var without [folds]policy.FusedConfig
 	for k := range without {
-		without[k] = s.fit(kept(usable, func(p Pair) bool { return fold[p.person()] != k }), inUse)
+		without[k] = s.fit(others(usable, fold, k), inUse)
 	}
-	crossed := estimates(usable, func(p Pair) policy.FusedConfig { return without[fold[p.person()]] })
+	crossed := estimates(usable, func(i int) policy.FusedConfig { return without[fold[i]] })
 	cross, err := o.fusedFigures(usable, crossed)
 	if err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 	s.Model = s.config.Model(s.Face, s.Ambient)
 	well := kept(usable, func(p Pair) bool { return !o.febrile(p) })
 	if well != nil {
-		s.config.PriorCelsius = event.Hundredths(median(estimates(well, func(Pair) policy.FusedConfig { return s.config })))
+		s.config.PriorCelsius = event.Hundredths(median(estimates(well, func(int) policy.FusedConfig { return s.config })))
 	}
 	return s, nil
 }
@@ -178,26 +179,40 @@ func kept(pairs []Pair, is func(Pair) bool) []Pair {
 	return some
 }
 
-// foldsOf deals people into folds, the same ones every time.
-func foldsOf(pairs []Pair) map[string]int {
-	var people []string
-	fold := map[string]int{}
-	for _, p := range pairs {
-		if _, known := fold[p.person()]; !known {
-			fold[p.person()] = 0
-			people = append(people, p.person())
+// foldsOf deals people into folds, the same ones every time, and says in which each pair is.
+func foldsOf(pairs []Pair) (fold []int, people int) {
+	known := map[string]int{}
+	who := make([]int, len(pairs))
+	for i, p := range pairs {
+		n, seen := known[p.person()]
+		if !seen {
+			n = len(known)
+			known[p.person()] = n
 		}
+		who[i] = n
 	}
-	for i, k := range rand.New(rand.NewPCG(1, 1)).Perm(len(people)) {
-		fold[people[k]] = i % folds
+	order := rand.New(rand.NewPCG(1, 1)).Perm(len(known))
+	for _, n := range who {
+		fold = append(fold, order[n]%folds)
 	}
-	return fold
+	return fold, len(known)
 }
 
-func estimates(pairs []Pair, by func(Pair) policy.FusedConfig) []float64 {
+// others are the pairs that are not in a fold.
+func others(pairs []Pair, fold []int, k int) []Pair {
+	var some []Pair
+	for i, p := range pairs {
+		if fold[i] != k {
+			some = append(some, p)
+		}
+	}
+	return some
+}
+
+func estimates(pairs []Pair, by func(i int) policy.FusedConfig) []float64 {
 	var bodies []float64
-	for _, p := range pairs {
-		bodies = append(bodies, by(p).Estimate(p.SkinCelsius, p.FaceCelsius, p.AmbientCelsius))
+	for i, p := range pairs {
+		bodies = append(bodies, by(i).Estimate(p.SkinCelsius, p.FaceCelsius, p.AmbientCelsius))
 	}
 	return bodies
 }
@@ -287,26 +302,20 @@ func rounded(x float64) float64 { return math.Round(x*1e4) / 1e4 }
 // fusedFigures judges everybody by their estimate, and by the offset policy with the offset of these pairs.
 func (o Options) fusedFigures(pairs []Pair, bodies []float64) (FusedFigures, error) {
 	f := FusedFigures{}
-	var oral, differences []float64
+	var oral, canthi, differences []float64
+	var ill []bool
 	for i, p := range pairs {
-		oral = append(oral, p.OralCelsius)
+		oral, canthi = append(oral, p.OralCelsius), append(canthi, p.SkinCelsius)
 		differences = append(differences, bodies[i]-p.OralCelsius)
+		ill = append(ill, o.febrile(p))
 	}
 	if _, slope := stat.LinearRegression(oral, bodies, nil, false); !math.IsNaN(slope) {
 		f.Slope = &slope
 	}
 	f.SpreadCelsius = math.Sqrt(stat.MomentAbout(2, differences, 0, nil))
-	f.FeverError = meanError(pairs, differences, func(p Pair) bool { return p.OralCelsius >= FeverCelsius })
-	f.OthersError = meanError(pairs, differences, func(p Pair) bool { return p.OralCelsius < FeverCelsius })
-
-	canthi := make([]float64, len(pairs))
-	for i, p := range pairs {
-		canthi[i] = p.SkinCelsius
-	}
-	ill := make([]bool, len(pairs))
-	for i, p := range pairs {
-		ill[i] = o.febrile(p)
-	}
+	c := newCohort(pairs, ill)
+	f.FeverError = c.meanOf(differences, func(i int) bool { return oral[i] >= FeverCelsius })
+	f.OthersError = c.meanOf(differences, func(i int) bool { return oral[i] < FeverCelsius })
 	byFused, err := o.fusedAlerts(pairs, bodies)
 	if err != nil {
 		return f, err
@@ -315,9 +324,8 @@ func (o Options) fusedFigures(pairs []Pair, bodies []float64) (FusedFigures, err
 	if err != nil {
 		return f, err
 	}
-	area, alone := newByPerson(pairs, ill), newByPerson(pairs, ill)
-	sensitivity, specificity, other := newByPerson(pairs, ill), newByPerson(pairs, ill), newByPerson(pairs, ill)
-	for _, camera := range sensitivity.cameras {
+	area, alone, sensitivity, specificity, other := c.figure(), c.figure(), c.figure(), c.figure(), c.figure()
+	for _, camera := range c.cameras {
 		a := area.discriminate(camera, bodies)
 		b := alone.discriminate(camera, canthi)
 		se, sp := sensitivity.share(camera, byFused, true), specificity.share(camera, byFused, false)

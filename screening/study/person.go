@@ -8,14 +8,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// byPerson is a figure as the mean over cameras, and what each person adds to it: the standard error is that of a sum over
-// people, however often each was measured (Obuchowski 1997).
-type byPerson struct {
-	pairs   []Pair
+// cohort is pairs with whom each is of, by camera.
+type cohort struct {
 	ill     []bool
-	cameras []cameraPairs
-	value   float64
-	parts   map[string]float64
+	person  []int // of each pair
+	people  int
+	cameras []cameraPairs // that saw febrile people and others
 }
 
 type cameraPairs struct {
@@ -23,98 +21,112 @@ type cameraPairs struct {
 	pairs []int // indices
 }
 
-// newByPerson knows the cameras that saw febrile people and others.
-func newByPerson(pairs []Pair, ill []bool) *byPerson {
-	b := &byPerson{pairs: pairs, ill: ill, parts: map[string]float64{}}
+func newCohort(pairs []Pair, ill []bool) *cohort {
+	c := &cohort{ill: ill}
+	known := map[string]int{}
 	byCamera, febrile := map[string][]int{}, map[string]int{}
 	for i, p := range pairs {
+		who, seen := known[p.person()]
+		if !seen {
+			who = len(known)
+			known[p.person()] = who
+		}
+		c.person = append(c.person, who)
 		byCamera[p.Camera] = append(byCamera[p.Camera], i)
 		febrile[p.Camera] += count(ill[i])
 	}
+	c.people = len(known)
 	for name, of := range byCamera {
 		if n := febrile[name]; n > 0 && n < len(of) {
-			b.cameras = append(b.cameras, cameraPairs{name, of})
+			c.cameras = append(c.cameras, cameraPairs{name, of})
 		}
 	}
-	slices.SortFunc(b.cameras, func(a, b cameraPairs) int { return cmp.Compare(a.name, b.name) })
-	return b
+	slices.SortFunc(c.cameras, func(a, b cameraPairs) int { return cmp.Compare(a.name, b.name) })
+	return c
 }
 
-// add takes one camera's mean over some of its pairs, given for each.
-func (b *byPerson) add(of []int, values []float64) float64 {
+// figure is a mean over cameras, and what each person adds to it: its standard error is that of a sum over people, however
+// often each was measured (Obuchowski 1997).
+type figure struct {
+	*cohort
+	value float64
+	parts []float64
+}
+
+func (c *cohort) figure() *figure { return &figure{cohort: c, parts: make([]float64, c.people)} }
+
+// add takes one camera's mean over some of its pairs, given for each, as one of so many cameras.
+func (f *figure) add(of []int, values []float64, cameras int) float64 {
 	mean := stat.Mean(values, nil)
-	cameras := float64(len(b.cameras))
-	b.value += mean / cameras
-	b.spread(of, values, mean)
+	f.value += mean / float64(cameras)
+	f.spread(of, values, mean, cameras)
 	return mean
 }
 
-func (b *byPerson) spread(of []int, values []float64, mean float64) {
+func (f *figure) spread(of []int, values []float64, mean float64, cameras int) {
 	for k, i := range of {
-		b.parts[b.pairs[i].person()] += (values[k] - mean) / float64(len(of)) / float64(len(b.cameras))
+		f.parts[f.person[i]] += (values[k] - mean) / float64(len(of)) / float64(cameras)
 	}
 }
 
 // discriminate adds the area under the ROC of a score, and returns it.
-func (b *byPerson) discriminate(c cameraPairs, score []float64) float64 {
+func (f *figure) discriminate(c cameraPairs, score []float64) float64 {
 	var who [2][]int
 	var scores [2][]float64
 	for _, i := range c.pairs {
-		who[count(b.ill[i])] = append(who[count(b.ill[i])], i)
-		scores[count(b.ill[i])] = append(scores[count(b.ill[i])], score[i])
+		who[count(f.ill[i])] = append(who[count(f.ill[i])], i)
+		scores[count(f.ill[i])] = append(scores[count(f.ill[i])], score[i])
 	}
 	illPlaces, wellPlaces := placements(scores[1], scores[0])
-	area := b.add(who[1], illPlaces)
-	b.spread(who[0], wellPlaces, area)
+	area := f.add(who[1], illPlaces, len(f.cameras))
+	f.spread(who[0], wellPlaces, area, len(f.cameras))
 	return area
 }
 
 // share adds how many of the febrile had an alert, or of the others none, and returns it.
-func (b *byPerson) share(c cameraPairs, alert []bool, ill bool) float64 {
+func (f *figure) share(c cameraPairs, alert []bool, ill bool) float64 {
 	var who []int
 	var right []float64
 	for _, i := range c.pairs {
-		if b.ill[i] == ill {
+		if f.ill[i] == ill {
 			who, right = append(who, i), append(right, float64(count(alert[i] == ill)))
 		}
 	}
-	return b.add(who, right)
+	return f.add(who, right, len(f.cameras))
 }
 
 // plus is the sum of two figures, the other one times a sign.
-func (b *byPerson) plus(other *byPerson, sign float64) *byPerson {
-	sum := &byPerson{value: b.value + sign*other.value, parts: map[string]float64{}}
-	for person, part := range b.parts {
-		sum.parts[person] += part
-	}
-	for person, part := range other.parts {
-		sum.parts[person] += sign * part
+func (f *figure) plus(other *figure, sign float64) *figure {
+	sum := f.cohort.figure()
+	sum.value = f.value + sign*other.value
+	for i := range sum.parts {
+		sum.parts[i] = f.parts[i] + sign*other.parts[i]
 	}
 	return sum
 }
 
-func (b *byPerson) interval(least, most float64) *Interval {
+func (f *figure) interval(least, most float64) *Interval {
 	var variance float64
-	for _, part := range b.parts {
+	for _, part := range f.parts {
 		variance += part * part
 	}
 	half := 1.96 * math.Sqrt(variance)
-	return &Interval{b.value, max(least, b.value-half), min(most, b.value+half)}
+	return &Interval{f.value, max(least, f.value-half), min(most, f.value+half)}
 }
 
-// meanError is the mean of the differences of some, nil where there are too few for an interval.
-func meanError(pairs []Pair, differences []float64, of func(Pair) bool) *Interval {
-	b := &byPerson{pairs: pairs, cameras: make([]cameraPairs, 1), parts: map[string]float64{}}
+// meanOf is the mean of some of the values given for each pair, nil where there are too few for an interval.
+func (c *cohort) meanOf(values []float64, of func(pair int) bool) *Interval {
 	var who []int
-	var values []float64
-	for i, p := range pairs {
-		if of(p) {
-			who, values = append(who, i), append(values, differences[i])
+	var some []float64
+	for i, v := range values {
+		if of(i) {
+			who, some = append(who, i), append(some, v)
 		}
 	}
 	if len(who) < 2 {
 		return nil
 	}
-	b.add(who, values)
-	return b.interval(math.Inf(-1), math.Inf(1))
+	f := c.figure()
+	f.add(who, some, 1)
+	return f.interval(math.Inf(-1), math.Inf(1))
 }
