@@ -133,7 +133,7 @@ var csvHeader = []string{
 	"time", "id", "source", "outcome", "reason", "skin_celsius", "skin_uncertainty_celsius", "skin_site", "body_celsius",
 	"offset_celsius", "policy", "threshold_celsius", "baseline_celsius", "reference_found", "reference_correction_celsius",
 	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed", "door_accepted",
-	"journal", "sequence", "stored",
+	"journal", "sequence", "stored", "face_celsius", "ambient_celsius",
 }
 
 // csvRecord leaves a cell empty where nothing was measured.
@@ -146,6 +146,7 @@ func csvRecord(e journal.Entry) []string {
 		strconv.FormatBool(d.Reference.Found), number(d.Reference.CorrectionCelsius),
 		number(d.SecondsToVerdict), d.RescreenOf, d.Camera, d.Version, strconv.FormatBool(e.Confirmed),
 		doorAccepted(d.Door), e.Journal, strconv.FormatInt(e.Sequence, 10), strconv.FormatBool(e.Stored),
+		number(d.FaceCelsius), number(d.AmbientCelsius),
 	}
 }
 

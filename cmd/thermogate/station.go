@@ -563,6 +563,8 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 		s.gate.Policy().Reset()
 	case mqtt.Recalibrate:
 		s.gate.FindReferenceAnew()
+	case mqtt.Ambient:
+		return s.gate.SetAmbient(command.AmbientCelsius)
 	case mqtt.Rescreen:
 		if !s.pausedUntil.IsZero() {
 			return errors.New("screening is paused")

@@ -19,6 +19,8 @@ func newStudyCommand() *cobra.Command {
 	var configPath, plotPath string
 	var asJSON bool
 	var columns study.Columns
+	var round string
+	var named []string
 	var options study.Options
 	command := &cobra.Command{
 		Use:   "study PAIRS.csv",
@@ -27,7 +29,7 @@ func newStudyCommand() *cobra.Command {
 thermometer, and says which settings suit this gate and how good they are.
 
 PAIRS.csv names its columns in its first line: skin and oral (°C), and if there are any site (inner-canthus, forehead,
-face), ambient, camera and time. The clinical files of PhysioNet's facial and oral temperature data are read as they are.`,
+face), face (its warmest spot, °C), ambient (°C), camera, person and time. The clinical files of PhysioNet's facial and oral temperature data are read as they are.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := loadConfig(configPath)
@@ -37,7 +39,7 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 			options.Config = config.Policy
 			// The pairs are of temperatures, not of looks: whether this gate has a reference source is no matter here.
 			options.Config.Referenced = true
-			if err := errors.Join(columns.Validate(), options.Validate()); err != nil {
+			if err := errors.Join(chooseColumns(&columns, round, named), options.Validate()); err != nil {
 				return usageError{err}
 			}
 			result, err := studyFile(args[0], columns, options)
@@ -57,15 +59,31 @@ face), ambient, camera and time. The clinical files of PhysioNet's facial and or
 	}
 	flags := command.Flags()
 	flags.StringVarP(&configPath, "config", "c", "", "judge by the policy of this configuration `file`, not by the defaults")
-	flags.IntVar(&columns.Round, "round", 1, "round of pictures in a clinical file, 1 to 4")
+	flags.StringVar(&round, "round", "1", "`round` of pictures in a clinical file, 1 to 4, or all, each as a camera of its own")
 	flags.StringVar((*string)(&columns.Site), "site", "", "only this `site`: inner-canthus (or canthi), forehead or face; a clinical file is read for inner-canthus")
-	flags.StringVar(&columns.Skin, "column", "", "`name` of the skin temperature column, where it is another one")
+	flags.StringArrayVar(&named, "column", nil, "`name` of the skin temperature's column, or input=name of another's (oral, face, ambient, site, camera, person, time)")
 	flags.Float64Var(&options.FebrileCelsius, "febrile", 37.5, "oral temperature from which on somebody is febrile, `°C`")
 	flags.Float64Var(&options.PeoplePerDay, "people-per-day", 1000, "`number` of people through the gate in a day")
 	flags.Float64Var(&options.Prevalence, "prevalence", 0.01, "`share` of them with a fever")
 	flags.BoolVar(&asJSON, "json", false, "print the study as one JSON object")
 	flags.StringVar(&plotPath, "plot", "", "draw the ROC and the Bland–Altman plot, `FILE.png`")
 	return command
+}
+
+func chooseColumns(columns *study.Columns, round string, named []string) error {
+	if columns.Round = study.AllRounds; round != "all" {
+		n, err := strconv.Atoi(round)
+		if err != nil || n == study.AllRounds {
+			return fmt.Errorf("round %q: it is 1 to 4, or all", round)
+		}
+		columns.Round = n
+	}
+	for _, name := range named {
+		if err := columns.Name(name); err != nil {
+			return err
+		}
+	}
+	return columns.Validate()
 }
 
 func studyFile(path string, columns study.Columns, options study.Options) (study.Study, error) {
@@ -118,6 +136,9 @@ func printStudy(w io.Writer, s study.Study, o study.Options) error {
 	}
 	printPolicies(out, "The policies with the settings in use", s.Policies, o)
 	printPolicies(out, "With the settings below, which were found on these very pairs: expect a little less", s.Suggested, o)
+	if s.Fused != nil {
+		printFused(out, s.Fused)
+	}
 	fmt.Fprintf(out, "\nConfiguration:\n\n%s", s.Config)
 	return out.Flush()
 }
@@ -133,6 +154,69 @@ func printPolicies(out io.Writer, title string, policies []study.PolicyStudy, o 
 		}
 		fmt.Fprintf(out, "%.1f\t%.1f\t%.1f\n", p.PerDay.Alerts, p.PerDay.FalseAlerts, p.PerDay.Missed)
 	}
+}
+
+// printFused says whether the fused policy is worth having here.
+func printFused(out io.Writer, f *study.FusedStudy) {
+	inputs := "the canthi"
+	if f.Face {
+		inputs += ", the face's warmest spot"
+	}
+	if f.Ambient {
+		inputs += ", ambient"
+	}
+	fmt.Fprintf(out, "\nThe fused policy, from %s: %d pairs of %d people, %d at %g °C or more", inputs, f.Pairs, f.People, f.Fevers, study.FeverCelsius)
+	if f.Without > 0 {
+		fmt.Fprintf(out, "; %d more lack one of these", f.Without)
+	}
+	fmt.Fprintln(out)
+	figures, title := f.InUse, "With the models in use"
+	switch {
+	case f.Fitted:
+		figures, title = *f.CrossValidated, "With models of these pairs, each person judged by models of the others"
+	case f.Shifted:
+		figures, title = *f.CrossValidated, "Too few people or fevers for models of their own: those in use, shifted to these pairs"
+	default:
+		fmt.Fprintln(out, "Too few people for that; it is worth little below 100, of whom 10 have 38 °C or more.")
+	}
+	fmt.Fprintf(out, "%s:\n", title)
+	printFusedFigures(out, figures)
+	if figures.AUCGain == nil {
+		fmt.Fprintln(out, "Whether it is better than the offset here can't be told without febrile people and others.")
+		return
+	}
+	verdict := "Whether it is better than the offset here can't be told from these pairs"
+	switch {
+	case figures.AUCGain.Low > 0:
+		verdict = "It is better than the offset here"
+	case figures.AUCGain.High < 0:
+		verdict = "It is worse than the offset here"
+	}
+	fmt.Fprintf(out, "%s: area %+.3f (%+.3f to %+.3f),\nsensitivity + specificity %+.3f (%+.3f to %+.3f) over the offset policy.\n", verdict,
+		figures.AUCGain.Value, figures.AUCGain.Low, figures.AUCGain.High, figures.SumGain.Value, figures.SumGain.Low, figures.SumGain.High)
+}
+
+func printFusedFigures(out io.Writer, f study.FusedFigures) {
+	for _, e := range []struct {
+		name  string
+		error *study.Interval
+	}{{fmt.Sprintf("at %g °C and more", study.FeverCelsius), f.FeverError}, {"of all others", f.OthersError}} {
+		if e.error != nil {
+			fmt.Fprintf(out, "estimate − oral %s: %s °C\n", e.name, interval(*e.error, 2))
+		}
+	}
+	if f.Slope != nil {
+		fmt.Fprintf(out, "slope against oral temperature %.2f, spread %.2f °C\n", *f.Slope, f.SpreadCelsius)
+	}
+	if f.AUC == nil {
+		return
+	}
+	fmt.Fprintln(out, "camera\tpairs\tarea, canthi alone\tarea\tsensitivity\tspecificity\tsum")
+	for _, c := range f.Cameras {
+		fmt.Fprintf(out, "%s\t%d\t%.3f\t%.3f\t%.2f\t%.2f\t%.3f\n", orDash(c.Camera), c.Pairs, c.CanthiAUC, c.AUC, c.Sensitivity, c.Specificity, c.Sensitivity+c.Specificity)
+	}
+	fmt.Fprintf(out, "mean\t\t%.3f\t%s\t%s\t%s\t%s\n", f.AUC.Value-f.AUCGain.Value, interval(*f.AUC, 3), interval(*f.Sensitivity, 2),
+		interval(*f.Specificity, 2), interval(*f.Sum, 3))
 }
 
 func interval(i study.Interval, digits int) string {

@@ -46,6 +46,7 @@ func TestStudy(t *testing.T) {
 		"Left out 1: no oral temperature (line 5)",
 		"a day of 200 people, 1 % of them febrile",
 		"  offset_celsius: 1.34\n",
+		"The fused policy, from the canthi: 5 pairs of 5 people, 1 at 38 °C or more\nToo few people for that",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing from\n%s", want, text)
@@ -86,7 +87,7 @@ func TestStudy(t *testing.T) {
 	if result.ROC[0].FalsePositiveRate == nil || offset.PerDay.FalseAlerts == nil || offset.Specificity.Of != 3 {
 		t.Errorf("a figure is missing from %s", text)
 	}
-	if result.Pairs != 5 || len(result.Policies) != 3 || result.Offsets[0].Camera != "north" || result.Offsets[0].Offset.High == 0 {
+	if result.Pairs != 5 || len(result.Policies) != 4 || result.Offsets[0].Camera != "north" || result.Offsets[0].Offset.High == 0 {
 		t.Errorf("got %+v", result)
 	}
 }
@@ -101,6 +102,8 @@ func TestStudyErrors(t *testing.T) {
 		{[]string{missing}, "studying " + missing + ": no such file or directory", false},
 		{[]string{missing, "--prevalence", "5"}, "prevalence 5: it is a share from 0 to 1, such as 0.01", true},
 		{[]string{missing, "--site", "ear"}, `site "ear" is none of inner-canthus, forehead and face`, true},
+		{[]string{missing, "--round", "some"}, `round "some": it is 1 to 4, or all`, true},
+		{[]string{missing, "--column", "face="}, `column "face=": name one, such as canthi4Max1 or face=T_Max1; inputs are skin, oral, face, ambient, site, camera, person, time`, true},
 		{[]string{missing, "--round", "9"}, "round 9: a clinical file has rounds 1 to 4", true},
 	} {
 		_, err := runStudy(t, test.args...)

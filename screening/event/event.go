@@ -30,6 +30,8 @@ type Data struct {
 	SkinCelsius            *float64   `json:"skin_celsius,omitempty"`
 	SkinUncertaintyCelsius *float64   `json:"skin_uncertainty_celsius,omitempty"` // half width of the 95 % interval
 	SkinSite               Site       `json:"skin_site,omitempty"`
+	FaceCelsius            *float64   `json:"face_celsius,omitempty"` // the face's warmest spot; policy fused goes by it and by the ambient temperature
+	AmbientCelsius         *float64   `json:"ambient_celsius,omitempty"`
 	BodyCelsius            *float64   `json:"body_celsius,omitempty"`
 	BodyUncertaintyCelsius *float64   `json:"body_uncertainty_celsius,omitempty"` // half width of the 95 % interval
 	OffsetCelsius          *float64   `json:"offset_celsius,omitempty"`

@@ -16,6 +16,8 @@ func (g *Gate) publish(v *visit, verdict policy.Verdict, about relation, at time
 		Reason:                 verdict.Reason,
 		SkinCelsius:            verdict.SkinCelsius,
 		SkinUncertaintyCelsius: verdict.UncertaintyCelsius,
+		FaceCelsius:            verdict.FaceCelsius,
+		AmbientCelsius:         verdict.AmbientCelsius,
 		BodyCelsius:            verdict.BodyCelsius,
 		BodyUncertaintyCelsius: verdict.BodyUncertaintyCelsius,
 		OffsetCelsius:          verdict.OffsetCelsius,

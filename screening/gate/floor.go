@@ -12,8 +12,9 @@ import (
 
 // floor is everybody before the camera. What becomes of them depends on what is sighted and on nothing else.
 type floor struct {
-	config VisitConfig
-	policy *policy.Policy
+	config  VisitConfig
+	policy  *policy.Policy
+	ambient ambient
 	// publish gives a verdict of a visit to the world and returns its event.
 	publish func(v *visit, verdict policy.Verdict, about relation, at time.Time) *event.Event
 
@@ -125,7 +126,7 @@ func (f *floor) judgeHindered(v *visit, patience time.Duration, at time.Time) {
 
 // judgeLook asks the policy about the readings so far.
 func (f *floor) judgeLook(v *visit, view *track.View, referenceOK bool, at time.Time) {
-	e := v.estimate(referenceOK, at)
+	e := f.estimate(v, referenceOK, at)
 	if e.Frames == 0 || v.measuredAt.Before(at) {
 		f.judgeHindered(v, f.config.Patience, at)
 		return
@@ -162,7 +163,7 @@ func (f *floor) obstacle(v *visit, verdict policy.Verdict, at time.Time) event.R
 
 // atLast is the inconclusive verdict with the numbers of the whole look.
 func (f *floor) atLast(v *visit, obstacle event.Reason, referenceOK bool, at time.Time) policy.Verdict {
-	verdict, _ := f.policy.Decide(v.estimate(referenceOK, at))
+	verdict, _ := f.policy.Decide(f.estimate(v, referenceOK, at))
 	switch {
 	case obstacle != event.NoProblem:
 		verdict.Outcome, verdict.Reason = event.Inconclusive, obstacle
@@ -184,13 +185,15 @@ func (f *floor) patienceFor(reason event.Reason) time.Duration {
 	return 0
 }
 
-func (v *visit) estimate(referenceOK bool, at time.Time) policy.Estimate {
+func (f *floor) estimate(v *visit, referenceOK bool, at time.Time) policy.Estimate {
 	e := v.look.Estimate()
 	return policy.Estimate{
 		SkinCelsius:       e.SkinCelsius,
 		NoiseCelsius:      e.NoiseCelsius,
 		SystematicCelsius: e.SystematicCelsius,
 		Site:              e.Site,
+		FaceCelsius:       e.FaceCelsius,
+		AmbientCelsius:    f.ambient.at(at),
 		ChillCelsius:      e.ChillCelsius,
 		ChillUncertainty:  e.ChillUncertainty,
 		Bare:              e.Bare,
@@ -210,7 +213,7 @@ const (
 
 // watch looks whether the readings since a pass contradict it.
 func (f *floor) watch(v *visit, referenceOK bool, at time.Time) {
-	e := v.estimate(referenceOK, at)
+	e := f.estimate(v, referenceOK, at)
 	if e.Frames < contradictFrames || e.Span < contradictSpan || !v.measuredAt.Equal(at) {
 		return
 	}

@@ -91,6 +91,7 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 	if config.Moving {
 		g.ground = new(measure.Ground)
 	}
+	g.floor.ambient.configured = config.Policy.AmbientCelsius
 	g.FindReferenceAnew()
 	return g, nil
 }

@@ -180,6 +180,10 @@ func TestEventHoldsOnlyWhatWasMeasured(t *testing.T) {
 		t.Errorf("skin %.2f ± %.2f °C, truly 35.3", *d.SkinCelsius, *d.SkinUncertaintyCelsius)
 	}
 
+	if d.FaceCelsius == nil || math.Abs(*d.FaceCelsius-*d.SkinCelsius) > 1 || d.AmbientCelsius != nil {
+		t.Errorf("face %v and ambient %v; the face was seen, and nobody told of the air", d.FaceCelsius, d.AmbientCelsius)
+	}
+
 	// A camera without a scale measures nothing, so its events hold no temperature at all.
 	source := simulate(t, "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}]\n")
 	events, _ = walkThrough(t, unscaled{source})

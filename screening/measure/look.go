@@ -3,8 +3,9 @@ package measure
 import (
 	"math"
 	"slices"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Look gathers the readings of one person while they stand in front of the camera. Its zero value is an empty look.
@@ -26,7 +27,9 @@ type Estimate struct {
 	// what all frames share.
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
-	ChillCelsius, ChillUncertainty  float64 // means over the frames that tell, see Reading
+	// FaceCelsius is the mean over the frames that tell, NaN where fewer than half do.
+	FaceCelsius                    float64
+	ChillCelsius, ChillUncertainty float64 // means over the frames that tell, see Reading
 	// Bare is true where nothing covered part of the site in most frames.
 	Bare bool
 	// Frames is how many readings the mean rests on.
@@ -86,7 +89,7 @@ func (l *Look) Estimate() Estimate {
 	median := l.median(site)
 	e := Estimate{Site: site}
 	var weights, scatter, systematic, told float64
-	bare := 0
+	bare, warm := 0, 0.0
 	for _, r := range l.readings {
 		if r.Site != site || math.Abs(r.SkinCelsius-median) > outlier*math.Hypot(r.NoiseCelsius, priorWander) {
 			continue
@@ -106,6 +109,10 @@ func (l *Look) Estimate() Estimate {
 		e.SkinCelsius += step * weight / weights
 		scatter += weight * step * (r.SkinCelsius - e.SkinCelsius)
 		systematic += weight * sq(r.SystematicCelsius)
+		if !math.IsNaN(r.FaceCelsius) {
+			warm++
+			e.FaceCelsius += (r.FaceCelsius - e.FaceCelsius) / warm
+		}
 		if !math.IsNaN(r.ChillCelsius) {
 			told++
 			e.ChillCelsius += (r.ChillCelsius - e.ChillCelsius) / told
@@ -119,6 +126,9 @@ func (l *Look) Estimate() Estimate {
 		e.ChillCelsius, e.ChillUncertainty = math.NaN(), math.NaN()
 	}
 	e.Bare = 2*bare > e.Frames
+	if 2*warm <= float64(e.Frames) {
+		e.FaceCelsius = math.NaN()
+	}
 	n := float64(e.Frames)
 	// The stated noise, corrected by the scatter that was seen (Birge ratio).
 	ratio := (priorFrames + scatter) / (priorFrames + n - 1)

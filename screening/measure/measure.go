@@ -11,6 +11,8 @@ type Reading struct {
 	// SystematicCelsius of what stays the same (reference, focus and distance, site).
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
+	// FaceCelsius is the warm end of the face with the canthi in it, NaN where it can't be told.
+	FaceCelsius float64
 	// Contrast is how far the temperatures of a face lie apart in these surroundings, 1 at 23 °C and less in a warmer room.
 	Contrast float64
 	// Bare is true where nothing covers part of the site.

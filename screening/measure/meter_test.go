@@ -427,6 +427,31 @@ func TestWhatKeepsAFaceFromBeingMeasured(t *testing.T) {
 	}
 }
 
+// TestWarmestSpot gives a face a warm mouth: the face reads warmer, its canthi do not. A mask leaves no warm end to read.
+func TestWarmestSpot(t *testing.T) {
+	ref := event.ReferenceSource{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
+	read := func(mouth float64, mask bool) measure.Reading {
+		s := newStage(120, 160)
+		s.more = func(x, y float64) (float64, bool) {
+			celsius, covers := head(x, y)
+			if covers && math.Hypot((x-60)/2, y-95) < 3 {
+				celsius = mouth
+			}
+			return celsius, covers
+		}
+		f := headFace()
+		f.Mask = mask
+		return measure.NewMeter(measure.DefaultConfig()).Measure(s.draw(), f, nil, 0, ref)
+	}
+	cool, warm := read(33, false), read(36.5, false)
+	if !(warm.FaceCelsius > cool.FaceCelsius+0.3) || math.Abs(warm.FaceCelsius-36.5) > 0.4 || math.Abs(warm.SkinCelsius-cool.SkinCelsius) > 0.1 {
+		t.Errorf("a mouth of 36.5 °C: face %.2f °C, canthi %.2f °C; of 33 °C: %.2f °C, %.2f °C", warm.FaceCelsius, warm.SkinCelsius, cool.FaceCelsius, cool.SkinCelsius)
+	}
+	if masked := read(36.5, true); !math.IsNaN(masked.FaceCelsius) {
+		t.Errorf("with a mask the face's warmest spot is at %.2f °C", masked.FaceCelsius)
+	}
+}
+
 // TestHotThingsAreNotSkin holds a hot cup and a plate before the mouth, a cigarette and a lamp at the eyes.
 func TestHotThingsAreNotSkin(t *testing.T) {
 	ref := event.ReferenceSource{Found: true, NominalCelsius: 37, MeasuredCelsius: 37, UncertaintyCelsius: 0.1}
@@ -448,6 +473,9 @@ func TestHotThingsAreNotSkin(t *testing.T) {
 		"lamp":      func(x, y float64) bool { return math.Hypot(x-60, y-76) < 4 },
 	} {
 		r := read(hot)
+		if r.Problem == event.NoProblem && r.FaceCelsius < bare.FaceCelsius-0.05 || r.FaceCelsius > r.SkinCelsius+3 {
+			t.Errorf("%s: the face's warmest spot is at %.2f °C, without it at %.2f °C", name, r.FaceCelsius, bare.FaceCelsius)
+		}
 		if r.Problem == event.NoProblem && math.Abs(r.SkinCelsius-bare.SkinCelsius) > 3*r.SystematicCelsius {
 			t.Errorf("%s: %.2f °C at %s, without it %.2f °C", name, r.SkinCelsius, r.Site, bare.SkinCelsius)
 		}

@@ -24,10 +24,11 @@ const (
 	Pause       Verb = "pause"       // stop screening for a while; 0 seconds goes on at once
 	Recalibrate Verb = "recalibrate" // find the reference source anew
 	GroupReset  Verb = "group/reset" // forget the baseline of the group policy
+	Ambient     Verb = "ambient"     // the temperature of the air at the gate
 	resend      Verb = "resend"      // publish events again; any gate obeys it, whatever it allows
 )
 
-var verbs = []Verb{Rescreen, Pause, Recalibrate, GroupReset}
+var verbs = []Verb{Rescreen, Pause, Recalibrate, GroupReset, Ambient}
 
 func (v Verb) known() bool { return v == resend || slices.Contains(verbs, v) }
 
@@ -44,6 +45,8 @@ type Command struct {
 	Event string        // Rescreen: the event to be repeated; may be empty
 	Pause time.Duration // Pause: how long, at most a day
 	By    string        // Pause: who wants it; may be empty
+	// AmbientCelsius is for Ambient.
+	AmbientCelsius float64
 
 	resend Resend
 }
@@ -52,12 +55,13 @@ type Command struct {
 type Handler func(context.Context, Command) error
 
 // commandMessage is the JSON of a command. Every field may be left out, and so may the whole message, except that
-// pause needs seconds and may say by whom, and resend journal, from and to.
+// pause needs seconds and may say by whom, ambient needs celsius, and resend journal, from and to.
 type commandMessage struct {
 	ID      string   `json:"id"`
 	Event   string   `json:"event"`
 	Seconds *float64 `json:"seconds"`
 	By      string   `json:"by"`
+	Celsius *float64 `json:"celsius"`
 	Journal string   `json:"journal"`
 	From    int64    `json:"from"`
 	To      int64    `json:"to"`
@@ -105,6 +109,10 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 		return command, errors.New(`pause needs seconds, such as {"seconds":1800}; 0 ends a pause`)
 	case verb != Pause && m.Seconds != nil:
 		return command, fmt.Errorf("%s has no seconds", verb)
+	case verb == Ambient && m.Celsius == nil:
+		return command, errors.New(`ambient needs celsius, such as {"celsius":22.5}`)
+	case verb != Ambient && m.Celsius != nil:
+		return command, fmt.Errorf("%s has no celsius", verb)
 	case verb != Rescreen && m.Event != "":
 		return command, fmt.Errorf("%s has no event", verb)
 	case verb != Pause && m.By != "":
@@ -120,6 +128,8 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 		return command, fmt.Errorf("%s has no journal, from or to", verb)
 	case verb == Pause:
 		command.Pause = time.Duration(*m.Seconds * float64(time.Second))
+	case verb == Ambient:
+		command.AmbientCelsius = *m.Celsius
 	}
 	return command, nil
 }

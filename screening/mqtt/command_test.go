@@ -14,7 +14,7 @@ import (
 func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 	broker := startMosquitto(t)
 	cfg := testConfig(broker.address())
-	cfg.Commands = []Verb{Pause, GroupReset}
+	cfg.Commands = []Verb{Pause, GroupReset, Ambient}
 	obeyed := make(chan Command, 10)
 	c, _ := run(t, cfg, openJournal(t), func(_ context.Context, command Command) error {
 		obeyed <- command
@@ -37,6 +37,9 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 		{GroupReset, ``, "acknowledgement/group/reset", Acknowledgement{Accepted: true}},
 		{Recalibrate, `{"id":"c"}`, "acknowledgement/recalibrate", Acknowledgement{ID: "c", Error: "recalibrate is not allowed at this gate (mqtt.commands)"}},
 		{GroupReset, `{"by":"x"}`, "acknowledgement/group/reset", Acknowledgement{Error: "group/reset has no by"}},
+		{Ambient, `{"celsius":22.5}`, "acknowledgement/ambient", Acknowledgement{Accepted: true}},
+		{Ambient, `{}`, "acknowledgement/ambient", Acknowledgement{Error: `ambient needs celsius, such as {"celsius":22.5}`}},
+		{Pause, `{"seconds":1,"celsius":22.5}`, "acknowledgement/pause", Acknowledgement{Error: "pause has no celsius"}},
 		{Pause, `{"seconds":-1}`, "acknowledgement/pause", Acknowledgement{Error: "seconds are between 0 and 86400"}},
 	} {
 		before := len(sub.all())
@@ -50,7 +53,7 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 			t.Errorf("%s %s: %+v on %s, want %+v", step.verb, step.payload, got, m.topic, step.want)
 		}
 	}
-	if got := c.State(); got.Commands != 2 || got.Refused != 4 {
+	if got := c.State(); got.Commands != 3 || got.Refused != 6 {
 		t.Errorf("%d obeyed and %d refused are counted", got.Commands, got.Refused)
 	}
 	if got := <-obeyed; got != (Command{Verb: Pause, ID: "a", Pause: time.Minute, By: "李娜"}) {

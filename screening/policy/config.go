@@ -19,6 +19,10 @@ type Config struct {
 	MarginCelsius float64 `yaml:"margin_celsius"`
 	// PriorCelsius is what the group is taken to be before anybody was seen. A gate without a reference has no use for it.
 	PriorCelsius float64 `yaml:"prior_celsius"`
+	// AmbientCelsius is that of the air at the gate, where nobody tells it of another; nil is unknown.
+	AmbientCelsius *float64 `yaml:"ambient_celsius"`
+	// Fused is what the fused policy has of its own.
+	Fused FusedConfig `yaml:"fused"`
 	// Memory is the time after which half of what the group reads today above or below its gate's level is forgotten.
 	Memory time.Duration `yaml:"memory"`
 	// A face this far below the group is a cold arrival, whatever its nose and cheeks say.
@@ -40,6 +44,7 @@ func DefaultConfig() Config {
 		FaceOffsetCelsius:     1.27,
 		MarginCelsius:         0.58,
 		PriorCelsius:          35.5,
+		Fused:                 DefaultFusedConfig(),
 		Memory:                8 * time.Hour,
 		ColdBelowGroupCelsius: 2.5,
 		TimeLimit:             900 * time.Millisecond,

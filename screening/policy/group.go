@@ -32,6 +32,8 @@ const (
 // State is what a Policy has learnt, to be kept over a restart.
 type State struct {
 	Referenced bool `json:"referenced"`
+	// Fused says that people were read by the fused policy, which reads them a little higher.
+	Fused bool `json:"fused,omitempty"`
 	// First are the first readings at a gate without a reference source, until there are enough for a prior.
 	First        []float64 `json:"first_celsius,omitempty"`
 	PriorCelsius float64   `json:"prior_celsius"`
@@ -51,9 +53,9 @@ type group struct {
 }
 
 func newGroup(c Config) group {
-	g := group{memory: c.Memory, State: State{Referenced: c.Referenced}}
+	g := group{memory: c.Memory, State: State{Referenced: c.Referenced, Fused: c.inEffect() == Fused}}
 	if c.Referenced {
-		g.start(c.PriorCelsius)
+		g.start(c.prior())
 	}
 	return g
 }
@@ -121,13 +123,15 @@ func (p *Policy) Restore(s State, now time.Time) error {
 	switch {
 	case s.Referenced != p.config.Referenced:
 		return errors.New("what was learnt belongs to a gate with a reference source, or this one has lost its own: starting anew")
+	case s.Fused != (p.config.inEffect() == Fused):
+		return errors.New("what was learnt is by another policy: starting anew")
 	case s.Updated.After(now):
 		return fmt.Errorf("what was learnt is from %v, which is still to come: starting anew", s.Updated)
 	case !s.plausible():
 		return errors.New("what was learnt is damaged: starting anew")
 	}
 	if s.Referenced {
-		s.PriorCelsius = p.config.PriorCelsius
+		s.PriorCelsius = p.config.prior()
 		s.LevelCelsius = clamp(s.LevelCelsius, s.PriorCelsius-maxFall, s.PriorCelsius+maxRise)
 	}
 	s.First = slices.Clone(s.First)

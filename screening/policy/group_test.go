@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -2,7 +2,8 @@
 //
 // Two questions can be asked of a reading. The offset policy adds what oral temperature is above the skin and compares
 // with a body temperature; it needs a reference source in view. The group policy compares with the people seen lately at
-// the same gate, which survives a camera that is wrong in absolute terms. Both asks both and alarms if either does.
+// the same gate, which survives a camera that is wrong in absolute terms. Both asks both and alarms if either does. Fused
+// asks the second of body temperature as estimated from all that was measured (FusedConfig), and the first of plain fevers.
 //
 // A Policy is not safe for concurrent use.
 package policy
@@ -10,8 +11,9 @@ package policy
 import (
 	"fmt"
 	"math"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Kind names a rule.
@@ -22,6 +24,7 @@ const (
 	Offset Kind = "offset"
 	Group  Kind = "group"
 	Both   Kind = "both"
+	Fused  Kind = "fused"
 )
 
 // Estimate is what is known so far of one look at one person.
@@ -31,6 +34,9 @@ type Estimate struct {
 	// they don't.
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
+	// FaceCelsius is the face's warmest spot, read like the canthi; AmbientCelsius is of the air. NaN where unknown. Only
+	// the fused policy goes by them.
+	FaceCelsius, AmbientCelsius float64
 	// ChillCelsius is by how much the canthi seem to be colder than indoors, ChillUncertainty its standard uncertainty; NaN
 	// where unknown.
 	ChillCelsius, ChillUncertainty float64
@@ -52,6 +58,8 @@ type Verdict struct {
 	UncertaintyCelsius *float64 // half width of the 95 % interval of SkinCelsius
 	// BodyCelsius is SkinCelsius + OffsetCelsius, to the hundredth of a degree that all of these are rounded to.
 	BodyCelsius, OffsetCelsius *float64
+	// FaceCelsius and AmbientCelsius are what was known beside the skin; with Fused, BodyCelsius rests on them too.
+	FaceCelsius, AmbientCelsius *float64
 	// BodyUncertaintyCelsius is half the width of the 95 % interval of BodyCelsius.
 	BodyUncertaintyCelsius *float64
 	// ThresholdCelsius is the alarm level that was applied, a reading at it being an alert: on the scale of BodyCelsius
@@ -129,17 +137,24 @@ func sure(e Estimate, level float64) bool {
 // Compare gives the verdict as if the reading were exact, and the alarm level on the scale of the skin.
 func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 	c := p.config
-	offset := c.Offset(e.Site)
-	toCanthus := offset - c.Offset(event.InnerCanthus)
 	skin := event.Hundredths(e.SkinCelsius)
 	deviation := math.Hypot(e.NoiseCelsius, e.SystematicCelsius)
 	half := event.Hundredths(finalSigma * deviation)
-	v = Verdict{
-		Policy:             c.inEffect(),
-		SkinCelsius:        &skin,
-		UncertaintyCelsius: &half,
-		canthusCelsius:     event.Hundredths(skin + toCanthus),
+	v = Verdict{Policy: c.inEffect(), SkinCelsius: &skin, UncertaintyCelsius: &half}
+
+	offset, margin, spread := c.Offset(e.Site), c.MarginCelsius, bodySpread
+	bodyLevel := c.ThresholdCelsius - offset // on the scale of the skin, as all levels
+	f := c.Fused.estimate(skin, e.FaceCelsius, e.AmbientCelsius)
+	v.FaceCelsius, v.AmbientCelsius = f.faceCelsius, f.ambientCelsius
+	if v.Policy == Fused {
+		margin = c.Fused.MarginCelsius
+		if e.Site == event.InnerCanthus {
+			bodyLevel += plainFever
+			offset, spread = event.Hundredths(f.bodyCelsius-skin), f.spreadCelsius
+		}
 	}
+	toCanthus := offset - c.Offset(event.InnerCanthus)
+	v.canthusCelsius = event.Hundredths(skin + toCanthus)
 	if p.group.known() {
 		baseline := event.Hundredths(p.group.at(e.At).baseline())
 		v.BaselineCelsius = &baseline
@@ -149,8 +164,8 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 	if v.Policy != Group {
 		body := event.Hundredths(skin + offset)
 		v.BodyCelsius, v.OffsetCelsius = &body, &offset
-		v.BodyUncertaintyCelsius = new(event.Hundredths(finalSigma * math.Hypot(deviation, bodySpread)))
-		level = event.Hundredths(c.ThresholdCelsius - offset)
+		v.BodyUncertaintyCelsius = new(event.Hundredths(finalSigma * math.Hypot(deviation, spread)))
+		level = event.Hundredths(bodyLevel)
 		overBody = skin >= level
 	}
 	if v.Policy != Offset {
@@ -158,7 +173,7 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 			v.Outcome, v.Reason = event.Inconclusive, event.GroupUnknown
 			return v, level
 		}
-		groupLevel := event.Hundredths(*v.BaselineCelsius + c.MarginCelsius - toCanthus)
+		groupLevel := event.Hundredths(*v.BaselineCelsius + margin - toCanthus)
 		overGroup = skin >= groupLevel
 		level = math.Min(level, groupLevel)
 	}
@@ -243,6 +258,14 @@ func (c Config) Offset(site event.Site) float64 {
 	return event.Hundredths(c.OffsetCelsius)
 }
 
+// prior is what the group is taken to read before anybody was seen, as inner canthi.
+func (c Config) prior() float64 {
+	if c.inEffect() == Fused {
+		return c.Fused.PriorCelsius - c.Offset(event.InnerCanthus)
+	}
+	return c.PriorCelsius
+}
+
 // inEffect is the rule that can be applied: without a reference skin temperatures mean something only beside each other.
 func (c Config) inEffect() Kind {
 	if !c.Referenced {
@@ -254,9 +277,15 @@ func (c Config) inEffect() Kind {
 // Validate reports the first setting that can't be meant, by its key.
 func (c Config) Validate() error {
 	switch c.Kind {
-	case Offset, Group, Both:
+	case Offset, Group, Both, Fused:
 	default:
-		return fmt.Errorf("kind: %q is not offset, group or both", c.Kind)
+		return fmt.Errorf("kind: %q is not offset, group, both or fused", c.Kind)
+	}
+	if a := c.AmbientCelsius; a != nil && !(*a >= LeastAmbientCelsius && *a <= MostAmbientCelsius) {
+		return fmt.Errorf("ambient_celsius: %g is outside %g to %g; leave it empty where it is not known", *a, LeastAmbientCelsius, MostAmbientCelsius)
+	}
+	if err := c.Fused.Validate(); err != nil {
+		return fmt.Errorf("fused.%w", err)
 	}
 	for _, r := range []struct {
 		key          string

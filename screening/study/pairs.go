@@ -2,6 +2,7 @@ package study
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -17,11 +18,13 @@ import (
 
 // Pair is one person's skin temperature at the gate and oral temperature by a clinical thermometer soon after.
 type Pair struct {
-	Line           int // in the file, from 1
+	Line           int    // in the file, from 1
+	Person         string // whoever has several pairs has them under one name; empty is somebody of their own
 	Camera         string
 	Site           event.Site
 	SkinCelsius    float64
 	OralCelsius    float64
+	FaceCelsius    float64   // the face's warmest spot; NaN where unknown
 	AmbientCelsius float64   // NaN where unknown
 	At             time.Time // zero where unknown or not readable
 }
@@ -32,11 +35,78 @@ type LeftOut struct {
 	Lines  []int  `json:"lines"`
 }
 
+// AllRounds of a clinical file, each as a camera of its own.
+const AllRounds = 0
+
 // Columns chooses what is read of a file.
 type Columns struct {
-	Round int        // of a clinical file, 1 to 4
+	Round int        // of a clinical file, 1 to 4, or AllRounds
 	Site  event.Site // inner-canthus (or canthi), forehead or face; empty means all that a plain file has
-	Skin  string     // a skin column by its own name, instead of Round and Site's
+	// Named are columns by their own names, instead of the usual ones.
+	Named map[Input]string
+}
+
+// Input is what a column holds.
+type Input string
+
+// The inputs.
+const (
+	Skin    Input = "skin"
+	Oral    Input = "oral"
+	Face    Input = "face"
+	Ambient Input = "ambient"
+	Site    Input = "site"
+	Camera  Input = "camera"
+	Person  Input = "person"
+	Time    Input = "time"
+)
+
+// usual are the names that a plain file may give its columns, in any case.
+var usual = []struct {
+	input Input
+	names []string
+}{
+	{Skin, []string{"skin_celsius", "skin"}},
+	{Oral, []string{"oral_celsius", "oral"}},
+	{Face, []string{"face_celsius", "face"}},
+	{Ambient, []string{"ambient_celsius", "ambient"}},
+	{Site, []string{"skin_site", "site"}},
+	{Camera, []string{"camera"}},
+	{Person, []string{"person"}},
+	{Time, []string{"time"}},
+}
+
+// Name takes "input=column" or, for skin, the column alone.
+func (c *Columns) Name(text string) error {
+	input, column := Skin, text
+	if before, after, ok := strings.Cut(text, "="); ok && isInput(Input(before)) {
+		input, column = Input(before), after
+	}
+	if strings.TrimSpace(column) == "" {
+		return fmt.Errorf("column %q: name one, such as canthi4Max1 or face=T_Max1; inputs are %s", text, inputs())
+	}
+	if c.Named == nil {
+		c.Named = map[Input]string{}
+	}
+	c.Named[input] = column
+	return nil
+}
+
+func isInput(input Input) bool {
+	for _, u := range usual {
+		if u.input == input {
+			return true
+		}
+	}
+	return false
+}
+
+func inputs() string {
+	var all []string
+	for _, u := range usual {
+		all = append(all, string(u.input))
+	}
+	return strings.Join(all, ", ")
 }
 
 // Validate reports a choice that no file has.
@@ -44,8 +114,8 @@ func (c Columns) Validate() error {
 	if c.Site != "" && c.Site != "canthi" && !isSite(c.Site) {
 		return fmt.Errorf("site %q is none of %s, %s and %s", c.Site, event.InnerCanthus, event.Forehead, event.WholeFace)
 	}
-	if c.Skin == "" && (c.Round < 1 || c.Round > 4) {
-		return fmt.Errorf("round %d: a clinical file has rounds 1 to 4", c.Round)
+	if c.Round < AllRounds || c.Round > rounds {
+		return fmt.Errorf("round %d: a clinical file has rounds 1 to %d", c.Round, rounds)
 	}
 	return nil
 }
@@ -53,25 +123,21 @@ func (c Columns) Validate() error {
 // The clinical layout is that of "Facial and oral temperature data from a large set of human subject volunteers" (Wang
 // et al. 2023, PhysioNet, doi 10.13026/3bhc-9065): two lines of titles, then the names, then a line a person, with one
 // skin column a site and round.
-const clinicalOral = "aveOralM"
-
-func clinicalSkin(site event.Site, round int) string {
-	column := map[event.Site]string{event.Forehead: "T_FH_Max", event.WholeFace: "T_Max"}[site]
-	if column == "" {
-		column = "canthiMax"
-	}
-	return column + strconv.Itoa(round)
-}
-
-// The names a plain file may give its columns, in lower case.
-var (
-	skinNames    = []string{"skin_celsius", "skin"}
-	oralNames    = []string{"oral_celsius", "oral"}
-	siteNames    = []string{"skin_site", "site"}
-	ambientNames = []string{"ambient_celsius", "ambient"}
-	cameraNames  = []string{"camera"}
-	timeNames    = []string{"time"}
+const (
+	clinicalOral = "aveOralM"
+	rounds       = 4
 )
+
+func clinicalNames(site event.Site, round int) map[Input]string {
+	skin := map[event.Site]string{event.Forehead: "T_FH_Max", event.WholeFace: "T_Max"}[site]
+	if skin == "" {
+		skin = "canthiMax"
+	}
+	return map[Input]string{
+		Skin: fmt.Sprint(skin, round), Face: fmt.Sprint("T_Max", round),
+		Oral: clinicalOral, Ambient: "T_atm", Person: "SubjectID", Time: "Time",
+	}
+}
 
 // Limits of what is a temperature of a living person rather than a slip of the pen, in °C.
 const (
@@ -93,7 +159,7 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	layout, err := t.layout(choose)
+	layouts, err := t.layouts(choose)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,20 +172,22 @@ func ReadPairs(r io.Reader, choose Columns) ([]Pair, []LeftOut, error) {
 		} else if err != nil {
 			return nil, nil, err
 		}
-		pair, reason := layout.pair(row)
-		if reason == "" && choose.Site != "" && pair.Site != choose.Site {
-			reason = "site is not " + string(choose.Site)
+		for _, layout := range layouts {
+			pair, reason := layout.pair(row)
+			if reason == "" && choose.Site != "" && pair.Site != choose.Site {
+				reason = "site is not " + string(choose.Site)
+			}
+			if reason == "" {
+				pairs = append(pairs, pair)
+				continue
+			}
+			i := slices.IndexFunc(leftOut, func(l LeftOut) bool { return l.Reason == reason })
+			if i < 0 {
+				i = len(leftOut)
+				leftOut = append(leftOut, LeftOut{Reason: reason})
+			}
+			leftOut[i].Lines = append(leftOut[i].Lines, row.line)
 		}
-		if reason == "" {
-			pairs = append(pairs, pair)
-			continue
-		}
-		i := slices.IndexFunc(leftOut, func(l LeftOut) bool { return l.Reason == reason })
-		if i < 0 {
-			i = len(leftOut)
-			leftOut = append(leftOut, LeftOut{Reason: reason})
-		}
-		leftOut[i].Lines = append(leftOut[i].Lines, row.line)
 	}
 }
 
@@ -231,46 +299,74 @@ func separator(data []byte) rune {
 
 // layout is where in a row things are; -1 is nowhere.
 type layout struct {
-	skin, oral, site, ambient, camera, date, time int
-	siteName                                      event.Site
+	columns    map[Input]int
+	date       int
+	siteName   event.Site
+	cameraName string // where there is no column of it
+}
+
+// layouts is one, or one a round.
+func (t *table) layouts(choose Columns) ([]layout, error) {
+	if !t.clinical || choose.Round != AllRounds || choose.Named[Skin] != "" {
+		l, err := t.layout(choose)
+		return []layout{l}, err
+	}
+	if choose.Named[Face] != "" {
+		return nil, errors.New("a face column is of one round, and so needs a skin column to go with it or a round")
+	}
+	var all []layout
+	for choose.Round = 1; choose.Round <= rounds; choose.Round++ {
+		l, err := t.layout(choose)
+		if err != nil {
+			return nil, err
+		}
+		l.cameraName = fmt.Sprint("round ", choose.Round)
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 func (t *table) layout(choose Columns) (layout, error) {
-	l := layout{skin: -1, oral: -1, site: -1, ambient: -1, camera: -1, date: -1, time: -1, siteName: choose.Site}
+	l := layout{columns: map[Input]int{}, date: -1, siteName: choose.Site}
 	if l.siteName == "" {
 		l.siteName = event.InnerCanthus
 	}
-	var skin []string
-	if t.clinical {
-		skin = []string{clinicalSkin(l.siteName, choose.Round)}
-		l.oral, l.ambient = t.column(clinicalOral), t.column("T_atm")
-		l.date, l.time = t.column("Date"), t.column("Time")
-	} else {
-		skin = skinNames
-		l.oral, l.ambient = t.column(oralNames...), t.column(ambientNames...)
-		l.site, l.camera, l.time = t.column(siteNames...), t.column(cameraNames...), t.column(timeNames...)
-	}
-	if choose.Skin != "" {
-		skin = []string{choose.Skin}
-	}
-	l.skin = t.column(skin...)
-	for _, needed := range []struct {
-		column int
-		names  []string
-	}{{l.skin, skin}, {l.oral, oralNames}} {
-		if needed.column < 0 {
+	clinical := clinicalNames(l.siteName, choose.roundOf(choose.Named[Skin]))
+	for _, u := range usual {
+		input, names := u.input, u.names
+		switch {
+		case choose.Named[input] != "":
+			names = []string{choose.Named[input]}
+		case t.clinical:
+			names = []string{clinical[input]}
+		}
+		if l.columns[input] = t.column(names...); l.columns[input] >= 0 {
+			continue
+		}
+		if input == Skin || input == Oral || choose.Named[input] != "" {
 			return l, fmt.Errorf("line %d names no column %s; it names %s", t.names.line,
-				strings.Join(needed.names, " or "), abridged(t.names.cells))
+				strings.Join(names, " or "), abridged(t.names.cells))
 		}
 	}
+	if t.clinical && choose.Named[Time] == "" {
+		l.date = t.column("Date")
+	}
 	return l, nil
+}
+
+// roundOf is the round that a clinical skin column is of: what else is read has to be from the same picture.
+func (c Columns) roundOf(skin string) int {
+	if n := len(skin); n > 0 && skin[n-1] >= '1' && skin[n-1] <= '0'+rounds {
+		return int(skin[n-1] - '0')
+	}
+	return c.Round
 }
 
 // column is the first of the names that the file has.
 func (t *table) column(names ...string) int {
 	for _, name := range names {
 		for i := range t.names.cells {
-			if strings.EqualFold(t.names.cell(i), name) {
+			if name != "" && strings.EqualFold(t.names.cell(i), name) {
 				return i
 			}
 		}
@@ -299,24 +395,31 @@ func abridged(cells []string) string {
 }
 
 func (l layout) pair(r row) (Pair, string) {
-	p := Pair{Line: r.line, Camera: r.cell(l.camera), Site: l.siteName, AmbientCelsius: math.NaN()}
-	if s := r.cell(l.site); s != "" {
+	cell := func(input Input) string { return r.cell(l.columns[input]) }
+	p := Pair{Line: r.line, Person: cell(Person), Camera: cmp.Or(cell(Camera), l.cameraName), Site: l.siteName,
+		FaceCelsius: math.NaN(), AmbientCelsius: math.NaN()}
+	if l.cameraName != "" && p.Person == "" {
+		p.Person = fmt.Sprint("line ", r.line)
+	}
+	if s := cell(Site); s != "" {
 		p.Site = event.Site(s)
 	}
 	var reason string
-	if p.SkinCelsius, reason = temperature("skin", r.cell(l.skin), leastSkin, mostSkin); reason != "" {
+	if p.SkinCelsius, reason = temperature("skin", cell(Skin), leastSkin, mostSkin); reason != "" {
 		return p, reason
 	}
-	if p.OralCelsius, reason = temperature("oral", r.cell(l.oral), leastOral, mostOral); reason != "" {
+	if p.OralCelsius, reason = temperature("oral", cell(Oral), leastOral, mostOral); reason != "" {
 		return p, reason
 	}
 	if !isSite(p.Site) {
 		return p, fmt.Sprintf("site is none of %s, %s and %s", event.InnerCanthus, event.Forehead, event.WholeFace)
 	}
-	if ambient, err := strconv.ParseFloat(r.cell(l.ambient), 64); err == nil {
-		p.AmbientCelsius = ambient
+	for input, celsius := range map[Input]*float64{Face: &p.FaceCelsius, Ambient: &p.AmbientCelsius} {
+		if value, err := strconv.ParseFloat(cell(input), 64); err == nil {
+			*celsius = value
+		}
 	}
-	p.At = parseTime(strings.TrimSpace(r.cell(l.date) + " " + r.cell(l.time)))
+	p.At = parseTime(strings.TrimSpace(r.cell(l.date) + " " + cell(Time)))
 	return p, ""
 }
 

@@ -102,14 +102,7 @@ func (o Options) roc(pairs []Pair) ([]ROCPoint, *Interval) {
 	for _, level := range levels {
 		points = append(points, ROCPoint{level, 1 - shareBelow(ill, level), 1 - shareBelow(well, level)})
 	}
-	// The placements: of each person, how large a share of the other kind is on the right side.
-	illPlaces, wellPlaces := make([]float64, len(ill)), make([]float64, len(well))
-	for i, x := range ill {
-		illPlaces[i] = (shareBelow(well, x) + shareBelow(well, math.Nextafter(x, math.Inf(1)))) / 2
-	}
-	for i, x := range well {
-		wellPlaces[i] = 1 - (shareBelow(ill, x)+shareBelow(ill, math.Nextafter(x, math.Inf(1))))/2
-	}
+	illPlaces, wellPlaces := placements(ill, well)
 	area := stat.Mean(illPlaces, nil)
 	if area == 1 {
 		// Nothing overlaps, so there is no variance to estimate; the fewer people, the less that says.
@@ -117,6 +110,18 @@ func (o Options) roc(pairs []Pair) ([]ROCPoint, *Interval) {
 	}
 	se := math.Sqrt(meanVariance(illPlaces) + meanVariance(wellPlaces))
 	return points, &Interval{area, max(0, area-1.96*se), min(1, area+1.96*se)}
+}
+
+// placements are of each person how large a share of the other kind is on the right side.
+func placements(ill, well []float64) (illPlaces, wellPlaces []float64) {
+	sortedIll, sortedWell := slices.Sorted(slices.Values(ill)), slices.Sorted(slices.Values(well))
+	for _, x := range ill {
+		illPlaces = append(illPlaces, (shareBelow(sortedWell, x)+shareBelow(sortedWell, math.Nextafter(x, math.Inf(1))))/2)
+	}
+	for _, x := range well {
+		wellPlaces = append(wellPlaces, 1-(shareBelow(sortedIll, x)+shareBelow(sortedIll, math.Nextafter(x, math.Inf(1))))/2)
+	}
+	return illPlaces, wellPlaces
 }
 
 // shareBelow is how much of a sorted list is less than x.

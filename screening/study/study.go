@@ -31,9 +31,10 @@ type Study struct {
 	AmbientSlope   *Interval     `json:"ambient_slope,omitempty"` // of oral minus skin, °C per °C; nil without ambient temperatures
 	AUC            *Interval     `json:"auc,omitempty"`           // nil unless there are febrile and other people
 	ROC            []ROCPoint    `json:"roc,omitempty"`
-	Policies       []PolicyStudy `json:"policies"`  // with the settings in use
-	Suggested      []PolicyStudy `json:"suggested"` // with policy.Config's, which were found on these very pairs: a little too good
-	Config         string        `json:"config"`    // lines for the configuration file
+	Policies       []PolicyStudy `json:"policies"`        // with the settings in use
+	Suggested      []PolicyStudy `json:"suggested"`       // with policy.Config's, which were found on these very pairs: a little too good
+	Fused          *FusedStudy   `json:"fused,omitempty"` // nil unless there are pairs of canthi
+	Config         string        `json:"config"`          // lines for the configuration file
 	differences    []agreement
 }
 
@@ -102,6 +103,13 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o Options) (Study, error) {
 	suggested := o
 	suggested.Config, s.Config = suggest(pairs, o)
 	var err error
+	if s.Fused, err = studyFused(pairs, o); err != nil {
+		return s, err
+	}
+	if s.Fused != nil && s.Fused.CrossValidated != nil {
+		suggested.Config.Fused = s.Fused.config
+		s.Config += s.Fused.lines()
+	}
 	if s.Policies, err = o.policies(pairs); err != nil {
 		return s, err
 	}
@@ -185,33 +193,46 @@ func inOrder(pairs []Pair) []Pair {
 // policies judges every pair by every policy.
 func (o Options) policies(pairs []Pair) ([]PolicyStudy, error) {
 	var all []PolicyStudy
-	for _, kind := range []policy.Kind{policy.Offset, policy.Group, policy.Both} {
+	for _, kind := range []policy.Kind{policy.Offset, policy.Group, policy.Both, policy.Fused} {
 		config := o.Config
 		config.Kind = kind
-		gates := map[string]*policy.Policy{}
+		alerted, err := alerts(pairs, config)
+		if err != nil {
+			return nil, err
+		}
 		var found, febrile, passed, well int
-		for _, p := range pairs {
-			gate := gates[p.Camera]
-			if gate == nil {
-				var err error
-				if gate, err = policy.New(config); err != nil {
-					return nil, err
-				}
-				gates[p.Camera] = gate
-			}
-			v, _ := gate.Compare(policy.Estimate{SkinCelsius: p.SkinCelsius, Site: p.Site, At: p.At})
-			gate.Learn(v, p.At)
-			if o.febrile(p) {
+		for i, alert := range alerted {
+			if o.febrile(pairs[i]) {
 				febrile++
-				found += count(v.Outcome == event.Alert)
+				found += count(alert)
 			} else {
 				well++
-				passed += count(v.Outcome == event.Pass)
+				passed += count(!alert)
 			}
 		}
 		s := PolicyStudy{Policy: kind, Sensitivity: wilson(found, febrile), Specificity: wilson(passed, well)}
 		s.PerDay = o.day(s)
 		all = append(all, s)
+	}
+	return all, nil
+}
+
+// alerts says who has one, camera by camera in order of time.
+func alerts(pairs []Pair, config policy.Config) ([]bool, error) {
+	gates := map[string]*policy.Policy{}
+	all := make([]bool, len(pairs))
+	for i, p := range pairs {
+		gate := gates[p.Camera]
+		if gate == nil {
+			var err error
+			if gate, err = policy.New(config); err != nil {
+				return nil, err
+			}
+			gates[p.Camera] = gate
+		}
+		v, _ := gate.Compare(policy.Estimate{SkinCelsius: p.SkinCelsius, FaceCelsius: p.FaceCelsius, AmbientCelsius: p.AmbientCelsius, Site: p.Site, At: p.At})
+		gate.Learn(v, p.At)
+		all[i] = v.Outcome == event.Alert
 	}
 	return all, nil
 }

@@ -30,7 +30,7 @@ func TestClinicalFigures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pairs, leftOut, err := ReadPairs(f, Columns{Skin: column})
+			pairs, leftOut, err := ReadPairs(f, Columns{Named: map[Input]string{Skin: column}})
 			f.Close()
 			if err != nil {
 				t.Fatal(err)
@@ -51,6 +51,126 @@ func TestClinicalFigures(t *testing.T) {
 				t.Errorf("%s: %d pairs and %d left out of 544", column, s.Pairs, lines)
 			}
 		}
+	}
+}
+
+// TestFusedFigures holds what the fused policy reaches on the same people, cross-validated, and that its models in use are
+// those fitted on them. The models in use were found with another program (NumPy).
+func TestFusedFigures(t *testing.T) {
+	s := studyClinical(t, Columns{Round: AllRounds})
+	f := s.Fused
+	if f == nil || !f.Fitted || !f.Face || !f.Ambient || f.People != 544 || f.Pairs+f.Without != s.Pairs {
+		t.Fatalf("%+v", f)
+	}
+	c := f.CrossValidated
+	t.Logf("area %.4f (%+.4f), %.3f + %.3f = %.4f, fevers %+.3f, others %+.3f, slope %.2f, spread %.3f", c.AUC.Value, c.AUCGain.Value,
+		c.Sensitivity.Value, c.Specificity.Value, c.Sum.Value, c.FeverError.Value, c.OthersError.Value, *c.Slope, c.SpreadCelsius)
+	if c.AUC.Value < 0.963 || c.Sum.Value < 1.81 || c.Sensitivity.Value < 0.88 || len(c.Cameras) != 4 {
+		t.Errorf("area %.4f, %.3f + %.3f = %.4f", c.AUC.Value, c.Sensitivity.Value, c.Specificity.Value, c.Sum.Value)
+	}
+	if math.Abs(c.FeverError.Value) > 0.15 || math.Abs(c.OthersError.Value) > 0.15 || *c.Slope < 0.75 {
+		t.Errorf("fevers %+.3f, others %+.3f °C, slope %.2f", c.FeverError.Value, c.OthersError.Value, *c.Slope)
+	}
+	inUse := policy.DefaultFusedConfig()
+	for _, face := range []bool{false, true} {
+		for _, ambient := range []bool{false, true} {
+			used, found := inUse.Model(face, ambient), f.config.Model(face, ambient)
+			if math.Abs(used.Canthi-found.Canthi) > 0.002 || math.Abs(used.Face-found.Face) > 0.002 || math.Abs(used.Ambient-found.Ambient) > 0.001 ||
+				math.Abs(used.Celsius-found.Celsius) > 0.03 || math.Abs(used.SpreadCelsius-found.SpreadCelsius) > 0.011 {
+				t.Errorf("face %v, ambient %v: in use %+v, found %+v", face, ambient, used, found)
+			}
+		}
+	}
+}
+
+// TestFusedOfOneRound: so few fevers do not tell what is due to canthi and what to the face, and each round finds an
+// estimate that is as good as the canthi at least.
+func TestFusedOfOneRound(t *testing.T) {
+	for round := 1; round <= 4; round++ {
+		c := studyClinical(t, Columns{Round: round}).Fused.CrossValidated
+		t.Logf("round %d: area %.4f (%+.4f), sum %.3f, fevers %+.3f", round, c.AUC.Value, c.AUCGain.Value, c.Sum.Value, c.FeverError.Value)
+		if c.AUCGain.Value < 0 || math.Abs(c.FeverError.Value) > 0.15 {
+			t.Errorf("round %d: area %.4f (%+.4f), fevers %+.3f °C", round, c.AUC.Value, c.AUCGain.Value, c.FeverError.Value)
+		}
+	}
+}
+
+func studyClinical(t *testing.T, choose Columns) Study {
+	t.Helper()
+	f, err := os.Open(testdata.Shared(t, "clinical", "FLIR_group1.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	pairs, leftOut, err := ReadPairs(f, choose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Evaluate(pairs, leftOut, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestFusedOfFewPairs: with too few pairs the models in use stay, or are shifted to the site's camera.
+func TestFusedOfFewPairs(t *testing.T) {
+	var pairs []Pair
+	for i := range 60 {
+		own := 0.3 * math.Sin(float64(i)*2.4)
+		pairs = append(pairs, Pair{Line: i, Site: event.InnerCanthus, SkinCelsius: 34.5 + own, OralCelsius: 36.8 + own, FaceCelsius: math.NaN(), AmbientCelsius: 21 + float64(i%3)})
+	}
+	few, err := Evaluate(pairs[:20], nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := few.Fused; f.Fitted || f.Shifted || f.CrossValidated != nil || strings.Contains(few.Config, "fused") {
+		t.Errorf("of twenty pairs: %+v, %s", f, few.Config)
+	}
+	shifted, err := Evaluate(pairs, nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := shifted.Fused
+	if f.Fitted || !f.Shifted || f.Face || !f.Ambient || f.Better || math.Abs(f.CrossValidated.OthersError.Value-othersHigh) > 0.02 {
+		t.Errorf("of sixty pairs: %+v", f)
+	}
+	if was := policy.DefaultFusedConfig().Ambient; f.Model.Canthi != was.Canthi || f.Model.Celsius <= was.Celsius {
+		t.Errorf("of sixty pairs that read 1 °C low: %+v", f.Model)
+	}
+}
+
+// TestFusedOfOneHall: where the air is always the same the models go without it, and so where no face was read.
+func TestFusedOfOneHall(t *testing.T) {
+	var pairs []Pair
+	for i := range 200 {
+		own := 0.3 * math.Sin(float64(i)*2.4)
+		fever := 1.6 * float64(i%10/9)
+		pairs = append(pairs, Pair{Line: i, Site: event.InnerCanthus, SkinCelsius: 35.5 + own + fever, OralCelsius: 36.8 + own/2 + fever, FaceCelsius: math.NaN(), AmbientCelsius: 28})
+	}
+	s, err := Evaluate(pairs, nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.Fused
+	alone, all := f.config.Model(false, false), f.config.Model(true, true)
+	if !f.Fitted || f.Face || f.Ambient || all != alone || alone.Canthi < 0.8 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestFusedWithoutVariety: what is the same for all tells nothing, and fits nothing.
+func TestFusedWithoutVariety(t *testing.T) {
+	var pairs []Pair
+	for i := range 200 {
+		pairs = append(pairs, Pair{Line: i, Site: event.InnerCanthus, SkinCelsius: 35.5, OralCelsius: 36.8 + 2*float64(i%10/9), FaceCelsius: 36, AmbientCelsius: 22})
+	}
+	s, err := Evaluate(pairs, nil, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Fused.Fitted || s.Fused.Better {
+		t.Errorf("%+v", s.Fused)
 	}
 }
 
@@ -80,6 +200,11 @@ func TestReadPairs(t *testing.T) {
 		{"no oral", "skin,mouth\n35.4,36.8\n", Columns{}, "line 1 names no column oral_celsius or oral; it names skin, mouth"},
 		{"empty", "", Columns{}, "the file is empty"},
 		{"a stray quote", "skin,oral\n35.4,\"36.8\n", Columns{}, "reading CSV: parse error on line 2, column 12: extraneous or missing \" in quoted-field"},
+		{"every column by its name", "a,b,c,d,e\n35.4,36.8,35.9,21,2026-03-01\n",
+			Columns{Named: map[Input]string{Skin: "a", Oral: "b", Face: "c", Ambient: "d", Time: "e"}}, "2 inner-canthus 35.4 36.8 face 35.9 21 2026-03-01T00:00"},
+		{"a column that isn't there", "skin,oral\n35.4,36.8\n", Columns{Named: map[Input]string{Face: "T_Max"}},
+			"line 1 names no column T_Max; it names skin, oral"},
+		{"another person's", "skin,oral,person,face\n35.4,36.8,Li,35.5\n", Columns{}, "2 Li inner-canthus 35.4 36.8 face 35.5"},
 		{"no such site", clinical, Columns{Site: "ear"}, `site "ear" is none of inner-canthus, forehead and face`},
 		{"no such round", clinical, Columns{Round: 5}, "round 5: a clinical file has rounds 1 to 4"},
 	}
@@ -111,7 +236,13 @@ func describe(p Pair) string {
 	if p.Camera != "" {
 		text += p.Camera + " "
 	}
+	if p.Person != "" && p.Person != "a" && p.Person != "b" { // those of the clinical file above
+		text += p.Person + " "
+	}
 	text += fmt.Sprint(p.Site, " ", p.SkinCelsius, " ", p.OralCelsius)
+	if !math.IsNaN(p.FaceCelsius) {
+		text += fmt.Sprint(" face ", p.FaceCelsius)
+	}
 	if !math.IsNaN(p.AmbientCelsius) {
 		text += fmt.Sprint(" ", p.AmbientCelsius)
 	}

@@ -148,8 +148,18 @@ func (t tongue) reasoning(e store.Event) []string {
 	} else if d.SkinCelsius != nil {
 		say("当时没有黑体修正。", "No reference source corrected it.")
 	}
+	if d.FaceCelsius != nil {
+		say("脸部最热处测得 %.2f °C。", "The warmest spot of the face read %.2f °C.", *d.FaceCelsius)
+	}
+	if d.AmbientCelsius != nil {
+		say("环境温度 %.1f °C。", "The air was at %.1f °C.", *d.AmbientCelsius)
+	}
 	if d.BodyCelsius != nil {
-		say("%.2f + %.2f（体表补偿）= %.2f °C 体温估计，± %.2f °C。", "%.2f + %.2f (offset to the body) = %.2f °C body estimate, ± %.2f °C.",
+		offset := t.Say("体表补偿", "offset to the body")
+		if d.Policy == "fused" {
+			offset = t.Say("由以上测值得出的补偿", "offset to the body, from all of these")
+		}
+		say("%.2f + %.2f（"+offset+"）= %.2f °C 体温估计，± %.2f °C。", "%.2f + %.2f ("+offset+") = %.2f °C body estimate, ± %.2f °C.",
 			value(d.SkinCelsius), value(d.OffsetCelsius), *d.BodyCelsius, value(d.BodyUncertaintyCelsius))
 	}
 	if d.BaselineCelsius != nil {

@@ -589,3 +589,22 @@ func TestWordsAreThoseOfTheDomain(t *testing.T) {
 		}
 	}
 }
+
+// TestReasoningOfAFusedEstimate names every number that the estimate rests on, in both languages.
+func TestReasoningOfAFusedEstimate(t *testing.T) {
+	e := store.Event{Event: event.Event{Data: event.Data{
+		Policy: "fused", SkinSite: event.InnerCanthus, SkinCelsius: new(35.4), FaceCelsius: new(35.9), AmbientCelsius: new(22.5),
+		OffsetCelsius: new(1.44), BodyCelsius: new(36.84), BodyUncertaintyCelsius: new(0.7),
+	}}}
+	for language, want := range map[tongue][]string{
+		"en": {"warmest spot of the face read 35.90", "air was at 22.5", "35.40 + 1.44 (offset to the body, from all of these) = 36.84"},
+		"zh": {"脸部最热处测得 35.90", "环境温度 22.5", "35.40 + 1.44（由以上测值得出的补偿）= 36.84"},
+	} {
+		said := strings.Join(language.reasoning(e), "\n")
+		for _, text := range want {
+			if !strings.Contains(said, text) {
+				t.Errorf("%s: %q is missing from\n%s", language, text, said)
+			}
+		}
+	}
+}
