@@ -34,6 +34,9 @@ The lines of the others are there as comments, and so is what to do about one th
 camera that another program uses is not disturbed.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			cameras, err := listCameras(cmd.Context(), paths)
+			if errors.As(err, &usageError{}) {
+				return err
+			}
 			if err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
 			}
@@ -90,7 +93,10 @@ type foundFormat struct {
 func listCameras(ctx context.Context, paths []string) ([]foundCamera, error) {
 	cameras := []foundCamera{}
 	for _, path := range paths {
-		cameras = append(cameras, usbCamera(query(ctx, strings.TrimPrefix(path, "v4l2://"))))
+		if path = strings.TrimPrefix(path, "v4l2://"); !filepath.IsAbs(path) {
+			return nil, usageError{errors.New("cameras takes devices such as /dev/video0; whether another camera works, thermogate check says with camera.uri in its config")}
+		}
+		cameras = append(cameras, usbCamera(query(ctx, path)))
 	}
 	if len(paths) > 0 {
 		return cameras, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,6 +115,13 @@ func thermogate(ctx context.Context, arguments ...string) (string, error) {
 	command.SetArgs(arguments)
 	err := command.ExecuteContext(ctx)
 	return out.String(), err
+}
+
+func TestCamerasTakesDevices(t *testing.T) {
+	printed, err := thermogate(t.Context(), "cameras", "gst:rtspsrc location=rtsp://me:S3cr3t@192.0.2.1/")
+	if !errors.As(err, &usageError{}) || printed != "" || strings.Contains(err.Error(), "S3cr3t") {
+		t.Errorf("%s%v", printed, err)
+	}
 }
 
 func TestCamerasAsJSON(t *testing.T) {

@@ -145,18 +145,16 @@ func (f *faster) Read(ctx context.Context, frame *camera.Frame) error {
 }
 
 func TestAStreamThatIsFasterThanItsSensor(t *testing.T) {
-	const scenario = "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}, {at: 12s, skin_celsius: 37.6, hair: short, seed: 8}]\n"
+	const scenario = "people: [{at: 1s, skin_celsius: 35.3, hair: short, seed: 7}]\n"
 	want, frames := walkThrough(t, simulate(t, scenario))
 	got, repeated := walkThrough(t, &faster{Source: simulate(t, scenario), times: 3})
-	if len(want) != 2 || len(got) != 2 || !slices.Equal(frames, repeated) {
+	if len(want) != 1 || len(got) != 1 || !slices.Equal(frames, repeated) {
 		t.Fatalf("verdicts at %v, with every picture three times at %v", frames, repeated)
 	}
-	for i := range want {
-		want, got := want[i].Data, got[i].Data
-		if got.Outcome != want.Outcome || *got.SkinCelsius != *want.SkinCelsius || *got.SkinUncertaintyCelsius != *want.SkinUncertaintyCelsius {
-			t.Errorf("%s with %.3f ± %.3f °C, with every picture three times %s with %.3f ± %.3f °C", want.Outcome, *want.SkinCelsius,
-				*want.SkinUncertaintyCelsius, got.Outcome, *got.SkinCelsius, *got.SkinUncertaintyCelsius)
-		}
+	w, g := want[0].Data, got[0].Data
+	if g.Outcome != w.Outcome || *g.SkinCelsius != *w.SkinCelsius || *g.SkinUncertaintyCelsius != *w.SkinUncertaintyCelsius {
+		t.Errorf("%s with %.3f ± %.3f °C, with every picture three times %s with %.3f ± %.3f °C", w.Outcome, *w.SkinCelsius,
+			*w.SkinUncertaintyCelsius, g.Outcome, *g.SkinCelsius, *g.SkinUncertaintyCelsius)
 	}
 }
 

@@ -136,7 +136,7 @@ func wanted(t reflect.Type) string {
 func suggestion(key string, keys []string, example string) string {
 	best, distance := "", 1+len(key)/4
 	for _, known := range keys {
-		if d := levenshtein.ComputeDistance(key, known); d <= distance {
+		if d := levenshtein.ComputeDistance(key, known); d > 0 && d <= distance { // the key itself belongs to another section
 			best, distance = known, d-1
 		}
 	}
