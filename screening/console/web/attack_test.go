@@ -268,6 +268,9 @@ func TestAnotherGatesEventInAVisit(t *testing.T) {
 			t.Errorf("%s shows another site's gate", path)
 		}
 	}
+	if status, body := b.get("/alerts/" + second); status != http.StatusOK || !strings.Contains(body, "Take it") {
+		t.Errorf("nobody sees to the alert of the gate that claims so: %d", status)
+	}
 }
 
 // TestHowLongALogInTakes has names that nobody has refused as slowly as wrong passwords: who guesses learns no names.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -221,10 +220,9 @@ func showEvent(v *visit) {
 func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	page := eventPage{Event: e, Steps: v.tongue.reasoning(e), JSON: indented(e.Body)}
 	var err error
-	if page.Visit, err = v.store.Visit(v.ctx(), e.Visit); err != nil {
+	if page.Visit, err = v.store.Visit(v.ctx(), e.Gate, e.Visit); err != nil {
 		return page, err
 	}
-	page.Visit = slices.DeleteFunc(page.Visit, func(one store.Event) bool { return !v.account.Sees(one.Gate) })
 	for _, one := range page.Visit {
 		a, changes, err := v.store.Alert(v.ctx(), one.ID)
 		if errors.Is(err, store.ErrUnknown) {
@@ -232,9 +230,6 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 		}
 		if err != nil {
 			return page, err
-		}
-		if !v.account.Sees(a.Gate) {
-			continue
 		}
 		page.Alert = &a
 		for _, c := range changes {
