@@ -130,7 +130,7 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	c.Store.File = filepath.Join(gate.DataDir, "console", "console.db")
 	c.MQTT.Own = s.ownBroker
 	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
-	c.Pages.Language = gate.HTTP.Language
+	c.Pages.Language, c.Pages.MadeUpUntil = gate.HTTP.Language, time.Now()
 	over, err := console.Open(ctx, c, version(), s.log)
 	if err != nil {
 		return endOf(ctx, err)
@@ -140,18 +140,17 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
   guards' page       http://%[3]s/status
-  console            http://%[5]s/   log in as %[6]s, password %[7]s; its last %[8]d days are made up
+  console            http://%[5]s/   log in as %[6]s, password %[7]s; %[8]d days before now are made up
   metrics            http://%[3]s/metrics
   events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
 `, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), name, password, demoDays)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return over.Run(ctx) })
-	group.Go(func() error {
-		self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
-		return endOf(ctx, sample.Fill(ctx, over.Store(), self, version(), time.Now(), demoDays, 1))
-	})
-	return group.Wait()
+	// Before it runs, or alerts of the past would escalate.
+	self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
+	if err := sample.Fill(ctx, over.Store(), self, version(), c.Pages.MadeUpUntil, demoDays, 1); err != nil {
+		return endOf(ctx, err)
+	}
+	return over.Run(ctx)
 }
 
 // freeAddress is the wished address, or one with another port where that is taken.

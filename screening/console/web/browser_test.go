@@ -557,7 +557,7 @@ func TestBrowserGuardIsRefused(t *testing.T) {
 		t.Error("a guard is led to the accounts")
 	}
 	b.open("/admin/accounts")
-	b.says("此页面只供管理员使用")
+	b.says("此页面需要“管理员”")
 	b.shoot("refused")
 }
 

@@ -59,9 +59,7 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	gate, scope := gateOf(q.Gate), v.account.Scope
 	f = store.Filter{Site: gate.Site, Gate: gate.Name, Outcome: event.Outcome(q.Outcome), Reason: event.Reason(q.Reason), Alert: q.State}
 	if scope.Site != "" {
-		if f.Site != scope.Site {
-			f.Site, f.Gate = scope.Site, ""
-		}
+		f.Site = scope.Site
 		if scope.Name != "" {
 			f.Gate = scope.Name
 		}
@@ -109,6 +107,12 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	return f, ok
 }
 
+// elsewhere tells whether a filter asks for a gate that is not within somebody's scope.
+func (q historyQuery) elsewhere(scope mqtt.Gate) bool {
+	gate := gateOf(q.Gate)
+	return scope.Site != "" && gate.Site != "" && (gate.Site != scope.Site || scope.Name != "" && gate.Name != "" && gate.Name != scope.Name)
+}
+
 // decimal is a number that somebody entered, with a point or a comma.
 func decimal(text string) (number float64, ok bool) {
 	number, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", "."), 64)
@@ -117,6 +121,10 @@ func decimal(text string) (number float64, ok bool) {
 
 func showHistory(v *visit) {
 	query := queryOf(v.r.URL.Query())
+	if query.elsewhere(v.account.Scope) {
+		v.missing()
+		return
+	}
 	filter, ok := query.filter(v)
 	page := historyPage{
 		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: reasons,

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/csv"
 	"net/http"
 	"net/http/httptest"
@@ -194,6 +195,28 @@ func TestDownloadIsWhole(t *testing.T) {
 	}
 	if status, _ := b.get("/history.xlsx?least=warm"); status != http.StatusUnprocessableEntity {
 		t.Errorf("a filter that can't be read: %d", status)
+	}
+}
+
+// TestDownloadsTakeTurns has one file made at a time: within a gate, more would take what its frames need.
+func TestDownloadsTakeTurns(t *testing.T) {
+	c, _, _ := danger(t)
+	download := func(ctx context.Context, send func()) {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/history.csv", nil)
+		v := &visit{Pages: c.pages, w: httptest.NewRecorder(), r: r, tongue: "en", now: time.Now()}
+		v.download(historyQuery{}, maxExportRows, func(store.Filter) error { send(); return nil })
+	}
+	impatient, leave := context.WithCancel(t.Context())
+	leave()
+	made := false
+	download(t.Context(), func() {
+		made = true
+		for range 20 {
+			download(impatient, func() { t.Error("two files are made at the same time") })
+		}
+	})
+	if !made {
+		t.Error("not even one is made")
 	}
 }
 
