@@ -23,7 +23,7 @@ import (
 // TestDemo runs the whole gate and looks at it from outside: an event over MQTT, the pages, the metrics, the end.
 func TestDemo(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	printed, out := io.Pipe()
 	ended := make(chan error, 1)
@@ -63,7 +63,7 @@ func TestDemo(t *testing.T) {
 		if err != nil {
 			t.Errorf("ended with %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("does not end")
 	}
 	if strings.Contains(logs.String(), "nobody sees to an alert") {

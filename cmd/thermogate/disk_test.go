@@ -196,7 +196,7 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 		t.Skip("takes a quarter of a minute, and the race detector alone delays frames")
 	}
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	gate := onSlowDisk(t, ctx, dir)
 	printed, err := gate.StdoutPipe()
