@@ -398,6 +398,15 @@ func (s *Store) Alert(ctx context.Context, id string) (Alert, []Change, error) {
 	return alerts[0], changes, err
 }
 
+// AlertOf returns the last alert of an event's visit, nil where it has none.
+func (s *Store) AlertOf(ctx context.Context, e Event) (*Alert, error) {
+	alerts, err := s.alerts(ctx, s.read, "WHERE visit = $1 AND site = $2 AND gate = $3 ORDER BY event DESC LIMIT 1", e.Visit, e.Gate.Site, e.Gate.Name)
+	if err != nil || len(alerts) == 0 {
+		return nil, err
+	}
+	return &alerts[0], nil
+}
+
 // Changes returns what was done with any alerts from one time to before another, in order of time.
 func (s *Store) Changes(ctx context.Context, from, to time.Time) ([]Change, error) {
 	return s.changes(ctx, "WHERE at >= $1 AND at < $2 ORDER BY at, event, version", from.UnixMilli(), to.UnixMilli())

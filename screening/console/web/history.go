@@ -201,8 +201,7 @@ type eventPage struct {
 	Scale  *scale
 	Steps  []string
 	Visit  []store.Event // all about this person
-	Alert  *store.Alert
-	Read   *store.Reading
+	Alert  *store.Alert  // the last one; nil where there is none
 	Beside phrase
 	JSON   string
 }
@@ -231,20 +230,8 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	if page.Visit, err = v.store.Visit(v.ctx(), e.Gate, e.Visit); err != nil {
 		return page, err
 	}
-	for _, one := range page.Visit {
-		a, changes, err := v.store.Alert(v.ctx(), one.ID)
-		if errors.Is(err, store.ErrUnknown) {
-			continue
-		}
-		if err != nil {
-			return page, err
-		}
-		page.Alert = &a
-		for _, c := range changes {
-			if c.Reading != nil {
-				page.Read = c.Reading
-			}
-		}
+	if page.Alert, err = v.store.AlertOf(v.ctx(), e); err != nil {
+		return page, err
 	}
 	var second *float64
 	if page.Alert != nil {

@@ -274,6 +274,20 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	}
 }
 
+// TestDemonstration has every page say that people are made up.
+func TestDemonstration(t *testing.T) {
+	c := start(t)
+	b := c.client("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}))
+	for _, until := range []time.Time{{}, time.Date(2026, 3, 2, 6, 55, 0, 0, time.UTC)} {
+		c.pages.cfg.MadeUpUntil = until
+		for _, path := range []string{"/", "/gates", "/history"} {
+			if _, body := b.get(path); strings.Contains(body, "before 2 Mar 2026 14:55:00 are made up") == until.IsZero() {
+				t.Errorf("%s of people made up until %v", path, until)
+			}
+		}
+	}
+}
+
 // TestFlood has more open alerts than a page can show, most of them overdue and at one gate: it stays small, says how many
 // there are, and the bar above the other pages names each gate once.
 func TestFlood(t *testing.T) {
