@@ -196,7 +196,7 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 		t.Skip("takes a quarter of a minute, and the race detector alone delays frames")
 	}
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	gate := onSlowDisk(t, ctx, dir)
 	printed, err := gate.StdoutPipe()
@@ -218,8 +218,13 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 	}
 	metrics := get(t, pages+"metrics")
 	captured, dropped := sampled(t, metrics, "thermogate_frames_captured_total"), sampled(t, metrics, "thermogate_frames_dropped_total")
-	if captured < 50 || dropped > captured/50 { // a loop that waits for the disk drops several frames an event
-		t.Errorf("of %v frames %v were dropped", captured, dropped)
+	screened := 0
+	for _, m := range regexp.MustCompile(`(?m)^thermogate_screenings_total\{.*\} (\d+)$`).FindAllStringSubmatch(metrics, -1) {
+		n, _ := strconv.Atoi(m[1])
+		screened += n
+	}
+	if captured < 50 || screened < 2 || dropped >= float64(2*screened) { // a loop that waits for the disk drops more; a busy machine, some
+		t.Errorf("of %v frames %v were dropped, with %d events", captured, dropped, screened)
 	}
 }
 

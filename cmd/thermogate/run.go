@@ -130,7 +130,7 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	c.Store.File = filepath.Join(gate.DataDir, "console", "console.db")
 	c.MQTT.Own = s.ownBroker
 	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
-	c.Pages.Language = gate.HTTP.Language
+	c.Pages.Language, c.Pages.MadeUpUntil = gate.HTTP.Language, time.Now()
 	over, err := console.Open(ctx, c, version(), s.log)
 	if err != nil {
 		return endOf(ctx, err)
@@ -140,14 +140,14 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
   guards' page       http://%[3]s/status
-  console            http://%[5]s/   log in as %[6]s, password %[7]s; its last %[8]d days are made up
+  console            http://%[5]s/   log in as %[6]s, password %[7]s; %[8]d days before now are made up
   metrics            http://%[3]s/metrics
   events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
 `, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), name, password, demoDays)
 	self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
 	// Before it runs, or it would call a shift leader to what happened weeks ago.
-	if err := sample.Fill(ctx, over.Store(), self, version(), time.Now(), demoDays, 1); err != nil {
+	if err := sample.Fill(ctx, over.Store(), self, version(), c.Pages.MadeUpUntil, demoDays, 1); err != nil {
 		return endOf(ctx, err)
 	}
 	return over.Run(ctx)

@@ -33,9 +33,10 @@ func TestSimulateLoadsABroker(t *testing.T) {
 	left := make(chan mqtt.Message, 100)
 	cfg := mqtt.DefaultConfig()
 	cfg.Broker = "mqtt://" + broker.Address
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := mqtt.Receive(ctx, cfg, "test", []string{"thermogate/#"}, func() {}, func(m mqtt.Message) { left <- m }); err != nil {
+	subscribed := func() { time.AfterFunc(300*time.Millisecond, cancel) }
+	if err := mqtt.Receive(ctx, cfg, "test", []string{"thermogate/#"}, subscribed, func(m mqtt.Message) { left <- m }); err != nil {
 		t.Fatal(err)
 	}
 	if len(left) > 0 {

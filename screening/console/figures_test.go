@@ -238,7 +238,7 @@ func openScreen(t testing.TB, base, name, password string, before []*screen) *sc
 		t.Fatal(err)
 	}
 	evaluate[bool](s, fmt.Sprintf(`window.done = false; fetch("/login", { method: "POST", body: new URLSearchParams(%s) }).then(() => { done = true; }); true`, form))
-	for deadline := time.After(20 * time.Second); !evaluate[bool](s, "window.done"); {
+	for deadline := time.After(time.Minute); !evaluate[bool](s, "window.done"); {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-deadline:
@@ -254,7 +254,7 @@ func openScreen(t testing.TB, base, name, password string, before []*screen) *sc
 
 func evaluate[T any](s *screen, expression string) T {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()
 	answer, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {

@@ -72,14 +72,14 @@ func TestFromGateToGuardAndBack(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(guard.get("/"), "/alerts/"+id+"/take"); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(guard.get("/"), "/alerts/"+id+"/take"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the alert is not on the page:\n%s", guard.get("/"))
 		}
 	}
 	hears := func(want mqtt.Alert) {
 		t.Helper()
-		for deadline := time.After(20 * time.Second); ; {
+		for deadline := time.After(time.Minute); ; {
 			select {
 			case got := <-heard:
 				if got == want {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -195,12 +196,22 @@ func TestGuessingDoesNotLockOthersOut(t *testing.T) {
 	if response := login(t, http.DefaultClient, url, "thermogate", "guess"); response.StatusCode != 401 || time.Since(start) < time.Second {
 		t.Errorf("the eleventh guess: %s after %v", response.Status, time.Since(start))
 	}
+	var guesses sync.WaitGroup
+	defer guesses.Wait()
+	refused := make(chan bool, 20)
+	for range cap(refused) {
+		guesses.Go(func() {
+			if response := login(t, http.DefaultClient, url, "thermogate", "guess"); response.StatusCode == http.StatusTooManyRequests {
+				refused <- true
+			}
+		})
+	}
+	<-refused // now the address gets no answer but that, for some seconds
 	elsewhere := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext}}
 	defer elsewhere.CloseIdleConnections()
 	for _, client := range []*http.Client{page, elsewhere} {
-		start = time.Now()
-		if response := login(t, client, url, "thermogate", "open sesame"); response.StatusCode != 200 || time.Since(start) > time.Second {
-			t.Errorf("the right password: %s after %v", response.Status, time.Since(start))
+		if response := login(t, client, url, "thermogate", "open sesame"); response.StatusCode != 200 {
+			t.Errorf("the right password: %s", response.Status)
 		}
 	}
 	jar.SetCookies(must(http.NewRequest("GET", url, nil)).URL, []*http.Cookie{{Name: "thermogate_mark_" + url[strings.LastIndex(url, ":")+1:], Value: "FORGED.00"}})

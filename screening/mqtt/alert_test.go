@@ -66,7 +66,7 @@ func TestGateLearnsWhatBecameOfItsAlerts(t *testing.T) {
 		select {
 		case a := <-told:
 			got[a.Event] = a
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("nothing is told")
 		}
 	}

@@ -119,7 +119,7 @@ func TestOwnBrokerCarriesEvents(t *testing.T) {
 	j := openJournal(t)
 	appendEvents(t, j, 1, 500)
 	run(t, ownConfig(b), j, nil)
-	sub.waitFor(t, 10*time.Second, func(messages []message) bool {
+	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
 		_, backlog := screenings(messages)
 		return len(backlog) == 500
 	})
@@ -399,7 +399,7 @@ func TestOnlyTheGateSpeaksForItself(t *testing.T) {
 	j := openJournal(t)
 	appendEvents(t, j, 1, 1)
 	run(t, ownConfig(b), j, nil)
-	messages := sub.waitFor(t, 10*time.Second, func(messages []message) bool {
+	messages := sub.waitFor(t, 30*time.Second, func(messages []message) bool {
 		_, backlog := screenings(messages)
 		return len(backlog) == 1
 	})
@@ -572,7 +572,7 @@ func TestOwnBrokerHasRoomForSoMany(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 		silent = append(silent, conn)
 	}
 	if _, err := silent[2].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
@@ -736,7 +736,7 @@ func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 	}
 	eventually(t, in.has(100))
 	for _, conn := range readers {
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error("a client that does not read is still connected")
 		}
@@ -753,10 +753,12 @@ func TestBrokerStopsThoughNobodyReads(t *testing.T) {
 	for range 15 { // more than the system takes, less than the broker does
 		done(t, publisher.Publish("x", 1, false, large))
 	}
-	began := time.Now()
-	b.Close()
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("closing takes %v", took)
+	closed := make(chan error)
+	go func() { closed <- b.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Error("it waits for who does not read")
 	}
 }
 
@@ -768,10 +770,10 @@ func TestBrokerSendsLastWills(t *testing.T) {
 	link := newLink(t, b.Address)
 	join(t, link.address(), "broken", will)
 	link.cut()
-	sub.waitFor(t, 5*time.Second, atLeast(1))
+	sub.waitFor(t, 30*time.Second, atLeast(1))
 	join(t, b.Address, "twice", will)
 	join(t, b.Address, "twice", will)
-	messages := sub.waitFor(t, 5*time.Second, atLeast(2))
+	messages := sub.waitFor(t, 30*time.Second, atLeast(2))
 	if string(messages[0].payload) != "broken" || string(messages[1].payload) != "twice" || len(messages) != 2 {
 		t.Errorf("last wills %v", messages)
 	}

@@ -115,7 +115,7 @@ func (m *mosquitto) start() {
 	if err := m.process.Start(); err != nil {
 		m.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", m.address()); err == nil {
 			conn.Close()
 			return
@@ -171,7 +171,7 @@ func subscribe(t testing.TB, address, filter string) *subscriber {
 	select {
 	case <-ready:
 		connecting.Wait() // only then paho has looked for what a connection before may have left unsent
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the subscriber can't connect")
 	}
 	return s

@@ -27,7 +27,7 @@ func TestSnapshotsAreForWhoIsThere(t *testing.T) {
 	away.Disconnect(0)
 	start(t, c)
 	waitConnected(t, c)
-	messages := there.waitFor(t, 10*time.Second, atLeast(snapshotsWaiting))
+	messages := there.waitFor(t, 30*time.Second, atLeast(snapshotsWaiting))
 	if messages[0].topic != testGate.SnapshotTopic("early-6") || string(messages[3].payload) != "picture" {
 		t.Errorf("the newest do not come: %s, %s", messages[0].topic, messages[3].payload)
 	}

@@ -105,7 +105,7 @@ func (b *broker) forget() { os.Remove(filepath.Join(b.dir, "mosquitto.db")) }
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	within(t, 20*time.Second, what, is)
+	within(t, time.Minute, what, is)
 }
 
 func within(t testing.TB, limit time.Duration, what string, is func() bool) {

@@ -122,7 +122,7 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
 			continue
 		}
 		added, err := execute(ctx, tx, `UPDATE alerts SET times = times + 1, latest = CASE WHEN latest < $1 THEN $1 ELSE latest END
-			WHERE visit = $2 AND state <> 'closed'`, e.ID, e.Visit)
+			WHERE visit = $2 AND site = $3 AND gate = $4 AND state <> 'closed'`, e.ID, e.Visit, e.Gate.Site, e.Gate.Name)
 		if err != nil {
 			return err
 		}
@@ -232,11 +232,12 @@ func holderBefore(changes []Change) string {
 }
 
 // Escalate hands to the shift leader every alert that was taken TakeLimit ago and has no reading yet, which it gives back,
-// and every one that nobody has taken for so long. It returns them.
+// and every one that nobody has taken for so long. Where the clock was set back by more than that, nobody knows how long, and
+// it is handed over, too. It returns them.
 func (s *Store) Escalate(ctx context.Context, now time.Time) ([]Alert, error) {
-	limit := now.Add(-TakeLimit).UnixMilli()
-	overdue, err := s.alerts(ctx, s.read, `WHERE state <> 'closed' AND
-		(state = 'taken' AND taken_at <= $1 OR state = 'new' AND escalated = 0 AND received <= $2)`, limit, limit)
+	limit, ahead := now.Add(-TakeLimit).UnixMilli(), now.Add(TakeLimit).UnixMilli()
+	overdue, err := s.alerts(ctx, s.read, `WHERE state = 'taken' AND (taken_at <= $1 OR taken_at > $2)
+		OR state = 'new' AND escalated = 0 AND (received <= $3 OR received > $4)`, limit, ahead, limit, ahead)
 	if err != nil {
 		return nil, fmt.Errorf("looking for alerts that nobody has followed up: %w", err)
 	}
@@ -395,6 +396,15 @@ func (s *Store) Alert(ctx context.Context, id string) (Alert, []Change, error) {
 	}
 	changes, err := s.changes(ctx, "WHERE event = $1 ORDER BY version", id)
 	return alerts[0], changes, err
+}
+
+// AlertOf returns the last alert of an event's visit, nil where it has none.
+func (s *Store) AlertOf(ctx context.Context, e Event) (*Alert, error) {
+	alerts, err := s.alerts(ctx, s.read, "WHERE visit = $1 AND site = $2 AND gate = $3 ORDER BY event DESC LIMIT 1", e.Visit, e.Gate.Site, e.Gate.Name)
+	if err != nil || len(alerts) == 0 {
+		return nil, err
+	}
+	return &alerts[0], nil
 }
 
 // Changes returns what was done with any alerts from one time to before another, in order of time.

@@ -115,6 +115,30 @@ func TestTwoGuards(t *testing.T) {
 	})
 }
 
+// TestEscalateAfterTheClockWentBack has a console whose clock was an hour ahead when somebody took an alert: nobody waits for
+// that hour.
+func TestEscalateAfterTheClockWentBack(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		add(t, s, m.alert(morning), m.alert(morning.Add(time.Second)))
+		alerts, err := s.OpenAlerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Take(t.Context(), alerts[0].Event, 0, "Li Na", morning.Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			back time.Duration
+			want int
+		}{{time.Minute, 0}, {time.Hour, 2}, {time.Hour, 0}} {
+			if escalated, err := s.Escalate(t.Context(), morning.Add(-test.back)); err != nil || len(escalated) != test.want {
+				t.Errorf("%v back %d alerts escalate, want %d, %v", test.back, len(escalated), test.want, err)
+			}
+		}
+	})
+}
+
 func TestEscalate(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		m := newMaker(t, north)

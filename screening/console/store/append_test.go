@@ -81,13 +81,37 @@ func TestVisits(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if visit, err := s.Visit(t.Context(), last.Visit); err != nil || len(visit) < 2 {
+					if visit, err := s.Visit(t.Context(), gate, last.Visit); err != nil || len(visit) < 2 {
 						t.Errorf("order %v: the visit has %d events, %v", order, len(visit), err)
 					}
 				}
 			})
 		})
 	}
+}
+
+// TestAnotherGatesVisit has a gate speak of another gate's events, before and after these come: it changes nothing there, and
+// its own alert is its own.
+func TestAnotherGatesVisit(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m, forger := newMaker(t, north), newMaker(t, south)
+		early, late := m.alert(morning), m.alert(morning.Add(time.Second))
+		pass := func(of Event) Event {
+			return forger.event(morning.Add(time.Minute), event.Pass, event.BelowThreshold, revising(of))
+		}
+		add(t, s, early, pass(late))
+		add(t, s, late, pass(early), forger.event(morning.Add(2*time.Minute), event.Alert, event.AboveThreshold, again(early)))
+		if diff := cmp.Diff([]string{"06:45 north alert above-threshold 2/2"}, people(t, s)); diff != "" {
+			t.Error(diff)
+		}
+		alerts, err := s.OpenAlerts(t.Context())
+		if err != nil || len(alerts) != 3 || alerts[0].Gate != south || alerts[0].Times != 1 || alerts[2].Latest != early.ID {
+			t.Errorf("%+v, %v", alerts, err)
+		}
+		if visit, err := s.Visit(t.Context(), north, early.ID); err != nil || len(visit) != 1 {
+			t.Errorf("%d events are of the visit, %v", len(visit), err)
+		}
+	})
 }
 
 func orders(n int) [][]int {

@@ -262,10 +262,11 @@ func scanState(rows *sql.Rows) (state State, err error) {
 	return state, err
 }
 
-// States returns what the parts of all gates were from one time to another.
-func (s *Store) States(ctx context.Context, from, to time.Time) ([]State, error) {
+// States returns the newest states of a gate's parts from one time to another, the latest first.
+func (s *Store) States(ctx context.Context, gate mqtt.Gate, from, to time.Time, limit int) ([]State, error) {
 	return collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, coalesce(until, 0) FROM gate_states
-		WHERE (until IS NULL OR until > $1) AND since < $2 ORDER BY site, gate, part, since`, from.UnixMilli(), to.UnixMilli())
+		WHERE site = $1 AND gate = $2 AND (until IS NULL OR until > $3) AND since < $4 ORDER BY since DESC, part LIMIT $5`,
+		gate.Site, gate.Name, from.UnixMilli(), to.UnixMilli(), limit)
 }
 
 // Gate is how a gate is now.
@@ -315,8 +316,8 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 		{func(g *Gate) *int { return &g.Open }, "SELECT site, gate, count(*) FROM alerts WHERE state <> 'closed' GROUP BY site, gate", nil},
 		{
 			func(g *Gate) *int { return &g.LastMinute },
-			"SELECT site, gate, count(*) FROM events WHERE id >= $1 AND visit = id GROUP BY site, gate",
-			[]any{idAt(now.Add(-time.Minute))},
+			"SELECT site, gate, count(*) FROM events WHERE id >= $1 AND id < $2 AND visit = id GROUP BY site, gate",
+			[]any{idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute))}, // clocks differ a little
 		},
 	} {
 		type sum struct {

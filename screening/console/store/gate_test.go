@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,15 +76,18 @@ func TestFaults(t *testing.T) {
 		want("south link quiet since 07:00:00", "north link offline since 06:59:00")
 		say(south, Online, mqtt.Status{Camera: "ok"})
 		want("north link offline since 06:59:00")
-		states, err := s.States(t.Context(), morning, at)
+		states, err := s.States(t.Context(), north, morning, at, 20)
 		var camera []string
-		for _, state := range states {
-			if state.Gate == north && state.Part == Camera {
+		for _, state := range slices.Backward(states) {
+			if state.Part == Camera {
 				camera = append(camera, fmt.Sprintf("%s %s-%s", state.Value, state.Since.Format(time.TimeOnly), state.Until.Format(time.TimeOnly)))
 			}
 		}
 		if diff := cmp.Diff([]string{"ok 06:55:00-06:57:00", "lost 06:57:00-06:58:00", "stalled 06:58:00-00:00:00"}, camera); err != nil || diff != "" {
 			t.Error(err, diff)
+		}
+		if newest, err := s.States(t.Context(), north, morning, at, 1); err != nil || len(newest) != 1 || newest[0].Part != Link || newest[0].Value != Offline {
+			t.Errorf("%+v, %v", newest, err)
 		}
 	})
 }
@@ -91,7 +95,8 @@ func TestFaults(t *testing.T) {
 func TestGates(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		m, other := newMaker(t, north), newMaker(t, south)
-		add(t, s, m.pass(morning.Add(-2*time.Minute)), m.pass(morning), m.alert(morning), other.pass(morning))
+		add(t, s, m.pass(morning.Add(-2*time.Minute)), m.pass(morning), m.alert(morning), other.pass(morning),
+			other.pass(morning.Add(10*time.Minute)), other.pass(morning.Add(time.Hour))) // its clock went ahead
 		status := mqtt.StatusMessage{State: Online, Status: mqtt.Status{Version: "1.2", Camera: "ok", Paused: true, PausedUntil: morning.Add(time.Hour)}}
 		status.Journal, status.Sequence, status.Unconfirmed = m.journal, 17, 3
 		if err := s.SetStatus(t.Context(), north, status, morning.Add(5*time.Second)); err != nil {

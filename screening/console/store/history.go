@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
 )
 
 // Filter says which events are wanted. What is empty does not matter.
@@ -238,6 +239,9 @@ func (s *Store) Pairs(ctx context.Context, f Filter, place string, limit int) ([
 	return pairs, nil
 }
 
+// maxVisit bounds how many events about one person are read.
+const maxVisit = 200
+
 // ErrNoEvent is the error for an id that no event has.
 var ErrNoEvent = errors.New("there is no such event")
 
@@ -253,13 +257,13 @@ func (s *Store) Event(ctx context.Context, id string) (Event, error) {
 	return events[0], nil
 }
 
-// Visit returns all events about one person, in order.
-func (s *Store) Visit(ctx context.Context, visit string) ([]Event, error) {
-	first, err := s.events(ctx, " WHERE id = $1", visit)
+// Visit returns all events about one person at a gate, in order.
+func (s *Store) Visit(ctx context.Context, gate mqtt.Gate, visit string) ([]Event, error) {
+	first, err := s.events(ctx, " WHERE id = $1 AND site = $2 AND gate = $3", visit, gate.Site, gate.Name)
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.events(ctx, " WHERE visit = $1 AND visit <> id ORDER BY id", visit)
+	more, err := s.events(ctx, " WHERE visit = $1 AND visit <> id AND site = $2 AND gate = $3 ORDER BY id LIMIT $4", visit, gate.Site, gate.Name, maxVisit)
 	return append(first, more...), err
 }
 

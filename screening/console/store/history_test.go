@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,15 @@ func TestSettings(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+		for n := range 50 { // a setting that changes with each event hides no other
+			add(t, s, m.event(morning.Add(time.Hour+time.Duration(n)*time.Second), event.Inconclusive, event.Left, func(e *event.Event) {
+				e.Data.Version = strconv.Itoa(n)
+			}))
+		}
+		settings, err = s.Settings(t.Context(), north, 2)
+		if err != nil || len(settings) != 8 || settings[0].Value != "49" || settings[1].Value != "48" {
+			t.Errorf("%+v, %v", settings, err)
 		}
 	})
 }

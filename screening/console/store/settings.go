@@ -106,7 +106,7 @@ func (s *Store) newestSetting(ctx context.Context, tx *sql.Tx, of settingOf) (se
 	return seen, nil
 }
 
-// Settings returns the newest settings of a gate, by name and the latest first.
+// Settings returns the newest settings of a gate, the latest first, so many of each name.
 func (s *Store) Settings(ctx context.Context, gate mqtt.Gate, limit int) ([]Setting, error) {
 	settings, err := collect(ctx, s.read, func(rows *sql.Rows) (one Setting, err error) {
 		var first string
@@ -116,7 +116,8 @@ func (s *Store) Settings(ctx context.Context, gate mqtt.Gate, limit int) ([]Sett
 		id, err := ulid.ParseStrict(first)
 		one.Since = ulid.Time(id.Time()).UTC()
 		return one, err
-	}, `SELECT name, value, event FROM settings_seen WHERE site = $1 AND gate = $2 ORDER BY event DESC, name LIMIT $3`, gate.Site, gate.Name, limit)
+	}, `SELECT name, value, event FROM (SELECT name, value, event, row_number() OVER (PARTITION BY name ORDER BY event DESC) AS nth
+		FROM settings_seen WHERE site = $1 AND gate = $2) AS numbered WHERE nth <= $3 ORDER BY event DESC, name`, gate.Site, gate.Name, limit)
 	after := map[string]time.Time{}
 	for i := range settings {
 		settings[i].Until = after[settings[i].Name]

@@ -9,8 +9,15 @@ import (
 )
 
 // A person is a visit, not an event. What says that it repeats or revises another event belongs to the same visit,
-// whichever of them comes first. A visit counts once, when its first event happened, with the outcome of its last. One
-// exception: that somebody with an alert waits for the second reading is no outcome of its own.
+// whichever of them comes first; what a gate says of another gate's events counts for nothing. A visit counts once, when its
+// first event happened, with the outcome of its last. One exception: that somebody with an alert waits for the second
+// reading is no outcome of its own.
+
+// visitOf names a visit to a gate.
+type visitOf struct {
+	gate mqtt.Gate
+	id   string // of its first event
+}
 
 // member is what counts of an event in a visit.
 type member struct {
@@ -25,10 +32,12 @@ func (e *Event) member() member {
 	return member{e.ID, e.Visit, e.Gate, e.at, e.Data.Outcome, e.Data.Reason}
 }
 
+func (m member) visitOf() visitOf { return visitOf{m.gate, m.visit} }
+
 // visits are those that a batch adds to, other than events that are a visit by themselves.
 type visits struct {
-	before map[string][]member // by visit, as these were stored, under the visit that they belong to now
-	joined map[string]string   // visits that turned out to be part of another
+	before map[visitOf][]member // as these were stored, under the visit that they belong to now
+	joined map[visitOf]visitOf  // visits that turned out to be part of another
 }
 
 // foldInto finds out which visit each event belongs to.
@@ -37,45 +46,40 @@ func foldInto(ctx context.Context, tx *sql.Tx, events []*Event) (*visits, error)
 	if err != nil {
 		return nil, err
 	}
-	parents := map[string]string{}
-	root := func(id string) string {
-		for parents[id] != "" {
-			id = parents[id]
+	parents := map[visitOf]visitOf{}
+	root := func(v visitOf) visitOf {
+		for parent, has := parents[v]; has; parent, has = parents[v] {
+			v = parent
 		}
-		return id
+		return v
 	}
-	join := func(a, b string) { // a came of b
-		if a, b = root(a), root(b); a != b {
+	join := func(gate mqtt.Gate, id, origin string) { // which came of the origin
+		if a, b := root(visitOf{gate, id}), root(visitOf{gate, origin}); a != b {
 			parents[a] = b
 		}
 	}
 	for _, m := range stored {
-		if m.id != m.visit {
-			join(m.id, m.visit)
-		}
+		join(m.gate, m.id, m.visit)
 	}
-	related := map[string]bool{}
 	for _, e := range events {
 		if origin := e.origin(); origin != "" {
-			join(e.ID, origin)
+			join(e.Gate, e.ID, origin)
 		}
 	}
+	v := &visits{before: map[visitOf][]member{}, joined: map[visitOf]visitOf{}}
 	for _, e := range events {
-		e.Visit = root(e.ID)
+		visit := root(visitOf{e.Gate, e.ID})
+		e.Visit = visit.id
 		if e.origin() != "" {
-			related[e.Visit] = true
+			v.before[visit] = nil
 		}
 	}
-	v := &visits{before: map[string][]member{}, joined: map[string]string{}}
 	for _, m := range stored {
-		now := root(m.visit)
-		if now != m.visit {
-			v.joined[m.visit] = now
+		now := root(m.visitOf())
+		if now != m.visitOf() {
+			v.joined[m.visitOf()] = now
 		}
-		related[now] = true
-	}
-	for visit := range related {
-		v.before[visit] = nil
+		v.before[now] = nil
 	}
 	return v, v.readMembers(ctx, tx, stored, root)
 }
@@ -111,13 +115,13 @@ func readMembers(ctx context.Context, tx *sql.Tx, column string, ids []string) (
 }
 
 // readMembers reads all of the visits that stored events belong to.
-func (v *visits) readMembers(ctx context.Context, tx *sql.Tx, stored []member, root func(string) string) error {
+func (v *visits) readMembers(ctx context.Context, tx *sql.Tx, stored []member, root func(visitOf) visitOf) error {
 	olds := map[string]bool{}
 	for _, m := range stored {
 		olds[m.visit] = true
 	}
 	for visit := range v.before {
-		olds[visit] = true
+		olds[visit.id] = true
 	}
 	var ids []string
 	for old := range olds {
@@ -130,7 +134,8 @@ func (v *visits) readMembers(ctx context.Context, tx *sql.Tx, stored []member, r
 			return err
 		}
 		for _, m := range members {
-			if now := root(m.visit); !seen[m.id] {
+			now := root(m.visitOf())
+			if _, related := v.before[now]; related && !seen[m.id] {
 				seen[m.id] = true
 				v.before[now] = append(v.before[now], m)
 			}
@@ -143,11 +148,11 @@ func (v *visits) readMembers(ctx context.Context, tx *sql.Tx, stored []member, r
 func (v *visits) join(ctx context.Context, tx *sql.Tx) error {
 	for part, whole := range v.joined {
 		for _, statement := range []string{
-			"UPDATE events SET visit = $1 WHERE visit = $2 AND visit <> id",
-			"UPDATE events SET visit = $1 WHERE id = $2",
-			"UPDATE alerts SET visit = $1 WHERE visit = $2",
+			"UPDATE events SET visit = $1 WHERE visit = $2 AND visit <> id AND site = $3 AND gate = $4",
+			"UPDATE events SET visit = $1 WHERE id = $2 AND site = $3 AND gate = $4",
+			"UPDATE alerts SET visit = $1 WHERE visit = $2 AND site = $3 AND gate = $4",
 		} {
-			if _, err := tx.ExecContext(ctx, statement, whole, part); err != nil {
+			if _, err := tx.ExecContext(ctx, statement, whole.id, part.id, part.gate.Site, part.gate.Name); err != nil {
 				return err
 			}
 		}
@@ -158,11 +163,12 @@ func (v *visits) join(ctx context.Context, tx *sql.Tx) error {
 // tally is by how much the counts change with the events that are new.
 func (v *visits) tally(fresh []*Event) tally {
 	t := tally{}
-	after := map[string][]member{}
+	after := map[visitOf][]member{}
 	for _, e := range fresh {
 		t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), 0, 1)
-		if _, shared := v.before[e.Visit]; shared {
-			after[e.Visit] = append(after[e.Visit], e.member())
+		m := e.member()
+		if _, shared := v.before[m.visitOf()]; shared {
+			after[m.visitOf()] = append(after[m.visitOf()], m)
 		} else {
 			t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), 1, 0)
 		}

@@ -268,6 +268,9 @@ func TestAnotherGatesEventInAVisit(t *testing.T) {
 			t.Errorf("%s shows another site's gate", path)
 		}
 	}
+	if status, body := b.get("/alerts/" + second); status != http.StatusOK || !strings.Contains(body, "Take it") {
+		t.Errorf("nobody sees to the alert of the gate that claims so: %d", status)
+	}
 }
 
 // TestHowLongALogInTakes has names that nobody has refused as slowly as wrong passwords: who guesses learns no names.
@@ -289,15 +292,11 @@ func TestHowLongALogInTakes(t *testing.T) {
 		}
 		return time.Since(begin)
 	}
-	median := func(names ...string) time.Duration {
-		var all []time.Duration
-		for _, name := range names {
-			all = append(all, took(name))
-		}
-		slices.Sort(all)
-		return all[len(all)/2]
+	known, unknown, passwordless := time.Hour, time.Hour, took("company")
+	for n := range 4 { // the least of them: a busy machine only adds
+		known = min(known, took(fmt.Sprint("guard", n)))
+		unknown = min(unknown, took(fmt.Sprint("nobody", n)))
 	}
-	known, unknown, passwordless := median("guard0", "guard1", "guard2"), median("nobody0", "nobody1", "nobody2"), took("company")
 	t.Logf("a wrong password takes %v, a wrong name %v, an account without a password %v", known, unknown, passwordless)
 	if unknown < known/3 || passwordless < known/3 {
 		t.Error("the time tells which names there are")

@@ -73,7 +73,7 @@ func (c *console) browser(size [2]int64) *tab {
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.t.Fatalf("%v; the page says:\n%s", err, b.text())
@@ -88,7 +88,7 @@ func (b *tab) text() string {
 // wait waits until a JavaScript expression is true, over pages that go and come.
 func (b *tab) wait(what, expression string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	for {
 		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
@@ -557,7 +557,7 @@ func TestBrowserGuardIsRefused(t *testing.T) {
 		t.Error("a guard is led to the accounts")
 	}
 	b.open("/admin/accounts")
-	b.says("此页面只供管理员使用")
+	b.says("此页面需要“管理员”")
 	b.shoot("refused")
 }
 

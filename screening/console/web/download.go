@@ -20,11 +20,12 @@ import (
 
 // Bounds of downloads.
 const (
-	maxExports    = 3       // made at the same time
+	maxExports    = 1       // made at the same time: within a gate, more would cost it frames
 	maxExportRows = 100_000 // of a file
 	maxPairs      = 40_000  // of a file that study reads
-	// Whoever takes nothing for so long is gone.
+	// Whoever takes nothing for so long is gone, and whoever is slower than downloadTime keeps others from theirs.
 	downloadTimeout = 30 * time.Second
+	downloadTime    = 5 * time.Minute
 )
 
 // cell is what a column has in a row: nil, string, float64, int64, bool or time.Time, which is in the site's zone.
@@ -69,6 +70,13 @@ func number(value *float64) cell {
 	return *value
 }
 
+func hundredths(value *float64) cell {
+	if value == nil {
+		return nil
+	}
+	return event.Hundredths(*value)
+}
+
 func spoken[W ~string](r exportedRow, word W) cell {
 	if word == "" {
 		return nil
@@ -100,7 +108,7 @@ var exported = []column{
 		}
 		return strings.Join(worn, " ")
 	}},
-	{"seconds_to_verdict", phrase{"用时 s", "Took, s"}, 9, func(r exportedRow) cell { return number(r.Data.SecondsToVerdict) }},
+	{"seconds_to_verdict", phrase{"用时 s", "Took, s"}, 9, func(r exportedRow) cell { return hundredths(r.Data.SecondsToVerdict) }},
 	{"historical", phrase{"补发", "Sent late"}, 9, func(r exportedRow) cell { return r.Data.Historical }},
 	{"alert_state", phrase{"告警状态", "Alert"}, 12, ofAlert(func(r exportedRow, a *store.Alert) cell { return spoken(r, a.State) })},
 	{"alert_outcome", phrase{"告警去向", "Came to"}, 14, ofAlert(func(r exportedRow, a *store.Alert) cell { return spoken(r, a.Outcome) })},
@@ -118,6 +126,10 @@ var exported = []column{
 
 // download is a file of so many rows at most, or an answer that says why there is none.
 func (v *visit) download(query historyQuery, most int, send func(store.Filter) error) {
+	if query.elsewhere(v.account.Scope) {
+		v.missing()
+		return
+	}
 	filter, ok := query.filter(v)
 	if !ok {
 		v.problem(http.StatusUnprocessableEntity, v.tongue.Say("筛选条件里有不对的时间或数字。", "A time or a number in the filter can't be read."))
@@ -147,17 +159,22 @@ func (v *visit) download(query historyQuery, most int, send func(store.Filter) e
 func (v *visit) attach(name, kind string) io.Writer {
 	v.w.Header().Set("Content-Type", kind)
 	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="thermogate-%s-%s"`, v.now.In(v.store.Zone(v.account.Scope.Site)).Format(time.DateOnly), name))
-	return patientWriter{v.w, http.NewResponseController(v.w)}
+	return patientWriter{v.w, http.NewResponseController(v.w), time.Now().Add(downloadTime)}
 }
 
 // patientWriter gives up on whoever takes nothing any more.
 type patientWriter struct {
 	to      io.Writer
 	control *http.ResponseController
+	until   time.Time
 }
 
 func (w patientWriter) Write(b []byte) (int, error) {
-	_ = w.control.SetWriteDeadline(time.Now().Add(downloadTimeout)) // not every server has deadlines
+	deadline := time.Now().Add(downloadTimeout)
+	if w.until.Before(deadline) {
+		deadline = w.until
+	}
+	_ = w.control.SetWriteDeadline(deadline) // not every server has deadlines
 	return w.to.Write(b)
 }
 

@@ -89,8 +89,8 @@ type gatePage struct {
 	Before, After string // addresses of the days beside; empty where there is none
 	Chart         dayChart
 	Reasons       []reasonCount  // why people were not measured, the most first
-	States        []store.State  // of that day, other than that all was well
-	Checks        []store.Check  // the newest first
+	States        []store.State  // of that day, other than that all was well, the latest first
+	Checks        []store.Check  // up to that day, the newest first
 	Settings      []settingInUse // in force, each with what was before
 	Versions      map[string]string
 	Key           string // "site/gate"
@@ -111,7 +111,9 @@ type settingInUse struct {
 const (
 	checksShown   = 10
 	checksWithin  = 90 * 24 * time.Hour
-	settingsShown = 200
+	statesShown   = 200
+	settingsShown = 4 // of each name
+	reasonsShown  = 30
 )
 
 func showGate(v *visit) {
@@ -142,16 +144,11 @@ func (p *gatePage) read(v *visit, gate mqtt.Gate) error {
 		return err
 	}
 	p.Chart, p.Reasons = chartOf(counts, begin, end), whyNot(counts)
-	states, err := v.store.States(v.ctx(), begin, end)
-	if err != nil {
+	if p.States, err = v.store.States(v.ctx(), gate, begin, end, statesShown); err != nil {
 		return err
 	}
-	for _, s := range states {
-		if s.Gate == gate && !usual[s.Value] {
-			p.States = append(p.States, s)
-		}
-	}
-	checks, err := v.store.Checks(v.ctx(), v.now.Add(-checksWithin), v.now.Add(time.Minute))
+	p.States = slices.DeleteFunc(p.States, func(s store.State) bool { return usual[s.Value] })
+	checks, err := v.store.Checks(v.ctx(), end.Add(-checksWithin), end)
 	if err != nil {
 		return err
 	}
@@ -226,7 +223,7 @@ func whyNot(counts []store.Count) []reasonCount {
 		}
 		return strings.Compare(string(a.Reason), string(b.Reason))
 	})
-	return all
+	return all[:min(len(all), reasonsShown)]
 }
 
 // dayChart is the people of a day by the quarter of an hour, in the units of its drawing.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,9 +59,7 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	gate, scope := gateOf(q.Gate), v.account.Scope
 	f = store.Filter{Site: gate.Site, Gate: gate.Name, Outcome: event.Outcome(q.Outcome), Reason: event.Reason(q.Reason), Alert: q.State}
 	if scope.Site != "" {
-		if f.Site != scope.Site {
-			f.Site, f.Gate = scope.Site, ""
-		}
+		f.Site = scope.Site
 		if scope.Name != "" {
 			f.Gate = scope.Name
 		}
@@ -110,6 +107,12 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	return f, ok
 }
 
+// elsewhere tells whether a filter asks for a gate that is not within somebody's scope.
+func (q historyQuery) elsewhere(scope mqtt.Gate) bool {
+	gate := gateOf(q.Gate)
+	return scope.Site != "" && gate.Site != "" && (gate.Site != scope.Site || scope.Name != "" && gate.Name != "" && gate.Name != scope.Name)
+}
+
 // decimal is a number that somebody entered, with a point or a comma.
 func decimal(text string) (number float64, ok bool) {
 	number, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", "."), 64)
@@ -118,6 +121,10 @@ func decimal(text string) (number float64, ok bool) {
 
 func showHistory(v *visit) {
 	query := queryOf(v.r.URL.Query())
+	if query.elsewhere(v.account.Scope) {
+		v.missing()
+		return
+	}
 	filter, ok := query.filter(v)
 	page := historyPage{
 		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: reasons,
@@ -195,8 +202,7 @@ type eventPage struct {
 	Scale  *scale
 	Steps  []string
 	Visit  []store.Event // all about this person
-	Alert  *store.Alert
-	Read   *store.Reading
+	Alert  *store.Alert  // the last one; nil where there is none
 	Beside phrase
 	JSON   string
 }
@@ -222,27 +228,11 @@ func showEvent(v *visit) {
 func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	page := eventPage{Event: e, Steps: v.tongue.reasoning(e), JSON: indented(e.Body)}
 	var err error
-	if page.Visit, err = v.store.Visit(v.ctx(), e.Visit); err != nil {
+	if page.Visit, err = v.store.Visit(v.ctx(), e.Gate, e.Visit); err != nil {
 		return page, err
 	}
-	page.Visit = slices.DeleteFunc(page.Visit, func(one store.Event) bool { return !v.account.Sees(one.Gate) })
-	for _, one := range page.Visit {
-		a, changes, err := v.store.Alert(v.ctx(), one.ID)
-		if errors.Is(err, store.ErrUnknown) {
-			continue
-		}
-		if err != nil {
-			return page, err
-		}
-		if !v.account.Sees(a.Gate) {
-			continue
-		}
-		page.Alert = &a
-		for _, c := range changes {
-			if c.Reading != nil {
-				page.Read = c.Reading
-			}
-		}
+	if page.Alert, err = v.store.AlertOf(v.ctx(), e); err != nil {
+		return page, err
 	}
 	var second *float64
 	if page.Alert != nil {

@@ -197,6 +197,23 @@ func TestDownloadIsWhole(t *testing.T) {
 	}
 }
 
+// TestDownloadsTakeTurns has one file made at a time: within a gate, more would take what its frames need.
+func TestDownloadsTakeTurns(t *testing.T) {
+	c, _, _ := danger(t)
+	v := &visit{Pages: c.pages, w: httptest.NewRecorder(), r: httptest.NewRequest(http.MethodGet, "/history.csv", nil), tongue: "en", now: time.Now()}
+	made := 0
+	v.download(historyQuery{}, maxExportRows, func(store.Filter) error {
+		made++
+		if free := cap(c.pages.exports) - len(c.pages.exports); free > 0 {
+			t.Errorf("%d more could be made at the same time", free)
+		}
+		return nil
+	})
+	if made != 1 || len(c.pages.exports) != 0 {
+		t.Errorf("%d were made, and %d places are taken", made, len(c.pages.exports))
+	}
+}
+
 // TestPairsForStudy has thermogate study read second readings as they are downloaded.
 func TestPairsForStudy(t *testing.T) {
 	c, b, _ := danger(t)

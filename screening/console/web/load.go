@@ -16,10 +16,12 @@ const (
 	flood      = 10.0
 	loadDay    = 24 * time.Hour
 	loadWeek   = 7 * loadDay
+	markEvery  = 4 * time.Hour
 )
 
 type loadPage struct {
 	Windows []loadBar // of a day, the oldest first
+	Marks   []loadMark
 	Hours   []loadHour
 	Gates   []gateLoad
 	Total   gateLoad
@@ -36,6 +38,12 @@ type loadPage struct {
 type loadBar struct {
 	X, Y, Width, Height float64
 	Kind                string // good, high or flood
+}
+
+// loadMark is a time below the chart.
+type loadMark struct {
+	X     float64
+	Begin time.Time
 }
 
 // loadHour is a row beside the chart.
@@ -223,6 +231,10 @@ func (p *loadPage) draw(times []time.Time, at guards, end time.Time) {
 	}
 	y := func(load float64) float64 { return math.Round(10*p.Height*(1-load/p.Top)) / 10 }
 	p.LimitY, p.FloodY = y(p.Limit), y(flood)
+	begin := end.Add(-loadDay)
+	for at := begin.Add(markEvery / 3).Truncate(markEvery).Add(markEvery); at.Before(end.Add(-markEvery / 3)); at = at.Add(markEvery) { // none at the edges
+		p.Marks = append(p.Marks, loadMark{math.Round(p.Width * float64(at.Sub(begin)) / float64(loadDay)), at})
+	}
 	for i, load := range loads {
 		if load > 0 {
 			width := p.Width / float64(n)

@@ -107,7 +107,7 @@ func (v *visit) loginError(err error) (status int, notice string) {
 		return http.StatusUnprocessableEntity, map[accounts.PasswordError]string{
 			accounts.TooShort:  v.tongue.Say("新密码至少 10 个字符。", "The new password needs 10 characters at least."),
 			accounts.TooLong:   v.tongue.Say("新密码太长。", "The new password is too long."),
-			accounts.TooSimple: v.tongue.Say("新密码太简单：不要重复一个字符，也不要包含用户名。", "The new password is too simple: neither one character over and over, nor your name."),
+			accounts.TooSimple: v.tongue.Say("新密码太简单：不要重复一个字符，也不要包含用户名。", "The new password is too simple: not one character over and over, and without your user name."),
 			accounts.Unchanged: v.tongue.Say("新密码和旧密码一样。", "The new password is the old one."),
 		}[lacks]
 	}

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"thermogate/screening/console/store"
@@ -21,6 +22,9 @@ type snapshot struct {
 	alerts []openAlert // the newest first
 	gates  []store.Gate
 	faults []store.Fault
+
+	mu    sync.Mutex
+	pages map[mqtt.Gate]nowPage // by scope: many look at the same
 }
 
 // openAlert is an alert with what it rests on.
@@ -44,7 +48,7 @@ func (a openAlert) Overdue(now time.Time) bool {
 
 // look takes a snapshot.
 func (p *Pages) look(ctx context.Context) (*snapshot, error) {
-	now := &snapshot{at: time.Now()}
+	now := &snapshot{at: time.Now(), pages: map[mqtt.Gate]nowPage{}}
 	alerts, err := p.store.OpenAlerts(ctx)
 	if err != nil {
 		return nil, err
@@ -146,8 +150,37 @@ type nowPage struct {
 	Unheard  time.Time   // since when the console does not hear the gates; zero while it does
 	Versions map[string]string
 	Fresh    int // alerts that nobody has
-	Last     time.Time
+
+	Escalated []openAlert // that nobody sees to: the newest of each gate
+	message   message     // what an open page is told
 }
+
+// message is named by what it says.
+type message struct {
+	id   string
+	body []byte
+}
+
+// maxEscalated is how many gates the bar above every page names.
+const maxEscalated = 6
+
+func overdueOf(alerts []openAlert, now time.Time) (overdue []openAlert) {
+	named := map[mqtt.Gate]bool{}
+	for _, a := range alerts {
+		if len(overdue) < maxEscalated && !named[a.Gate] && a.Overdue(now) {
+			named[a.Gate] = true
+			overdue = append(overdue, a)
+		}
+	}
+	return overdue
+}
+
+// maxListed is how many alerts the page of all shows.
+const maxListed = 200
+
+// Listed are the newest open alerts, and Unlisted is how many there are beside them.
+func (n nowPage) Listed() []openAlert { return n.Alerts[:min(len(n.Alerts), maxListed)] }
+func (n nowPage) Unlisted() int       { return len(n.Alerts) - len(n.Listed()) }
 
 type tile struct {
 	store.Gate
@@ -156,6 +189,17 @@ type tile struct {
 }
 
 func (p *Pages) pageOf(now *snapshot, account store.Account) nowPage {
+	now.mu.Lock()
+	defer now.mu.Unlock()
+	page, made := now.pages[account.Scope]
+	if !made {
+		page = p.makePage(now, account)
+		now.pages[account.Scope] = page
+	}
+	return page
+}
+
+func (p *Pages) makePage(now *snapshot, account store.Account) nowPage {
 	var page nowPage
 	for _, a := range now.alerts {
 		if account.Sees(a.Gate) {
@@ -180,9 +224,6 @@ func (p *Pages) pageOf(now *snapshot, account store.Account) nowPage {
 			if !p.sounds(g.Gate, now.at) {
 				page.Deaf = append(page.Deaf, g.Gate)
 			}
-			if g.Seen.After(page.Last) {
-				page.Last = g.Seen
-			}
 		}
 	}
 	slices.SortStableFunc(page.Gates, func(a, b tile) int { return rankOf[b.State] - rankOf[a.State] })
@@ -193,6 +234,8 @@ func (p *Pages) pageOf(now *snapshot, account store.Account) nowPage {
 		}
 	}
 	page.Versions = page.versions(now.at)
+	page.Escalated = overdueOf(page.Alerts, now.at)
+	page.message = page.messageAt(now.at, p.build)
 	return page
 }
 
@@ -236,40 +279,41 @@ func (n nowPage) versions(now time.Time) map[string]string {
 	return map[string]string{"alerts": strconv.FormatUint(alerts.Sum64(), 36), "gates": strconv.FormatUint(gates.Sum64(), 36)}
 }
 
-// message is what a page is told at every change.
-func (n nowPage) message(now time.Time, build string) (id string, body []byte) {
+func (n nowPage) messageAt(now time.Time, build string) message {
 	type fresh struct {
 		ID      string `json:"id"`
 		Overdue bool   `json:"overdue"`
-		Gate    string `json:"gate,omitempty"` // of one that is overdue
 	}
-	waiting := []fresh{}
+	type escalated struct {
+		ID   string `json:"id"`
+		Gate string `json:"gate"`
+	}
+	waiting, unseen := []fresh{}, []escalated{}
+	for _, a := range n.Escalated {
+		unseen = append(unseen, escalated{a.Event, tongue("").GateName(a.Gate)})
+	}
 	for _, overdue := range []bool{true, false} {
 		for _, a := range n.Alerts {
-			if a.State != store.New || a.Overdue(now) != overdue || len(waiting) == 50 {
-				continue
+			if a.State == store.New && a.Overdue(now) == overdue && len(waiting) < 50 {
+				waiting = append(waiting, fresh{a.Event, overdue})
 			}
-			one := fresh{ID: a.Event, Overdue: overdue}
-			if overdue {
-				one.Gate = tongue("").GateName(a.Gate)
-			}
-			waiting = append(waiting, one)
 		}
 	}
 	body, err := json.Marshal(struct {
-		Build  string            `json:"build"`
-		Open   int               `json:"open"`
-		Fresh  int               `json:"fresh"`
-		New    []fresh           `json:"new"`
-		Faults int               `json:"faults"`
-		Parts  map[string]string `json:"parts"`
-	}{build, len(n.Alerts), n.Fresh, waiting, len(n.Faults), n.Versions})
+		Build     string            `json:"build"`
+		Open      int               `json:"open"`
+		Fresh     int               `json:"fresh"`
+		New       []fresh           `json:"new"`
+		Escalated []escalated       `json:"escalated"`
+		Faults    int               `json:"faults"`
+		Parts     map[string]string `json:"parts"`
+	}{build, len(n.Alerts), n.Fresh, waiting, unseen, len(n.Faults), n.Versions})
 	if err != nil {
 		panic(err) // nothing in it can fail
 	}
 	sum := fnv.New64a()
 	sum.Write(body)
-	return strconv.FormatUint(sum.Sum64(), 36), body
+	return message{strconv.FormatUint(sum.Sum64(), 36), body}
 }
 
 // snapshot is how all is now; for a part of a page it is what the stream has told of.

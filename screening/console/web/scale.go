@@ -136,14 +136,14 @@ func (t tongue) reasoning(e store.Event) []string {
 	if d.SkinCelsius == nil {
 		say("没有得到皮肤读数：%s。", "There was no reading of the skin: %s.", t.Word(d.Reason))
 	} else {
-		say("%s在 %d 帧中测得 %.2f °C，95%% 区间 ± %.2f °C。", "The skin at the %s read %.2f °C in %d frames, ± %.2f °C (95 %%).",
+		say("%s在 %d 帧中测得 %.2f °C，95%% 区间 ± %.2f °C。", "The skin at the %s read %.2f °C in %d frames, ± %.2f °C (95 %%).",
 			t.order(t.site(d.SkinSite), d.FramesUsed, *d.SkinCelsius, value(d.SkinUncertaintyCelsius))...)
 	}
 	if r := d.Reference; r.CorrectionCelsius != nil && d.SkinCelsius != nil {
-		say("其中已含黑体修正 %+.2f °C（标称 %.2f，实测 %.2f）。", "In it is the reference source's correction of %+.2f °C (it is %.2f, and read %.2f).",
+		say("其中已含黑体修正 %+.2f °C（标称 %.2f，实测 %.2f）。", "This includes the reference source's correction of %+.2f °C (it is %.2f, and read %.2f).",
 			*r.CorrectionCelsius, value(r.NominalCelsius), value(r.MeasuredCelsius))
 		if r.NominalAssumed {
-			say("黑体的标称温度是假定的，所有温度可能同样偏差。", "What the reference source truly is was assumed: every temperature may be off by as much.")
+			say("黑体的标称温度是假定的，所有温度可能同样偏差。", "The true temperature of the reference source was assumed: every other one may be off by as much as it is.")
 		}
 	} else if d.SkinCelsius != nil {
 		say("当时没有黑体修正。", "No reference source corrected it.")

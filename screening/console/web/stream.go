@@ -94,9 +94,9 @@ func serveStream(v *visit) {
 	for {
 		now, changed := v.newest()
 		if now != nil {
-			if id, body := v.pageOf(now, v.account).message(now.at, v.build); id != known {
-				known = id
-				text += fmt.Sprintf("id: %s\nevent: now\ndata: %s\n\n", id, body)
+			if news := v.pageOf(now, v.account).message; news.id != known {
+				known = news.id
+				text += fmt.Sprintf("id: %s\nevent: now\ndata: %s\n\n", news.id, news.body)
 			}
 		}
 		if text != "" {

