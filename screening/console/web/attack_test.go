@@ -273,6 +273,20 @@ func TestAnotherGatesEventInAVisit(t *testing.T) {
 	}
 }
 
+// TestNumbersThatAreNone has a gate tell of temperatures that nothing has: their page is there, without a scale.
+func TestNumbersThatAreNone(t *testing.T) {
+	c := start(t)
+	b := c.client("lina", c.account("lina", "Li Na", store.Guard, north))
+	for _, celsius := range []float64{1e17, -1e17, 1e308, 1e4} {
+		id := c.alert(north, func(d *event.Data) { d.SkinCelsius, d.BodyCelsius, d.ThresholdCelsius = &celsius, &celsius, &celsius })
+		for _, path := range []string{"/alerts/", "/events/"} {
+			if status, body := b.get(path + id); status != http.StatusOK || strings.Contains(body, `class="scale"`) {
+				t.Errorf("%g °C on %s: %d", celsius, path, status)
+			}
+		}
+	}
+}
+
 // TestHowLongALogInTakes has names that nobody has refused as slowly as wrong passwords: who guesses learns no names.
 func TestHowLongALogInTakes(t *testing.T) {
 	if testing.Short() {

@@ -14,6 +14,7 @@ const (
 	scaleEdge  = 12.0
 	rowHeight  = 44.0
 	axisHeight = 22.0
+	farthest   = 1000.0 // °C: no temperature is beyond it, and no scale could show it
 )
 
 // scale is the numbers of an event side by side on one axis.
@@ -79,6 +80,9 @@ func (t tongue) scaleOf(data event.Data, second *float64) *scale {
 		if n.leveled {
 			low, high = min(low, n.level), max(high, n.level)
 		}
+	}
+	if !(low > -farthest && high < farthest) {
+		return nil
 	}
 	low, high = math.Floor(low*2-0.2)/2, math.Ceil(high*2+0.2)/2
 	x := func(celsius float64) float64 {

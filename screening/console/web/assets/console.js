@@ -27,8 +27,8 @@ function tick() {
 setInterval(tick, 1000);
 
 // Where the pages have no room side by side, the one that is open is in view.
-const current = document.querySelector("nav [aria-current]");
-if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft - 40;
+const current = document.querySelector("nav [aria-current]"), nav = current?.parentElement;
+if (nav) nav.scrollLeft = current.offsetLeft + current.offsetWidth - nav.offsetLeft - nav.clientWidth;
 
 // Parts of the page that change
 
