@@ -213,6 +213,7 @@ func TestV4L2CamerasThatCanNotBeUsedSayWhy(t *testing.T) {
 		want    []string
 	}{
 		"padding":      {testdata.Camera{Formats: pureThermal, Padding: 32}, Options{}, []string{"pads", "320 to 352", "gst:v4l2src device=/dev/full"}},
+		"padded rows":  {testdata.Camera{Formats: "YUYV:256x384", Padding: 32}, Options{}, []string{"512 to 544", "format=YUY2,width=256,height=384"}},
 		"busy":         {testdata.Camera{Formats: pureThermal, Busy: true}, Options{}, []string{"another program"}},
 		"webcam":       {testdata.Camera{Formats: webcam}, Options{}, []string{"MJPG 1280x720; YUYV 640x480", "8-bit", "Y16"}},
 		"wrong units":  {testdata.Camera{Formats: pureThermal, Frames: telemetry}, Options{Units: "kelvin64"}, []string{"kelvin64", "centikelvin", "telemetry"}},

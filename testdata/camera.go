@@ -24,6 +24,7 @@ type Camera struct {
 	Padding int    // bytes behind each row
 	Rate    int    // frames a second; 30 where 0
 	Busy    bool   // another program streams from it
+	Hangs   string // the call that never returns: "open", "list" or "stream"
 }
 
 // WithCamera runs the test once more, in a process of its own in which the camera is plugged in at CameraDevice. It reports
@@ -70,7 +71,7 @@ func (c Camera) Environment(t testing.TB) []string {
 	}
 	environment := []string{"LD_PRELOAD=" + library, "CAMERA_DEVICE=" + CameraDevice, "CAMERA_FORMATS=" + c.Formats,
 		"CAMERA_FRAMES=" + frames, "CAMERA_PADDING=" + strconv.Itoa(c.Padding)}
-	for name, value := range map[string]string{"CAMERA_NAME": c.Name, "CAMERA_LISTS": c.Lists} {
+	for name, value := range map[string]string{"CAMERA_NAME": c.Name, "CAMERA_LISTS": c.Lists, "CAMERA_HANGS": c.Hangs} {
 		if value != "" {
 			environment = append(environment, name+"="+value)
 		}

@@ -163,6 +163,32 @@ func TestCameraOverGigEVision(t *testing.T) {
 	})
 }
 
+// Whoever is on the network can have a camera there with any name.
+func TestNameThatIsAPipeline(t *testing.T) {
+	const tool = `#!/bin/sh
+case "$*" in
+'') printf 'X" ! filesink location="/etc/x (192.0.2.1)\nR\033[31med (192.0.2.2)\n' ;;
+*features) printf "Enumeration : [PixelFormat] 'PixelFormat'\n  EnumEntry : 'Mono16'\n" ;;
+*) printf 'DeviceModelName = M\rodel\n' ;;
+esac
+`
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "arv-tool-0.8"), []byte(tool), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	found, err := gige.List(t.Context())
+	if err != nil || len(found) != 2 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if c := found[0]; c.URI != "" || c.Config() != "" || !strings.Contains(c.Problem, "can't be part of a pipeline") {
+		t.Errorf("found is %+v", c)
+	}
+	if c := found[1]; c.ID != "R?[31med" || c.Name != "M?odel" || !strings.Contains(c.URI, `camera-name="R?[31med"`) {
+		t.Errorf("found is %+v", c)
+	}
+}
+
 // look opens a camera by its lines of a config and checks that its pictures are those of the fake: each row and column 256
 // counts above the one before.
 func look(t *testing.T, c gige.Camera) {

@@ -117,6 +117,31 @@ func thermogate(ctx context.Context, arguments ...string) (string, error) {
 	return out.String(), err
 }
 
+func TestCamerasWhoseDriversHang(t *testing.T) {
+	for _, call := range []string{"open", "list", "stream"} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			if !testdata.WithCamera(t, testdata.Camera{Formats: "Y16 :160x120", Hangs: call}) {
+				return
+			}
+			printed, err := thermogate(t.Context(), "cameras", testdata.CameraDevice)
+			if err != nil || !strings.Contains(printed, "PROBLEM: its driver hangs; unplug the camera") {
+				t.Errorf("%s%v", printed, err)
+			}
+		})
+	}
+}
+
+func TestCamerasPrintsNothingThatATerminalObeys(t *testing.T) {
+	if !testdata.WithCamera(t, testdata.Camera{Name: "one\rtwo", Formats: "Y1\r6:160x120;\x1b]0_:160x120;Y16 :160x120"}) {
+		return
+	}
+	printed, err := thermogate(t.Context(), "cameras", testdata.CameraDevice)
+	if err != nil || !strings.Contains(printed, "#   Y1?6 160x120\n") || strings.ContainsAny(printed, "\r\x1b") {
+		t.Errorf("%q %v", printed, err)
+	}
+}
+
 func TestCamerasTakesDevices(t *testing.T) {
 	printed, err := thermogate(t.Context(), "cameras", "gst:rtspsrc location=rtsp://me:S3cr3t@192.0.2.1/")
 	if !errors.As(err, &usageError{}) || printed != "" || strings.Contains(err.Error(), "S3cr3t") {

@@ -5,6 +5,7 @@
 //   CAMERA_PADDING  bytes behind each row
 //   CAMERA_RATE     frames a second
 //   CAMERA_BUSY     set where another program streams from it
+//   CAMERA_HANGS    the call that never returns: "open", "list" or "stream"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,6 +32,11 @@ static FILE *frames;
 static const char *setting(const char *name, const char *otherwise) {
 	const char *value = getenv(name);
 	return value ? value : otherwise;
+}
+
+static void hang(const char *where) {
+	while (!strcmp(setting("CAMERA_HANGS", ""), where))
+		pause();
 }
 
 static int padding(void) { return atoi(setting("CAMERA_PADDING", "0")); }
@@ -164,6 +170,7 @@ static int answer(int fd, unsigned long request, void *argument) {
 		return 0;
 	}
 	case VIDIOC_ENUM_FMT:
+		hang("list");
 		return lists ? list_format(argument) : fail(EINVAL);
 	case VIDIOC_ENUM_FRAMESIZES:
 		return lists ? list_size(argument) : fail(ENOTTY);
@@ -212,6 +219,7 @@ static int answer(int fd, unsigned long request, void *argument) {
 	case VIDIOC_DQBUF:
 		return dequeue(fd, argument);
 	case VIDIOC_STREAMON:
+		hang("stream");
 		if (!frames && getenv("CAMERA_FRAMES"))
 			frames = fopen(getenv("CAMERA_FRAMES"), "rb");
 		set_timer(fd, atof(setting("CAMERA_RATE", "30")));
@@ -231,6 +239,7 @@ static int ours(int fd) { return fd >= 0 && fd < HANDLES && is_open[fd]; }
 static int open_ours(const char *path) {
 	if (strcmp(path, setting("CAMERA_DEVICE", "")))
 		return -1;
+	hang("open");
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (fd >= 0 && fd < HANDLES)
 		is_open[fd] = 1;
