@@ -213,7 +213,7 @@ func (s *soak) awaitJournal() {
 
 func (s *soak) await(what string, done func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited in vain for %s", what)
 		}
@@ -236,7 +236,7 @@ func (s *soak) run(rounds int) {
 	}
 	s.gate.hush()
 	shown := s.gate.all()
-	s.receiver.waitForAll(shown, 2*time.Minute)
+	s.receiver.waitForAll(shown, 6*time.Minute)
 	s.gate.kill()
 	s.gate.start() // stores what the last one could not
 	s.await("every event to be on disk", func() bool { return s.onDisk(shown) })
