@@ -18,6 +18,7 @@ import (
 	"thermogate/camera/gige"
 	"thermogate/camera/radiometry"
 	"thermogate/camera/v4l2"
+	"thermogate/cmd/internal/program"
 )
 
 func newCamerasCommand() *cobra.Command {
@@ -34,7 +35,7 @@ The lines of the others are there as comments, and so is what to do about one th
 camera that another program uses is not disturbed.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			cameras, err := listCameras(cmd.Context(), paths)
-			if errors.As(err, &usageError{}) {
+			if errors.As(err, &program.UsageError{}) {
 				return err
 			}
 			if err != nil {
@@ -94,7 +95,7 @@ func listCameras(ctx context.Context, paths []string) ([]foundCamera, error) {
 	cameras := []foundCamera{}
 	for _, path := range paths {
 		if path = strings.TrimPrefix(path, "v4l2://"); !filepath.IsAbs(path) {
-			return nil, usageError{errors.New("cameras takes devices such as /dev/video0; whether another camera works, thermogate check says with camera.uri in its config")}
+			return nil, program.Usage(errors.New("cameras takes devices such as /dev/video0; whether another camera works, thermogate check says with camera.uri in its config"))
 		}
 		cameras = append(cameras, usbCamera(query(ctx, path)))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/simulator"
+	"thermogate/cmd/internal/program"
 	"thermogate/testdata"
 )
 
@@ -144,7 +145,7 @@ func TestCamerasPrintsNothingThatATerminalObeys(t *testing.T) {
 
 func TestCamerasTakesDevices(t *testing.T) {
 	printed, err := thermogate(t.Context(), "cameras", "gst:rtspsrc location=rtsp://me:S3cr3t@192.0.2.1/")
-	if !errors.As(err, &usageError{}) || printed != "" || strings.Contains(err.Error(), "S3cr3t") {
+	if !errors.As(err, &program.UsageError{}) || printed != "" || strings.Contains(err.Error(), "S3cr3t") {
 		t.Errorf("%s%v", printed, err)
 	}
 }

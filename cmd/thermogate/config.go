@@ -14,6 +14,7 @@ import (
 	"thermogate/camera"
 	"thermogate/camera/clip"
 	"thermogate/camera/radiometry"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/door"
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
@@ -91,7 +92,7 @@ func loadConfig(path string) (config, error) {
 		return c, nil
 	}
 	if err := settings.Load(path, &c, c.validate, exampleConfig); err != nil {
-		return c, usageError{err}
+		return c, program.Usage(err)
 	}
 	return c, nil
 }
@@ -190,7 +191,7 @@ func (c config) gate() gate.Config {
 	return gate.Config{
 		Site:    c.Site,
 		Name:    c.Gate,
-		Version: version(),
+		Version: program.Version(),
 		Camera:  c.Camera.Name,
 		Moving:  c.Camera.Moving,
 		Track:   c.Track,

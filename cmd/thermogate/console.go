@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"thermogate/cmd/internal/consolecmd"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/console"
 )
 
@@ -27,7 +28,7 @@ func consoleWithin(s *station) (*within, error) {
 	}
 	c, err := consolecmd.LoadConfig(path)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("console: %w", err)}
+		return nil, program.Usage(fmt.Errorf("console: %w", err))
 	}
 	ordinary := console.DefaultConfig()
 	if s.ownBroker != nil && (c.MQTT.Broker == ordinary.MQTT.Broker || c.MQTT.Broker == s.config.mqtt().Broker) {
@@ -62,7 +63,7 @@ func (w *within) run(ctx context.Context) {
 }
 
 func (w *within) once(ctx context.Context) error {
-	c, err := console.Open(ctx, w.config, version(), w.log)
+	c, err := console.Open(ctx, w.config, program.Version(), w.log)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/face"
 )
 
@@ -35,10 +36,10 @@ Boxes and landmarks are in pixels of the upright picture.`,
 				return err
 			}
 			if minScore <= 0 || minScore >= 1 {
-				return usageError{fmt.Errorf("--min-score %g: a score lies between 0 and 1", minScore)}
+				return program.Usage(fmt.Errorf("--min-score %g: a score lies between 0 and 1", minScore))
 			}
 			if sheetPath != "" && !slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(filepath.Ext(sheetPath))) {
-				return usageError{fmt.Errorf("--sheet %s: the name of a picture ends in .png or .jpg", sheetPath)}
+				return program.Usage(fmt.Errorf("--sheet %s: the name of a picture ends in .png or .jpg", sheetPath))
 			}
 			options.EightBit = true
 			detector, err := face.New()

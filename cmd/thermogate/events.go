@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
 )
@@ -46,7 +47,7 @@ A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) 
 				return err
 			}
 			if filter.Limit < 0 {
-				return usageError{fmt.Errorf("--limit %d: it must be above 0", filter.Limit)}
+				return program.Usage(fmt.Errorf("--limit %d: it must be above 0", filter.Limit))
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			write, err := eventWriter(format, out)
@@ -97,7 +98,7 @@ func parseWhen(flag, value string, now time.Time) (time.Time, error) {
 	if t, err := time.ParseInLocation(time.DateOnly, value, now.Location()); err == nil {
 		return t, nil
 	}
-	return time.Time{}, usageError{fmt.Errorf("%s %q: write a date (2026-03-01), a time (2026-03-01T06:00:00+08:00) or how long ago (24h, 7d)", flag, value)}
+	return time.Time{}, program.Usage(fmt.Errorf("%s %q: write a date (2026-03-01), a time (2026-03-01T06:00:00+08:00) or how long ago (24h, 7d)", flag, value))
 }
 
 func parseOutcome(value string) (event.Outcome, error) {
@@ -105,7 +106,7 @@ func parseOutcome(value string) (event.Outcome, error) {
 	case "", event.Pass, event.Alert, event.Inconclusive:
 		return outcome, nil
 	}
-	return "", usageError{fmt.Errorf("--outcome %q: it is %s, %s or %s", value, event.Pass, event.Alert, event.Inconclusive)}
+	return "", program.Usage(fmt.Errorf("--outcome %q: it is %s, %s or %s", value, event.Pass, event.Alert, event.Inconclusive))
 }
 
 // eventWriter returns what writes one entry after the other in the given format.
@@ -126,7 +127,7 @@ func eventWriter(format string, out io.Writer) (func(journal.Entry) error, error
 			return errors.Join(err, table.Error())
 		}, nil
 	}
-	return nil, usageError{fmt.Errorf("--format %q: it is json or csv", format)}
+	return nil, program.Usage(fmt.Errorf("--format %q: it is json or csv", format))
 }
 
 var csvHeader = []string{

@@ -2,56 +2,34 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"thermogate/cmd/internal/consolecmd"
+	"thermogate/cmd/internal/program"
 )
 
-// usageError marks what the caller can mend: a wrong command, flag or config. It ends the program with 2.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends what does not notice the first
-	err := newRootCommand().ExecuteContext(ctx)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "thermogate:", err)
-	if errors.As(err, &usageError{}) {
-		os.Exit(2)
-	}
-	os.Exit(1)
-}
+func main() { program.Main(newRootCommand()) }
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "thermogate",
 		Short:         "Screens people for fever with a thermal camera at a gate",
-		Version:       version(),
+		Version:       program.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		// Letters by which a misspelt command may differ from the one it is taken for.
 		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("say what to do: thermogate demo shows all of it, thermogate --help lists the commands")}
+			return program.Usage(errors.New("say what to do: thermogate demo shows all of it, thermogate --help lists the commands"))
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see thermogate %s --help)", err, cmd.Name())}
+		return program.Usage(fmt.Errorf("%w (see thermogate %s --help)", err, cmd.Name()))
 	})
 	root.AddCommand(
 		newRunCommand(),
@@ -66,7 +44,7 @@ func newRootCommand() *cobra.Command {
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),
-		consolecmd.New("console", version(), func(err error) error { return usageError{err} }),
+		consolecmd.New("console"),
 	)
 	for _, command := range append(root.Commands(), root) {
 		if command.Args != nil {
@@ -80,7 +58,7 @@ func newRootCommand() *cobra.Command {
 func asUsageError(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w%s", err, hint(cmd, args))}
+			return program.Usage(fmt.Errorf("%w%s", err, hint(cmd, args)))
 		}
 		return nil
 	}
@@ -95,12 +73,4 @@ func hint(cmd *cobra.Command, args []string) string {
 		return fmt.Sprintf("; did you mean %s?", strings.Join(likely, " or "))
 	}
 	return fmt.Sprintf(" (see %s --help)", cmd.CommandPath())
-}
-
-// version is what the Go toolchain recorded of the source: a tag, or a commit and its time.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"thermogate/cmd/internal/program"
+
 	"gocv.io/x/gocv"
 )
 
@@ -91,7 +93,7 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 				}
 			}
 			code := 1
-			if errors.As(err, &usageError{}) {
+			if errors.As(err, &program.UsageError{}) {
 				code = 2
 			}
 			if code != test.code {

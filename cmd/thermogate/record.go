@@ -12,6 +12,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/clip"
+	"thermogate/cmd/internal/program"
 )
 
 func newRecordCommand() *cobra.Command {
@@ -36,10 +37,10 @@ A clip shows people: whoever has it can see who was there.`,
 				return err
 			}
 			if c.Camera.URI == "" {
-				return usageError{errors.New("no camera: set camera.uri in the config, and name that with -c")}
+				return program.Usage(errors.New("no camera: set camera.uri in the config, and name that with -c"))
 			}
 			if _, err := clip.SidecarPath(args[0]); err != nil {
-				return usageError{fmt.Errorf("%s: %w", args[0], err)}
+				return program.Usage(fmt.Errorf("%s: %w", args[0], err))
 			}
 			r := clipRecorder{config: c, options: c.Camera.options(options), length: time.Duration(length),
 				out: cmd.OutOrStdout(), says: cmd.ErrOrStderr(), progress: progressOf(cmd.ErrOrStderr())}
@@ -76,7 +77,7 @@ func (r *clipRecorder) record(ctx context.Context, path string) error {
 	}
 	w, err := clip.Create(path, describe(r.config, info, r.options.Orientation))
 	if err != nil {
-		return usageError{errors.Join(err, source.Close())}
+		return program.Usage(errors.Join(err, source.Close()))
 	}
 	if r.length > 0 {
 		var stop context.CancelFunc
@@ -140,7 +141,7 @@ func (r *clipRecorder) foretell(info camera.Info, frame *camera.Frame) error {
 	rate := float64(clip.PageBytes(frame.Width, frame.Height)) * info.FPS // bytes a second
 	most := time.Duration(clip.LargestBytes / rate * float64(time.Second)).Truncate(time.Second)
 	if r.length > most {
-		return usageError{fmt.Errorf("--duration %v: a clip of this camera can last %v, for a TIFF file ends at 4 GiB", r.length, most)}
+		return program.Usage(fmt.Errorf("--duration %v: a clip of this camera can last %v, for a TIFF file ends at 4 GiB", r.length, most))
 	}
 	until := fmt.Sprintf("Ctrl-C ends it; a file ends by itself after %v, at 4 GiB", most)
 	if r.length > 0 {

@@ -17,6 +17,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/clip"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/event"
 	"thermogate/screening/gate"
 	"thermogate/testdata"
@@ -155,14 +156,14 @@ func TestRecord(t *testing.T) {
 		t.Errorf("the clip says %v of its reference, the config 36.8", r)
 	}
 
-	if _, err := recordFor(t.Context(), c, time.Second, path); !errors.As(err, &usageError{}) || !strings.Contains(err.Error(), "is there already") {
+	if _, err := recordFor(t.Context(), c, time.Second, path); !errors.As(err, &program.UsageError{}) || !strings.Contains(err.Error(), "is there already") {
 		t.Errorf("a second clip of that name: error %v", err)
 	}
-	if _, err := recordFor(t.Context(), c, 4*time.Hour, filepath.Join(t.TempDir(), "long.tiff")); !errors.As(err, &usageError{}) || !strings.Contains(err.Error(), "4 GiB") {
+	if _, err := recordFor(t.Context(), c, 4*time.Hour, filepath.Join(t.TempDir(), "long.tiff")); !errors.As(err, &program.UsageError{}) || !strings.Contains(err.Error(), "4 GiB") {
 		t.Errorf("four hours: error %v", err)
 	}
 	c.Camera.URI = filepath.Join(t.TempDir(), "none.tiff")
-	if _, err := recordFor(t.Context(), c, time.Second, filepath.Join(t.TempDir(), "none-either.tiff")); err == nil || errors.As(err, &usageError{}) {
+	if _, err := recordFor(t.Context(), c, time.Second, filepath.Join(t.TempDir(), "none-either.tiff")); err == nil || errors.As(err, &program.UsageError{}) {
 		t.Errorf("no camera: error %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/console"
 	"thermogate/screening/console/sample"
 	"thermogate/screening/mqtt"
@@ -34,7 +35,7 @@ func newRunCommand() *cobra.Command {
 				return err
 			}
 			if c.Camera.URI == "" {
-				return usageError{errors.New("no camera: set camera.uri in the config (thermogate demo needs none)")}
+				return program.Usage(errors.New("no camera: set camera.uri in the config (thermogate demo needs none)"))
 			}
 			log := newLogger(cmd.ErrOrStderr())
 			s, err := openStation(cmd.Context(), c, func(ctx context.Context) (camera.Source, error) {
@@ -131,7 +132,7 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	c.MQTT.Own = s.ownBroker
 	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
 	c.Pages.Language, c.Pages.MadeUpUntil = gate.HTTP.Language, time.Now()
-	over, err := console.Open(ctx, c, version(), s.log)
+	over, err := console.Open(ctx, c, program.Version(), s.log)
 	if err != nil {
 		return endOf(ctx, err)
 	}
@@ -147,7 +148,7 @@ Ctrl-C ends it.
 `, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), name, password, demoDays)
 	self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
 	// Before it runs, or it would call a shift leader to what happened weeks ago.
-	if err := sample.Fill(ctx, over.Store(), self, version(), c.Pages.MadeUpUntil, demoDays, 1); err != nil {
+	if err := sample.Fill(ctx, over.Store(), self, program.Version(), c.Pages.MadeUpUntil, demoDays, 1); err != nil {
 		return endOf(ctx, err)
 	}
 	return over.Run(ctx)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
 	"thermogate/screening/mqtt"
@@ -34,7 +35,7 @@ this machine, in the folder for temporary files, so its one disk does the work o
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := fleet.validate(); err != nil {
-				return usageError{err}
+				return program.Usage(err)
 			}
 			if err := fleet.run(cmd.Context()); err != nil {
 				return err
@@ -152,7 +153,7 @@ func (f *fleet) gate(ctx context.Context, gate mqtt.Gate, path string, connected
 	if err != nil {
 		return err
 	}
-	client.SetStatus(mqtt.Status{Version: version(), Camera: string(event.CameraOK)})
+	client.SetStatus(mqtt.Status{Version: program.Version(), Camera: string(event.CameraOK)})
 	connection, leave := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { client.Run(connection) })
@@ -201,7 +202,7 @@ func madeUpEvent(gate mqtt.Gate, now time.Time) event.Event {
 		Type: "thermogate.screening." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
 		Data: event.Data{
 			Outcome: outcome, Reason: reason, SkinCelsius: &skin, SkinSite: "inner-canthus", Policy: "simulated",
-			FirstSeen: now.UTC(), Camera: "none, simulated", Version: version(),
+			FirstSeen: now.UTC(), Camera: "none, simulated", Version: program.Version(),
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
 	"thermogate/camera/simulator"
+	"thermogate/cmd/internal/program"
 )
 
 // sourceFlags say of a recording or camera what its file does not.
@@ -37,25 +38,25 @@ func (f *sourceFlags) bind(flags *pflag.FlagSet) {
 func (f *sourceFlags) options() (camera.Options, error) {
 	options := camera.Options{FPS: f.fps, Units: f.units, Linear: f.linear}
 	if f.fps < 0 {
-		return options, usageError{fmt.Errorf("--fps %g: a rate is above 0", f.fps)}
+		return options, program.Usage(fmt.Errorf("--fps %g: a rate is above 0", f.fps))
 	}
 	if f.units != "" {
 		if _, err := radiometry.ScaleOf(f.units); err != nil {
-			return options, usageError{fmt.Errorf("--units: %w", err)}
+			return options, program.Usage(fmt.Errorf("--units: %w", err))
 		}
 	}
 	if f.linear.KelvinPerCount != 0 {
 		if f.units != "" {
-			return options, usageError{errors.New("--units and --kelvin-per-count both say what a count means; leave one out")}
+			return options, program.Usage(errors.New("--units and --kelvin-per-count both say what a count means; leave one out"))
 		}
 		if err := f.linear.Validate(); err != nil {
-			return options, usageError{fmt.Errorf("--kelvin-per-count and --zero-celsius: %w", err)}
+			return options, program.Usage(fmt.Errorf("--kelvin-per-count and --zero-celsius: %w", err))
 		}
 	}
 	if f.orientation != "" {
 		orientation, err := camera.ParseOrientation(f.orientation)
 		if err != nil {
-			return options, usageError{fmt.Errorf("--orientation: %w", err)}
+			return options, program.Usage(fmt.Errorf("--orientation: %w", err))
 		}
 		options.Orientation = orientation
 	}
@@ -75,7 +76,7 @@ func openSource(ctx context.Context, uri string, options camera.Options) (camera
 	if path != "" {
 		var err error
 		if scenario, err = simulator.Load(path); err != nil {
-			return nil, usageError{err}
+			return nil, program.Usage(err)
 		}
 	}
 	return simulator.New(scenario, simulator.Options{})

@@ -18,6 +18,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/clip"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -128,16 +129,16 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	}
 	s.broker.HandleAlerts(s.closeAlert)
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
-		*status = mqtt.Status{Version: version(), Camera: string(event.CameraStarting)}
+		*status = mqtt.Status{Version: program.Version(), Camera: string(event.CameraStarting)}
 	})
 	if c.Door.Output != "" {
 		if s.door, err = door.New(c.Door, door.Calls{May: s.present.mayGoIn, Answered: s.doorAnswered, Moved: s.doorMoved}, s.log); err != nil {
 			return err
 		}
 	}
-	s.metrics = metrics.New(version())
+	s.metrics = metrics.New(program.Version())
 	pages := kiosk.DefaultConfig()
-	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, version(), c.HTTP.Language, c.Camera.Stall
+	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
 	pages.Door = s.door != nil
 	s.kiosk = kiosk.New(pages)
 	s.logins = listen.NewAttempts(s.log)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/study"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ face), face (its warmest spot, °C), ambient (°C), camera, person and time. The
 			// The pairs are of temperatures, not of looks: whether this gate has a reference source is no matter here.
 			options.Config.Referenced = true
 			if err := errors.Join(chooseColumns(&columns, round, named), options.Validate()); err != nil {
-				return usageError{err}
+				return program.Usage(err)
 			}
 			result, err := studyFile(args[0], columns, options)
 			if err != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"thermogate/cmd/internal/program"
 )
 
 const pairsFile = `skin,oral,camera
@@ -107,7 +109,7 @@ func TestStudyErrors(t *testing.T) {
 		{[]string{missing, "--round", "9"}, "round 9: a clinical file has rounds 1 to 4", true},
 	} {
 		_, err := runStudy(t, test.args...)
-		if err == nil || err.Error() != test.want || errors.As(err, &usageError{}) != test.usage {
+		if err == nil || err.Error() != test.want || errors.As(err, &program.UsageError{}) != test.usage {
 			t.Errorf("%v: %v", test.args[1:], err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"thermogate/camera"
 	"thermogate/camera/simulator"
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
 	"thermogate/screening/gate"
@@ -63,10 +64,10 @@ func loadTrials(paths []string) ([]simulator.Scenario, error) {
 	for i, path := range paths {
 		s, err := simulator.Load(path)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, program.Usage(err)
 		}
 		if s.Endless() {
-			return nil, usageError{fmt.Errorf("%s: the scenario never ends; %s", path, howToEnd(&s))}
+			return nil, program.Usage(fmt.Errorf("%s: the scenario never ends; %s", path, howToEnd(&s)))
 		}
 		scenarios[i] = s
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"thermogate/cmd/internal/program"
 	"thermogate/screening/console"
 	"thermogate/screening/settings"
 )
@@ -15,19 +16,24 @@ import (
 // ExampleConfig lists all keys of a console's config.
 const ExampleConfig = "deploy/thermogate-console.yaml"
 
-// New returns the command under its name. Its errors that the caller can mend, such as a wrong config, are marked by asUsage.
-func New(name, version string, asUsage func(error) error) *cobra.Command {
+// New returns the command under its name.
+func New(name string) *cobra.Command {
 	var configPath string
 	command := &cobra.Command{
 		Use:   name,
 		Short: "The console: keeps what gates publish, for guards and managers",
-		Args:  cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.NoArgs(cmd, args); err != nil {
+				return program.Usage(err)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := LoadConfig(configPath)
 			if err != nil {
-				return asUsage(err)
+				return program.Usage(err)
 			}
-			return run(cmd.Context(), cfg, version, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			return run(cmd.Context(), cfg, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		},
 	}
 	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the console")
@@ -43,8 +49,8 @@ func LoadConfig(path string) (console.Config, error) {
 	return cfg, settings.Load(path, &cfg, func() error { return cfg.Validate() }, ExampleConfig)
 }
 
-func run(ctx context.Context, cfg console.Config, version string, log *slog.Logger) error {
-	c, err := console.Open(ctx, cfg, version, log)
+func run(ctx context.Context, cfg console.Config, log *slog.Logger) error {
+	c, err := console.Open(ctx, cfg, program.Version(), log)
 	if err != nil {
 		return err
 	}
