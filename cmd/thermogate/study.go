@@ -209,6 +209,7 @@ func printFusedFigures(out io.Writer, f study.FusedFigures) {
 	if f.Slope != nil {
 		fmt.Fprintf(out, "slope against oral temperature %.2f, spread %.2f °C\n", *f.Slope, f.SpreadCelsius)
 	}
+	fmt.Fprintf(out, "%.1f %% of the intervals of 95 %% hold the oral temperature\n", 100*f.Covered)
 	if f.AUC == nil {
 		return
 	}

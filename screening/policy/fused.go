@@ -60,7 +60,19 @@ const (
 	// plainFever is how far above the threshold the canthi alone, with their offset, are an alert whatever the estimate and
 	// the group say.
 	plainFever = 0.5
+	// See SpreadAt.
+	feverish, feverishSpread = 37.5, 1.25
 )
+
+// SpreadAt is how far people are from an estimate of body temperature, whose usual spread is given: more for those that read
+// feverish. Of 544 people in four rounds 96 % of the 95 % intervals below 37.5 °C hold the oral temperature, and without
+// this 86 % of those above.
+func SpreadAt(bodyCelsius, spreadCelsius float64) float64 {
+	if bodyCelsius >= feverish {
+		return feverishSpread * spreadCelsius
+	}
+	return spreadCelsius
+}
 
 // StudiedAmbient is an ambient temperature as models take it: nobody was studied beyond 20 to 24 °C, and what is beyond
 // counts as the nearer of these.

@@ -164,7 +164,7 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 	if v.Policy != Group {
 		body := event.Hundredths(skin + offset)
 		v.BodyCelsius, v.OffsetCelsius = &body, &offset
-		v.BodyUncertaintyCelsius = new(event.Hundredths(finalSigma * math.Hypot(deviation, spread)))
+		v.BodyUncertaintyCelsius = new(event.Hundredths(finalSigma * math.Hypot(deviation, SpreadAt(body, spread))))
 		level = event.Hundredths(bodyLevel)
 		overBody = skin >= level
 	}

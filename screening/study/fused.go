@@ -48,6 +48,8 @@ type FusedFigures struct {
 	OthersError   *Interval     `json:"others_error_celsius,omitempty"`
 	Slope         *float64      `json:"slope,omitempty"` // nil where oral temperatures do not differ
 	SpreadCelsius float64       `json:"spread_celsius"`
+	// Share of the stated 95 % intervals of body temperature that hold the oral one.
+	Covered float64 `json:"covered"`
 	Cameras       []FusedCamera `json:"cameras"`
 }
 
@@ -117,7 +119,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 
 	s.Model = inUse.Model(s.Face, s.Ambient)
 	var err error
-	if s.InUse, err = o.fusedFigures(usable, estimates(usable, func(int) policy.FusedConfig { return inUse })); err != nil {
+	if s.InUse, err = o.fusedFigures(usable, estimates(usable, func(int) policy.FusedConfig { return inUse }), s.Model.SpreadCelsius); err != nil {
 		return nil, err
 	}
 	if !s.Fitted && !s.Shifted {
@@ -128,13 +130,13 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 		without[k] = s.fit(others(usable, fold, k), inUse)
 	}
 	crossed := estimates(usable, func(i int) policy.FusedConfig { return without[fold[i]] })
-	cross, err := o.fusedFigures(usable, crossed)
+	s.config = s.fit(usable, inUse)
+	s.Model = s.config.Model(s.Face, s.Ambient)
+	cross, err := o.fusedFigures(usable, crossed, s.Model.SpreadCelsius)
 	if err != nil {
 		return nil, err
 	}
 	s.CrossValidated, s.Better = &cross, cross.AUCGain != nil && cross.AUCGain.Low > 0
-	s.config = s.fit(usable, inUse)
-	s.Model = s.config.Model(s.Face, s.Ambient)
 	well := kept(usable, func(p Pair) bool { return !o.febrile(p) })
 	if well != nil {
 		s.config.PriorCelsius = event.Hundredths(median(estimates(well, func(int) policy.FusedConfig { return s.config })))
@@ -299,8 +301,9 @@ func fitModel(pairs []Pair, face, ambient bool, share float64) policy.Model {
 
 func rounded(x float64) float64 { return math.Round(x*1e4) / 1e4 }
 
-// fusedFigures judges everybody by their estimate, and by the offset policy with the offset of these pairs.
-func (o Options) fusedFigures(pairs []Pair, bodies []float64) (FusedFigures, error) {
+// fusedFigures judges everybody by their estimate, whose model states this spread, and by the offset policy with the offset
+// of these pairs.
+func (o Options) fusedFigures(pairs []Pair, bodies []float64, spreadCelsius float64) (FusedFigures, error) {
 	f := FusedFigures{}
 	var oral, canthi, differences []float64
 	var ill []bool
@@ -313,6 +316,11 @@ func (o Options) fusedFigures(pairs []Pair, bodies []float64) (FusedFigures, err
 		f.Slope = &slope
 	}
 	f.SpreadCelsius = math.Sqrt(stat.MomentAbout(2, differences, 0, nil))
+	within := 0
+	for i, d := range differences {
+		within += count(math.Abs(d) <= 1.96*policy.SpreadAt(bodies[i], spreadCelsius))
+	}
+	f.Covered = float64(within) / float64(len(differences))
 	c := newCohort(pairs, ill)
 	f.FeverError = c.meanOf(differences, func(i int) bool { return oral[i] >= FeverCelsius })
 	f.OthersError = c.meanOf(differences, func(i int) bool { return oral[i] < FeverCelsius })

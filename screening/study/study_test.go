@@ -63,13 +63,16 @@ func TestFusedFigures(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	c := f.CrossValidated
-	t.Logf("area %.4f (%+.4f), %.3f + %.3f = %.4f, fevers %+.3f, others %+.3f, slope %.2f, spread %.3f", c.AUC.Value, c.AUCGain.Value,
-		c.Sensitivity.Value, c.Specificity.Value, c.Sum.Value, c.FeverError.Value, c.OthersError.Value, *c.Slope, c.SpreadCelsius)
+	t.Logf("area %.4f (%+.4f), %.3f + %.3f = %.4f, fevers %+.3f, others %+.3f, slope %.2f, spread %.3f, covered %.3f", c.AUC.Value, c.AUCGain.Value,
+		c.Sensitivity.Value, c.Specificity.Value, c.Sum.Value, c.FeverError.Value, c.OthersError.Value, *c.Slope, c.SpreadCelsius, c.Covered)
 	if c.AUC.Value < 0.963 || c.Sum.Value < 1.81 || c.Sensitivity.Value < 0.88 || len(c.Cameras) != 4 {
 		t.Errorf("area %.4f, %.3f + %.3f = %.4f", c.AUC.Value, c.Sensitivity.Value, c.Specificity.Value, c.Sum.Value)
 	}
 	if math.Abs(c.FeverError.Value) > 0.15 || math.Abs(c.OthersError.Value) > 0.15 || *c.Slope < 0.75 {
 		t.Errorf("fevers %+.3f, others %+.3f °C, slope %.2f", c.FeverError.Value, c.OthersError.Value, *c.Slope)
+	}
+	if c.Covered < 0.93 || c.Covered > 0.97 {
+		t.Errorf("%.3f of the intervals of 95 %% hold the oral temperature", c.Covered)
 	}
 	inUse := policy.DefaultFusedConfig()
 	for _, face := range []bool{false, true} {
@@ -89,6 +92,9 @@ func TestFusedOfOneRound(t *testing.T) {
 	for round := 1; round <= 4; round++ {
 		c := studyClinical(t, Columns{Round: round}).Fused.CrossValidated
 		t.Logf("round %d: area %.4f (%+.4f), sum %.3f, fevers %+.3f", round, c.AUC.Value, c.AUCGain.Value, c.Sum.Value, c.FeverError.Value)
+		if c.Covered < 0.93 || c.Covered > 0.98 {
+			t.Errorf("round %d: %.3f of the intervals of 95 %% hold the oral temperature", round, c.Covered)
+		}
 		if c.AUCGain.Value < 0 || math.Abs(c.FeverError.Value) > 0.15 {
 			t.Errorf("round %d: area %.4f (%+.4f), fevers %+.3f °C", round, c.AUC.Value, c.AUCGain.Value, c.FeverError.Value)
 		}

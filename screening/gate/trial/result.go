@@ -24,7 +24,9 @@ type Result struct {
 	DoorOpenedForOther int `json:"door_opened_for_other"`
 	// Seconds is absent where nobody got a pass or an alert.
 	Seconds *Seconds `json:"seconds,omitempty"`
-	By      Groups   `json:"by"`
+	// Skin is absent where fewer than leastRead readings were published.
+	Skin *Skin  `json:"skin,omitempty"`
+	By   Groups `json:"by"`
 }
 
 // Groups counts people by what they wear. Somebody with glasses and a hat is in both; Bare is who wears none of these.

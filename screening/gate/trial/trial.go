@@ -35,6 +35,7 @@ type Score struct {
 	door    simulatedDoor
 	now     time.Duration
 	result  Result
+	skin    []skinRead
 	pairing pairing
 }
 
@@ -113,6 +114,7 @@ func (s *Score) attribute(e *event.Event, scene *event.Scene, people []simulator
 		return
 	}
 	s.made[e.ID] = u
+	s.readSkin(&e.Data, u.who, people)
 	if u.visits[visit] && e.Data.RescreenOf == "" && e.Data.Revises == "" {
 		s.result.Extra++
 	}
@@ -163,5 +165,6 @@ func (s *Score) Result() Result {
 		}
 	}
 	r.Seconds = newSeconds(times)
+	r.Skin = newSkin(s.skin)
 	return r
 }

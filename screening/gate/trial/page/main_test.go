@@ -15,12 +15,12 @@ func TestWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const result = `{"scenario":"a.yaml","people":3,"febrile":{"people":3,"alert":2,"pass":1},"wrong_person_frames":7,"seconds":{"median":0.5,"p99":1}}`
+	const result = `{"scenario":"a.yaml","people":3,"febrile":{"people":3,"alert":2,"pass":1},"wrong_person_frames":7,"seconds":{"median":0.5,"p99":1},"skin":{"error_celsius":-0.02,"deviation_celsius":0.1,"slope":0.99,"covered":0.97}}`
 	var out bytes.Buffer
 	if err := write(&out, strings.NewReader(result+"\n"), dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\n| a | 2 of 3 | 0 | 1 | 0 |  | | |  |  | 0 | 7 | 0 | 0.50, 1.00 |\n", "\n- **a**: One two.\n"} {
+	for _, want := range []string{"\n| a | 2 of 3 | 0 | 1 | 0 |  | | |  |  | 0 | 7 | 0 | 0.50, 1.00 | -0.02 ± 0.10, 0.99, 0.97 |\n", "\n- **a**: One two.\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
