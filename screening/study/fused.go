@@ -44,13 +44,13 @@ type FusedFigures struct {
 	SumGain     *Interval `json:"sum_gain,omitempty"` // over the offset policy with the offset of these pairs
 	// Estimate less oral temperature, of those at FeverCelsius and more and of the others; its slope against oral
 	// temperature; and its spread.
-	FeverError    *Interval     `json:"fever_error_celsius,omitempty"`
-	OthersError   *Interval     `json:"others_error_celsius,omitempty"`
-	Slope         *float64      `json:"slope,omitempty"` // nil where oral temperatures do not differ
-	SpreadCelsius float64       `json:"spread_celsius"`
+	FeverError    *Interval `json:"fever_error_celsius,omitempty"`
+	OthersError   *Interval `json:"others_error_celsius,omitempty"`
+	Slope         *float64  `json:"slope,omitempty"` // nil where oral temperatures do not differ
+	SpreadCelsius float64   `json:"spread_celsius"`
 	// Share of the stated 95 % intervals of body temperature that hold the oral one.
-	Covered float64 `json:"covered"`
-	Cameras       []FusedCamera `json:"cameras"`
+	Covered float64       `json:"covered"`
+	Cameras []FusedCamera `json:"cameras"`
 }
 
 // FusedCamera has the figures of one camera.
