@@ -29,6 +29,8 @@ func (t tongue) Say(zh, en string) string {
 
 func (t tongue) of(p phrase) string { return t.Say(p.ZH, p.EN) }
 
+func (t tongue) event(p event.Phrase) string { return t.of(phrase(p)) }
+
 // words are those that the store and the gates use, beside the words of the domain.
 var words = map[string]phrase{
 	string(store.New):    {"待处理", "new"},
