@@ -10,23 +10,29 @@ import (
 )
 
 // Period is what a report is about: some gates of a site from one time to before another, such as a shift, a day or a month.
+// Both are full quarters of an hour.
 type Period struct {
 	Site     string
 	Gate     string // empty for all gates of the site
 	From, To time.Time
 }
 
+// ShortPeriod is the length of the longest period whose report goes into quarters of an hour and alerts one by one: a day
+// on which clocks are set back.
+const ShortPeriod = 25 * time.Hour
+
 // Report is what a period came to. A person is a visit, not an event: what repeats or revises an event belongs to the visit
 // of that event, which counts once, in the period in which its first event happened, with the outcome of its last.
 type Report struct {
 	Period
-	All      GateReport   // its Gate has no name
-	Gates    []GateReport // in order of their names
-	Quarters []Count      // people by quarter of an hour, gate and outcome, in order of time
-	Alerts   []AlertReport
+	All      GateReport    // its Gate has no name
+	Gates    []GateReport  // in order of their names
+	Quarters []Count       // people by quarter of an hour, gate and outcome, in order of time; none in a period longer than ShortPeriod
+	Days     []Count       // people by day, gate and outcome, in order of time; only in a period longer than ShortPeriod
+	Alerts   []AlertReport // in order of time; none in a period longer than ShortPeriod
 	Pauses   []PauseReport
 	Settings []SettingChange
-	Changed  time.Time // when the newest event of the period came in; later than To and a print, the print is out of date
+	Changed  time.Time // when the last of what it counts came in or was done by a guard; a print of before that is out of date
 }
 
 // GateReport is what a gate came to in a period.
@@ -72,6 +78,7 @@ type AlertReport struct {
 	Outcome                  string
 	TakenAfter, ClosedAfter  time.Duration // from the alert; negative where that did not happen
 	TakenBy, ClosedBy        string
+	Counts                   bool // among GateReport.Alert; not if a later look was none, or the visit had another alert after it
 }
 
 // PauseReport is a time in which a gate was paused by somebody.
@@ -101,6 +108,43 @@ type ShiftPlan struct {
 	Site   string
 	From   Day
 	Shifts []Shift
+}
+
+// ShiftAt is a shift on a day.
+type ShiftAt struct {
+	Shift
+	Site     string
+	Day      Day       // on which it begins
+	From, To time.Time // in the site's zone
+}
+
+// Period is the one of a shift, at all gates.
+func (s ShiftAt) Period() Period { return Period{Site: s.Site, From: s.From, To: s.To} }
+
+// Begin is the first instant of the day in a time zone.
+func (d Day) Begin(zone *time.Location) time.Time {
+	date := d.Date()
+	return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, zone)
+}
+
+// Shifts returns the shifts of a site that begin on the days from one to another, both included, in order of time.
+func (s *Store) Shifts(ctx context.Context, site string, from, to Day) ([]ShiftAt, error) {
+	var shifts []ShiftAt
+	for day := from; day <= to; day++ {
+		plan, err := s.ShiftPlan(ctx, site, day)
+		if err != nil {
+			return nil, err
+		}
+		begin := day.Begin(s.zone(site))
+		for _, shift := range plan.Shifts {
+			at := ShiftAt{Shift: shift, Site: site, Day: day, From: begin.Add(shift.Begin), To: begin.Add(shift.End)}
+			if shift.End <= shift.Begin {
+				at.To = at.To.AddDate(0, 0, 1)
+			}
+			shifts = append(shifts, at)
+		}
+	}
+	return shifts, nil
 }
 
 // ShiftPlan returns the shifts of a site that hold on a day: three from 6, 14 and 22 o'clock where nobody gave a plan.
