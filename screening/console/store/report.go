@@ -10,23 +10,29 @@ import (
 )
 
 // Period is what a report is about: some gates of a site from one time to before another, such as a shift, a day or a month.
+// Both are full quarters of an hour.
 type Period struct {
 	Site     string
 	Gate     string // empty for all gates of the site
 	From, To time.Time
 }
 
+// ShortPeriod is the length of the longest period whose report goes into quarters of an hour and alerts one by one: a day
+// on which clocks are set back.
+const ShortPeriod = 25 * time.Hour
+
 // Report is what a period came to. A person is a visit, not an event: what repeats or revises an event belongs to the visit
 // of that event, which counts once, in the period in which its first event happened, with the outcome of its last.
 type Report struct {
 	Period
-	All      GateReport   // its Gate has no name
-	Gates    []GateReport // in order of their names
-	Quarters []Count      // people by quarter of an hour, gate and outcome, in order of time
-	Alerts   []AlertReport
+	All      GateReport    // its Gate has no name
+	Gates    []GateReport  // in order of their names
+	Quarters []Count       // people by quarter of an hour, gate and outcome, in order of time; none in a period longer than ShortPeriod
+	Days     []Count       // people by day, gate and outcome, in order of time; only in a period longer than ShortPeriod
+	Alerts   []AlertReport // in order of time; none in a period longer than ShortPeriod
 	Pauses   []PauseReport
 	Settings []SettingChange
-	Changed  time.Time // when the newest event of the period came in; later than To and a print, the print is out of date
+	Changed  time.Time // when the last of what it counts came in or was done by a guard; a print of before that is out of date
 }
 
 // GateReport is what a gate came to in a period.
@@ -72,6 +78,7 @@ type AlertReport struct {
 	Outcome                  string
 	TakenAfter, ClosedAfter  time.Duration // from the alert; negative where that did not happen
 	TakenBy, ClosedBy        string
+	Counts                   bool // among GateReport.Alert; not if a later look was none, or the visit had another alert after it
 }
 
 // PauseReport is a time in which a gate was paused by somebody.
@@ -86,35 +93,6 @@ type SettingChange struct {
 	Gate           mqtt.Gate
 	Name, From, To string
 	At             time.Time
-}
-
-// Shift is one of a site's plan.
-type Shift struct {
-	Name string
-	// Begin and End are the time of day by the site's clock. A shift whose End is not after its Begin ends on the next day.
-	Begin, End time.Duration
-	Expected   int64 // head-count; 0 where unknown
-}
-
-// ShiftPlan are the shifts of a site from a day on, in order of their beginning. No two overlap.
-type ShiftPlan struct {
-	Site   string
-	From   Day
-	Shifts []Shift
-}
-
-// ShiftPlan returns the shifts of a site that hold on a day: three from 6, 14 and 22 o'clock where nobody gave a plan.
-func (s *Store) ShiftPlan(ctx context.Context, site string, on Day) (ShiftPlan, error) {
-	return ShiftPlan{Site: site, Shifts: []Shift{
-		{Name: "1", Begin: 6 * time.Hour, End: 14 * time.Hour},
-		{Name: "2", Begin: 14 * time.Hour, End: 22 * time.Hour},
-		{Name: "3", Begin: 22 * time.Hour, End: 6 * time.Hour},
-	}}, nil
-}
-
-// SetShiftPlan puts a plan in force from its day on; an earlier plan holds up to the day before.
-func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, who string) error {
-	return errors.New("no plan can be stored yet")
 }
 
 // Report counts what a period came to.

@@ -62,6 +62,7 @@ var words = map[string]phrase{
 	string(store.LoggedIn): {"登录", "logged in"}, string(store.LoggedOut): {"退出", "logged out"}, string(store.FailedLogIn): {"登录失败", "log-in failed"},
 	string(store.RestedAccount): {"密码错误太多，账号暂停", "too many wrong passwords: account rests"}, string(store.Exported): {"导出", "exported"},
 	string(store.ChangedSettings): {"配置已改", "settings changed"},
+	string(store.ChangedShifts):   {"排班已改", "shifts changed"},
 
 	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"},
 
