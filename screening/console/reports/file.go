@@ -187,6 +187,27 @@ var alertColumns = []table.Column[alertRow]{
 	table.NewColumn("event", "记录", "Event", 29, func(r alertRow) table.Cell { return r.Event }),
 }
 
+// countRow is how many people came to an outcome at a gate in a quarter of an hour, or on a day of a longer report.
+type countRow struct {
+	Made
+	store.Count
+	word Words
+}
+
+func (r countRow) begin() time.Time {
+	if r.Quarter.IsZero() {
+		return r.Count.Day.Begin(r.Zone)
+	}
+	return r.Quarter.In(r.Zone)
+}
+
+var countColumns = []table.Column[countRow]{
+	table.NewColumn("from", "从", "From", 20, func(r countRow) table.Cell { return r.begin() }),
+	table.NewColumn("gate", "闸机", "Gate", 16, func(r countRow) table.Cell { return r.Count.Gate.Name }),
+	table.NewColumn("outcome", "结果", "Outcome", 14, func(r countRow) table.Cell { return r.word(r.Outcome) }),
+	table.NewColumn("people", "人数", "People", 10, func(r countRow) table.Cell { return r.People }),
+}
+
 type unknownRow struct {
 	gate     mqtt.Gate
 	from, to table.Cell
@@ -231,6 +252,13 @@ func (m Made) WriteXLSX(book *table.Book, language Language, word Words) error {
 		alerts = append(alerts, alertRow{m, a, word})
 	}
 	if err := addSheet(book, say("各闸机", "By gate"), gateColumns, language, m.rows(word)); err != nil {
+		return err
+	}
+	var counts []countRow
+	for _, c := range slices.Concat(m.Report.Quarters, m.Report.Days) {
+		counts = append(counts, countRow{m, c, word})
+	}
+	if err := addSheet(book, say("人数", "People"), countColumns, language, counts); err != nil {
 		return err
 	}
 	if err := addSheet(book, say("告警", "Alerts"), alertColumns, language, alerts); err != nil {

@@ -32,8 +32,8 @@ type Config struct {
 	Write []Kind `yaml:"write"`
 	// Language is that of sheets and of the summary, "zh" or "en".
 	Language Language `yaml:"language"`
-	// At is the time of day, by the clock of each site, at which those of days, weeks and months that are over are written,
-	// such as 06:30. Those of shifts are written half an hour after their end.
+	// At is how long after midnight, by the clock of each site, those of days, weeks and months that are over are written, such
+	// as 06:30. Those of shifts are written half an hour after their end.
 	At string `yaml:"at"`
 }
 
@@ -206,7 +206,7 @@ func (s *Schedule) due(ctx context.Context, site string, kind Kind, from, now ti
 func (s *Schedule) spansAt(ctx context.Context, site string, kind Kind, day store.Day) (spans []Span, next store.Day, err error) {
 	switch kind {
 	case Shift:
-		spans, err = ShiftsOf(ctx, s.store, site, day)
+		spans, err = ShiftsOf(ctx, s.store, site, day, day)
 		return spans, day + 1, err
 	case Summary:
 		kind = Day
@@ -219,7 +219,7 @@ func (s *Schedule) dueAt(span Span) time.Time {
 	if span.Kind == Shift {
 		return span.To.Add(settled)
 	}
-	return Clock(store.DayOf(span.To), s.at, span.Zone)
+	return span.To.Add(s.at)
 }
 
 func (s *Schedule) writeFiles(ctx context.Context, span Span, kind Kind, now time.Time) error {

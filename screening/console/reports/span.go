@@ -37,17 +37,10 @@ type Span struct {
 	Zone *time.Location // of the site
 }
 
-// Clock is a time of day by the clock of a zone. On a day on which that clock jumps over it, it is the time just as far
-// from midnight.
-func Clock(day store.Day, of time.Duration, zone *time.Location) time.Time {
-	date := day.Date()
-	return time.Date(date.Year(), date.Month(), date.Day(), int(of/time.Hour), int(of%time.Hour/time.Minute), 0, 0, zone)
-}
-
 // Find returns the report of a kind that a day belongs to; of a shift, the name tells which of the day.
 func Find(ctx context.Context, s *store.Store, kind Kind, site string, day store.Day, shift string) (Span, error) {
 	if kind == Shift {
-		shifts, err := ShiftsOf(ctx, s, site, day)
+		shifts, err := ShiftsOf(ctx, s, site, day, day)
 		if err != nil {
 			return Span{}, err
 		}
@@ -72,28 +65,17 @@ func Find(ctx context.Context, s *store.Store, kind Kind, site string, day store
 		return Span{}, fmt.Errorf("%.40q: %w", string(kind), ErrNone)
 	}
 	zone := s.Zone(site)
-	return Span{Kind: kind, Day: day, Zone: zone, Period: store.Period{Site: site, From: Clock(day, 0, zone), To: Clock(after, 0, zone)}}, nil
+	return Span{Kind: kind, Day: day, Zone: zone, Period: store.Period{Site: site, From: day.Begin(zone), To: after.Begin(zone)}}, nil
 }
 
-// ShiftsOf returns the shifts that begin on a day.
-func ShiftsOf(ctx context.Context, s *store.Store, site string, day store.Day) ([]Span, error) {
-	plan, err := s.ShiftPlan(ctx, site, day)
-	if err != nil {
-		return nil, err
+// ShiftsOf returns the shifts that begin on the days from one to another, both included, in order of time.
+func ShiftsOf(ctx context.Context, s *store.Store, site string, from, to store.Day) ([]Span, error) {
+	shifts, err := s.Shifts(ctx, site, from, to)
+	var spans []Span
+	for _, shift := range shifts {
+		spans = append(spans, Span{Kind: Shift, Day: shift.Day, Shift: shift.Shift, Period: shift.Period(), Zone: s.Zone(site)})
 	}
-	zone := s.Zone(site)
-	var shifts []Span
-	for _, shift := range plan.Shifts {
-		end := day
-		if shift.End <= shift.Begin {
-			end++
-		}
-		shifts = append(shifts, Span{
-			Kind: Shift, Day: day, Shift: shift, Zone: zone,
-			Period: store.Period{Site: site, From: Clock(day, shift.Begin, zone), To: Clock(end, shift.End, zone)},
-		})
-	}
-	return shifts, nil
+	return spans, err
 }
 
 // Beside returns the reports of the same kind before and after; the one after may not have begun. Where a plan of shifts
@@ -105,21 +87,16 @@ func (s Span) Beside(ctx context.Context, from *store.Store) (before, after Span
 		}
 		return before, after, err
 	}
-	for day := s.Day - 1; day <= s.Day+1; day++ {
-		shifts, err := ShiftsOf(ctx, from, s.Site, day)
-		if err != nil {
-			return before, after, err
-		}
-		for _, shift := range shifts {
-			switch {
-			case shift.From.Before(s.From):
-				before = shift
-			case shift.From.After(s.From) && after.Kind == "":
-				after = shift
-			}
+	shifts, err := ShiftsOf(ctx, from, s.Site, s.Day-1, s.Day+1)
+	for _, shift := range shifts {
+		switch {
+		case shift.From.Before(s.From):
+			before = shift
+		case shift.From.After(s.From) && after.Kind == "":
+			after = shift
 		}
 	}
-	return before, after, nil
+	return before, after, err
 }
 
 // Compared returns what a report is to be seen against: the same shift or day a week ago, the week or the month before.

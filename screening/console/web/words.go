@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -65,6 +66,8 @@ var words = map[string]phrase{
 	string(store.ChangedShifts):   {"排班已改", "shifts changed"},
 
 	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"},
+
+	string(reports.Shift): {"班次", "shift"}, string(reports.Day): {"日", "day"}, string(reports.Week): {"周", "week"}, string(reports.Month): {"月", "month"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }
