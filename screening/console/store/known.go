@@ -185,7 +185,12 @@ func (r *reporter) known(ctx context.Context) error {
 			return err
 		}
 		for _, one := range quarters {
-			later[one.gate.Name] = later[one.gate.Name].with(one.number*quarterMilliseconds, (one.number+1)*quarterMilliseconds-1)
+			of, span := later[one.gate.Name], mqtt.Span{From: one.number * quarterMilliseconds, To: (one.number+1)*quarterMilliseconds - 1}
+			if n := len(of); n > 0 && of[n-1].To >= span.From-1 {
+				of[n-1].To = span.To
+			} else {
+				later[one.gate.Name] = append(of, span)
+			}
 		}
 	}
 	for name, g := range r.gates {

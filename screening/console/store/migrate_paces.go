@@ -127,7 +127,7 @@ func (s *Store) fillPaces(ctx context.Context, tx *sql.Tx) error {
 // fillVisits counts the visits of more than one event.
 func (s *Store) fillVisits(ctx context.Context, tx *sql.Tx) error {
 	rows, err := tx.QueryContext(ctx, "SELECT "+memberColumns+` FROM events WHERE visit <> id
-		UNION ALL SELECT `+memberColumns+` FROM events WHERE id IN (SELECT visit FROM events WHERE visit <> id)`)
+		UNION SELECT `+memberColumns+` FROM events WHERE id IN (SELECT visit FROM events WHERE visit <> id)`)
 	if err != nil {
 		return err
 	}
