@@ -28,7 +28,7 @@ type Filter struct {
 	Read    *bool
 	// People wants one event of each visit, the one that counts: From and To are about the first event of the visit then,
 	// and all else about the one that is wanted, and about the last alert of the visit. So it lets through as many events
-	// as a Report of that time counts people. Again wants visits with more than one event; it is of no use without People.
+	// as a Report of that time counts people. Again wants those whom it counts as seen again; it is of no use without People.
 	People, Again bool
 	// Before is the id of an event: those that happened before it, for the next page.
 	Before string
@@ -36,6 +36,9 @@ type Filter struct {
 
 // OpenAlert is any state of an alert but Closed.
 const OpenAlert = "open"
+
+// AnyLeft is the reason of all who went without a reading: event.Left or event.WalkedThrough.
+const AnyLeft event.Reason = "left-or-walked-through"
 
 // Range bounds a number in °C, both ends included. What is nil does not matter.
 type Range struct{ Least, Most *float64 }
@@ -92,9 +95,12 @@ func (f Filter) conditions() conditions {
 	for _, one := range []struct{ condition, value string }{
 		{site, f.Site}, {"events.gate = ?", f.Gate}, {"events.outcome = ?", string(f.Outcome)}, {"events.reason = ?", string(f.Reason)}, {id + " < ?", f.Before},
 	} {
-		if one.value != "" {
+		if one.value != "" && one.value != string(AnyLeft) {
 			where.add(one.condition, one.value)
 		}
+	}
+	if f.Reason == AnyLeft {
+		where.add("events.reason IN (?, ?)", string(event.Left), string(event.WalkedThrough))
 	}
 	if !f.From.IsZero() {
 		where.add(id+" >= ?", idAt(f.From))
@@ -154,10 +160,11 @@ func (f Filter) conditionsOfVisit(where *conditions) {
 		where.add("events.id < ?", idAt(f.To.Add(visitSpan)))
 		where.add("(events.time < ? OR EXISTS ("+laterOnes+" AND other.time < ?) OR EXISTS ("+firstOne+" AND other.time < ?))", to, to, to)
 	}
-	if f.Again {
-		where.add("(EXISTS (" + laterOnes + ") OR EXISTS (" + firstOne + "))")
+	if f.Again { // as cameAgain says
+		const looks = " AND other.reason <> 'second-reading')"
+		where.add("events.reason <> 'second-reading' AND (EXISTS (" + laterOnes + looks + " OR EXISTS (" + firstOne + looks + ")")
 	}
-	// As counted says.
+	// As ends says.
 	const waits, otherWaits = "(events.reason = 'second-reading')", "(other.reason = 'second-reading')"
 	none("(" + waits + " AND NOT " + otherWaits + " OR " + waits + " = " + otherWaits +
 		" AND (other.time > events.time OR other.time = events.time AND other.id > events.id))")

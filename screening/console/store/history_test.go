@@ -176,11 +176,12 @@ func TestPeople(t *testing.T) {
 				t.Errorf("%v: %d rows of %d people, %v", from, len(all), people, err)
 			}
 			for visit := range all {
-				if events, err := s.Visit(t.Context(), north, visit); err != nil || len(events) > 1 {
-					again++
-				}
-				if events, err := s.Visit(t.Context(), south, visit); err != nil || len(events) > 1 {
-					again++
+				for _, gate := range []mqtt.Gate{north, south} {
+					events, err := s.Visit(t.Context(), gate, visit)
+					events = slices.DeleteFunc(events, func(e Event) bool { return e.Data.Reason == event.SecondReading })
+					if err != nil || len(events) > 1 {
+						again++
+					}
 				}
 			}
 			f.Again = true

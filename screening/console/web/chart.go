@@ -17,7 +17,7 @@ type reportChart struct {
 	Width, Height float64
 	Bottom        float64 // of the strips
 	Strips        []strip
-	Queues        *strip // the longest queue of each gate, below them; nil where there was none
+	Queues        *strip // the longest queues, below them; nil where there was none
 	Ticks         []dayTick
 	Gates         []mqtt.Gate // of the table behind it
 	Rows          []chartRow
@@ -33,7 +33,7 @@ type strip struct {
 	Base  float64
 	Most  int64
 	Bars  []dayBar
-	Marks []dayTick // alerts, above their bars; or how long a queue was
+	Marks []dayTick // alerts, above their bars; or where the longest queue was
 }
 
 // chartRow is a quarter of an hour, or a day, in the table behind the chart.
@@ -74,7 +74,7 @@ func buckets(span reports.Span) []time.Time {
 }
 
 // chartOfReport draws the people of each gate, and has the numbers in a table.
-func chartOfReport(made reports.Made, t tongue) reportChart {
+func chartOfReport(made reports.Made, queues []store.Queue, t tongue) reportChart {
 	begins := buckets(made.Span)
 	n := len(begins) - 1
 	chart := reportChart{Width: stripLeft + stripWidth + 30}
@@ -102,6 +102,9 @@ func chartOfReport(made reports.Made, t tongue) reportChart {
 	}
 	chart.table(made, counts, begins, t)
 	chart.draw(made, counts, n, t)
+	if made.Report.All.Queue > 0 && len(queues) > 0 {
+		chart.queues(made, queues, n, t)
+	}
 	chart.ticks(made.Span, begins, t)
 	return chart
 }
@@ -171,9 +174,6 @@ func (c *reportChart) draw(made reports.Made, counts [][]dayRow, n int, t tongue
 	}
 	c.Bottom = tall * float64(len(strips))
 	c.Height = c.Bottom + 20
-	if made.Report.All.Queue > 0 {
-		c.queues(made, t)
-	}
 }
 
 func stripOf(name string, rows []dayRow, base, tall float64, most int64) strip {
@@ -201,33 +201,42 @@ func stripOf(name string, rows []dayRow, base, tall float64, most int64) strip {
 
 func round(number float64) float64 { return math.Round(10*number) / 10 }
 
-// queues draws the longest queue of each gate when it was.
-func (c *reportChart) queues(made reports.Made, t tongue) {
-	base := c.Bottom + 20 + queueTall
-	s := strip{Name: t.Say("最长排队", "Longest queue"), Base: base, Most: made.Report.All.Queue}
-	for _, gate := range made.Report.Gates {
-		if gate.Queue == 0 {
-			continue
-		}
-		x := round(stripLeft + stripWidth*float64(gate.QueueAt.Sub(made.From))/float64(made.To.Sub(made.From)))
-		tall := round((queueTall - 14) * float64(gate.Queue) / float64(s.Most))
-		s.Bars = append(s.Bars, dayBar{x - 2, base - tall, 4, tall, event.Pass})
-		if gate.Queue == s.Most {
-			s.Marks = append(s.Marks, dayTick{min(x, stripLeft+stripWidth-60), fmt.Sprintf("%d %s", gate.Queue, gate.Gate.Name)})
+// queues draws the longest queue of all gates in each quarter of an hour, and says how long the longest of all was, and where.
+func (c *reportChart) queues(made reports.Made, queues []store.Queue, n int, t tongue) {
+	longest := make([]store.Queue, n)
+	most := store.Queue{}
+	for _, q := range queues {
+		if i := int(q.Quarter.Sub(made.From) / quarter); i >= 0 && i < n && q.People > longest[i].People {
+			longest[i] = q
+			if q.People > most.People {
+				most = q
+			}
 		}
 	}
-	c.Queues, c.Height = &s, base+4
+	s := strip{Name: t.Say("最长排队", "Longest queue"), Base: c.Bottom + 20 + queueTall, Most: most.People}
+	width := stripWidth / float64(n)
+	for i, q := range longest {
+		if q.People == 0 {
+			continue
+		}
+		x, tall := round(stripLeft+width*float64(i)), round((queueTall-14)*float64(q.People)/float64(most.People))
+		s.Bars = append(s.Bars, dayBar{x + 0.5, s.Base - tall, round(width - 1), tall, event.Pass})
+		if q == most {
+			s.Marks = append(s.Marks, dayTick{x, q.Gate.Name})
+		}
+	}
+	c.Queues, c.Height = &s, s.Base+4
 }
 
 // ticks are at full hours, or at days.
 func (c *reportChart) ticks(span reports.Span, begins []time.Time, t tongue) {
 	every, form := 1, "15"
-	switch n := len(begins) - 1; {
+	switch {
 	case span.Kind == reports.Day:
 		every = 2
 	case span.Kind == reports.Week:
 		form = t.Say("1月2日", "2 Jan")
-	case n > 7:
+	case span.Kind == reports.Month:
 		form = "2"
 	}
 	for i, begin := range begins[:len(begins)-1] {

@@ -143,7 +143,7 @@ func showHistory(v *visit) {
 	}
 	filter, ok := query.filter(v)
 	page := historyPage{
-		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: reasons,
+		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: append([]event.Reason{store.AnyLeft}, reasons...),
 		Outcomes: []event.Outcome{event.Pass, event.Alert, event.Inconclusive},
 		States: []string{
 			store.OpenAlert, string(store.New), string(store.Taken), string(store.Read),

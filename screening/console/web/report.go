@@ -20,8 +20,8 @@ import (
 
 // What of a report is printed, so that it is one page: gates, and lines below them.
 const (
-	printedGates = 14
-	printedLines = 26
+	printedGates = 10
+	printedLines = 21
 	listedAlerts = 500 // on the page
 )
 
@@ -263,10 +263,18 @@ func (v *visit) showReport(kind reports.Kind, day, shift string) {
 func (v *visit) reportPage(made reports.Made) (reportPage, error) {
 	page := reportPage{
 		Made: made, Title: v.tongue.spanTitle(made.Span), Running: v.now.Before(made.To),
-		All: rowOf(made.Span, made.Report.All, v.tongue.Say("全部", "All gates")), Chart: chartOfReport(made, v.tongue),
+		All:      rowOf(made.Span, made.Report.All, v.tongue.Say("全部", "All gates")),
 		Download: "?" + url.Values{"kind": {string(made.Kind)}, "day": {dateText(made.Day)}, "shift": {made.Shift.Name}, "site": {made.Site}}.Encode(),
 		Fault:    v.reportFault(),
 	}
+	var queues []store.Queue
+	if made.To.Sub(made.From) <= store.ShortPeriod {
+		var err error
+		if queues, err = v.store.Queues(v.ctx(), made.Period); err != nil {
+			return page, err
+		}
+	}
+	page.Chart = chartOfReport(made, queues, v.tongue)
 	for i, gate := range made.Report.Gates {
 		row := rowOf(made.Span, gate, gate.Gate.Name)
 		row.Unprint = i >= printedGates
@@ -512,7 +520,7 @@ func (t tongue) sentences(p reportPage) [][]part {
 		all = append(all, append(sentence, part{Text: t.Say("。", ".")}))
 	}
 	all = append(all, weave(t.Say("未测准 %s 人，其中没测完就走 %s 人；重测 %s 人。", "%s not measurable, %s of them left before a reading; %s screened again."),
-		figure(a.Inconclusive, string(event.Inconclusive)), figure(a.Left, string(event.Left)), figure(a.Again, "again")))
+		figure(a.Inconclusive, string(event.Inconclusive)), figure(a.Left, string(store.AnyLeft)), figure(a.Again, "again")))
 	if !math.IsNaN(a.Seconds95) {
 		all = append(all, weave(t.Say("一半的人 %s 内有结果，95 % 的人 %s 内。", "Half had their verdict within %s, 95 % within %s."), text(t.Seconds(a.SecondsMedian)), text(t.Seconds(a.Seconds95))))
 	}
@@ -527,7 +535,7 @@ func (t tongue) sentences(p reportPage) [][]part {
 				where = t.Say("，", ", ") + gate.Gate.Name
 			}
 		}
-		all = append(all, weave(t.Say("最长排队 %s 人，%s%s。", "Longest queue %s at %s%s."), part{fmt.Sprint(a.Queue), row.BehindQueue()}, text(row.Clock(a.QueueAt)), text(where)))
+		all = append(all, weave(t.Say("最长排队 %s 人，%s%s。", "Longest queue %s at %s%s."), text(fmt.Sprint(a.Queue)), part{row.Clock(a.QueueAt), row.BehindQueue()}, text(where)))
 	}
 	if a.Known < 1 {
 		all = append(all, weave(t.Say("⚠ 只有 %s 的时间有数据。", "⚠ There is data for %s of the time."), text(t.Percent(a.Known))))

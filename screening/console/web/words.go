@@ -67,6 +67,8 @@ var words = map[string]phrase{
 
 	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"},
 
+	string(store.AnyLeft): {"没测就走了（停下没停下都算）", "left or walked through"},
+
 	string(reports.Shift): {"班次", "shift"}, string(reports.Day): {"日", "day"}, string(reports.Week): {"周", "week"}, string(reports.Month): {"月", "month"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},

@@ -6,7 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"thermogate/screening/mqtt"
 )
+
+// Queue is how long the longest queue of a gate was in a quarter of an hour.
+type Queue struct {
+	Gate    mqtt.Gate
+	Quarter time.Time
+	People  int64
+}
+
+// Queues returns the longest queues in the quarters of an hour of a period, in order of time, where there were any.
+func (s *Store) Queues(ctx context.Context, p Period) ([]Queue, error) {
+	var where conditions
+	first, end := quartersOf(p.From, p.To)
+	where.add("site = ? AND gate <> '' AND quarter >= ? AND quarter < ? AND queue > 0", p.Site, first, end)
+	if p.Gate != "" {
+		where.add("gate = ?", p.Gate)
+	}
+	return collect(ctx, s.read, func(rows *sql.Rows) (q Queue, err error) {
+		var quarter int64
+		err = rows.Scan(&q.Gate.Site, &q.Gate.Name, &quarter, &q.People)
+		q.Quarter = time.UnixMilli(quarter * quarterMilliseconds).UTC()
+		return q, err
+	}, "SELECT site, gate, quarter, queue FROM gate_quarters"+where.String()+" ORDER BY quarter, gate", where.args...)
+}
 
 // ReportsThrough returns up to when reports of a kind were written; zero where none was.
 func (s *Store) ReportsThrough(ctx context.Context, site, kind string) (time.Time, error) {
