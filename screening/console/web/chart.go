@@ -27,7 +27,7 @@ type reportChart struct {
 func (reportChart) Left() float64  { return stripLeft }
 func (reportChart) Right() float64 { return stripLeft + stripWidth }
 
-// strip is a gate in the chart. All have the same scale.
+// strip is a gate in the chart. All have the same scale, but for the one of all others.
 type strip struct {
 	Name  string
 	Base  float64
@@ -53,8 +53,8 @@ const (
 	stripLeft   = 120.0
 	stripWidth  = 860.0
 	stripsShown = 8 // the others are one strip
-	stripsTall  = 230.0
-	queueTall   = 34.0
+	stripsTall  = 170.0
+	queueTall   = 30.0
 	markTall    = 9.0
 )
 
@@ -162,15 +162,20 @@ func (c *reportChart) draw(made reports.Made, counts [][]dayRow, n int, t tongue
 	if rest := len(c.Gates) - len(names); rest > 0 {
 		names, strips = append(names, fmt.Sprintf(t.Say("其他 %d 台", "%d others"), rest)), append(strips, others)
 	}
-	most := int64(4)
-	for _, strip := range strips {
-		for _, row := range strip {
-			most = max(most, row.People)
+	most := func(strips ...[]dayRow) int64 {
+		people := int64(4)
+		for _, row := range slices.Concat(strips...) {
+			people = max(people, row.People)
 		}
+		return people
 	}
-	tall := min(58, stripsTall/float64(max(1, len(strips))))
+	tall := min(44, stripsTall/float64(max(1, len(strips))))
 	for i, rows := range strips {
-		c.Strips = append(c.Strips, stripOf(names[i], rows, float64(i+1)*tall, tall-markTall-3, most))
+		scale := most(strips[:len(own)]...)
+		if i >= len(own) {
+			scale = most(rows)
+		}
+		c.Strips = append(c.Strips, stripOf(names[i], rows, float64(i+1)*tall, tall-markTall-3, scale))
 	}
 	c.Bottom = tall * float64(len(strips))
 	c.Height = c.Bottom + 20

@@ -21,7 +21,7 @@ import (
 // What of a report is printed, so that it is one page: gates, and lines below them.
 const (
 	printedGates = 10
-	printedLines = 21
+	printedLines = 18
 	listedAlerts = 500 // on the page
 )
 
@@ -122,6 +122,9 @@ func (r reportRow) BehindQueue() string {
 	begin := r.QueueAt.Truncate(quarter)
 	return r.behind("people", begin, begin.Add(quarter))
 }
+
+// AlertPeople is how many have an alert.
+func (r reportRow) AlertPeople() int { return int(r.Alert) }
 
 // AMinute is how many people came a minute in the busiest quarter.
 func (r reportRow) AMinute() float64 { return float64(r.BusiestPeople) / quarter.Minutes() }
