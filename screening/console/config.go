@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
 	"thermogate/screening/listen"
@@ -23,6 +24,8 @@ type Config struct {
 	Pages web.Config     `yaml:"pages"`
 	// OIDC has people log in with the accounts of their company.
 	OIDC accounts.OIDC `yaml:"oidc"`
+	// Reports are files that are written by themselves.
+	Reports reports.Config `yaml:"reports"`
 }
 
 // BrokerConfig says which broker the gates publish to, as mqtt.Config does.
@@ -50,6 +53,8 @@ func DefaultConfig() Config {
 		HTTP:  listen.Guarded{Config: listen.Config{Listen: "127.0.0.1:8090"}, User: "thermogate"},
 		Pages: web.DefaultConfig(),
 		OIDC:  accounts.DefaultOIDC(),
+
+		Reports: reports.DefaultConfig(),
 	}
 }
 
@@ -64,6 +69,7 @@ func (c Config) Validate() error {
 		{"http", c.HTTP.Validate},
 		{"pages", c.Pages.Validate},
 		{"oidc", c.OIDC.Validate},
+		{"reports", c.Reports.Validate},
 	} {
 		if err := section.validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

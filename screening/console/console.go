@@ -13,6 +13,7 @@ import (
 
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/ingest"
+	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
 	"thermogate/screening/listen"
@@ -21,12 +22,13 @@ import (
 
 // Console is a console that is open.
 type Console struct {
-	store  *store.Store
-	ingest *ingest.Ingest
-	web    *listen.Listener
-	live   *web.Pages
-	pages  http.Handler
-	once   string // password of the first account, until somebody has chosen one
+	store   *store.Store
+	ingest  *ingest.Ingest
+	web     *listen.Listener
+	live    *web.Pages
+	reports *reports.Schedule
+	pages   http.Handler
+	once    string // password of the first account, until somebody has chosen one
 }
 
 // Open opens the store and takes the address to listen on. Nothing is received before Run.
@@ -77,6 +79,10 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 	if err := c.store.NoteSettings(ctx, settings.Differing(cfg, DefaultConfig())); err != nil {
 		return err
 	}
+	if c.reports, err = reports.NewSchedule(cfg.Reports, c.store, web.WordsFor(cfg.Reports.Language), log); err != nil {
+		return err
+	}
+	cfg.Pages.ReportFault = c.reports.Fault
 	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
 		state := c.ingest.State()
 		return state.Connected, state.Since
@@ -103,6 +109,7 @@ func (c *Console) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.ingest.Run(ctx) })
 	group.Go(func() error { return c.live.Run(ctx) })
+	group.Go(func() error { return c.reports.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }

@@ -43,6 +43,9 @@ func (c *Console) metrics(version string) http.Handler {
 		}
 		return float64(len(alerts))
 	}))
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: name("reports_failing"), Help: "1 while reports can't be written into their folder.",
+	}, func() float64 { return oneIf(c.reports.Fault() != nil) }))
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: name("build_info"), Help: "Always 1; the labels name the build.",
 	}, []string{"version", "goversion"})

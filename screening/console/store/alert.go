@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,8 +130,8 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
 		if added > 0 {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state)
-			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new')`,
+		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun)
+			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5)`,
 			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli()); err != nil {
 			return err
 		}
@@ -139,6 +140,24 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
 			if err := change.apply(ctx, tx); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// countAlerts notes of the alerts of visits when these began, and which of them a visit counts with: its last one, where
+// its last outcome is an alert.
+func (v *visits) countAlerts(ctx context.Context, tx *sql.Tx) error {
+	for visit, members := range v.changed {
+		if !slices.ContainsFunc(members, func(m member) bool { return m.outcome == event.Alert }) {
+			continue
+		}
+		first, last := ends(members)
+		if _, err := tx.ExecContext(ctx, `UPDATE alerts SET begun = $1, counts = $2 AND event =
+			(SELECT max(event) FROM alerts AS other WHERE other.visit = $3 AND other.site = $4 AND other.gate = $5)
+			WHERE visit = $3 AND site = $4 AND gate = $5`,
+			first.at, last.outcome == event.Alert, visit.id, visit.gate.Site, visit.gate.Name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -299,12 +318,12 @@ var errStale = errors.New("the alert has another version")
 
 // apply makes the change, if the alert still has the version before it.
 func (c Change) apply(ctx context.Context, tx *sql.Tx) error {
-	set, args := "version = $1, state = $2", []any{c.Version, string(c.To)}
+	at := c.At.UnixMilli()
+	set, args := "version = $1, state = $2, changed = $3", []any{c.Version, string(c.To), at}
 	add := func(column string, value any) {
 		args = append(args, value)
 		set += ", " + column + " = " + list(len(args), 1)
 	}
-	at := c.At.UnixMilli()
 	switch {
 	case c.What == "take":
 		add("taken_by", c.Who)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,6 +38,7 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 	}
 	if err != nil {
 		clear(s.settings) // which may be of what was rolled back
+		s.paces.forget()
 		return Appended{}, fmt.Errorf("storing %d events: %w", len(events), err)
 	}
 	return done, nil
@@ -56,6 +58,9 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err != nil {
 		return Appended{}, err
 	}
+	if err := s.readyQueues(ctx, tx, once); err != nil {
+		return Appended{}, err
+	}
 	fresh, err := s.insertEvents(ctx, tx, once)
 	if err != nil {
 		return Appended{}, err
@@ -63,10 +68,17 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err := visits.join(ctx, tx); err != nil {
 		return Appended{}, err
 	}
-	if err := s.count(ctx, tx, visits.tally(fresh)); err != nil {
+	people := visits.tally(fresh)
+	if err := s.count(ctx, tx, people); err != nil {
+		return Appended{}, err
+	}
+	if err := s.countPaces(ctx, tx, pacesOf(fresh, people, visits)); err != nil {
 		return Appended{}, err
 	}
 	if err := raiseAlerts(ctx, tx, fresh); err != nil {
+		return Appended{}, err
+	}
+	if err := visits.countAlerts(ctx, tx); err != nil {
 		return Appended{}, err
 	}
 	if err := s.noteSettings(ctx, tx, fresh); err != nil {
@@ -319,9 +331,14 @@ func (s *Store) Missing(ctx context.Context, gate mqtt.Gate, journal string, mis
 	var holding Holding
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		for _, span := range missing {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO missing (journal, site, gate, first, last, reason, told) VALUES ($1, $2, $3, $4, $5, $6, $7)
-				ON CONFLICT (journal, site, gate, first) DO UPDATE SET last = CASE WHEN excluded.last > missing.last THEN excluded.last ELSE missing.last END`,
-				journal, gate.Site, gate.Name, span.From, span.To, reason, at.UnixMilli()); err != nil {
+			after, before, err := happened(ctx, tx, journalOf{gate, journal}, span, at)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO missing (journal, site, gate, first, last, reason, told, happened_after, happened_before) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+				ON CONFLICT (journal, site, gate, first) DO UPDATE SET last = CASE WHEN excluded.last > missing.last THEN excluded.last ELSE missing.last END,
+				happened_before = excluded.happened_before`,
+				journal, gate.Site, gate.Name, span.From, span.To, reason, at.UnixMilli(), after, before); err != nil {
 				return err
 			}
 		}
@@ -335,6 +352,31 @@ func (s *Store) Missing(ctx context.Context, gate mqtt.Gate, journal string, mis
 		return Holding{}, fmt.Errorf("noting what is missing of %s: %w", event.Source(gate.Site, gate.Name), err)
 	}
 	return holding, nil
+}
+
+// happened is between when the events of a span must have happened: from the event before them in their journal, or its
+// beginning, to the one after them, or to when they were told to be missing. A clock that was never set tells nothing.
+func happened(ctx context.Context, tx *sql.Tx, of journalOf, span mqtt.Span, told time.Time) (after, before int64, err error) {
+	begin := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC)
+	if id, err := ulid.ParseStrict(of.journal); err == nil && ulid.Time(id.Time()).After(begin) && !ulid.Time(id.Time()).After(told) {
+		begin = ulid.Time(id.Time())
+	}
+	after, before = begin.UnixMilli(), told.UnixMilli()
+	for _, one := range []struct {
+		at          *int64
+		side, order string
+		sequence    int64
+	}{{&after, "sequence < ?", "DESC", span.From}, {&before, "sequence > ?", "ASC", span.To}} {
+		var where conditions
+		where.add("site = ? AND gate = ? AND id >= ? AND id < ? AND journal = ? AND sequence > 0",
+			of.gate.Site, of.gate.Name, idAt(time.UnixMilli(after)), idAt(told), of.journal)
+		where.add(one.side, one.sequence)
+		err := tx.QueryRowContext(ctx, "SELECT time FROM events"+where.String()+" ORDER BY id "+one.order+" LIMIT 1", where.args...).Scan(one.at)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return 0, 0, err
+		}
+	}
+	return after, max(after, before), nil
 }
 
 // Loss is a run of events that nobody can get any more.

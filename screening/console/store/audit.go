@@ -31,12 +31,13 @@ const (
 	RestedAccount   Deed = "rested-account" // after too many wrong passwords
 	Exported        Deed = "exported"
 	ChangedSettings Deed = "changed-settings"
+	ChangedShifts   Deed = "changed-shifts"
 )
 
 // Deeds are all of them.
 var Deeds = []Deed{
 	LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole, LockedAccount, UnlockedAccount,
-	RenewedPassword, ChangedPassword, Exported, ChangedSettings,
+	RenewedPassword, ChangedPassword, Exported, ChangedSettings, ChangedShifts,
 }
 
 // Author is who does something, and from where. The zero one is the console by itself.

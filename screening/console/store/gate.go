@@ -110,8 +110,12 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 			ON CONFLICT (name) DO UPDATE SET time_zone = excluded.time_zone`, site, name); err != nil {
 			return err
 		}
-		return recountDays(ctx, tx, site, zone)
+		if err := recountDays(ctx, tx, site, zone); err != nil {
+			return err
+		}
+		return recountPaces(ctx, tx, site, zone)
 	})
+	clear(s.paces.days)
 	if err != nil {
 		return fmt.Errorf("giving site %s the time zone %s: %w", site, name, err)
 	}
@@ -126,18 +130,18 @@ func recountDays(ctx context.Context, tx *sql.Tx, site string, zone *time.Locati
 		return err
 	}
 	days := map[tallyRow]counts{}
-	rows, err := tx.QueryContext(ctx, "SELECT gate, quarter, outcome, reason, people, events FROM quarters WHERE site = $1", site)
+	rows, err := tx.QueryContext(ctx, "SELECT gate, quarter, outcome, reason, people, events, again FROM quarters WHERE site = $1", site)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		row, more := tallyRow{gate: mqtt.Gate{Site: site}}, counts{}
-		if err := rows.Scan(&row.gate.Name, &row.time, &row.outcome, &row.reason, &more.people, &more.events); err != nil {
+		if err := rows.Scan(&row.gate.Name, &row.time, &row.outcome, &row.reason, &more.people, &more.events, &more.again); err != nil {
 			return err
 		}
 		row.time = int64(DayOf(time.UnixMilli(row.time * quarterMilliseconds).In(zone)))
-		days[row] = counts{days[row].people + more.people, days[row].events + more.events}
+		days[row] = days[row].plus(more)
 	}
 	if err := rows.Err(); err != nil {
 		return err
@@ -198,7 +202,11 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 			}
 		}
 		for part, value := range parts {
-			if err := setPart(ctx, tx, gate, part, value, at); err != nil {
+			who := ""
+			if part == Pause {
+				who = status.PausedBy
+			}
+			if err := setPart(ctx, tx, gate, part, value, who, at); err != nil {
 				return err
 			}
 		}
@@ -210,8 +218,8 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 	return nil
 }
 
-// setPart begins another state of a part, unless it is as it was.
-func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value string, at time.Time) error {
+// setPart begins another state of a part, unless it is as it was. A pause is somebody's.
+func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value, who string, at time.Time) error {
 	var before string
 	err := tx.QueryRowContext(ctx, "SELECT value FROM gate_states WHERE site = $1 AND gate = $2 AND part = $3 AND until IS NULL",
 		gate.Site, gate.Name, part).Scan(&before)
@@ -225,9 +233,9 @@ func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value string
 		at.UnixMilli(), gate.Site, gate.Name, part); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO gate_states (site, gate, part, since, value) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (site, gate, part, since) DO UPDATE SET value = excluded.value, until = NULL`,
-		gate.Site, gate.Name, part, at.UnixMilli(), value)
+	_, err = tx.ExecContext(ctx, `INSERT INTO gate_states (site, gate, part, since, value, who) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (site, gate, part, since) DO UPDATE SET value = excluded.value, who = excluded.who, until = NULL`,
+		gate.Site, gate.Name, part, at.UnixMilli(), value, who)
 	return err
 }
 
@@ -238,7 +246,7 @@ func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		for _, gate := range gates {
-			if err := setPart(ctx, tx, gate, Link, Quiet, at); err != nil {
+			if err := setPart(ctx, tx, gate, Link, Quiet, "", at); err != nil {
 				return err
 			}
 		}

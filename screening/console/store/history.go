@@ -26,12 +26,19 @@ type Filter struct {
 	// there is, or that there is not.
 	Reading Range
 	Read    *bool
+	// People wants one event of each visit, the one that counts: From and To are about the first event of the visit then,
+	// and all else about the one that is wanted, and about the last alert of the visit. So it lets through as many events
+	// as a Report of that time counts people. Again wants those whom it counts as seen again; it is of no use without People.
+	People, Again bool
 	// Before is the id of an event: those that happened before it, for the next page.
 	Before string
 }
 
 // OpenAlert is any state of an alert but Closed.
 const OpenAlert = "open"
+
+// AnyLeft is the reason of all who went without a reading: event.Left or event.WalkedThrough.
+const AnyLeft event.Reason = "left-or-walked-through"
 
 // Range bounds a number in °C, both ends included. What is nil does not matter.
 type Range struct{ Least, Most *float64 }
@@ -48,13 +55,38 @@ func (r Range) bound(where *conditions, column string) {
 // ofAlerts tells whether only alerts can be wanted.
 func (f Filter) ofAlerts() bool { return f.Alert != "" || f.Read != nil || f.Reading != Range{} }
 
+// order is the column by which events are in order.
+func (f Filter) order() string {
+	if f.ofAlerts() && !f.People {
+		return "alerts.event"
+	}
+	return "events.id"
+}
+
+// ids is a query for the ids of those wanted, in no order.
+func (f Filter) ids() (query string, args []any) {
+	where := f.conditions()
+	switch {
+	case !f.ofAlerts():
+		return "SELECT events.id FROM events" + where.String(), where.args
+	case f.People:
+		return "SELECT events.id FROM events JOIN alerts ON alerts.visit = events.visit AND alerts.site = events.site AND alerts.gate = events.gate" +
+			where.String(), where.args
+	default:
+		return "SELECT events.id FROM alerts JOIN events ON events.id = alerts.event" + where.String(), where.args
+	}
+}
+
 // conditions are on events, and on alerts where only these are wanted.
 func (f Filter) conditions() conditions {
 	var where conditions
-	id := "events.id"
+	id := f.order()
 	if f.ofAlerts() {
-		id = "alerts.event" // by which they are in order
 		f.conditionsOfAlert(&where)
+	}
+	if f.People {
+		f.conditionsOfVisit(&where)
+		f.From, f.To = time.Time{}, time.Time{}
 	}
 	site := "events.site = ?"
 	if f.Gate == "" {
@@ -63,9 +95,12 @@ func (f Filter) conditions() conditions {
 	for _, one := range []struct{ condition, value string }{
 		{site, f.Site}, {"events.gate = ?", f.Gate}, {"events.outcome = ?", string(f.Outcome)}, {"events.reason = ?", string(f.Reason)}, {id + " < ?", f.Before},
 	} {
-		if one.value != "" {
+		if one.value != "" && one.value != string(AnyLeft) {
 			where.add(one.condition, one.value)
 		}
+	}
+	if f.Reason == AnyLeft {
+		where.add("events.reason IN (?, ?)", string(event.Left), string(event.WalkedThrough))
 	}
 	if !f.From.IsZero() {
 		where.add(id+" >= ?", idAt(f.From))
@@ -98,16 +133,49 @@ func (f Filter) conditionsOfAlert(where *conditions) {
 	f.Reading.bound(where, "alerts.read_celsius")
 }
 
+// What the index of a visit's later events, and the one of all, have of the others of a visit.
+const (
+	laterOnes = "SELECT 1 FROM events AS other WHERE other.visit = events.visit AND other.visit <> other.id AND other.id <> events.id AND other.site = events.site AND other.gate = events.gate"
+	firstOne  = "SELECT 1 FROM events AS other WHERE other.id = events.visit AND other.id <> events.id AND other.site = events.site AND other.gate = events.gate"
+)
+
+// visitSpan is how long after its first event the one may be that counts for a visit, at the most.
+const visitSpan = 12 * time.Hour
+
+// conditionsOfVisit want the event of a visit that counts.
+func (f Filter) conditionsOfVisit(where *conditions) {
+	none := func(condition string, args ...any) {
+		where.add("NOT EXISTS ("+laterOnes+" AND "+condition+") AND NOT EXISTS ("+firstOne+" AND "+condition+")", append(args, args...)...)
+	}
+	if f.ofAlerts() {
+		where.add("NOT EXISTS (SELECT 1 FROM alerts AS other WHERE other.visit = alerts.visit AND other.site = alerts.site AND other.gate = alerts.gate AND other.event > alerts.event)")
+	}
+	if !f.From.IsZero() {
+		from := f.From.UnixMilli()
+		where.add("events.id >= ? AND events.time >= ?", idAt(f.From.Add(-time.Minute)), from) // an id may be made just before
+		none("other.time < ?", from)
+	}
+	if !f.To.IsZero() {
+		to := f.To.UnixMilli()
+		where.add("events.id < ?", idAt(f.To.Add(visitSpan)))
+		where.add("(events.time < ? OR EXISTS ("+laterOnes+" AND other.time < ?) OR EXISTS ("+firstOne+" AND other.time < ?))", to, to, to)
+	}
+	if f.Again { // as cameAgain says
+		const looks = " AND other.reason <> 'second-reading')"
+		where.add("events.reason <> 'second-reading' AND (EXISTS (" + laterOnes + looks + " OR EXISTS (" + firstOne + looks + ")")
+	}
+	// As ends says.
+	const waits, otherWaits = "(events.reason = 'second-reading')", "(other.reason = 'second-reading')"
+	none("(" + waits + " AND NOT " + otherWaits + " OR " + waits + " = " + otherWaits +
+		" AND (other.time > events.time OR other.time = events.time AND other.id > events.id))")
+}
+
 // Events returns the newest events that a filter lets through.
 func (s *Store) Events(ctx context.Context, f Filter, limit int) ([]Event, error) {
-	query, where := "SELECT id FROM events", f.conditions()
-	order := "events.id"
-	if f.ofAlerts() {
-		query, order = "SELECT events.id FROM alerts JOIN events ON events.id = alerts.event", "alerts.event"
-	}
-	args := append(where.args, limit)
+	query, args := f.ids()
+	args = append(args, limit)
 	// The ids alone are found in indices, without the events that are not wanted.
-	return s.events(ctx, " WHERE id IN ("+query+where.String()+" ORDER BY "+order+" DESC LIMIT "+list(len(args), 1)+") ORDER BY id DESC", args...)
+	return s.events(ctx, " WHERE id IN ("+query+" ORDER BY "+f.order()+" DESC LIMIT "+list(len(args), 1)+") ORDER BY id DESC", args...)
 }
 
 // Row is an event with what became of the alert that its visit had by then.
@@ -150,14 +218,10 @@ func (s *Store) History(ctx context.Context, f Filter, limit int) ([]Row, error)
 
 // More tells whether a filter lets more than so many events through.
 func (s *Store) More(ctx context.Context, f Filter, than int) (bool, error) {
-	where := f.conditions()
-	from := "events"
-	if f.ofAlerts() {
-		from = "alerts JOIN events ON events.id = alerts.event"
-	}
-	args := append(where.args, than+1)
+	query, args := f.ids()
+	args = append(args, than+1)
 	var found int
-	err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT events.id FROM "+from+where.String()+" LIMIT "+list(len(args), 1)+") AS found", args...).Scan(&found)
+	err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM ("+query+" LIMIT "+list(len(args), 1)+") AS found", args...).Scan(&found)
 	if err != nil {
 		return false, fmt.Errorf("counting the history: %w", err)
 	}

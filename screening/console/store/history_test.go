@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -119,6 +121,72 @@ func TestHistory(t *testing.T) {
 			}
 			if err != nil || strings.Join(got, " ") != want {
 				t.Errorf("pairs of place %q: %s, %v; want %s", place, got, err, want)
+			}
+		}
+	})
+}
+
+// TestPeople has the history give one event of each visit, whatever order they come in: as many as are counted.
+func TestPeople(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		dice := rand.New(rand.NewPCG(3, 0))
+		makers := []*maker{newMaker(t, north), newMaker(t, south)}
+		reasons := []event.Reason{event.Moving, event.Left, event.SecondReading}
+		var all []Event
+		for n := range 400 {
+			m, at := makers[n%2], morning.Add(time.Duration(n)*20*time.Second)
+			change := []func(*event.Event){}
+			if n > 10 && n%3 == 0 {
+				of := all[n-2*(1+dice.IntN(4))]
+				change = append(change, []func(*event.Event){again(of), revising(of)}[dice.IntN(2)])
+				at = at.Add(time.Duration(dice.IntN(240)-60) * time.Second)
+			}
+			switch dice.IntN(4) {
+			case 0:
+				all = append(all, m.event(at, event.Alert, event.AboveThreshold, change...))
+			case 1:
+				all = append(all, m.event(at, event.Inconclusive, reasons[dice.IntN(3)], change...))
+			default:
+				all = append(all, m.event(at, event.Pass, event.BelowThreshold, change...))
+			}
+		}
+		shuffled := slices.Clone(all)
+		dice.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		for some := range slices.Chunk(shuffled, 37) {
+			add(t, s, some...)
+		}
+		for quarter := range 12 {
+			from := morning.Truncate(15 * time.Minute).Add(time.Duration(quarter-1) * 15 * time.Minute)
+			counts, err := s.Quarters(t.Context(), from, from.Add(15*time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			people := int64(0)
+			for _, c := range counts {
+				f := Filter{People: true, From: from, To: from.Add(15 * time.Minute), Site: c.Gate.Site, Gate: c.Gate.Name, Outcome: c.Outcome, Reason: c.Reason}
+				rows, err := s.History(t.Context(), f, 1000)
+				if err != nil || int64(len(rows)) != c.People {
+					t.Errorf("%v %s %s %s: %d rows of %d people, %v", from, c.Gate.Name, c.Outcome, c.Reason, len(rows), c.People, err)
+				}
+				people += c.People
+			}
+			f := Filter{People: true, From: from, To: from.Add(15 * time.Minute)}
+			all, again := map[string]int{}, 0
+			if err := s.All(t.Context(), f, func(row Row) error { all[row.Visit]++; return nil }); err != nil || int64(len(all)) != people {
+				t.Errorf("%v: %d rows of %d people, %v", from, len(all), people, err)
+			}
+			for visit := range all {
+				for _, gate := range []mqtt.Gate{north, south} {
+					events, err := s.Visit(t.Context(), gate, visit)
+					events = slices.DeleteFunc(events, func(e Event) bool { return e.Data.Reason == event.SecondReading })
+					if err != nil || len(events) > 1 {
+						again++
+					}
+				}
+			}
+			f.Again = true
+			if rows, err := s.History(t.Context(), f, 1000); err != nil || len(rows) != again {
+				t.Errorf("%v: %d rows of %d people who were screened again, %v", from, len(rows), again, err)
 			}
 		}
 	})

@@ -52,8 +52,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	paces := goose.NewGoMigration(7, &goose.GoFunc{RunTx: s.addPaces}, nil)
 	provider, err := goose.NewProvider(dialect, s.write, files,
-		goose.WithGoMigrations(events), goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.log))
+		goose.WithGoMigrations(events, paces), goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.log))
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ func (c *conditions) String() string {
 	return " WHERE " + strings.Join(c.where, " AND ")
 }
 
+// any is true where one of the conditions is.
+func (c *conditions) any() string { return "(" + strings.Join(c.where, ") OR (") + ")" }
+
 func anys[T any](list []T) []any {
 	all := make([]any, len(list))
 	for i, one := range list {

@@ -85,6 +85,7 @@ type Store struct {
 	months    map[string]bool
 	insert    map[int]*sql.Stmt         // of events, by how many rows
 	settings  map[settingOf]settingSeen // the newest, of those that were asked for
+	paces     paces
 
 	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
@@ -103,7 +104,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
-		sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
+		paces: newPaces(), sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
 	}
 	open, name := s.openFile, cfg.File
 	if cfg.PostgreSQL != "" {

@@ -32,15 +32,17 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-type counts struct{ people, events int64 }
+// counts are visits, events, and those of the visits that came again.
+type counts struct{ people, events, again int64 }
+
+func (c counts) plus(more counts) counts {
+	return counts{c.people + more.people, c.events + more.events, c.again + more.again}
+}
 
 // tally is by how much counts change.
 type tally map[tallyKey]counts
 
-func (t tally) add(key tallyKey, people, events int64) {
-	now := t[key]
-	t[key] = counts{now.people + people, now.events + events}
-}
+func (t tally) add(key tallyKey, more counts) { t[key] = t[key].plus(more) }
 
 // Day is a day of a site's calendar, counted from 1970-01-01.
 type Day int64
@@ -65,8 +67,7 @@ func (s *Store) count(ctx context.Context, tx *sql.Tx, t tally) error {
 		quarters[tallyRow{key.gate, key.quarter, key.outcome, key.reason}] = more
 		begin := time.UnixMilli(key.quarter * quarterMilliseconds).In(s.zone(key.gate.Site))
 		row := tallyRow{key.gate, int64(DayOf(begin)), key.outcome, key.reason}
-		sum := days[row]
-		days[row] = counts{sum.people + more.people, sum.events + more.events}
+		days[row] = days[row].plus(more)
 	}
 	if err := addCounts(ctx, tx, "quarters", "quarter", quarters); err != nil {
 		return err
@@ -84,12 +85,12 @@ type tallyRow struct {
 func addCounts(ctx context.Context, tx *sql.Tx, table, column string, rows map[tallyRow]counts) error {
 	var args []any
 	for row, more := range rows {
-		args = append(args, row.gate.Site, row.gate.Name, row.time, string(row.outcome), string(row.reason), more.people, more.events)
+		args = append(args, row.gate.Site, row.gate.Name, row.time, string(row.outcome), string(row.reason), more.people, more.events, more.again)
 	}
-	return inSteps(args, 7, func(rows string, args []any) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (site, gate, "+column+", outcome, reason, people, events) VALUES "+rows+
+	return inSteps(args, 8, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (site, gate, "+column+", outcome, reason, people, events, again) VALUES "+rows+
 			" ON CONFLICT (site, gate, "+column+", outcome, reason) DO UPDATE SET people = "+
-			table+".people + excluded.people, events = "+table+".events + excluded.events", args...)
+			table+".people + excluded.people, events = "+table+".events + excluded.events, again = "+table+".again + excluded.again", args...)
 		return err
 	})
 }

@@ -24,12 +24,20 @@ type member struct {
 	id, visit string
 	gate      mqtt.Gate
 	at        int64
+	received  int64
 	outcome   event.Outcome
 	reason    event.Reason
 }
 
 func (e *Event) member() member {
-	return member{e.ID, e.Visit, e.Gate, e.at, e.Data.Outcome, e.Data.Reason}
+	return member{e.ID, e.Visit, e.Gate, e.at, e.Received.UnixMilli(), e.Data.Outcome, e.Data.Reason}
+}
+
+const memberColumns = "id, visit, site, gate, time, received, outcome, reason"
+
+func scanMember(rows *sql.Rows) (m member, err error) {
+	err = rows.Scan(&m.id, &m.visit, &m.gate.Site, &m.gate.Name, &m.at, &m.received, &m.outcome, &m.reason)
+	return m, err
 }
 
 func (m member) visitOf() visitOf { return visitOf{m.gate, m.visit} }
@@ -38,6 +46,8 @@ func (m member) visitOf() visitOf { return visitOf{m.gate, m.visit} }
 type visits struct {
 	before map[visitOf][]member // as these were stored, under the visit that they belong to now
 	joined map[visitOf]visitOf  // visits that turned out to be part of another
+
+	changed map[visitOf][]member // by tally: the visits as they are with what is new
 }
 
 // foldInto finds out which visit each event belongs to.
@@ -66,7 +76,7 @@ func foldInto(ctx context.Context, tx *sql.Tx, events []*Event) (*visits, error)
 			join(e.Gate, e.ID, origin)
 		}
 	}
-	v := &visits{before: map[visitOf][]member{}, joined: map[visitOf]visitOf{}}
+	v := &visits{before: map[visitOf][]member{}, joined: map[visitOf]visitOf{}, changed: map[visitOf][]member{}}
 	for _, e := range events {
 		visit := root(visitOf{e.Gate, e.ID})
 		e.Visit = visit.id
@@ -108,10 +118,7 @@ func readMembers(ctx context.Context, tx *sql.Tx, column string, ids []string) (
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	return collect(ctx, tx, func(rows *sql.Rows) (m member, err error) {
-		err = rows.Scan(&m.id, &m.visit, &m.gate.Site, &m.gate.Name, &m.at, &m.outcome, &m.reason)
-		return m, err
-	}, "SELECT id, visit, site, gate, time, outcome, reason FROM events WHERE "+column+" ("+list(1, len(ids))+")", anys(ids)...)
+	return collect(ctx, tx, scanMember, "SELECT "+memberColumns+" FROM events WHERE "+column+" ("+list(1, len(ids))+")", anys(ids)...)
 }
 
 // readMembers reads all of the visits that stored events belong to.
@@ -165,12 +172,12 @@ func (v *visits) tally(fresh []*Event) tally {
 	t := tally{}
 	after := map[visitOf][]member{}
 	for _, e := range fresh {
-		t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), 0, 1)
+		t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), counts{events: 1})
 		m := e.member()
 		if _, shared := v.before[m.visitOf()]; shared {
 			after[m.visitOf()] = append(after[m.visitOf()], m)
 		} else {
-			t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), 1, 0)
+			t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), counts{people: 1})
 		}
 	}
 	for visit, before := range v.before {
@@ -179,18 +186,41 @@ func (v *visits) tally(fresh []*Event) tally {
 			parts[m.visit] = append(parts[m.visit], m)
 		}
 		for _, part := range parts {
-			t.add(counted(part), -1, 0)
+			t.add(counted(part), counts{people: -1, again: -cameAgain(part)})
 		}
 		if all := append(after[visit], before...); len(all) > 0 {
-			t.add(counted(all), 1, 0)
+			t.add(counted(all), counts{people: 1, again: cameAgain(all)})
+			if len(after[visit]) > 0 || len(parts) > 1 {
+				v.changed[visit] = all
+			}
 		}
 	}
 	return t
 }
 
+// cameAgain is 1 for a visit of more than one event, not counting those that say that a guard decides.
+func cameAgain(members []member) int64 {
+	events := 0
+	for _, m := range members {
+		if m.reason != event.SecondReading {
+			events++
+		}
+	}
+	if events > 1 {
+		return 1
+	}
+	return 0
+}
+
 // counted is how the events of a visit, of which there is one at least, are counted as one person.
 func counted(members []member) tallyKey {
-	first, last := members[0], members[0]
+	first, last := ends(members)
+	return keyOf(first.gate, first.at, last.outcome, last.reason)
+}
+
+// ends are the first event of a visit and the one whose outcome counts.
+func ends(members []member) (first, last member) {
+	first, last = members[0], members[0]
 	for _, m := range members[1:] {
 		if m.at < first.at || m.at == first.at && m.id < first.id {
 			first = m
@@ -200,5 +230,5 @@ func counted(members []member) tallyKey {
 			last = m
 		}
 	}
-	return keyOf(first.gate, first.at, last.outcome, last.reason)
+	return first, last
 }

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"thermogate/screening/console/store"
@@ -217,12 +216,7 @@ func whyNot(counts []store.Count) []reasonCount {
 			all = append(all, reasonCount{reason, n})
 		}
 	}
-	slices.SortFunc(all, func(a, b reasonCount) int {
-		if a.People != b.People {
-			return int(b.People - a.People)
-		}
-		return strings.Compare(string(a.Reason), string(b.Reason))
-	})
+	sortReasons(all)
 	return all[:min(len(all), reasonsShown)]
 }
 

@@ -39,13 +39,14 @@ type historyPage struct {
 // historyQuery is the filter as it stands in the address.
 type historyQuery struct {
 	From, To, Gate, Outcome, Reason, State, Least, Most, SkinLeast, SkinMost, Read, ReadLeast, ReadMost string
+	People                                                                                              string // "yes" for one event of each person, "again" for those screened again
 }
 
 func queryOf(values url.Values) historyQuery {
 	get := func(key string) string { return strings.TrimSpace(values.Get(key)) }
 	return historyQuery{
 		get("from"), get("to"), get("gate"), get("outcome"), get("reason"), get("state"), get("least"), get("most"),
-		get("skin_least"), get("skin_most"), get("read"), get("read_least"), get("read_most"),
+		get("skin_least"), get("skin_most"), get("read"), get("read_least"), get("read_most"), get("people"),
 	}
 }
 
@@ -57,7 +58,7 @@ func (q historyQuery) More() bool {
 // filter is what the store is asked for. A visitor's scope bounds it, whatever the address says.
 func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	gate, scope := gateOf(q.Gate), v.account.Scope
-	f = store.Filter{Site: gate.Site, Gate: gate.Name, Outcome: event.Outcome(q.Outcome), Reason: event.Reason(q.Reason), Alert: q.State}
+	f = store.Filter{Site: gate.Site, Gate: gate.Name, Outcome: event.Outcome(q.Outcome), Reason: event.Reason(q.Reason), Alert: q.State, People: q.People != "", Again: q.People == "again"}
 	if scope.Site != "" {
 		f.Site = scope.Site
 		if scope.Name != "" {
@@ -65,7 +66,7 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 		}
 	}
 	zone := v.store.Zone(f.Site)
-	ok = f.Gate == "" || f.Site != ""
+	ok = (f.Gate == "" || f.Site != "") && (q.People == "" || q.People == "yes" || q.People == "again")
 	for _, values := range v.r.URL.Query() {
 		for _, text := range values {
 			ok = ok && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl) // which a database refuses
@@ -78,7 +79,10 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 		if one.text == "" {
 			continue
 		}
-		at, err := time.ParseInLocation("2006-01-02T15:04", one.text, zone)
+		at, err := time.ParseInLocation(minuteForm, one.text, zone)
+		if err != nil {
+			at, err = time.Parse(minuteForm+"Z07:00", one.text)
+		}
 		ok = ok && err == nil
 		*one.to = at
 	}
@@ -107,6 +111,18 @@ func (q historyQuery) filter(v *visit) (f store.Filter, ok bool) {
 	return f, ok
 }
 
+// minuteForm is how forms have a time.
+const minuteForm = "2006-01-02T15:04"
+
+// minute is a time for a filter, by the clock of a zone. One that the clock shows twice says which it is.
+func minute(at time.Time, zone *time.Location) string {
+	text := at.In(zone).Format(minuteForm)
+	if read, err := time.ParseInLocation(minuteForm, text, zone); err != nil || !read.Equal(at) {
+		return at.In(zone).Format(minuteForm + "Z07:00")
+	}
+	return text
+}
+
 // elsewhere tells whether a filter asks for a gate that is not within somebody's scope.
 func (q historyQuery) elsewhere(scope mqtt.Gate) bool {
 	gate := gateOf(q.Gate)
@@ -127,7 +143,7 @@ func showHistory(v *visit) {
 	}
 	filter, ok := query.filter(v)
 	page := historyPage{
-		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: reasons,
+		Query: query, Wrong: !ok, Zone: v.store.Zone(filter.Site).String(), Reasons: append([]event.Reason{store.AnyLeft}, reasons...),
 		Outcomes: []event.Outcome{event.Pass, event.Alert, event.Inconclusive},
 		States: []string{
 			store.OpenAlert, string(store.New), string(store.Taken), string(store.Read),

@@ -14,6 +14,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"thermogate/screening/console/store"
+	"thermogate/screening/console/table"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/study"
@@ -101,10 +102,10 @@ func danger(t *testing.T) (c *console, b *client, id string) {
 func TestDownloadCSV(t *testing.T) {
 	_, b, id := danger(t)
 	status, body := b.get("/history.csv?lang=zh")
-	if status != http.StatusOK || !strings.HasPrefix(body, byteOrderMark) {
+	if status != http.StatusOK || !strings.HasPrefix(body, table.ByteOrderMark) {
 		t.Fatalf("%d %.200q", status, body)
 	}
-	lines, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(body, byteOrderMark))).ReadAll()
+	lines, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(body, table.ByteOrderMark))).ReadAll()
 	if err != nil || len(lines) != 3 {
 		t.Fatalf("%q, %v", lines, err)
 	}
@@ -155,7 +156,7 @@ func TestDownloadXLSX(t *testing.T) {
 			t.Fatal(err)
 		}
 		column := func(name string) int {
-			return slices.IndexFunc(exported, func(c column) bool { return c.name == name })
+			return slices.IndexFunc(exported, func(c table.Column[exportedRow]) bool { return c.Name == name })
 		}
 		for name, want := range map[string]string{
 			"time": "2026-03-02 22:55:07", "outcome": words[2], "reason": words[3], "alert_outcome": words[4], "skin_celsius": "36.12",

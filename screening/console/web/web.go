@@ -41,6 +41,8 @@ type Config struct {
 	AlertsPerGuard float64 `yaml:"alerts_per_guard"`
 	// MadeUpUntil is up to when a demonstration has made-up people, which every page says; zero where all are real.
 	MadeUpUntil time.Time `yaml:"-"`
+	// ReportFault is what keeps the console from writing the reports that it is to write by itself; nil where it writes none.
+	ReportFault func() error `yaml:"-"`
 }
 
 // DefaultConfig has the limit of body temperature that factories in China use, and the load that EEMUA 191 calls
@@ -191,6 +193,14 @@ func (p *Pages) routes() http.Handler {
 		"GET /history.csv":            {store.Manager, downloadCSV},
 		"GET /history.xlsx":           {store.Manager, downloadXLSX},
 		"GET /study/pairs.csv":        {store.Manager, downloadPairs},
+		"GET /shifts":                 {store.Manager, showShifts},
+		"GET /shifts/{day}/{shift}":   {store.Manager, showShift},
+		"GET /shifts/plan":            {store.Manager, showPlan},
+		"POST /shifts/plan":           {store.Manager, changePlan},
+		"GET /reports":                {store.Manager, showReports},
+		"GET /reports.csv":            {store.Manager, downloadReport},
+		"GET /reports.xlsx":           {store.Manager, downloadReport},
+		"GET /reports/summary.csv":    {store.Manager, downloadReport},
 		"GET /check":                  {store.Guard, showChecks},
 		"POST /check":                 {store.Guard, addCheck},
 		"GET /load":                   {store.Manager, showLoad},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -28,6 +29,8 @@ func (t tongue) Say(zh, en string) string {
 }
 
 func (t tongue) of(p phrase) string { return t.Say(p.ZH, p.EN) }
+
+func (t tongue) event(p event.Phrase) string { return t.of(phrase(p)) }
 
 // words are those that the store and the gates use, beside the words of the domain.
 var words = map[string]phrase{
@@ -60,8 +63,13 @@ var words = map[string]phrase{
 	string(store.LoggedIn): {"登录", "logged in"}, string(store.LoggedOut): {"退出", "logged out"}, string(store.FailedLogIn): {"登录失败", "log-in failed"},
 	string(store.RestedAccount): {"密码错误太多，账号暂停", "too many wrong passwords: account rests"}, string(store.Exported): {"导出", "exported"},
 	string(store.ChangedSettings): {"配置已改", "settings changed"},
+	string(store.ChangedShifts):   {"排班已改", "shifts changed"},
 
 	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"},
+
+	string(store.AnyLeft): {"没测就走了（停下没停下都算）", "left or walked through"},
+
+	string(reports.Shift): {"班次", "shift"}, string(reports.Day): {"日", "day"}, string(reports.Week): {"周", "week"}, string(reports.Month): {"月", "month"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }
