@@ -137,7 +137,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 	s.Model = s.config.Model(s.Face, s.Ambient)
 	well := kept(usable, func(p Pair) bool { return !o.febrile(p) })
 	if well != nil {
-		s.config.PriorCelsius = event.Hundredths(median(estimates(well, func(int) policy.FusedConfig { return s.config })))
+		s.config.PriorCelsius = event.Hundredths(weightless(estimates(well, func(int) policy.FusedConfig { return s.config })).median())
 	}
 	return s, nil
 }
