@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"thermogate/screening/event"
+	"thermogate/screening/policy"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -240,4 +241,27 @@ func (o Options) Verdicts(pairs []Pair) Verdicts {
 		v.Needed = int(math.Ceil(3 * float64(o.People[event.Pass]) / missed)) // 3/n is the upper bound of a share never seen in n
 	}
 	return v
+}
+
+// RateOf is a share and its interval (Wilson 1927), nil of nobody.
+func RateOf(count, of int) *Rate { return wilson(count, of) }
+
+// Valid tells whether a pair is of a site that is known and of temperatures that a living person has.
+func (p Pair) Valid() bool {
+	return isSite(p.Site) && p.SkinCelsius >= leastSkin && p.SkinCelsius <= mostSkin && p.OralCelsius >= leastOral && p.OralCelsius <= mostOral
+}
+
+// BodyCelsius is body temperature by the offset of a config.
+func (p Pair) BodyCelsius(c policy.Config) float64 {
+	return event.Hundredths(p.SkinCelsius + c.Offset(p.Site))
+}
+
+// Points are those of the Bland–Altman plot of pairs that are too few for more, or of too few kinds.
+func Points(pairs []Pair, c policy.Config) []Agreement {
+	points := make([]Agreement, len(pairs))
+	for i, p := range pairs {
+		body := p.BodyCelsius(c)
+		points[i] = Agreement{(body + p.OralCelsius) / 2, body - p.OralCelsius, p.Outcome}
+	}
+	return points
 }

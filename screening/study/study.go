@@ -100,9 +100,8 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o Options) (Study, error) {
 	pairs = inOrder(pairs)
 	for _, p := range pairs {
 		s.Febrile += count(o.febrile(p))
-		body := p.SkinCelsius + o.Config.Offset(p.Site)
-		s.Agreement = append(s.Agreement, Agreement{(body + p.OralCelsius) / 2, body - p.OralCelsius, p.Outcome})
 	}
+	s.Agreement = Points(pairs, o.Config)
 	s.Offsets = o.offsets(pairs)
 	s.AmbientSlope = o.ambientSlope(pairs)
 	s.ROC, s.AUC = o.roc(pairs)
