@@ -49,7 +49,7 @@ var words = map[string]phrase{
 
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
 
-	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"},
+	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	store.Refused: {"不是有效记录", "no valid event"},
