@@ -111,8 +111,9 @@ func (s *Store) spotPairs(ctx context.Context, f Filter, place string, limit int
 }
 
 // Outcomes are how many people came to each outcome at the gates of a site, or at one of them, from one day to another, both
-// included: Alert to those who had an alert, whatever came after it, and the others by their last.
-func (s *Store) Outcomes(ctx context.Context, site, gate string, from, to Day) (map[event.Outcome]int64, error) {
+// included: Alert to those who had an alert, whatever came after it, and the others by their last. It is on so many days that
+// anybody came.
+func (s *Store) Outcomes(ctx context.Context, site, gate string, from, to Day) (people map[event.Outcome]int64, days int, err error) {
 	zone := s.zone(site)
 	begin := func(day Day) time.Time {
 		date := day.Date()
@@ -136,20 +137,23 @@ func (s *Store) Outcomes(ctx context.Context, site, gate string, from, to Day) (
 		return one, err
 	}, "SELECT outcome, CAST(sum(people) AS BIGINT) FROM days"+where.String()+" GROUP BY outcome", where.args...)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	people := map[event.Outcome]int64{}
+	if err := s.read.QueryRowContext(ctx, "SELECT count(DISTINCT day) FROM days"+where.String()+" AND people > 0", where.args...).Scan(&days); err != nil {
+		return nil, 0, err
+	}
+	people = map[event.Outcome]int64{}
 	var all, alerts int64
 	for _, one := range sums {
 		people[one.outcome] = one.people
 		all += one.people
 	}
 	if err := s.read.QueryRowContext(ctx, "SELECT count(DISTINCT visit) FROM alerts"+ofAlerts.String(), ofAlerts.args...).Scan(&alerts); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	people[event.Alert] = alerts
 	people[event.Pass] = max(0, all-alerts-people[event.Inconclusive])
-	return people, nil
+	return people, days, nil
 }
 
 // Reaching is how many events of a time were of a body estimate, and how many of these reach each level, in °C.

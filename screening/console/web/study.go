@@ -86,6 +86,7 @@ type levelRow struct {
 // settingsUsed is where the settings come from that pairs are judged by.
 type settingsUsed struct {
 	Gate   string   // whose they are; empty for those that the program comes with
+	Alike  int      // more gates that have the same
 	Differ []string // gates with others
 }
 
@@ -149,8 +150,7 @@ func (p *studyPage) choose(v *visit) (from, to store.Day, ok bool) {
 		p.Fever = fever
 	}
 	p.Query.Fever = fmt.Sprintf("%.1f", p.Fever)
-	p.Days = int(to-from) + 1
-	return from, to, ok && p.Days >= 1 && p.Days <= mostDays && (p.Query.Place == "" || slices.Contains(places, p.Query.Place))
+	return from, to, ok && from <= to && to-from < mostDays && (p.Query.Place == "" || slices.Contains(places, p.Query.Place))
 }
 
 func (p *studyPage) read(v *visit, from, to store.Day) error {
@@ -164,7 +164,7 @@ func (p *studyPage) read(v *visit, from, to store.Day) error {
 	if err != nil {
 		return err
 	}
-	people, err := v.store.Outcomes(v.ctx(), p.Of.Site, p.Of.Name, from, to)
+	people, days, err := v.store.Outcomes(v.ctx(), p.Of.Site, p.Of.Name, from, to)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,8 @@ func (p *studyPage) read(v *visit, from, to store.Day) error {
 		options.People[outcome] = int(n)
 		all += n
 	}
-	options.PeoplePerDay = float64(all) / float64(p.Days)
+	options.PeoplePerDay = float64(all) / float64(max(1, days))
+	p.Days = days
 	p.judge(pairs, options, people)
 	return p.weigh(v, filter, pairs, config)
 }
@@ -319,7 +320,7 @@ var (
 	policyValue = regexp.MustCompile(`^[A-Za-z0-9.+-]*$`)
 )
 
-// configOf is the policy that a gate tells, or the first of the gates of a site that does, and who has another one.
+// configOf is the policy that a gate tells, or that most gates of a site do, and who has another one.
 func (u *settingsUsed) configOf(settings []store.Setting, gate string) policy.Config {
 	byGate := map[string]map[string]string{}
 	for _, one := range settings {
@@ -333,15 +334,25 @@ func (u *settingsUsed) configOf(settings []store.Setting, gate string) policy.Co
 		byGate[one.Gate.Name][key] = one.Value
 	}
 	config := policy.DefaultConfig()
-	var used map[string]string
-	for _, name := range slices.Sorted(maps.Keys(byGate)) {
-		told := policy.DefaultConfig()
-		if yaml.Unmarshal(nested(byGate[name]), &told) != nil || told.Validate() != nil {
-			continue
+	names := slices.Sorted(maps.Keys(byGate))
+	alike := func(name string) (n int) {
+		for _, other := range names {
+			if maps.Equal(byGate[other], byGate[name]) {
+				n++
+			}
 		}
-		if used == nil {
-			config, used, u.Gate = told, byGate[name], name
-		} else if !maps.Equal(used, byGate[name]) {
+		return n
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return alike(b) - alike(a) })
+	for _, name := range names {
+		told := policy.DefaultConfig()
+		switch {
+		case yaml.Unmarshal(nested(byGate[name]), &told) != nil || told.Validate() != nil:
+		case u.Gate == "":
+			config, u.Gate = told, name
+		case maps.Equal(byGate[u.Gate], byGate[name]):
+			u.Alike++
+		default:
 			u.Differ = append(u.Differ, name)
 		}
 	}
@@ -396,7 +407,7 @@ func (t tongue) Percent(i study.Interval) string {
 
 // percent has a decimal where a whole number would hide what there is.
 func percent(share float64) string {
-	if hundred := 100 * share; hundred < 9.95 && hundred > 0.005 || hundred > 99 && hundred < 100 {
+	if hundred := 100 * share; hundred < 9.95 && hundred > 0.05 || hundred > 90.05 && hundred < 99.95 {
 		return fmt.Sprintf("%.1f", hundred)
 	}
 	return fmt.Sprintf("%.0f", 100*share)
