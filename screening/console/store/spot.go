@@ -115,10 +115,6 @@ func (s *Store) spotPairs(ctx context.Context, f Filter, place string, limit int
 // anybody came.
 func (s *Store) Outcomes(ctx context.Context, site, gate string, from, to Day) (people map[event.Outcome]int64, days int, err error) {
 	zone := s.zone(site)
-	begin := func(day Day) time.Time {
-		date := day.Date()
-		return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, zone)
-	}
 	var where, ofAlerts conditions
 	where.add("site = ?", site)
 	ofAlerts.add("site = ?", site)
@@ -127,7 +123,7 @@ func (s *Store) Outcomes(ctx context.Context, site, gate string, from, to Day) (
 		ofAlerts.add("gate = ?", gate)
 	}
 	where.add("day >= ? AND day <= ?", int64(from), int64(to))
-	ofAlerts.add("time >= ? AND time < ?", begin(from).UnixMilli(), begin(to+1).UnixMilli())
+	ofAlerts.add("time >= ? AND time < ?", from.Begin(zone).UnixMilli(), (to + 1).Begin(zone).UnixMilli())
 	type sum struct {
 		outcome event.Outcome
 		people  int64

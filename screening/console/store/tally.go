@@ -54,6 +54,12 @@ func DayOf(at time.Time) Day {
 // Date is the day's midnight in UTC, for its year, month and day.
 func (d Day) Date() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 
+// Begin is the day's midnight in a time zone.
+func (d Day) Begin(zone *time.Location) time.Time {
+	date := d.Date()
+	return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, zone)
+}
+
 // count adds to the counts by quarter and by day.
 func (s *Store) count(ctx context.Context, tx *sql.Tx, t tally) error {
 	quarters := map[tallyRow]counts{}

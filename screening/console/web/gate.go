@@ -175,11 +175,7 @@ func (p *gatePage) choose(v *visit, zone *time.Location) (begin, end time.Time) 
 	if asked, err := time.Parse(time.DateOnly, v.r.URL.Query().Get("day")); err == nil {
 		day = min(store.DayOf(asked), today)
 	}
-	midnight := func(day store.Day) time.Time {
-		date := day.Date()
-		return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, zone)
-	}
-	begin, end = midnight(day), midnight(day+1)
+	begin, end = day.Begin(zone), (day + 1).Begin(zone)
 	p.Date, p.Today = begin, day == today
 	address := func(day store.Day) string { return "?day=" + day.Date().Format(time.DateOnly) }
 	p.Before = address(day - 1)

@@ -155,11 +155,7 @@ func (p *studyPage) choose(v *visit) (from, to store.Day, ok bool) {
 
 func (p *studyPage) read(v *visit, from, to store.Day) error {
 	zone := v.store.Zone(p.Of.Site)
-	begin := func(day store.Day) time.Time {
-		date := day.Date()
-		return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, zone)
-	}
-	filter := store.Filter{Site: p.Of.Site, Gate: p.Of.Name, From: begin(from), To: begin(to + 1)}
+	filter := store.Filter{Site: p.Of.Site, Gate: p.Of.Name, From: from.Begin(zone), To: (to + 1).Begin(zone)}
 	read, err := v.store.Pairs(v.ctx(), filter, "", mostPairs)
 	if err != nil {
 		return err
