@@ -5,8 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -45,6 +49,8 @@ type config struct {
 	HTTP    httpConfig        `yaml:"http"`
 	// Console is the config file of a console that runs within the gate; none does where it is empty.
 	Console string `yaml:"console"`
+
+	written time.Time // when the file was changed last; zero without one
 }
 
 type cameraConfig struct {
@@ -93,6 +99,9 @@ func loadConfig(path string) (config, error) {
 	}
 	if err := settings.Load(path, &c, c.validate, exampleConfig); err != nil {
 		return c, program.Usage(err)
+	}
+	if file, err := os.Stat(path); err == nil {
+		c.written = file.ModTime()
 	}
 	return c, nil
 }
@@ -185,6 +194,29 @@ func (c config) identity() metrics.Identity {
 	}
 	sum := sha256.Sum256(canonical)
 	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8])}
+}
+
+// told is what others may know of the config, and when its file was changed last; a zero time where there is none. It has no
+// password, no path and no address that could have one in it.
+func (c config) told() mqtt.Settings {
+	values := settings.Values(struct {
+		Camera  cameraConfig     `yaml:"camera"`
+		Measure measure.Config   `yaml:"measure"`
+		Policy  policy.Config    `yaml:"policy"`
+		Track   track.Config     `yaml:"track"`
+		Visit   gate.VisitConfig `yaml:"visit"`
+		Clips   clip.Config      `yaml:"clips"`
+		Door    door.Config      `yaml:"door"`
+	}{c.Camera, c.Measure, c.Policy, c.Track, c.Visit, c.Clips, c.Door})
+	maps.DeleteFunc(values, func(key, _ string) bool {
+		return strings.HasSuffix(key, "_file") || strings.HasSuffix(key, ".url") || strings.HasSuffix(key, ".address")
+	})
+	values["camera.uri"] = fmt.Sprintf("%.100s", camera.Masked(c.Camera.URI))
+	sum := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(sum, "%s: %q\n", key, values[key])
+	}
+	return mqtt.Settings{Hash: hex.EncodeToString(sum.Sum(nil)[:8]), Written: c.written.UTC().Truncate(time.Second), Values: values}
 }
 
 func (c config) gate() gate.Config {

@@ -137,20 +137,26 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 		return endOf(ctx, err)
 	}
 	defer over.Close()
-	name, password := over.FirstLogIn()
-	fmt.Fprintf(out, `thermogate demo, gate %s of %s
-  worker's page      http://%[3]s/
-  guards' page       http://%[3]s/status
-  console            http://%[5]s/   log in as %[6]s, password %[7]s; %[8]d days before now are made up
-  metrics            http://%[3]s/metrics
-  events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
-Ctrl-C ends it.
-`, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), name, password, demoDays)
-	self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
+	logIns, err := over.DemoLogIns(ctx)
+	if err != nil {
+		return endOf(ctx, err)
+	}
 	// Before it runs, or it would call a shift leader to what happened weeks ago.
+	self := mqtt.Gate{Site: gate.Site, Name: gate.Gate}
 	if err := sample.Fill(ctx, over.Store(), self, program.Version(), c.Pages.MadeUpUntil, demoDays, 1); err != nil {
 		return endOf(ctx, err)
 	}
+	fmt.Fprintf(out, `thermogate demo, gate %s of %s
+  worker's page      http://%[3]s/
+  guards' page       http://%[3]s/status
+  console            http://%[5]s/   log in as %[6]s, password %[7]s
+                     as %[8]s, password %[9]s, or as %[10]s, password %[11]s
+                     %[12]d days of five gates before now are made up; four of the gates are nothing but that
+  metrics            http://%[3]s/metrics
+  events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
+Ctrl-C ends it.
+`, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), logIns[0].Name, logIns[0].Password,
+		logIns[1].Name, logIns[1].Password, logIns[2].Name, logIns[2].Password, demoDays)
 	return over.Run(ctx)
 }
 

@@ -128,6 +128,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		s.log.Warn("what was published before may not be taken back", "error", err)
 	}
 	s.broker.HandleAlerts(s.closeAlert)
+	s.broker.TellSettings(c.told())
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
 		*status = mqtt.Status{Version: program.Version(), Camera: string(event.CameraStarting)}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/study"
+	"thermogate/screening/study/picture"
 
 	"github.com/spf13/cobra"
 )
@@ -105,7 +106,7 @@ func savePlot(s study.Study, path string) error {
 	if err != nil {
 		return fmt.Errorf("saving the plot: %w", err)
 	}
-	if err := s.WritePlot(file); err != nil {
+	if err := picture.Write(file, s); err != nil {
 		file.Close()
 		return fmt.Errorf("saving the plot to %s: %w", path, err)
 	}

@@ -28,6 +28,7 @@ type Console struct {
 	live    *web.Pages
 	reports *reports.Schedule
 	pages   http.Handler
+	people  *accounts.Accounts
 	once    string // password of the first account, until somebody has chosen one
 }
 
@@ -70,6 +71,7 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
+	c.people = people
 	if c.once, err = people.First(ctx); err != nil {
 		return fmt.Errorf("making the first account: %w", err)
 	}
@@ -96,6 +98,31 @@ func (c *Console) FirstLogIn() (name, password string) {
 		return "", ""
 	}
 	return accounts.FirstName, c.once
+}
+
+// LogIn is an account of a demonstration.
+type LogIn struct{ Name, Password string }
+
+// DemoLogIns makes an account for each role, beside the first one. Nobody is asked for a password of their own.
+func (c *Console) DemoLogIns(ctx context.Context) ([]LogIn, error) {
+	all := []LogIn{{accounts.FirstName, c.once}}
+	for _, account := range []store.Account{{Name: "manager", FullName: "Manager", Role: store.Manager}, {Name: "guard", FullName: "Guard", Role: store.Guard}} {
+		password, err := c.people.Add(ctx, account, store.Author{Account: accounts.FirstName})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, LogIn{account.Name, password})
+	}
+	for _, one := range all {
+		account, err := c.store.Account(ctx, one.Name)
+		if err == nil {
+			err = c.store.SetPassword(ctx, one.Name, account.Password, account.Mark, false, store.Author{Account: accounts.FirstName})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // Address is where it listens, with the port that was chosen where the config leaves it open.

@@ -32,6 +32,7 @@ type Client struct {
 	kept    kept
 
 	handleAlert AlertHandler // nil where nobody asks for the console's word
+	settings    *Settings    // nil where nobody was to be told
 
 	statusChanged chan struct{}
 	snapshots     chan snapshot
@@ -120,6 +121,9 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 	}
 	return c, nil
 }
+
+// TellSettings has the retained status carry what the gate was started with. It comes before Run.
+func (c *Client) TellSettings(settings Settings) { c.settings = &settings }
 
 // SetStatus tells the broker's side how the gate is; the newest status is what counts.
 func (c *Client) SetStatus(status Status) {

@@ -148,6 +148,7 @@ func TestStatusAndLastWill(t *testing.T) {
 	j := openJournal(t)
 	c := newClient(t, testConfig(link.address()), j, nil)
 	c.SetStatus(Status{Version: "1.2.3", Camera: "ok", Reference: "ok"})
+	c.TellSettings(Settings{Hash: "abcd", Written: time.Now(), Values: map[string]string{"policy.kind": "both"}})
 	end := start(t, c)
 	sub := subscribe(t, broker.address(), "thermogate/plant/north/status")
 	status := func(want StatusMessage) func([]message) bool {
@@ -171,6 +172,11 @@ func TestStatusAndLastWill(t *testing.T) {
 	sub.waitFor(t, 30*time.Second, status(offline))
 	link.mend()
 	sub.waitFor(t, 30*time.Second, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
+	soon := subscribe(t, broker.address(), "thermogate/plant/north/status")
+	var kept StatusMessage
+	if m := soon.waitFor(t, 30*time.Second, atLeast(1))[0]; json.Unmarshal(m.payload, &kept) != nil || kept.Settings == nil || kept.Settings.Values["policy.kind"] != "both" {
+		t.Errorf("the retained status does not tell the settings: %s", m.payload)
+	}
 	end()
 	sub.waitFor(t, 30*time.Second, status(offline))
 	late := subscribe(t, broker.address(), "thermogate/plant/north/status")

@@ -17,11 +17,19 @@ type Status struct {
 	PausedBy    string    `json:"paused_by,omitempty"`
 }
 
+// Settings are what a gate was started with, without anything secret, so that whoever listens sees what was changed when.
+type Settings struct {
+	Hash    string            `json:"hash"`             // of the values
+	Written time.Time         `json:"written,omitzero"` // when the file that they are from was changed last
+	Values  map[string]string `json:"values"`           // by the keys of the configuration file, such as policy.threshold_celsius
+}
+
 // StatusMessage is the JSON on the status topic. While the gate is connected one comes every 5 seconds or more often.
 type StatusMessage struct {
 	State string    `json:"state"` // online or offline
 	Since time.Time `json:"since"` // when the gate connected, also while offline
 	Status
+	Settings *Settings `json:"settings,omitempty"` // in the message that is retained
 	tail
 }
 
@@ -43,11 +51,19 @@ func (s *session) will() *will {
 }
 
 func (s *session) statusPayload(state string, end tail) []byte {
+	return s.statusMessage(state, end).payload()
+}
+
+func (s *session) statusMessage(state string, end tail) StatusMessage {
 	message := StatusMessage{State: state, Since: s.since(), Status: s.c.currentStatus(), tail: end}
 	if state == "offline" {
 		message.Status = Status{Version: message.Version}
 	}
-	payload, err := json.Marshal(message)
+	return message
+}
+
+func (m StatusMessage) payload() []byte {
+	payload, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // strings, a flag and times of this century
 	}
@@ -60,7 +76,9 @@ func (s *session) since() time.Time { return s.started.UTC().Truncate(time.Milli
 // publishStatus does not wait: where it fails, the connection has broken off, and the next one begins with it.
 func (s *session) publishStatus() {
 	s.told = s.tail()
-	s.conn.Publish(s.c.gate.StatusTopic(), 1, true, s.statusPayload("online", s.told))
+	message := s.statusMessage("online", s.told)
+	message.Settings = s.c.settings
+	s.conn.Publish(s.c.gate.StatusTopic(), 1, true, message.payload())
 }
 
 // beat tells those who listen now that the gate is alive. The broker keeps it for nobody.

@@ -175,6 +175,34 @@ func Differing[T any](config, other T) string {
 	return strings.Join(lines, "\n")
 }
 
+// Values are all keys of a config with what they are, by "section.key". What is empty has an empty value; a list is left out.
+func Values[T any](config T) map[string]string {
+	values := map[string]string{}
+	spell(reflect.ValueOf(config), "", values)
+	return values
+}
+
+func spell(config reflect.Value, section string, values map[string]string) {
+	for field, value := range config.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		empty := value.Kind() == reflect.Pointer && value.IsNil()
+		if value.Kind() == reflect.Pointer && !empty {
+			value = value.Elem()
+		}
+		switch {
+		case field.Anonymous:
+			spell(value, section, values)
+		case name == "" || name == "-" || value.Kind() == reflect.Slice:
+		case empty:
+			values[section+name] = ""
+		case value.Kind() == reflect.Struct:
+			spell(value, section+name+".", values)
+		default:
+			values[section+name] = fmt.Sprint(value.Interface())
+		}
+	}
+}
+
 func differ(config, other reflect.Value, section string, tell func(key string, value any)) {
 	for field, value := range config.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")

@@ -32,3 +32,20 @@ func TestDiffering(t *testing.T) {
 		t.Errorf("nothing differs, but %s", got)
 	}
 }
+
+func TestValues(t *testing.T) {
+	celsius := 21.5
+	got := Values(struct {
+		keys    `yaml:",inline"`
+		Ambient *float64 `yaml:"ambient_celsius"`
+		Unset   *float64 `yaml:"unset"`
+	}{keys{Name: "a", Wait: 2 * time.Second}, &celsius, nil})
+	for key, want := range map[string]string{"name": "a", "wait": "2s", "http.user": "", "ambient_celsius": "21.5", "unset": ""} {
+		if value, told := got[key]; !told || value != want {
+			t.Errorf("%s is %q (%v), want %q", key, value, told, want)
+		}
+	}
+	if _, told := got["http.hosts"]; told || len(got) < 5 {
+		t.Errorf("%v", got)
+	}
+}

@@ -139,7 +139,7 @@ func studyFused(pairs []Pair, o Options) (*FusedStudy, error) {
 	s.CrossValidated, s.Better = &cross, cross.AUCGain != nil && cross.AUCGain.Low > 0
 	well := kept(usable, func(p Pair) bool { return !o.febrile(p) })
 	if well != nil {
-		s.config.PriorCelsius = event.Hundredths(median(estimates(well, func(int) policy.FusedConfig { return s.config })))
+		s.config.PriorCelsius = event.Hundredths(weightless(estimates(well, func(int) policy.FusedConfig { return s.config })).median())
 	}
 	return s, nil
 }

@@ -27,6 +27,10 @@ type Pair struct {
 	FaceCelsius    float64   // the face's warmest spot; NaN where unknown
 	AmbientCelsius float64   // NaN where unknown
 	At             time.Time // zero where unknown or not readable
+	// What only a console knows: the outcome that the gate gave, and what it took for usual then, as inner canthi; empty and
+	// zero where unknown.
+	Outcome         event.Outcome
+	BaselineCelsius float64
 }
 
 // LeftOut is a reason for which rows of a file are not used, and their lines.

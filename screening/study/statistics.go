@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"thermogate/screening/event"
-	"thermogate/screening/policy"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -26,22 +25,26 @@ type Rate struct {
 	Interval
 }
 
-func offsets(pairs []Pair, c policy.Config) []OffsetStudy {
-	bySource := map[source][]float64{}
-	for _, p := range pairs {
-		bySource[p.source()] = append(bySource[p.source()], p.OralCelsius-p.SkinCelsius)
+func (o Options) offsets(pairs []Pair) []OffsetStudy {
+	bySource := map[source]*weighted{}
+	weights := o.weights(pairs)
+	for i, p := range pairs {
+		if bySource[p.source()] == nil {
+			bySource[p.source()] = &weighted{}
+		}
+		bySource[p.source()].add(p.OralCelsius-p.SkinCelsius, weights[i])
 	}
 	var all []OffsetStudy
 	for k, differences := range bySource {
-		n := float64(len(differences))
-		mean, spread := stat.MeanStdDev(differences, nil)
+		n := differences.effective()
+		mean, spread := stat.MeanStdDev(differences.values, differences.weights)
 		t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
 		half := t * spread / math.Sqrt(n)
-		bias := c.Offset(k.site) - mean
+		bias := o.Config.Offset(k.site) - mean
 		// The standard error of a limit of agreement is about √(3/n) standard deviations.
 		limitHalf := t * spread * math.Sqrt(3/n)
 		all = append(all, OffsetStudy{
-			Camera: k.camera, Site: k.site, Pairs: len(differences),
+			Camera: k.camera, Site: k.site, Pairs: len(differences.values),
 			OffsetCelsius: around(mean, half),
 			SpreadCelsius: spread,
 			BiasCelsius:   around(bias, half),
@@ -58,23 +61,27 @@ func offsets(pairs []Pair, c policy.Config) []OffsetStudy {
 func around(value, half float64) Interval { return Interval{value, value - half, value + half} }
 
 // ambientSlope is how much more of an offset each degree of ambient temperature makes, by least squares.
-func ambientSlope(pairs []Pair) *Interval {
-	var x, y []float64
-	for _, p := range pairs {
-		if !math.IsNaN(p.AmbientCelsius) {
-			x, y = append(x, p.AmbientCelsius), append(y, p.OralCelsius-p.SkinCelsius)
+func (o Options) ambientSlope(pairs []Pair) *Interval {
+	var x, y weighted
+	for i, weight := range o.weights(pairs) {
+		if p := pairs[i]; !math.IsNaN(p.AmbientCelsius) {
+			x.add(p.AmbientCelsius, weight)
+			y.add(p.OralCelsius-p.SkinCelsius, weight)
 		}
 	}
-	if len(x) < 3 || slices.Max(x) == slices.Min(x) {
+	if len(x.values) < 3 || slices.Max(x.values) == slices.Min(x.values) {
 		return nil
 	}
-	intercept, slope := stat.LinearRegression(x, y, nil, false)
-	n, rest := float64(len(x)), 0.0
-	for i := range x {
-		r := y[i] - intercept - slope*x[i]
-		rest += r * r
+	n, rest := x.effective(), 0.0
+	intercept, slope := stat.LinearRegression(x.values, y.values, x.weights, false)
+	for i := range x.values {
+		r := y.values[i] - intercept - slope*x.values[i]
+		rest += x.weights[i] * r * r
 	}
-	_, spread := stat.MeanStdDev(x, nil)
+	if n <= 2 {
+		return nil
+	}
+	_, spread := stat.MeanStdDev(x.values, x.weights)
 	se := math.Sqrt(rest/(n-2)) / (spread * math.Sqrt(n-1))
 	slopeInterval := around(slope, se*distuv.StudentsT{Sigma: 1, Nu: n - 2}.Quantile(0.975))
 	return &slopeInterval
@@ -83,59 +90,48 @@ func ambientSlope(pairs []Pair) *Interval {
 // roc is the curve of body temperature by the offsets in use, and the area under it with the interval of DeLong et al.
 // (1988).
 func (o Options) roc(pairs []Pair) ([]ROCPoint, *Interval) {
-	var ill, well []float64
-	for _, p := range pairs {
+	var ill, well weighted
+	weights := o.weights(pairs)
+	for i, p := range pairs {
 		body := event.Hundredths(p.SkinCelsius + o.Config.Offset(p.Site))
 		if o.febrile(p) {
-			ill = append(ill, body)
+			ill.add(body, weights[i])
 		} else {
-			well = append(well, body)
+			well.add(body, weights[i])
 		}
 	}
-	if len(ill) == 0 || len(well) == 0 {
+	if len(ill.values) == 0 || len(well.values) == 0 {
 		return nil, nil
 	}
-	slices.Sort(ill)
-	slices.Sort(well)
-	levels := slices.Compact(slices.Sorted(slices.Values(slices.Concat(ill, well))))
+	ofIll, ofWell := ill.distribution(), well.distribution()
+	levels := slices.Compact(slices.Sorted(slices.Values(slices.Concat(ill.values, well.values))))
 	var points []ROCPoint
 	for _, level := range levels {
-		points = append(points, ROCPoint{level, 1 - shareBelow(ill, level), 1 - shareBelow(well, level)})
+		points = append(points, ROCPoint{level, 1 - ofIll.below(level), 1 - ofWell.below(level)})
 	}
-	illPlaces, wellPlaces := placements(ill, well)
-	area := stat.Mean(illPlaces, nil)
-	if area == 1 {
+	ill.values, well.values = ofWell.places(ill.values), ofIll.places(well.values)
+	for i, place := range well.values {
+		well.values[i] = 1 - place
+	}
+	illPeople, wellPeople := ill.effective(), well.effective()
+	area := stat.Mean(ill.values, ill.weights)
+	const rounding = 1e-12
+	if area > 1-rounding {
 		// Nothing overlaps, so there is no variance to estimate; the fewer people, the less that says.
-		return points, &Interval{1, wilson(min(len(ill), len(well)), min(len(ill), len(well))).Low, 1}
+		few := int(math.Round(min(illPeople, wellPeople)))
+		return points, &Interval{1, wilson(few, few).Low, 1}
 	}
-	se := math.Sqrt(meanVariance(illPlaces) + meanVariance(wellPlaces))
+	se := math.Sqrt(ill.meanVariance() + well.meanVariance())
 	return points, &Interval{area, max(0, area-1.96*se), min(1, area+1.96*se)}
 }
 
 // placements are of each person how large a share of the other kind is on the right side.
 func placements(ill, well []float64) (illPlaces, wellPlaces []float64) {
-	sortedIll, sortedWell := slices.Sorted(slices.Values(ill)), slices.Sorted(slices.Values(well))
-	for _, x := range ill {
-		illPlaces = append(illPlaces, (shareBelow(sortedWell, x)+shareBelow(sortedWell, math.Nextafter(x, math.Inf(1))))/2)
-	}
-	for _, x := range well {
-		wellPlaces = append(wellPlaces, 1-(shareBelow(sortedIll, x)+shareBelow(sortedIll, math.Nextafter(x, math.Inf(1))))/2)
+	illPlaces, wellPlaces = weightless(well).distribution().places(ill), weightless(ill).distribution().places(well)
+	for i, place := range wellPlaces {
+		wellPlaces[i] = 1 - place
 	}
 	return illPlaces, wellPlaces
-}
-
-// shareBelow is how much of a sorted list is less than x.
-func shareBelow(sorted []float64, x float64) float64 {
-	n, _ := slices.BinarySearch(sorted, x)
-	return float64(n) / float64(len(sorted))
-}
-
-// meanVariance is the variance of a mean.
-func meanVariance(values []float64) float64 {
-	if len(values) < 2 {
-		return 0
-	}
-	return stat.Variance(values, nil) / float64(len(values))
 }
 
 // wilson is the score interval of a share (Wilson 1927), nil of nobody.

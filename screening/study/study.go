@@ -18,6 +18,10 @@ type Options struct {
 	FebrileCelsius float64       // oral temperature from which on a person counts as febrile
 	PeoplePerDay   float64
 	Prevalence     float64 // of fever among them, 0 to 1
+	// People are how many there were by the gate's outcome where only some of them were read a second time, and by outcome
+	// more or less of them: each pair then stands for its share. An outcome of which nobody was read is left out of
+	// everything. Prevalence does not matter, it is what the pairs say. Nil where the pairs are a fair sample.
+	People map[event.Outcome]int
 }
 
 // Study is what pairs of skin and oral temperature say about a gate. Intervals hold with 95 % confidence.
@@ -35,7 +39,7 @@ type Study struct {
 	Suggested      []PolicyStudy `json:"suggested"`       // with policy.Config's, which were found on these very pairs: a little too good
 	Fused          *FusedStudy   `json:"fused,omitempty"` // nil unless there are pairs of canthi
 	Config         string        `json:"config"`          // lines for the configuration file
-	differences    []agreement
+	Agreement      []Agreement   `json:"-"`               // of every pair, in order of time
 }
 
 // OffsetStudy is oral minus skin temperature at one site as one camera sees it, and how body temperature by the offset in
@@ -73,8 +77,11 @@ type Day struct {
 	Missed      float64 `json:"missed"`
 }
 
-// agreement is a point of the Bland–Altman plot.
-type agreement struct{ mean, difference float64 }
+// Agreement is a point of the Bland–Altman plot: body temperature by the offset in use, and oral.
+type Agreement struct {
+	MeanCelsius, DifferenceCelsius float64
+	Outcome                        event.Outcome // the pair's
+}
 
 // Evaluate works out a study. The group policy meets the people camera by camera in order of time; those without a time
 // keep their place in the file. Cold arrivals are not sorted out: people in a study have been indoors.
@@ -93,11 +100,10 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o Options) (Study, error) {
 	pairs = inOrder(pairs)
 	for _, p := range pairs {
 		s.Febrile += count(o.febrile(p))
-		body := p.SkinCelsius + o.Config.Offset(p.Site)
-		s.differences = append(s.differences, agreement{(body + p.OralCelsius) / 2, body - p.OralCelsius})
 	}
-	s.Offsets = offsets(pairs, o.Config)
-	s.AmbientSlope = ambientSlope(pairs)
+	s.Agreement = Points(pairs, o.Config)
+	s.Offsets = o.offsets(pairs)
+	s.AmbientSlope = o.ambientSlope(pairs)
 	s.ROC, s.AUC = o.roc(pairs)
 
 	suggested := o
@@ -107,6 +113,7 @@ func Evaluate(pairs []Pair, leftOut []LeftOut, o Options) (Study, error) {
 		return s, err
 	}
 	if s.Fused != nil && s.Fused.CrossValidated != nil {
+		s.Fused.Better = s.Fused.Better && o.People == nil // its figures are of the pairs as they are
 		suggested.Config.Fused = s.Fused.config
 		s.Config += s.Fused.lines()
 	}
@@ -200,24 +207,35 @@ func (o Options) policies(pairs []Pair) ([]PolicyStudy, error) {
 		if err != nil {
 			return nil, err
 		}
-		var found, febrile, passed, well int
-		for i, alert := range alerted {
-			if o.febrile(pairs[i]) {
-				febrile++
-				found += count(alert)
-			} else {
-				well++
-				passed += count(!alert)
-			}
+		s := PolicyStudy{Policy: kind}
+		s.Sensitivity, s.Specificity = o.rates(pairs, alerted)
+		if o.People != nil {
+			o.extrapolate(&s, pairs, alerted)
+		} else {
+			s.PerDay = o.day(s)
 		}
-		s := PolicyStudy{Policy: kind, Sensitivity: wilson(found, febrile), Specificity: wilson(passed, well)}
-		s.PerDay = o.day(s)
 		all = append(all, s)
 	}
 	return all, nil
 }
 
-// alerts says who has one, camera by camera in order of time.
+// rates are how many of the febrile pairs have an alert, and how many of the others have none.
+func (o Options) rates(pairs []Pair, alerted []bool) (sensitivity, specificity *Rate) {
+	var found, febrile, passed, well int
+	for i, alert := range alerted {
+		if o.febrile(pairs[i]) {
+			febrile++
+			found += count(alert)
+		} else {
+			well++
+			passed += count(!alert)
+		}
+	}
+	return wilson(found, febrile), wilson(passed, well)
+}
+
+// alerts says who has one, camera by camera in order of time. A pair that comes with its gate's baseline is compared with
+// that, but not by the fused policy, whose baseline is on another scale.
 func alerts(pairs []Pair, config policy.Config) ([]bool, error) {
 	gates := map[string]*policy.Policy{}
 	all := make([]bool, len(pairs))
@@ -229,6 +247,13 @@ func alerts(pairs []Pair, config policy.Config) ([]bool, error) {
 				return nil, err
 			}
 			gates[p.Camera] = gate
+		}
+		if p.BaselineCelsius != 0 && config.Kind != policy.Fused {
+			state := gate.State()
+			state.LevelCelsius, state.DayCelsius, state.Updated = p.BaselineCelsius, 0, p.At
+			if err := gate.Restore(state, p.At); err != nil {
+				return nil, err
+			}
 		}
 		v, _ := gate.Compare(policy.Estimate{SkinCelsius: p.SkinCelsius, FaceCelsius: p.FaceCelsius, AmbientCelsius: p.AmbientCelsius, Site: p.Site, At: p.At})
 		gate.Learn(v, p.At)
@@ -258,10 +283,14 @@ func (o Options) day(s PolicyStudy) *Day {
 func suggest(pairs []Pair, o Options) (policy.Config, string) {
 	c := o.Config
 	cameras := map[string]bool{}
-	bySite := map[event.Site][]float64{}
-	for _, p := range pairs {
+	bySite := map[event.Site]*weighted{}
+	weights := o.weights(pairs)
+	for i, p := range pairs {
 		cameras[p.Camera] = true
-		bySite[p.Site] = append(bySite[p.Site], p.OralCelsius-p.SkinCelsius)
+		if bySite[p.Site] == nil {
+			bySite[p.Site] = &weighted{}
+		}
+		bySite[p.Site].add(p.OralCelsius-p.SkinCelsius, weights[i])
 	}
 	var b strings.Builder
 	if len(cameras) > 1 {
@@ -278,24 +307,19 @@ func suggest(pairs []Pair, o Options) (policy.Config, string) {
 		{event.WholeFace, "face_offset_celsius", &c.FaceOffsetCelsius},
 	} {
 		if differences := bySite[site.name]; differences != nil {
-			*site.offset = event.Hundredths(stat.Mean(differences, nil))
+			*site.offset = event.Hundredths(stat.Mean(differences.values, differences.weights))
 			fmt.Fprintf(&b, "  %s: %.2f\n", site.key, *site.offset)
 		}
 	}
-	var usual []float64
-	for _, p := range pairs {
+	var usual weighted
+	for i, p := range pairs {
 		if !o.febrile(p) {
-			usual = append(usual, p.SkinCelsius+c.Offset(p.Site)-c.Offset(event.InnerCanthus))
+			usual.add(p.SkinCelsius+c.Offset(p.Site)-c.Offset(event.InnerCanthus), weights[i])
 		}
 	}
-	if usual != nil {
-		c.PriorCelsius = event.Hundredths(median(usual))
+	if usual.values != nil {
+		c.PriorCelsius = event.Hundredths(usual.median())
 	}
 	fmt.Fprintf(&b, "  prior_celsius: %.2f\n  margin_celsius: %g\n", c.PriorCelsius, c.MarginCelsius)
 	return c, b.String()
-}
-
-func median(values []float64) float64 {
-	s := slices.Sorted(slices.Values(values))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }

@@ -257,3 +257,38 @@ func TestServerThatRestarts(t *testing.T) {
 		t.Error("a second console opens the store of the first")
 	}
 }
+
+// TestSettingsAreNoted has a gate tell its settings and others later, and somebody else what no gate has.
+func TestSettingsAreNoted(t *testing.T) {
+	b := startBroker(t)
+	p := startPuppet(t, b.address)
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	i, _ := run(t, b.address, s)
+	tell := func(values string) {
+		p.publish("status", true, `{"state":"online","since":"2026-03-02T06:00:00Z","camera":"ok","settings":{"hash":"a","written":"2026-03-01T06:00:00Z","values":{`+values+`}}}`)
+	}
+	noted := func() string {
+		all, err := s.Settings(t.Context(), north, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text []string
+		for _, one := range all {
+			text = append(text, one.Name+"="+one.Value+one.Written.Format(" 2006-01-02"))
+		}
+		return strings.Join(text, ", ")
+	}
+	tell(`"policy.kind":"both"`)
+	eventually(t, "the settings are there", func() bool { return noted() == "hash=a 2026-03-01, policy.kind=both 2026-03-01" })
+	eventually(t, "what changed is there", func() bool { // a gate takes longer than this to start anew
+		tell(`"policy.kind":"group"`)
+		return strings.HasPrefix(noted(), "policy.kind=group 2026-03-01")
+	})
+	refused := i.State().Refused
+	for n, hostile := range []string{`"a\u0000":"b"`, `"":"b"`, `"policy.kind":"` + strings.Repeat("x", 1000) + `"`} {
+		tell(hostile)
+		eventually(t, "it is refused", func() bool { return i.State().Refused > refused+uint64(n) })
+	}
+	p.online(1)
+	eventually(t, "the gate is heard all the same", func() bool { return faultsOf(t, s) == "" && i.State().StoreError == "" })
+}

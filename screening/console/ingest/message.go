@@ -47,6 +47,11 @@ func parseStatus(payload []byte) (mqtt.StatusMessage, error) {
 	if _, err := ulid.ParseStrict(status.Journal); status.Journal != "" && err != nil || status.Sequence < 0 || status.Unconfirmed < 0 {
 		return status, fmt.Errorf("the status has no journal %.40q that ends with %d", status.Journal, status.Sequence)
 	}
+	if status.Settings != nil {
+		if err := store.CheckSettings(*status.Settings); err != nil {
+			return status, fmt.Errorf("the status is not as it should be: %w", err)
+		}
+	}
 	return status, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,8 @@ type gate struct {
 	journal  string                   // that the gate has now
 	tail     int64                    // the end of that, by the gate's own word
 	status   mqtt.StatusMessage       // as it was noted last
+	settings mqtt.Settings            // as they were noted last, and when that was
+	changed  time.Time
 	link     string
 	seen     time.Time // when anything came from it, what the broker had kept aside
 	noted    time.Time // what of that the store knows
@@ -315,6 +318,12 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 	} else if g.link == store.Quiet { // the broker does not know better
 		return nil
 	}
+	if told := status.Settings; told != nil {
+		if err := s.noteSettings(ctx, g, *told, now); err != nil {
+			return err
+		}
+		status.Settings = nil
+	}
 	if status != g.status || g.link != status.State {
 		if err := s.store.SetStatus(ctx, of, status, now); err != nil {
 			return err
@@ -325,6 +334,22 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 	if status.Journal != "" {
 		g.journal, g.tail = status.Journal, status.Sequence
 	}
+	return nil
+}
+
+// settingsPause is how soon a gate can't have been started anew with other settings.
+const settingsPause = 2 * time.Second
+
+// noteSettings stores what a status says of settings, unless it says the same as the one before.
+func (s *session) noteSettings(ctx context.Context, g *gate, told mqtt.Settings, now time.Time) error {
+	same := told.Hash == g.settings.Hash && told.Written.Equal(g.settings.Written) && maps.Equal(told.Values, g.settings.Values)
+	if same || now.Sub(g.changed).Abs() < settingsPause {
+		return nil
+	}
+	if err := s.store.SetSettings(ctx, g.Gate, told, now); err != nil {
+		return err
+	}
+	g.settings, g.changed = told, now
 	return nil
 }
 

@@ -27,7 +27,7 @@ func TestFill(t *testing.T) {
 		t.Fatal(err)
 	}
 	from := until.AddDate(0, 0, -days-1)
-	outcomes, people := map[event.Outcome]int{}, 0
+	outcomes, people, of := map[event.Outcome]int{}, 0, map[string]int{}
 	counts, err := s.Quarters(t.Context(), from, until.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +35,12 @@ func TestFill(t *testing.T) {
 	for _, c := range counts {
 		outcomes[c.Outcome] += int(c.People)
 		people += int(c.People)
+		of[c.Gate.Name] += int(c.People)
 	}
-	if people < 90*days*2 || outcomes[event.Pass]*10 < people*8 || outcomes[event.Inconclusive] == 0 || outcomes[event.Alert] == 0 {
+	if len(of) != 5 || of["main"] < 2*of["gate-1"] || of["dock"] > of["gate-1"] {
+		t.Errorf("people of gates: %v", of)
+	}
+	if people < 800*days || outcomes[event.Pass]*10 < people*8 || outcomes[event.Inconclusive] == 0 || outcomes[event.Alert] == 0 {
 		t.Errorf("of %d people %v", people, outcomes)
 	}
 	events, err := s.Events(t.Context(), store.Filter{From: until, To: until.AddDate(0, 0, 1)}, 10)
@@ -58,11 +62,38 @@ func TestFill(t *testing.T) {
 		t.Errorf("alerts became %v", closed)
 	}
 	held, err := s.Holdings(t.Context())
-	if err != nil || len(held) != 1 || len(held[0].Missing()) > 0 || held[0].Through() != int64(people) {
-		t.Errorf("held of the journal: %+v, %v", held, err)
+	if err != nil || len(held) != 5 {
+		t.Errorf("held of the journals: %+v, %v", held, err)
+	}
+	for _, h := range held {
+		if len(h.Gaps(0)) > 0 || h.Through() < int64(of[h.Gate.Name]) {
+			t.Errorf("held of a journal: %+v", h)
+		}
 	}
 	checks, err := s.Checks(t.Context(), from, until)
-	if err != nil || len(checks) < days*8/10 || len(checks) > days {
+	if err != nil || len(checks) < 5*days*8/10 || len(checks) > 5*days {
 		t.Errorf("%d checks, %v", len(checks), err)
+	}
+	faults, err := s.Faults(t.Context(), until)
+	if err != nil || len(faults) > 0 {
+		t.Errorf("gates of the past are faulty: %+v, %v", faults, err)
+	}
+	spots := map[event.Outcome]int{}
+	pairs, err := s.Pairs(t.Context(), store.Filter{Site: "demo", From: from, To: until}, store.Ear, 10_000)
+	for _, p := range pairs {
+		spots[p.Screening.Data.Outcome]++
+	}
+	if err != nil || spots[event.Pass] < 300 || spots[event.Alert] < 100 {
+		t.Errorf("read were %v, %v", spots, err)
+	}
+	settings, err := s.Settings(t.Context(), mqtt.Gate{Site: "demo", Name: "office"}, 3)
+	changed := 0
+	for _, one := range settings {
+		if one.Name == "policy.threshold_celsius" {
+			changed++
+		}
+	}
+	if err != nil || changed != 2 {
+		t.Errorf("the threshold had %d values, %v: %+v", changed, err, settings)
 	}
 }

@@ -162,6 +162,7 @@ const (
 	Online  = "online"
 	Offline = "offline" // by its own word, or its broker's
 	Quiet   = "quiet"   // nothing has come from it for longer than it is ever silent
+	Unused  = "unused"  // nobody expects anything from it any more, until something comes
 )
 
 const (
@@ -252,6 +253,21 @@ func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error
 		}
 		return nil
 	})
+}
+
+// PutOutOfUse notes that a gate is not there any more: that nothing comes from it is no fault, and of its parts nothing is known.
+func (s *Store) PutOutOfUse(ctx context.Context, gate mqtt.Gate, at time.Time) error {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "UPDATE gate_states SET until = $1 WHERE site = $2 AND gate = $3 AND part <> 'link' AND until IS NULL",
+			at.UnixMilli(), gate.Site, gate.Name); err != nil {
+			return err
+		}
+		return setPart(ctx, tx, gate, Link, Unused, "", at)
+	})
+	if err != nil {
+		return fmt.Errorf("putting %s out of use: %w", event.Source(gate.Site, gate.Name), err)
+	}
+	return nil
 }
 
 // State is what a part of a gate was, from when until when.
@@ -365,7 +381,7 @@ type Shelf struct {
 // none, for somebody wanted it.
 func (s *Store) Faults(ctx context.Context, now time.Time) ([]Fault, error) {
 	states, err := collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL
-		AND (part = 'link' AND value <> 'online' OR part IN ('camera', 'reference') AND value <> 'ok') ORDER BY since DESC, site, gate, part`)
+		AND (part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok') ORDER BY since DESC, site, gate, part`)
 	if err != nil {
 		return nil, err
 	}

@@ -252,11 +252,12 @@ func (s *Store) All(ctx context.Context, f Filter, do func(Row) error) error {
 
 // Pair is a second reading with what it is compared to.
 type Pair struct {
-	Screening Event // the last alert before it
+	Screening Event // the last alert before it, or an event that was none
 	Reading   Reading
 }
 
-// Pairs returns the newest second readings, the last of each alert, that a filter lets through. A place that is empty is any.
+// Pairs returns the newest second readings, the last of each alert, that a filter lets through, and then those of people who
+// had no alert. A place that is empty is any.
 func (s *Store) Pairs(ctx context.Context, f Filter, place string, limit int) ([]Pair, error) {
 	yes := true
 	f.Read = &yes
@@ -300,7 +301,11 @@ func (s *Store) Pairs(ctx context.Context, f Filter, place string, limit int) ([
 	if err != nil {
 		return nil, fmt.Errorf("reading second readings: %w", err)
 	}
-	return pairs, nil
+	others, err := s.spotPairs(ctx, f, place, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading readings of people without an alert: %w", err)
+	}
+	return append(pairs, others...), nil
 }
 
 // maxVisit bounds how many events about one person are read.
@@ -354,6 +359,9 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 	horizon := time.Date(now.Year(), now.Month()-time.Month(s.cfg.KeepMonths), 1, 0, 0, 0, 0, time.UTC)
 	if err := s.retireSnapshots(ctx, now, horizon); err != nil {
 		return 0, err
+	}
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND event < $1", idAt(horizon)); err != nil {
+		return 0, fmt.Errorf("deleting old readings: %w", err)
 	}
 	if _, err := s.write.ExecContext(ctx, "DELETE FROM audit WHERE at < $1", horizon.UnixMilli()); err != nil {
 		return 0, fmt.Errorf("deleting old lines of the audit: %w", err)

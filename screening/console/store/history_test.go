@@ -294,3 +294,100 @@ func TestSettings(t *testing.T) {
 		}
 	})
 }
+
+// TestToldSettings has a status tell settings, which events do not contradict, and a gate that changes them without end.
+func TestToldSettings(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		threshold := 37.5
+		judged := func(minute int) Event {
+			return m.event(morning.Add(time.Duration(minute)*time.Minute), event.Pass, event.BelowThreshold, func(e *event.Event) {
+				e.Data.Policy, e.Data.ThresholdCelsius = "offset", &threshold
+			})
+		}
+		tell := func(minute int, values map[string]string) {
+			t.Helper()
+			at := morning.Add(time.Duration(minute) * time.Minute)
+			if err := s.SetSettings(t.Context(), north, mqtt.Settings{Hash: fmt.Sprint(minute), Written: at, Values: values}, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inForce := func() string {
+			t.Helper()
+			all, err := s.SettingsInForce(t.Context(), north.Site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text []string
+			for _, one := range all {
+				text = append(text, fmt.Sprintf("%s=%s@%s", one.Name, one.Value, one.Since.Format("15:04")))
+			}
+			return strings.Join(text, " ")
+		}
+		add(t, s, judged(0))
+		tell(1, map[string]string{"policy.kind": "both", "door.output": "gpio"})
+		threshold = 37.1 // of the group, say
+		add(t, s, judged(2))
+		tell(3, map[string]string{"policy.kind": "both"})
+		const want = "camera=test@06:55 door.output=@06:58 hash=3@06:58 policy=offset@06:55 policy.kind=both@06:56 threshold=37.50 °C@06:55 version=test@06:55"
+		if got := inForce(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		for n := range 120 {
+			values := map[string]string{"policy.kind": fmt.Sprint(n)}
+			for k := range maxSettings - 1 {
+				if n%40 == 0 {
+					values[fmt.Sprint("x", n, ".", k)] = "1"
+				}
+			}
+			tell(10+n, values)
+		}
+		var rows int
+		if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM settings_seen WHERE name = 'policy.kind'").Scan(&rows); err != nil || rows != maxSettingChanges {
+			t.Errorf("%d values of one name are kept, %v", rows, err)
+		}
+		if err := s.read.QueryRowContext(t.Context(), "SELECT count(DISTINCT name) FROM settings_seen").Scan(&rows); err != nil || rows > 2*maxSettings+10 {
+			t.Errorf("%d names are kept, %v", rows, err)
+		}
+		if err := s.SetSettings(t.Context(), north, mqtt.Settings{Values: map[string]string{"a\x00": "b"}}, morning); err == nil {
+			t.Error("what no database holds is taken")
+		}
+	})
+}
+
+// TestFusedOffsets has each person's own offset not be taken for a setting.
+func TestFusedOffsets(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		for n := range 20 {
+			add(t, s, m.event(morning.Add(time.Duration(n)*time.Minute), event.Pass, event.BelowThreshold, func(e *event.Event) {
+				offset := 1.3 + float64(n)/100
+				e.Data.Policy, e.Data.SkinSite, e.Data.OffsetCelsius = "fused", event.InnerCanthus, &offset
+			}))
+		}
+		settings, err := s.Settings(t.Context(), north, 20)
+		if err != nil || len(settings) != 3 {
+			t.Errorf("%+v, %v", settings, err)
+		}
+	})
+}
+
+// TestOutOfUse has a gate that nobody expects anything from, until something comes.
+func TestOutOfUse(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		status := mqtt.StatusMessage{State: Online, Status: mqtt.Status{Camera: string(event.CameraLost)}}
+		for n, want := range []int{1, 0, 1} {
+			at := morning.Add(time.Duration(n) * time.Minute)
+			var err error
+			if n == 1 {
+				err = s.PutOutOfUse(t.Context(), north, at)
+			} else {
+				err = s.SetStatus(t.Context(), north, status, at)
+			}
+			faults, readErr := s.Faults(t.Context(), at)
+			if err != nil || readErr != nil || len(faults) != want {
+				t.Errorf("%d: %+v, %v, %v", n, faults, err, readErr)
+			}
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 	"unicode"
@@ -15,13 +16,28 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// Setting is what a gate was set to, as its events tell it.
+// Setting is what a gate was set to, as its status tells it, or its events at a gate whose status does not.
 type Setting struct {
-	Name  string // policy, threshold, offset and a site, reference, door, camera or version
-	Value string
-	Since time.Time // of the first event that told it
-	Until time.Time // of the first event that told another; zero while it is in force
+	Gate    mqtt.Gate
+	Name    string // a key of the gate's configuration; by events policy, threshold, offset and a site, reference, door, camera or version
+	Value   string
+	Since   time.Time // when it was first told
+	Until   time.Time // when another was; zero while it is in force
+	Told    bool      // by the gate's status
+	Written time.Time // when the gate's configuration file was changed last before that; zero where unknown
 }
+
+// Hash is the name under which a gate's status tells the hash of all its settings.
+const Hash = "hash"
+
+// What is kept of settings, so that no gate fills the store with them.
+const (
+	maxSettingChanges = 100 // of each name
+	maxSettings       = 300 // names of a gate
+	maxSettingsKnown  = 20_000
+	maxSettingName    = 80 // bytes
+	maxSettingValue   = 160
+)
 
 // settingsOf are those that an event tells. What is not measured says nothing of the settings behind it, and with the group
 // the threshold is no setting.
@@ -41,7 +57,8 @@ func settingsOf(data event.Data) map[string]string {
 	if data.Policy == "offset" {
 		celsius("threshold", data.ThresholdCelsius)
 	}
-	if data.SkinSite == event.InnerCanthus || data.SkinSite == event.Forehead || data.SkinSite == event.WholeFace {
+	// By the fused policy each person has an offset of their own.
+	if data.Policy != "fused" && (data.SkinSite == event.InnerCanthus || data.SkinSite == event.Forehead || data.SkinSite == event.WholeFace) {
 		celsius("offset "+string(data.SkinSite), data.OffsetCelsius)
 	}
 	celsius("reference", data.Reference.NominalCelsius)
@@ -58,14 +75,30 @@ type settingOf struct {
 	name string
 }
 
-// settingSeen is the newest value of a setting, and the first event that told it.
-type settingSeen struct{ event, value string }
+// settingSeen is the newest value of a setting, and the first event that told it, or the first id of the time when a status did.
+type settingSeen struct {
+	event, value string
+	status       bool
+}
+
+// statusKnows are the settings of which events tell what a status tells better.
+func statusKnows(name string) bool { return name != "camera" && name != "version" }
 
 // noteSettings notes which settings events tell that are not known yet. Of an event that comes late it is only noted that
 // what is in force has been so for longer.
 func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
+	if len(s.settings) > maxSettingsKnown {
+		clear(s.settings)
+	}
 	for _, e := range fresh {
+		told, err := s.newestSetting(ctx, tx, settingOf{e.Gate, Hash})
+		if err != nil {
+			return err
+		}
 		for name, value := range settingsOf(e.Data) {
+			if told.status && statusKnows(name) {
+				continue
+			}
 			of := settingOf{e.Gate, name}
 			seen, err := s.newestSetting(ctx, tx, of)
 			if err != nil {
@@ -78,16 +111,114 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 					AND NOT EXISTS (SELECT 1 FROM settings_seen AS other WHERE site = $2 AND gate = $3 AND name = $4 AND event >= $1 AND event < $5)`,
 					e.ID, e.Gate.Site, e.Gate.Name, name, seen.event)
 			case seen.value != value && e.ID > seen.event:
-				changed, err = execute(ctx, tx, "INSERT INTO settings_seen (site, gate, name, event, value) VALUES ($1, $2, $3, $4, $5)",
-					e.Gate.Site, e.Gate.Name, name, e.ID, value)
+				changed = 1
+				err = s.addSetting(ctx, tx, of, settingSeen{e.ID, value, false}, nil)
 			}
 			if err != nil {
 				return err
 			}
 			if changed > 0 {
-				s.settings[of] = settingSeen{e.ID, value}
+				s.settings[of] = settingSeen{e.ID, value, false}
 			}
 		}
+	}
+	return nil
+}
+
+// addSetting adds a value, and forgets the oldest ones of so many.
+func (s *Store) addSetting(ctx context.Context, tx *sql.Tx, of settingOf, seen settingSeen, written *int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO settings_seen (site, gate, name, event, value, written) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (site, gate, name, event) DO UPDATE SET value = excluded.value, written = excluded.written`,
+		of.gate.Site, of.gate.Name, of.name, seen.event, seen.value, written)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM settings_seen WHERE site = $1 AND gate = $2 AND name = $3 AND event <
+		(SELECT min(event) FROM (SELECT event FROM settings_seen WHERE site = $1 AND gate = $2 AND name = $3 ORDER BY event DESC LIMIT $4) AS kept)`,
+		of.gate.Site, of.gate.Name, of.name, maxSettingChanges)
+	return err
+}
+
+// forgetSettings deletes what was of names that are told no more.
+func forgetSettings(ctx context.Context, tx *sql.Tx, gate mqtt.Gate) error {
+	known, err := newestSettings(ctx, tx, gate)
+	if err != nil {
+		return err
+	}
+	for _, one := range known {
+		if one.Value != "" || !one.Told {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM settings_seen WHERE site = $1 AND gate = $2 AND name = $3", gate.Site, gate.Name, one.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckSettings refuses what no gate has for settings.
+func CheckSettings(told mqtt.Settings) error {
+	if len(told.Values) > maxSettings {
+		return fmt.Errorf("a gate has no %d settings", len(told.Values))
+	}
+	fine := func(text string, most int) bool {
+		return len(text) <= most && !strings.ContainsFunc(text, unicode.IsControl)
+	}
+	for name, value := range told.Values {
+		if name == "" || !fine(name, maxSettingName) || !fine(value, maxSettingValue) {
+			return fmt.Errorf("%.40q is no setting that could be %.40q", name, value)
+		}
+	}
+	if !fine(told.Hash, maxSettingName) {
+		return fmt.Errorf("%.40q is no hash of settings", told.Hash)
+	}
+	return nil
+}
+
+// SetSettings notes what a gate's status says of its settings: those that are not as they were. What it tells no more has no
+// value from then on.
+func (s *Store) SetSettings(ctx context.Context, gate mqtt.Gate, told mqtt.Settings, at time.Time) error {
+	if err := CheckSettings(told); err != nil {
+		return err
+	}
+	values := map[string]string{Hash: told.Hash}
+	maps.Copy(values, told.Values)
+	var written int64
+	if !told.Written.IsZero() && told.Written.Before(at.Add(time.Hour)) { // else by a clock that is not set
+		written = milliseconds(told.Written)
+	}
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		known, err := newestSettings(ctx, tx, gate)
+		if err != nil {
+			return err
+		}
+		for _, one := range known {
+			if _, still := values[one.Name]; !still && one.Told {
+				values[one.Name] = ""
+			}
+			if value, told := values[one.Name]; told && value == one.Value && one.Told {
+				delete(values, one.Name)
+			}
+		}
+		if len(known)+len(values) > 2*maxSettings {
+			if err := forgetSettings(ctx, tx, gate); err != nil {
+				return err
+			}
+		}
+		for name, value := range values {
+			of, seen := settingOf{gate, name}, settingSeen{idAt(at), value, true}
+			if err := s.addSetting(ctx, tx, of, seen, &written); err != nil {
+				return err
+			}
+			delete(s.settings, of)
+		}
+		return nil
+	})
+	if err != nil {
+		clear(s.settings)
+		return fmt.Errorf("noting the settings of %s: %w", event.Source(gate.Site, gate.Name), err)
 	}
 	return nil
 }
@@ -97,8 +228,8 @@ func (s *Store) newestSetting(ctx context.Context, tx *sql.Tx, of settingOf) (se
 		return seen, nil
 	}
 	var seen settingSeen
-	err := tx.QueryRowContext(ctx, "SELECT event, value FROM settings_seen WHERE site = $1 AND gate = $2 AND name = $3 ORDER BY event DESC LIMIT 1",
-		of.gate.Site, of.gate.Name, of.name).Scan(&seen.event, &seen.value)
+	err := tx.QueryRowContext(ctx, "SELECT event, value, written IS NOT NULL FROM settings_seen WHERE site = $1 AND gate = $2 AND name = $3 ORDER BY event DESC LIMIT 1",
+		of.gate.Site, of.gate.Name, of.name).Scan(&seen.event, &seen.value, &seen.status)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return seen, err
 	}
@@ -106,17 +237,29 @@ func (s *Store) newestSetting(ctx context.Context, tx *sql.Tx, of settingOf) (se
 	return seen, nil
 }
 
+const settingColumns = "site, gate, name, value, event, written"
+
+func scanSetting(rows *sql.Rows) (one Setting, err error) {
+	var first string
+	var written sql.NullInt64
+	if err := rows.Scan(&one.Gate.Site, &one.Gate.Name, &one.Name, &one.Value, &first, &written); err != nil {
+		return one, err
+	}
+	id, err := ulid.ParseStrict(first)
+	one.Since, one.Told, one.Written = ulid.Time(id.Time()).UTC(), written.Valid, fromMilliseconds(written.Int64)
+	return one, err
+}
+
+// newestSettings are the newest of each name.
+func newestSettings(ctx context.Context, q querier, gate mqtt.Gate) ([]Setting, error) {
+	return collect(ctx, q, scanSetting, "SELECT "+settingColumns+` FROM settings_seen WHERE site = $1 AND gate = $2 AND event =
+		(SELECT max(event) FROM settings_seen AS other WHERE other.site = settings_seen.site AND other.gate = settings_seen.gate AND other.name = settings_seen.name)`,
+		gate.Site, gate.Name)
+}
+
 // Settings returns the newest settings of a gate, the latest first, so many of each name.
 func (s *Store) Settings(ctx context.Context, gate mqtt.Gate, limit int) ([]Setting, error) {
-	settings, err := collect(ctx, s.read, func(rows *sql.Rows) (one Setting, err error) {
-		var first string
-		if err := rows.Scan(&one.Name, &one.Value, &first); err != nil {
-			return one, err
-		}
-		id, err := ulid.ParseStrict(first)
-		one.Since = ulid.Time(id.Time()).UTC()
-		return one, err
-	}, `SELECT name, value, event FROM (SELECT name, value, event, row_number() OVER (PARTITION BY name ORDER BY event DESC) AS nth
+	settings, err := collect(ctx, s.read, scanSetting, "SELECT "+settingColumns+` FROM (SELECT settings_seen.*, row_number() OVER (PARTITION BY name ORDER BY event DESC) AS nth
 		FROM settings_seen WHERE site = $1 AND gate = $2) AS numbered WHERE nth <= $3 ORDER BY event DESC, name`, gate.Site, gate.Name, limit)
 	after := map[string]time.Time{}
 	for i := range settings {
@@ -124,4 +267,12 @@ func (s *Store) Settings(ctx context.Context, gate mqtt.Gate, limit int) ([]Sett
 		after[settings[i].Name] = settings[i].Since
 	}
 	return settings, err
+}
+
+// SettingsInForce returns the newest of each of all gates of a site, in order of names and gates. Those that a status tells
+// no more have no value.
+func (s *Store) SettingsInForce(ctx context.Context, site string) ([]Setting, error) {
+	return collect(ctx, s.read, scanSetting, "SELECT "+settingColumns+` FROM settings_seen WHERE site = $1 AND event =
+		(SELECT max(event) FROM settings_seen AS other WHERE other.site = settings_seen.site AND other.gate = settings_seen.gate AND other.name = settings_seen.name)
+		ORDER BY name, gate`, site)
 }

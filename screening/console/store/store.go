@@ -204,6 +204,20 @@ func (s *Store) holdServer(ctx context.Context) error {
 	return nil
 }
 
+// Unsynced does what can be done again from the start: in a file nothing of it waits for the disk, and a power cut may leave
+// the store broken.
+func (s *Store) Unsynced(ctx context.Context, do func() error) error {
+	if s.postgres {
+		return do()
+	}
+	if _, err := s.write.ExecContext(ctx, "PRAGMA synchronous = OFF"); err != nil { // of the one connection there is
+		return err
+	}
+	err := do()
+	_, back := s.write.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = FULL")
+	return errors.Join(err, back)
+}
+
 // Close closes the store.
 func (s *Store) Close() error {
 	var errs []error

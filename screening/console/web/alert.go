@@ -23,12 +23,29 @@ type alertPage struct {
 	Undo    bool           // the visitor's last change can be taken back
 	Fever   bool           // what the second reading proposes
 	Limit   float64        // from which on it does
-	Habit   store.Reading  // unit, place and thermometer of the visitor's last reading
 	Entered string         // value that was refused
-	Places  []string
-	Version string // of the part, for the live update
-	Picture bool   // there is one
+	habit   store.Reading  // of the visitor
+	Version string         // of the part, for the live update
+	Picture bool           // there is one
 }
+
+// readingForm asks for what a thermometer says.
+type readingForm struct {
+	Habit   store.Reading // unit, place and thermometer of the visitor's last reading
+	Entered string        // value that was refused
+	First   bool          // whoever comes here comes for it
+}
+
+// Form is that of a second reading.
+func (a alertPage) Form() readingForm {
+	return readingForm{a.habit, a.Entered, a.Mine && a.Last == nil}
+}
+
+// Places are where a thermometer measures.
+func (readingForm) Places() []string { return places }
+
+// Units are those of a reading.
+func (readingForm) Units() []string { return []string{"°C", "°F"} }
 
 func (v *visit) alertPage(id string) (alertPage, error) {
 	a, changes, err := v.store.Alert(v.ctx(), id)
@@ -41,8 +58,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	rests, err := v.evidenceOf(v.ctx(), a.Latest)
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
-		Limit: v.cfg.FeverCelsius, Habit: habitOf(v.r),
-		Places: places, Version: strconv.FormatInt(a.Version, 10),
+		Limit: v.cfg.FeverCelsius, habit: habitOf(v.r), Version: strconv.FormatInt(a.Version, 10),
 	}
 	page.Scale = v.tongue.scaleOf(rests.Screening.Data, a.ReadCelsius)
 	if _, noPicture := v.store.Snapshot(v.ctx(), a); noPicture == nil {
@@ -248,9 +264,6 @@ func habitOf(r *http.Request) store.Reading {
 
 // places are where a thermometer measures, in the order in which guards use them.
 var places = []string{store.Ear, store.Forehead, store.Armpit, store.Mouth}
-
-// Units are those of a reading.
-func (alertPage) Units() []string { return []string{"°C", "°F"} }
 
 // Due is when a take expires.
 func (a alertPage) Due() time.Time { return a.TakenAt.Add(store.TakeLimit) }

@@ -18,8 +18,9 @@ func gateAddress(gate mqtt.Gate) string {
 }
 
 type gatesPage struct {
-	Rows     []gateRow
-	Versions map[string]string
+	Rows        []gateRow
+	Versions    map[string]string
+	Differences []difference
 }
 
 // gateRow is a gate and what its day came to so far.
@@ -64,6 +65,10 @@ func showGates(v *visit) {
 		}
 		page.Rows = append(page.Rows, row)
 	}
+	if page.Differences, err = v.differences(page.Rows); err != nil {
+		v.fail(err)
+		return
+	}
 	v.show("gates", page)
 }
 
@@ -90,7 +95,11 @@ type gatePage struct {
 	Reasons       []reasonCount  // why people were not measured, the most first
 	States        []store.State  // of that day, other than that all was well, the latest first
 	Checks        []store.Check  // up to that day, the newest first
-	Settings      []settingInUse // in force, each with what was before
+	Settings      []settingInUse // in force, each with what was before: those that were changed, and the ones that matter most
+	Others        []settingInUse // the rest
+	Told          bool           // by its status, not by its events
+	Hash          string         // of all that its status tells
+	Written       time.Time      // when the gate's configuration file was changed last
 	Versions      map[string]string
 	Key           string // "site/gate"
 	From, To      string // the day, for the history
@@ -101,18 +110,11 @@ type reasonCount struct {
 	People int64
 }
 
-// settingInUse is a setting in force, and what it was before.
-type settingInUse struct {
-	store.Setting
-	Before []store.Setting
-}
-
 const (
-	checksShown   = 10
-	checksWithin  = 90 * 24 * time.Hour
-	statesShown   = 200
-	settingsShown = 4 // of each name
-	reasonsShown  = 30
+	checksShown  = 10
+	checksWithin = 90 * 24 * time.Hour
+	statesShown  = 200
+	reasonsShown = 30
 )
 
 func showGate(v *visit) {
@@ -157,7 +159,7 @@ func (p *gatePage) read(v *visit, gate mqtt.Gate) error {
 		}
 	}
 	settings, err := v.store.Settings(v.ctx(), gate, settingsShown)
-	p.Settings = inUse(settings)
+	p.sort(inUse(told(settings)))
 	return err
 }
 
@@ -172,11 +174,7 @@ func (p *gatePage) choose(v *visit, zone *time.Location) (begin, end time.Time) 
 	if asked, err := time.Parse(time.DateOnly, v.r.URL.Query().Get("day")); err == nil {
 		day = min(store.DayOf(asked), today)
 	}
-	midnight := func(day store.Day) time.Time {
-		date := day.Date()
-		return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, zone)
-	}
-	begin, end = midnight(day), midnight(day+1)
+	begin, end = day.Begin(zone), (day + 1).Begin(zone)
 	p.Date, p.Today = begin, day == today
 	address := func(day store.Day) string { return "?day=" + day.Date().Format(time.DateOnly) }
 	p.Before = address(day - 1)
@@ -186,21 +184,6 @@ func (p *gatePage) choose(v *visit, zone *time.Location) (begin, end time.Time) 
 	const form = "2006-01-02T15:04"
 	p.From, p.To = begin.Format(form), end.Format(form)
 	return begin, end
-}
-
-// inUse puts what was before beside each setting; the latest change comes first.
-func inUse(settings []store.Setting) []settingInUse {
-	var all []settingInUse
-	at := map[string]int{}
-	for _, one := range settings { // the latest first
-		if i, known := at[one.Name]; known {
-			all[i].Before = append(all[i].Before, one)
-			continue
-		}
-		at[one.Name] = len(all)
-		all = append(all, settingInUse{Setting: one})
-	}
-	return all
 }
 
 func whyNot(counts []store.Count) []reasonCount {

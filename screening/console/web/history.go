@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -221,6 +222,8 @@ type eventPage struct {
 	Alert  *store.Alert  // the last one; nil where there is none
 	Beside phrase
 	JSON   string
+	Spot   []store.Change // readings of somebody without an alert
+	Form   *readingForm   // for another one; nil where none can be compared
 }
 
 func showEvent(v *visit) {
@@ -233,12 +236,44 @@ func showEvent(v *visit) {
 		v.fail(err)
 		return
 	}
+	v.showEventWith(http.StatusOK, "", e)
+}
+
+func (v *visit) showEventWith(status int, notice string, e store.Event) {
 	page, err := v.eventPage(e)
 	if err != nil {
 		v.fail(err)
 		return
 	}
-	v.show("event", page)
+	v.showWith(status, "event", notice, page)
+}
+
+// addSpotReading notes what a thermometer says of somebody who had no alert.
+func addSpotReading(v *visit) {
+	e, err := v.store.Event(v.ctx(), v.r.PathValue("id"))
+	if errors.Is(err, store.ErrNoEvent) || err == nil && !v.account.Sees(e.Gate) {
+		v.missing()
+		return
+	}
+	var reading store.Reading
+	if err == nil {
+		if reading, err = readingOf(v.r); err == nil {
+			v.rememberHabit(reading)
+			err = v.store.AddSpotReading(v.ctx(), e.ID, v.account.FullName, reading, v.now)
+		}
+	}
+	var unfit readingError
+	switch {
+	case err == nil:
+		v.redirect("/events/" + e.ID)
+	case errors.As(err, &unfit):
+		v.showEventWith(http.StatusUnprocessableEntity, v.tongue.of(phrase(unfit)), e)
+	case errors.Is(err, store.ErrSpotLate), errors.Is(err, store.ErrSpotAlert), errors.Is(err, store.ErrSpotEmpty):
+		v.showEventWith(http.StatusConflict, v.tongue.Say("这条记录不能再记复测：超过 15 分钟、没有皮肤温度，或此人有告警（请记在告警上）。",
+			"No reading can be noted here: it is more than 15 minutes ago, there is no skin temperature, or this person has an alert, which the reading belongs to."), e)
+	default:
+		v.fail(err)
+	}
 }
 
 func (v *visit) eventPage(e store.Event) (eventPage, error) {
@@ -250,9 +285,18 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	if page.Alert, err = v.store.AlertOf(v.ctx(), e); err != nil {
 		return page, err
 	}
+	if page.Spot, err = v.store.SpotReadings(v.ctx(), e.ID); err != nil {
+		return page, err
+	}
+	if page.Alert == nil && e.Data.SkinCelsius != nil && v.now.Sub(e.Time).Abs() <= store.SpotLimit {
+		page.Form = &readingForm{Habit: habitOf(v.r), Entered: v.r.PostFormValue("value")}
+	}
 	var second *float64
-	if page.Alert != nil {
+	switch {
+	case page.Alert != nil:
 		second = page.Alert.ReadCelsius
+	case len(page.Spot) > 0:
+		second = &page.Spot[len(page.Spot)-1].Reading.Celsius
 	}
 	page.Scale = v.tongue.scaleOf(e.Data, second)
 	rests, err := v.evidenceOf(v.ctx(), e.ID)

@@ -188,10 +188,13 @@ func (p *Pages) routes() http.Handler {
 		"POST /faults":                {store.Guard, shelveFault},
 		"GET /history":                {store.Guard, showHistory},
 		"GET /events/{id}":            {store.Guard, showEvent},
+		"GET /events/{id}/reading":    {store.Guard, func(v *visit) { v.redirect("/events/" + v.r.PathValue("id")) }}, // as above
+		"POST /events/{id}/reading":   {store.Guard, addSpotReading},
 		"GET /gates":                  {store.Guard, showGates},
 		"GET /gates/{site}/{gate}":    {store.Guard, showGate},
 		"GET /history.csv":            {store.Manager, downloadCSV},
 		"GET /history.xlsx":           {store.Manager, downloadXLSX},
+		"GET /study":                  {store.Manager, showStudy},
 		"GET /study/pairs.csv":        {store.Manager, downloadPairs},
 		"GET /shifts":                 {store.Manager, showShifts},
 		"GET /shifts/{day}/{shift}":   {store.Manager, showShift},

@@ -49,8 +49,12 @@ func start(t testing.TB) *console { return startWith(t, accounts.DefaultOIDC()) 
 
 // startWith has people log in with their company's accounts, too.
 func startWith(t testing.TB, company accounts.OIDC) *console {
+	return startOver(t, storeOf(t), company)
+}
+
+// startOver has pages over a store that there may be already.
+func startOver(t testing.TB, cfg store.Config, company accounts.OIDC) *console {
 	t.Helper()
-	cfg := storeOf(t)
 	cfg.TimeZone = "Asia/Shanghai"
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	s, err := store.Open(t.Context(), cfg, quiet)

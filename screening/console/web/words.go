@@ -52,7 +52,7 @@ var words = map[string]phrase{
 
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
 
-	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"},
+	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	store.Refused: {"不是有效记录", "no valid event"},
@@ -65,7 +65,7 @@ var words = map[string]phrase{
 	string(store.ChangedSettings): {"配置已改", "settings changed"},
 	string(store.ChangedShifts):   {"排班已改", "shifts changed"},
 
-	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"},
+	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"}, "fused": {"融合", "fused"},
 
 	string(store.AnyLeft): {"没测就走了（停下没停下都算）", "left or walked through"},
 
@@ -131,6 +131,12 @@ func (t tongue) Worn(worn []event.Garment) string {
 var settings = map[string]phrase{
 	"policy": {"规则", "policy"}, "threshold": {"阈值", "threshold"}, "reference": {"黑体标称", "reference source is"},
 	"door": {"门", "door"}, "camera": {"相机", "camera"}, "version": {"程序", "software"},
+
+	"policy.kind": {"规则", "policy"}, "policy.threshold_celsius": {"阈值 °C", "threshold, °C"}, "policy.margin_celsius": {"高于人群 °C", "margin above the group, °C"},
+	"policy.offset_celsius": {"体表补偿 · 内眼角 °C", "offset to the body, inner canthus, °C"}, "policy.forehead_offset_celsius": {"体表补偿 · 额头 °C", "offset to the body, forehead, °C"},
+	"policy.face_offset_celsius": {"体表补偿 · 面部 °C", "offset to the body, face, °C"}, "policy.prior_celsius": {"人群初值 °C", "group to begin with, °C"},
+	"policy.ambient_celsius": {"环境温度 °C", "ambient temperature, °C"}, "measure.reference_celsius": {"黑体标称 °C", "reference source is, °C"},
+	"door.output": {"门", "door"}, "camera.name": {"相机名称", "camera's name"}, "camera.uri": {"相机地址", "camera's address"}, "camera.orientation": {"相机安装方向", "how the camera is mounted"},
 }
 
 // Setting is the name of a setting.
@@ -146,7 +152,10 @@ func (t tongue) Setting(name string) string {
 
 // SettingValue is what a setting is.
 func (t tongue) SettingValue(s store.Setting) string {
-	if s.Name == "policy" {
+	switch {
+	case s.Value == "":
+		return t.Say("没有设", "not set")
+	case s.Name == "policy" || s.Name == "policy.kind":
 		return t.Word(s.Value)
 	}
 	return s.Value

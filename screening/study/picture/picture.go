@@ -1,9 +1,12 @@
-package study
+// Package picture draws a study as a PNG. It is apart from the study for all that drawing takes along.
+package picture
 
 import (
 	"fmt"
 	"image/color"
 	"io"
+
+	"thermogate/screening/study"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -18,13 +21,13 @@ var (
 	faint  = color.RGBA{R: 0x99, G: 0x99, B: 0x99, A: 0xff}
 )
 
-// WritePlot draws a study as a PNG: the ROC with what each policy reaches, and the Bland–Altman plot.
-func (s Study) WritePlot(w io.Writer) error {
-	roc, err := s.rocPlot()
+// Write draws a study as a PNG: the ROC with what each policy reaches, and the Bland–Altman plot.
+func Write(w io.Writer, s study.Study) error {
+	roc, err := rocPlot(s)
 	if err != nil {
 		return fmt.Errorf("drawing the ROC: %w", err)
 	}
-	agreement, err := s.agreementPlot()
+	agreement, err := agreementPlot(s)
 	if err != nil {
 		return fmt.Errorf("drawing the Bland–Altman plot: %w", err)
 	}
@@ -38,7 +41,7 @@ func (s Study) WritePlot(w io.Writer) error {
 	return err
 }
 
-func (s Study) rocPlot() (*plot.Plot, error) {
+func rocPlot(s study.Study) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = "ROC"
 	if s.AUC != nil {
@@ -79,13 +82,13 @@ func (s Study) rocPlot() (*plot.Plot, error) {
 	return p, nil
 }
 
-func (s Study) agreementPlot() (*plot.Plot, error) {
+func agreementPlot(s study.Study) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = "Bland–Altman: body by offset against oral"
 	p.X.Label.Text, p.Y.Label.Text = "Mean of both (°C)", "Body − oral (°C)"
 	points := plotter.XYs{}
-	for _, a := range s.differences {
-		points = append(points, plotter.XY{X: a.mean, Y: a.difference})
+	for _, a := range s.Agreement {
+		points = append(points, plotter.XY{X: a.MeanCelsius, Y: a.DifferenceCelsius})
 	}
 	scatter, err := plotter.NewScatter(points)
 	if err != nil {
@@ -97,7 +100,7 @@ func (s Study) agreementPlot() (*plot.Plot, error) {
 		return p, nil // each camera and site has its own limits
 	}
 	o := s.Offsets[0]
-	for _, level := range []Interval{o.LowerLimit, o.BiasCelsius, o.UpperLimit} {
+	for _, level := range []study.Interval{o.LowerLimit, o.BiasCelsius, o.UpperLimit} {
 		line := plotter.NewFunction(func(float64) float64 { return level.Value })
 		line.Color, line.Width = signal, vg.Points(1)
 		p.Add(line)
