@@ -48,7 +48,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 			return Appended{}, err
 		}
 	}
-	once := distinct(events)
+	once := s.admit(distinct(events))
 	if err := s.knowGates(ctx, tx, once); err != nil {
 		return Appended{}, err
 	}
@@ -56,6 +56,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err != nil {
 		return Appended{}, err
 	}
+	visits.settled = s.settled
 	fresh, err := s.insertEvents(ctx, tx, once)
 	if err != nil {
 		return Appended{}, err
