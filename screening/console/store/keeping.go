@@ -34,6 +34,27 @@ func (k Keeping) horizon(now time.Time) time.Time {
 // maxKeepMonths is the longest retention.
 const maxKeepMonths = 600
 
+// KeepMonths is for how many months events of sites without a retention of their own are kept.
+func (s *Store) KeepMonths() int { return s.cfg.KeepMonths }
+
+// mostCounted bounds what CountOlder counts.
+const mostCounted = 100_000
+
+// CountOlder tells how many events of a site would be deleted if they were kept for so many months; 0 is the console's. It stops
+// at mostCounted, and then says that there are more.
+func (s *Store) CountOlder(ctx context.Context, site string, months int, now time.Time) (count int, more bool, err error) {
+	if months == 0 {
+		months = s.cfg.KeepMonths
+	}
+	horizon := Keeping{Months: months}.horizon(now)
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT id FROM events WHERE site || '' = $1 AND id < $2 AND received < $3 AND NOT "+heldEvent+
+		" LIMIT "+list(4, 1)+") AS older", site, idAt(horizon), horizon.UnixMilli(), mostCounted+1).Scan(&count)
+	if err != nil {
+		return 0, false, fmt.Errorf("counting old events of %s: %w", site, err)
+	}
+	return min(count, mostCounted), count > mostCounted, nil
+}
+
 // Keepings returns what is kept of each site that is known, by name.
 func (s *Store) Keepings(ctx context.Context) ([]Keeping, error) {
 	return collect(ctx, s.read, func(rows *sql.Rows) (k Keeping, err error) {

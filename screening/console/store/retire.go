@@ -54,7 +54,7 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time) (deleted int64, err error) {
 	for {
 		n, err := s.write.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events
-			WHERE site || '' = $1 AND id < $2 AND received < $3 AND NOT `+heldEvent+` LIMIT $4)`, // not by the index of gates: its order is another
+			WHERE site || '' = $1 AND id < $2 AND received < $3 AND NOT `+heldEvent+" LIMIT "+list(4, 1)+")", // not by the index of gates: its order is another
 			site.Site, idAt(horizon), horizon.UnixMilli(), deleteChunk)
 		if err != nil {
 			return deleted, err
@@ -139,7 +139,7 @@ func (s *Store) dropMonths(ctx context.Context, now time.Time, sites []Keeping) 
 func (s *Store) strip(ctx context.Context, site string) error {
 	stripped := 0
 	for after := ""; ; {
-		events, err := s.events(ctx, " WHERE site || '' = $1 AND id > $2 AND NOT "+heldEvent+" ORDER BY id LIMIT $3", site, after, deleteChunk)
+		events, err := s.events(ctx, " WHERE site || '' = $1 AND id > $2 AND NOT "+heldEvent+" ORDER BY id LIMIT "+list(3, 1), site, after, deleteChunk)
 		if err != nil {
 			return err
 		}

@@ -70,6 +70,14 @@ func number(value *float64) cell {
 	return *value
 }
 
+// measured is what was measured of somebody, or says that it was not kept.
+func (r exportedRow) measured(value *float64) cell {
+	if value == nil && r.Data.OutcomeOnly {
+		return r.word(notKept)
+	}
+	return number(value)
+}
+
 func hundredths(value *float64) cell {
 	if value == nil {
 		return nil
@@ -92,14 +100,14 @@ var exported = []column{
 	{"gate", phrase{"闸机", "Gate"}, 16, func(r exportedRow) cell { return r.Gate.Name }},
 	{"outcome", phrase{"结果", "Outcome"}, 14, func(r exportedRow) cell { return spoken(r, r.Data.Outcome) }},
 	{"reason", phrase{"原因", "Reason"}, 26, func(r exportedRow) cell { return spoken(r, r.Data.Reason) }},
-	{"skin_celsius", phrase{"皮肤 °C", "Skin, °C"}, 10, func(r exportedRow) cell { return number(r.Data.SkinCelsius) }},
-	{"skin_uncertainty_celsius", phrase{"± °C", "± °C"}, 8, func(r exportedRow) cell { return number(r.Data.SkinUncertaintyCelsius) }},
+	{"skin_celsius", phrase{"皮肤 °C", "Skin, °C"}, 10, func(r exportedRow) cell { return r.measured(r.Data.SkinCelsius) }},
+	{"skin_uncertainty_celsius", phrase{"± °C", "± °C"}, 8, func(r exportedRow) cell { return r.measured(r.Data.SkinUncertaintyCelsius) }},
 	{"skin_site", phrase{"测温部位", "Measured at"}, 14, func(r exportedRow) cell { return spoken(r, r.Data.SkinSite) }},
-	{"body_celsius", phrase{"体温估计 °C", "Body estimate, °C"}, 14, func(r exportedRow) cell { return number(r.Data.BodyCelsius) }},
-	{"body_uncertainty_celsius", phrase{"± °C", "± °C"}, 8, func(r exportedRow) cell { return number(r.Data.BodyUncertaintyCelsius) }},
-	{"offset_celsius", phrase{"体表补偿 °C", "Offset, °C"}, 11, func(r exportedRow) cell { return number(r.Data.OffsetCelsius) }},
-	{"threshold_celsius", phrase{"阈值 °C", "Threshold, °C"}, 12, func(r exportedRow) cell { return number(r.Data.ThresholdCelsius) }},
-	{"baseline_celsius", phrase{"人群 °C", "Group, °C"}, 10, func(r exportedRow) cell { return number(r.Data.BaselineCelsius) }},
+	{"body_celsius", phrase{"体温估计 °C", "Body estimate, °C"}, 14, func(r exportedRow) cell { return r.measured(r.Data.BodyCelsius) }},
+	{"body_uncertainty_celsius", phrase{"± °C", "± °C"}, 8, func(r exportedRow) cell { return r.measured(r.Data.BodyUncertaintyCelsius) }},
+	{"offset_celsius", phrase{"体表补偿 °C", "Offset, °C"}, 11, func(r exportedRow) cell { return r.measured(r.Data.OffsetCelsius) }},
+	{"threshold_celsius", phrase{"阈值 °C", "Threshold, °C"}, 12, func(r exportedRow) cell { return r.measured(r.Data.ThresholdCelsius) }},
+	{"baseline_celsius", phrase{"人群 °C", "Group, °C"}, 10, func(r exportedRow) cell { return r.measured(r.Data.BaselineCelsius) }},
 	{"policy", phrase{"规则", "Policy"}, 9, func(r exportedRow) cell { return spoken(r, r.Data.Policy) }},
 	{"worn", phrase{"戴着", "Worn"}, 12, func(r exportedRow) cell {
 		var worn []string
@@ -115,7 +123,12 @@ var exported = []column{
 	{"taken_at", phrase{"接手时间", "Taken"}, 20, ofAlert(func(r exportedRow, a *store.Alert) cell { return r.at(a.TakenAt) })},
 	{"taken_by", phrase{"接手人", "By"}, 12, ofAlert(func(_ exportedRow, a *store.Alert) cell { return a.TakenBy })},
 	{"read_at", phrase{"复测时间", "Second reading"}, 20, ofAlert(func(r exportedRow, a *store.Alert) cell { return r.at(a.ReadAt) })},
-	{"reading_celsius", phrase{"复测 °C", "It read, °C"}, 11, ofAlert(func(_ exportedRow, a *store.Alert) cell { return number(a.ReadCelsius) })},
+	{"reading_celsius", phrase{"复测 °C", "It read, °C"}, 11, ofAlert(func(r exportedRow, a *store.Alert) cell {
+		if a.ReadCelsius == nil && !a.ReadAt.IsZero() {
+			return r.word(notKept)
+		}
+		return number(a.ReadCelsius)
+	})},
 	{"closed_at", phrase{"关闭时间", "Closed"}, 20, ofAlert(func(r exportedRow, a *store.Alert) cell { return r.at(a.ClosedAt) })},
 	{"closed_by", phrase{"关闭人", "By"}, 12, ofAlert(func(_ exportedRow, a *store.Alert) cell { return a.ClosedBy })},
 	{"event", phrase{"记录", "Event"}, 29, func(r exportedRow) cell { return r.ID }},

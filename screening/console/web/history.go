@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math"
 	"net/url"
 	"strconv"
@@ -205,16 +204,12 @@ type eventPage struct {
 	Alert  *store.Alert  // the last one; nil where there is none
 	Beside phrase
 	JSON   string
+	Holds  []store.Hold // that keep it
 }
 
 func showEvent(v *visit) {
-	e, err := v.store.Event(v.ctx(), v.r.PathValue("id"))
-	if errors.Is(err, store.ErrNoEvent) || err == nil && !v.account.Sees(e.Gate) {
-		v.missing()
-		return
-	}
-	if err != nil {
-		v.fail(err)
+	e, ok := v.eventInScope()
+	if !ok {
 		return
 	}
 	page, err := v.eventPage(e)
@@ -232,6 +227,9 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 		return page, err
 	}
 	if page.Alert, err = v.store.AlertOf(v.ctx(), e); err != nil {
+		return page, err
+	}
+	if page.Holds, err = v.store.HoldsOn(v.ctx(), e); err != nil {
 		return page, err
 	}
 	var second *float64
