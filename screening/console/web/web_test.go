@@ -38,6 +38,7 @@ type console struct {
 	accounts *accounts.Accounts
 	pages    *Pages
 	server   *httptest.Server
+	file     string // of an SQLite store
 	once     string // password of the first log-in
 	mu       sync.Mutex
 	sequence int64
@@ -66,7 +67,7 @@ func startWith(t testing.TB, company accounts.OIDC) *console {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &console{t: t, store: s, accounts: people, random: rand.NewChaCha8([32]byte{1})}
+	c := &console{t: t, store: s, file: cfg.File, accounts: people, random: rand.NewChaCha8([32]byte{1})}
 	c.journal = ulid.MustNew(1, c.random).String()
 	if c.once, err = people.First(t.Context()); err != nil {
 		t.Fatal(err)
