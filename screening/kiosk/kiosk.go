@@ -20,7 +20,7 @@ type Config struct {
 	Language string
 	// Door is true for a gate that opens a door: "go in" is then on the page only while the door is open.
 	Door bool
-	// OutcomeOnly keeps every temperature of the picture off the pages, and with it those of people.
+	// OutcomeOnly keeps the temperatures of people, and of the picture, off the pages.
 	OutcomeOnly bool
 	// VerdictHold is how long a verdict stays on the page after it was given while nobody is in view.
 	VerdictHold time.Duration
@@ -256,7 +256,7 @@ func (k *Kiosk) setScreen(c cue) {
 	}
 	if c.message != k.cue.message || c.verdict != k.cue.verdict {
 		k.cue = c
-		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c))}
+		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c, k.config.OutcomeOnly))}
 	}
 }
 

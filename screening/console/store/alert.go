@@ -165,14 +165,18 @@ func (s *Store) Take(ctx context.Context, id string, version int64, who string, 
 	})
 }
 
-// AddReading notes a second reading, of which there may be more than one. At a site that keeps outcomes only, it is noted that
-// there was one.
+// AddReading notes a second reading, of which there may be more than one. Where outcomes only are kept, it is noted that there
+// was one.
 func (s *Store) AddReading(ctx context.Context, id string, version int64, who string, reading Reading, at time.Time) (Alert, error) {
 	if err := reading.Validate(); err != nil {
 		return Alert{}, err
 	}
 	return s.change(ctx, id, version, who, at, func(a Alert, c *Change) error {
-		if s.OutcomeOnly(a.Gate.Site) {
+		bare, err := s.bare(ctx, a)
+		if err != nil {
+			return err
+		}
+		if bare {
 			reading = Reading{Place: reading.Place, Thermometer: reading.Thermometer, NotKept: true}
 		}
 		c.What, c.To, c.Reading = "read", Read, &reading
@@ -181,6 +185,18 @@ func (s *Store) AddReading(ctx context.Context, id string, version int64, who st
 		}
 		return nil
 	})
+}
+
+// bare tells whether an alert has no numbers: its site keeps outcomes only, or its gate tells no more.
+func (s *Store) bare(ctx context.Context, a Alert) (bool, error) {
+	if s.OutcomeOnly(a.Gate.Site) {
+		return true, nil
+	}
+	e, err := s.Event(ctx, a.Latest)
+	if errors.Is(err, ErrNoEvent) {
+		return false, nil
+	}
+	return e.Data.OutcomeOnly, err
 }
 
 // CloseAlert says what became of an alert: after a reading confirmed or false, and gone if there was none.

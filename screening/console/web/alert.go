@@ -29,7 +29,7 @@ type alertPage struct {
 	Places  []string
 	Version string          // of the part, for the live update
 	Picture bool            // there is one
-	Bare    bool            // its site keeps outcomes only: what a thermometer says is not asked for
+	Bare    bool            // outcomes only are kept: what a thermometer says is not asked for
 	Deleted *store.Deletion // of its event; nil where that is here, or has grown too old
 }
 
@@ -45,7 +45,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
 		Limit: v.cfg.FeverCelsius, Habit: habitOf(v.r),
-		Places: places, Version: strconv.FormatInt(a.Version, 10), Bare: v.store.OutcomeOnly(a.Gate.Site),
+		Places: places, Version: strconv.FormatInt(a.Version, 10), Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
 	}
 	if rests.Screening.ID == "" {
 		if d, gone := v.store.Deletion(v.ctx(), a.Latest); gone == nil {
