@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -72,7 +71,10 @@ func (v *visit) noteSight(data any) error {
 
 // saw notes what is looked at: one event, or many that the address of the page tells.
 func (v *visit) saw(event string, gate mqtt.Gate) error {
-	detail := v.lookedAt()
+	detail := v.r.URL.Path
+	if event == "" && detail != "/" {
+		detail = v.lookedAt()
+	}
 	line := store.AuditLine{At: v.now, By: accounts.AuthorOf(v.r, v.account), What: store.Saw, About: event, Scope: gate, Detail: detail}
 	if event == "" {
 		line.Scope = v.account.Scope
@@ -90,9 +92,6 @@ func (v *visit) saw(event string, gate mqtt.Gate) error {
 
 // lookedAt is the address of a page as people read it, with its filter and without what changes nothing of what it shows.
 func (v *visit) lookedAt() string {
-	if v.r.Method != http.MethodGet {
-		return v.r.URL.Path
-	}
 	values := v.r.URL.Query()
 	for key, all := range values {
 		if key == "lang" || key == "part" || len(all) == 1 && all[0] == "" {
