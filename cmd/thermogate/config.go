@@ -20,6 +20,7 @@ import (
 	"thermogate/camera/radiometry"
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/door"
+	"thermogate/screening/event"
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/measure"
@@ -39,6 +40,8 @@ type config struct {
 	Policy  policy.Config    `yaml:"policy"`
 	Track   track.Config     `yaml:"track"`
 	Visit   gate.VisitConfig `yaml:"visit"`
+	// OutcomeOnly has nothing leave the gate, or be kept in it, of what it measures of people but the outcome.
+	OutcomeOnly bool `yaml:"outcome_only"`
 	// DataDir holds the journal and what the group policy learnt.
 	DataDir string            `yaml:"data_dir"`
 	Clips   clip.Config       `yaml:"clips"`
@@ -137,6 +140,12 @@ func (c *config) validate() error {
 			return fmt.Errorf("camera.planck.%w", err)
 		}
 	}
+	switch {
+	case c.OutcomeOnly && c.MQTT.Snapshots:
+		return errors.New("mqtt.snapshots publishes pictures of people; with outcome_only it has to be false")
+	case c.OutcomeOnly && c.Clips.AroundAlerts:
+		return errors.New("clips.around_alerts keeps pictures of people; with outcome_only it has to be false")
+	}
 	if c.Camera.Stall < 100*time.Millisecond {
 		return fmt.Errorf("camera.stall is %s; it must be 100ms or more", c.Camera.Stall)
 	}
@@ -219,6 +228,21 @@ func (c config) told() mqtt.Settings {
 	return mqtt.Settings{Hash: hex.EncodeToString(sum.Sum(nil)[:8]), Written: c.written.UTC().Truncate(time.Second), Values: values}
 }
 
+// journal is how long events are kept, and what of them.
+func (c config) journal() journal.Config {
+	kept := c.Journal
+	kept.OutcomeOnly = c.OutcomeOnly
+	return kept
+}
+
+// leaves is what leaves the gate of an event, and what it keeps of it.
+func (c config) leaves(e event.Event) event.Event {
+	if c.OutcomeOnly {
+		e.Data = e.Data.WithOutcomeOnly()
+	}
+	return e
+}
+
 func (c config) gate() gate.Config {
 	return gate.Config{
 		Site:    c.Site,
@@ -242,6 +266,7 @@ func ownBroker(c mqtt.Config) mqtt.Config {
 // mqtt is how to reach the broker that the config names, or what the gate's own is called.
 func (c config) mqtt() mqtt.Config {
 	m := c.MQTT
+	m.OutcomeOnly = c.OutcomeOnly
 	if m.Broker == "" {
 		m.Broker = "mqtt://" + reachable(c.Broker.Listen)
 	}

@@ -67,14 +67,18 @@ func TestGateScreensOnWithoutItsConsole(t *testing.T) {
 	}
 }
 
-// running is where the pages of a gate and of the console within it are.
-type running struct{ gate, console, password string }
+// running is where the pages of a gate and of the console within it are, what it keeps and what it logs.
+type running struct {
+	gate, console, password string
+	data, broker            string
+	log                     *logText
+}
 
 // runWithConsole starts `thermogate run`, with more lines of the configs of gate and console, until the test ends.
 func runWithConsole(t *testing.T, gate, console string) running {
 	t.Helper()
 	dir := t.TempDir()
-	r := running{gate: "http://" + freeAddress("127.0.0.1:0")}
+	r := running{gate: "http://" + freeAddress("127.0.0.1:0"), data: filepath.Join(dir, "data"), broker: freeAddress("127.0.0.1:0"), log: new(logText)}
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -84,7 +88,7 @@ func runWithConsole(t *testing.T, gate, console string) running {
 	}
 	inside := write("console.yaml", "http:\n  listen: 127.0.0.1:0\n"+console)
 	config := write("gate.yaml", fmt.Sprintf("site: plant\ngate: north\ndata_dir: %s\nconsole: %s\nhttp:\n  listen: %s\nbroker:\n  listen: %s\n%s",
-		filepath.Join(dir, "data"), inside, strings.TrimPrefix(r.gate, "http://"), freeAddress("127.0.0.1:0"), gate))
+		r.data, inside, strings.TrimPrefix(r.gate, "http://"), r.broker, gate))
 	log, logged := io.Pipe()
 	command := newRootCommand()
 	command.SetArgs([]string{"run", "-c", config})
@@ -98,7 +102,7 @@ func runWithConsole(t *testing.T, gate, console string) running {
 			t.Error(err)
 		}
 	})
-	lines := bufio.NewScanner(log)
+	lines := bufio.NewScanner(io.TeeReader(log, r.log))
 	for lines.Scan() {
 		if m := regexp.MustCompile(`name=admin password=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
 			r.password = m[1]
@@ -111,7 +115,7 @@ func runWithConsole(t *testing.T, gate, console string) running {
 			break
 		}
 	}
-	go io.Copy(io.Discard, log)
+	go io.Copy(r.log, log)
 	return r
 }
 

@@ -104,7 +104,7 @@ func (r *replayer) replay(ctx context.Context, recording string) error {
 	}
 	return walk(ctx, source, gate, func(frame *camera.Frame, _ *event.Scene, events []event.Event) error {
 		for _, e := range events {
-			if err := r.write(replayedVerdict{name, frame.Index, e}); err != nil {
+			if err := r.write(replayedVerdict{name, frame.Index, r.config.leaves(e)}); err != nil {
 				return fmt.Errorf("writing a verdict: %w", err)
 			}
 		}

@@ -44,7 +44,9 @@ func newRunCommand() *cobra.Command {
 					return nil, err
 				}
 				return camera.Plausible(source, func(s radiometry.Span) {
-					log.Info("first picture of the camera", "temperatures", s.String())
+					if !c.OutcomeOnly { // the warmest in it may be somebody
+						log.Info("first picture of the camera", "temperatures", s.String())
+					}
 				}), nil
 			}, log)
 			if err != nil {

@@ -109,7 +109,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	s.closers = append(s.closers, s.detector.Close)
-	if s.journal, err = journal.Open(ctx, filepath.Join(c.DataDir, journalName), c.Journal, s.log); err != nil {
+	if s.journal, err = journal.Open(ctx, filepath.Join(c.DataDir, journalName), c.journal(), s.log); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.journal.Close)
@@ -140,7 +140,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	s.metrics = metrics.New(program.Version())
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
-	pages.Door = s.door != nil
+	pages.Door, pages.OutcomeOnly = s.door != nil, c.OutcomeOnly
 	s.kiosk = kiosk.New(pages)
 	s.logins = listen.NewAttempts(s.log)
 	if s.pages, err = s.routes(); err != nil {
@@ -395,7 +395,7 @@ func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) 
 	s.present.see(scene)
 	var verdicts []verdict
 	for _, e := range events {
-		verdicts = append(verdicts, verdict{e, s.gate.Policy().State()})
+		verdicts = append(verdicts, verdict{s.config.leaves(e), s.gate.Policy().State()})
 		s.takeSnapshot(&e, scene)
 	}
 	return scene, verdicts, nil

@@ -45,12 +45,25 @@ type Data struct {
 	FirstSeen              time.Time  `json:"first_seen"`
 	MeasurableSince        *time.Time `json:"measurable_since,omitempty"`
 	SecondsToVerdict       *float64   `json:"seconds_to_verdict,omitempty"`
-	RescreenOf             string     `json:"rescreen_of,omitempty"` // id of the event this look repeats
-	Revises                string     `json:"revises,omitempty"`     // id of the pass that later frames contradict
-	Door                   *Door      `json:"door,omitempty"`        // absent at a gate that opens no door
-	Historical             bool       `json:"historical,omitempty"`  // published late, after an outage
+	RescreenOf             string     `json:"rescreen_of,omitempty"`  // id of the event this look repeats
+	Revises                string     `json:"revises,omitempty"`      // id of the pass that later frames contradict
+	Door                   *Door      `json:"door,omitempty"`         // absent at a gate that opens no door
+	Historical             bool       `json:"historical,omitempty"`   // published late, after an outage
+	OutcomeOnly            bool       `json:"outcome_only,omitempty"` // what was measured of the person was not kept; see WithOutcomeOnly
 	Camera                 string     `json:"camera"`
 	Version                string     `json:"version"`
+}
+
+// WithOutcomeOnly returns what says how the gate did, and of the person nothing but the outcome, its reason, when it was, and
+// what kept a look from being taken. What is added to Data later stays out until it is named here.
+func (d Data) WithOutcomeOnly() Data {
+	return Data{
+		OutcomeOnly: true,
+		Outcome:     d.Outcome, Reason: d.Reason, Policy: d.Policy, Worn: d.Worn,
+		Reference:  Reference{Found: d.Reference.Found, NominalAssumed: d.Reference.NominalAssumed},
+		FramesUsed: d.FramesUsed, FirstSeen: d.FirstSeen, MeasurableSince: d.MeasurableSince, SecondsToVerdict: d.SecondsToVerdict,
+		RescreenOf: d.RescreenOf, Revises: d.Revises, Door: d.Door, Historical: d.Historical, Camera: d.Camera, Version: d.Version,
+	}
 }
 
 // Reference is the reference source as it was at the verdict.

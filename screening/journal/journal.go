@@ -44,6 +44,9 @@ type Config struct {
 	// MaxSizeMiB bounds the file. The oldest confirmed events go first; those that a receiver does not hold only then, which
 	// is counted in Stats.DroppedUnstored, and unconfirmed ones when nothing else is left, counted in Stats.Dropped.
 	MaxSizeMiB int `yaml:"max_size_mib"`
+	// OutcomeOnly has the journal forget, at Open, what it holds of people beside the outcomes of events. Whoever appends
+	// events gives it no more than that.
+	OutcomeOnly bool `yaml:"-"`
 }
 
 // DefaultConfig keeps 90 days, and at most 512 MiB, which is about 400,000 events.
@@ -179,7 +182,7 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger) (*Jour
 		j.unlock()
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
-	j.waiting.recall()
+	j.waiting.recall(cfg.OutcomeOnly)
 	if j.homeless != nil {
 		j.refuse(j.homeless)
 	} else {

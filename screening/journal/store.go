@@ -428,6 +428,14 @@ func (j *Journal) openStore(ctx context.Context) error {
 }
 
 func (j *Journal) adopt(ctx context.Context, s *store) error {
+	var err error
+	if j.cfg.OutcomeOnly {
+		err = s.keepOutcomes(ctx)
+	}
+	if err != nil {
+		s.close()
+		return fmt.Errorf("forgetting all but the outcomes: %w", err)
+	}
 	last, mark, pending, err := s.summary(ctx)
 	if err != nil {
 		s.close()

@@ -79,11 +79,14 @@ func (w *waiting) dropSent() bool {
 	return true
 }
 
-// recall takes in what an earlier process has left in the spare.
-func (w *waiting) recall() {
+// recall takes in what an earlier process has left in the spare, of it only the outcomes if that is wanted.
+func (w *waiting) recall(outcomeOnly bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.spare.read(w.log) {
+		if outcomeOnly {
+			r.keepOutcome()
+		}
 		w.tickets++
 		w.rows = append(w.rows, &newcomer{row: r, ticket: w.tickets, since: time.Now(), spared: true})
 	}

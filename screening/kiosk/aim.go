@@ -36,7 +36,7 @@ type aiming struct {
 }
 
 // show is called with every frame.
-func (a *aiming) show(scene *event.Scene, paused bool) {
+func (a *aiming) show(scene *event.Scene, paused, bare bool) {
 	if time.Since(a.asked) > unwatched {
 		a.newest = nil
 		return
@@ -45,7 +45,7 @@ func (a *aiming) show(scene *event.Scene, paused bool) {
 		return
 	}
 	a.views++
-	v := &view{number: a.views, taken: time.Now(), paused: paused, scene: *scene}
+	v := &view{number: a.views, taken: time.Now(), paused: paused, bare: bare, scene: *scene}
 	image := *scene.Image
 	image.Celsius = slices.Clone(image.Celsius)
 	v.scene.Image, v.scene.People = &image, slices.Clone(scene.People)
@@ -60,6 +60,7 @@ type view struct {
 	number uint64
 	taken  time.Time
 	paused bool
+	bare   bool // without temperatures
 	scene  event.Scene
 
 	once sync.Once
@@ -107,7 +108,7 @@ type aimReference struct {
 type aimSpot struct {
 	X       float64  `json:"x"`
 	Y       float64  `json:"y"`
-	Celsius *float64 `json:"celsius,omitempty"` // nil in a relative picture
+	Celsius *float64 `json:"celsius,omitempty"` // nil in a relative picture, or at a gate that tells outcomes only
 	Place   phrase   `json:"place"`
 }
 
@@ -130,6 +131,13 @@ func (v *view) read(f *focus) aimReport {
 		report.Coldest, report.Hottest = v.spot(coldest), v.spot(hottest)
 	}
 	report.Advice, report.Done = v.advise(&report, person)
+	if v.bare {
+		for _, spot := range []*aimSpot{report.Coldest, report.Hottest} {
+			if spot != nil {
+				spot.Celsius = nil
+			}
+		}
+	}
 	return report
 }
 

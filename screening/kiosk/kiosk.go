@@ -20,6 +20,8 @@ type Config struct {
 	Language string
 	// Door is true for a gate that opens a door: "go in" is then on the page only while the door is open.
 	Door bool
+	// OutcomeOnly keeps the temperatures of people, and of the picture, off the pages.
+	OutcomeOnly bool
 	// VerdictHold is how long a verdict stays on the page after it was given while nobody is in view.
 	VerdictHold time.Duration
 	// StallLimit is how old a picture may become before the page takes it away.
@@ -114,7 +116,7 @@ func (k *Kiosk) Show(scene *event.Scene) {
 	k.gate.observe(scene)
 	k.setScreen(k.director.next(scene))
 	k.paint(scene)
-	k.aiming.show(scene, k.paused)
+	k.aiming.show(scene, k.paused, k.config.OutcomeOnly)
 	k.wake()
 }
 
@@ -125,7 +127,7 @@ func (k *Kiosk) paint(scene *event.Scene) {
 		return
 	}
 	k.pictures++
-	k.picture = k.painter.paint(k.pictures, scene, k.director.marked)
+	k.picture = k.painter.paint(k.pictures, scene, k.config.OutcomeOnly, k.director.marked)
 	k.painted, k.paintedAt = scene.Captured, time.Now()
 }
 
@@ -254,7 +256,7 @@ func (k *Kiosk) setScreen(c cue) {
 	}
 	if c.message != k.cue.message || c.verdict != k.cue.verdict {
 		k.cue = c
-		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c))}
+		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c, k.config.OutcomeOnly))}
 	}
 }
 

@@ -50,8 +50,9 @@ type painter struct {
 	started   bool
 }
 
-// paint makes a picture in which a face bears the verdict that standing gives for it.
-func (p *painter) paint(number uint64, scene *event.Scene, standing func(*event.Person) *event.Event) *picture {
+// paint makes a picture in which a face bears the verdict that standing gives for it. A bare one does not say how warm its
+// greys are.
+func (p *painter) paint(number uint64, scene *event.Scene, bare bool, standing func(*event.Person) *event.Event) *picture {
 	factor := 1
 	for (scene.Image.Width/factor)*(scene.Image.Height/factor) > maxPixels {
 		factor++
@@ -59,7 +60,7 @@ func (p *painter) paint(number uint64, scene *event.Scene, standing func(*event.
 	p.follow(scene.Image)
 	head := headOf(scene, standing)
 	head.Width, head.Height = scene.Image.Width/factor, scene.Image.Height/factor
-	if !scene.Image.Relative {
+	if !scene.Image.Relative && !bare {
 		low, high := p.low, p.high
 		if scene.Reference.Found && scene.Reference.Problem == event.NoProblem {
 			low += scene.Reference.CorrectionCelsius

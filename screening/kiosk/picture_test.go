@@ -30,7 +30,7 @@ func TestPictureOrdersTemperatures(t *testing.T) {
 	scene := sceneAt(0, near(event.Covered))
 	scene.Image.Celsius[0] = float32(math.NaN())
 	var p painter
-	head, grey := split(t, p.paint(1, scene, noVerdict))
+	head, grey := split(t, p.paint(1, scene, false, noVerdict))
 	wall, face := grey[100*120+100], grey[60*120+60]
 	if !(face > wall+100) {
 		t.Errorf("face is grey %d on a wall of grey %d", face, wall)
@@ -49,7 +49,7 @@ func TestPictureOrdersTemperatures(t *testing.T) {
 
 func TestPictureOfAnEmptyWallIsCalm(t *testing.T) {
 	var p painter
-	_, grey := split(t, p.paint(1, sceneAt(0), noVerdict))
+	_, grey := split(t, p.paint(1, sceneAt(0), false, noVerdict))
 	least, most := grey[0], grey[0]
 	for _, g := range grey {
 		least, most = min(least, g), max(most, g)
@@ -63,7 +63,7 @@ func TestPictureWithoutScaleGivesNoTemperatures(t *testing.T) {
 	scene := sceneAt(0)
 	scene.Image.Relative = true
 	var p painter
-	if head, _ := split(t, p.paint(1, scene, noVerdict)); head.LowCelsius != nil || head.HighCelsius != nil {
+	if head, _ := split(t, p.paint(1, scene, false, noVerdict)); head.LowCelsius != nil || head.HighCelsius != nil {
 		t.Errorf("raw counts are given in °C: %v, %v", head.LowCelsius, head.HighCelsius)
 	}
 }
@@ -72,7 +72,7 @@ func TestPictureOfAnySize(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {120, 160}, {640, 512}, {1025, 769}} {
 		image := &radiometry.Image{Width: size[0], Height: size[1], Celsius: make([]float32, size[0]*size[1])}
 		var p painter
-		if _, grey := split(t, p.paint(1, &event.Scene{Image: image}, noVerdict)); len(grey) > maxPixels {
+		if _, grey := split(t, p.paint(1, &event.Scene{Image: image}, false, noVerdict)); len(grey) > maxPixels {
 			t.Errorf("%v: %d bytes", size, len(grey))
 		}
 	}
@@ -82,6 +82,6 @@ func BenchmarkPaint(b *testing.B) {
 	scene := sceneAt(0, near(""))
 	var p painter
 	for b.Loop() {
-		p.paint(1, scene, noVerdict)
+		p.paint(1, scene, false, noVerdict)
 	}
 }

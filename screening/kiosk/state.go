@@ -18,10 +18,13 @@ type screenState struct {
 	SkinUncertaintyCelsius *float64 `json:"skin_uncertainty_celsius,omitempty"`
 }
 
-func screenOf(c cue) screenState {
+// screenOf says no number where the page is to be without temperatures.
+func screenOf(c cue, bare bool) screenState {
 	s := screenState{Tone: c.message.tone, Icon: c.message.icon, Head: c.message.head, Sub: c.message.sub}
 	if c.verdict != nil {
 		s.ID = c.verdict.ID
+	}
+	if c.verdict != nil && !bare {
 		s.SkinCelsius = c.verdict.Data.SkinCelsius
 		s.SkinUncertaintyCelsius = c.verdict.Data.SkinUncertaintyCelsius
 	}

@@ -37,7 +37,9 @@ type Config struct {
 	// Commands are the verbs that are obeyed: rescreen, pause, recalibrate, group/reset, ambient.
 	Commands []Verb `yaml:"commands"`
 	// Snapshots is true for a gate that publishes a thermal picture with every alert.
-	Snapshots     bool          `yaml:"snapshots"`
+	Snapshots bool `yaml:"snapshots"`
+	// OutcomeOnly is true for a gate whose events hold no temperatures.
+	OutcomeOnly   bool          `yaml:"-"`
 	HomeAssistant HomeAssistant `yaml:"home_assistant"`
 	Sparkplug     Sparkplug     `yaml:"sparkplug"`
 	ONVIF         ONVIF         `yaml:"onvif"`

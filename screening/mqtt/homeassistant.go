@@ -88,6 +88,9 @@ func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 			ValueTemplate: "{{ value_json.reference | default('ok') }}",
 		},
 	}
+	if cfg.OutcomeOnly {
+		delete(components, "skin_temperature")
+	}
 	paused := "{{ 'ON' if value_json.paused is defined else 'OFF' }}"
 	components["paused"] = component{
 		Platform: "binary_sensor", Name: "Paused", StateTopic: gate.StatusTopic(), EntityCategory: "diagnostic", ValueTemplate: paused,

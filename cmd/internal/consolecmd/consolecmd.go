@@ -22,12 +22,7 @@ func New(name string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   name,
 		Short: "The console: keeps what gates publish, for guards and managers",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.NoArgs(cmd, args); err != nil {
-				return program.Usage(err)
-			}
-			return nil
-		},
+		Args:  program.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := LoadConfig(configPath)
 			if err != nil {
@@ -36,7 +31,8 @@ func New(name string) *cobra.Command {
 			return run(cmd.Context(), cfg, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		},
 	}
-	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the console")
+	command.PersistentFlags().StringVarP(&configPath, "config", "c", "", "config file of the console")
+	command.AddCommand(newBackupCommand(&configPath), newRestoreCommand(&configPath), newAuditCommand(&configPath), newProveCommand(&configPath))
 	return command
 }
 

@@ -21,6 +21,16 @@ func (e UsageError) Unwrap() error { return e.error }
 // Usage makes an error a UsageError.
 func Usage(err error) error { return UsageError{err} }
 
+// ExactArgs lets a command take so many arguments; others are a UsageError.
+func ExactArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
+			return Usage(fmt.Errorf("%w; it is %s", err, cmd.UseLine()))
+		}
+		return nil
+	}
+}
+
 // Main executes the command until SIGINT or SIGTERM, and ends the program.
 func Main(command *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -195,11 +195,14 @@ func (i *Ingest) keepHouse(ctx context.Context) {
 		for _, a := range escalated {
 			i.log.Warn("nobody sees to an alert: the shift leader is to", "alert", a.Event, "gate", a.Gate.Site+"/"+a.Gate.Name, "taken_before", a.Expired)
 		}
-		if err == nil && time.Since(retired) > i.timing.retire {
+		if err == nil && (i.store.Due() || time.Since(retired) > i.timing.retire) {
 			retired = time.Now()
 			var deleted int64
 			if deleted, err = i.store.Retire(ctx, retired); deleted > 0 {
 				i.log.Info("deleted old events", "events", deleted)
+			}
+			if end, told := i.store.AuditEnd(ctx); told == nil { // a witness that is not in the store
+				i.log.Info("the audit goes on from here", "end", end.String())
 			}
 		}
 		if err != nil && ctx.Err() == nil {

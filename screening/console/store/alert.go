@@ -61,6 +61,8 @@ type Reading struct {
 	Unit        string // °C or °F, as it was entered
 	Place       string // where it was measured
 	Thermometer string // which one
+	// NotKept is true where nobody knows any more what it said: its site keeps outcomes only, or it was deleted.
+	NotKept bool
 }
 
 // The places where a thermometer measures.
@@ -74,9 +76,9 @@ const (
 // Validate refuses what no living person has.
 func (r Reading) Validate() error {
 	switch {
-	case !(r.Celsius >= 30 && r.Celsius <= 45):
+	case !r.NotKept && !(r.Celsius >= 30 && r.Celsius <= 45):
 		return fmt.Errorf("%.1f °C is not between 30 and 45 °C (86 and 113 °F)", r.Celsius)
-	case r.Unit != "°C" && r.Unit != "°F":
+	case !r.NotKept && r.Unit != "°C" && r.Unit != "°F":
 		return fmt.Errorf("%.10q is neither °C nor °F", r.Unit)
 	case r.Place != Ear && r.Place != Mouth && r.Place != Armpit && r.Place != Forehead:
 		return fmt.Errorf("%.20q is not %s, %s, %s or %s", r.Place, Ear, Mouth, Armpit, Forehead)
@@ -86,7 +88,7 @@ func (r Reading) Validate() error {
 	return nil
 }
 
-// Change is what somebody did with an alert. Nothing of it is ever deleted.
+// Change is what somebody did with an alert. Nothing of it is ever deleted, but for what a second reading read.
 type Change struct {
 	Event    string
 	Version  int64 // that it made
@@ -182,18 +184,38 @@ func (s *Store) Take(ctx context.Context, id string, version int64, who string, 
 	})
 }
 
-// AddReading notes a second reading, of which there may be more than one.
+// AddReading notes a second reading, of which there may be more than one. Where outcomes only are kept, it is noted that there
+// was one.
 func (s *Store) AddReading(ctx context.Context, id string, version int64, who string, reading Reading, at time.Time) (Alert, error) {
 	if err := reading.Validate(); err != nil {
 		return Alert{}, err
 	}
 	return s.change(ctx, id, version, who, at, func(a Alert, c *Change) error {
+		bare, err := s.bare(ctx, a)
+		if err != nil {
+			return err
+		}
+		if bare {
+			reading = Reading{Place: reading.Place, Thermometer: reading.Thermometer, NotKept: true}
+		}
 		c.What, c.To, c.Reading = "read", Read, &reading
 		if a.State != Taken && a.State != Read {
 			return ErrState
 		}
 		return nil
 	})
+}
+
+// bare tells whether an alert has no numbers: its site keeps outcomes only, or its gate tells no more.
+func (s *Store) bare(ctx context.Context, a Alert) (bool, error) {
+	if s.OutcomeOnly(a.Gate.Site) {
+		return true, nil
+	}
+	e, err := s.Event(ctx, a.Latest)
+	if errors.Is(err, ErrNoEvent) {
+		return false, nil
+	}
+	return e.Data.OutcomeOnly, err
 }
 
 // CloseAlert says what became of an alert: after a reading confirmed or false, and gone if there was none.
@@ -349,7 +371,7 @@ func (c Change) apply(ctx context.Context, tx *sql.Tx) error {
 		}
 	case c.What == "read":
 		add("read_at", at)
-		add("read_celsius", c.Reading.Celsius)
+		add("read_celsius", c.Reading.celsius())
 	case c.To == Closed:
 		add("outcome", string(c.Outcome))
 		add("closed_by", c.Who)
@@ -366,12 +388,20 @@ func (c Change) apply(ctx context.Context, tx *sql.Tx) error {
 	var reading Reading
 	var celsius *float64
 	if c.Reading != nil {
-		reading, celsius = *c.Reading, &c.Reading.Celsius
+		reading, celsius = *c.Reading, c.Reading.celsius()
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO alert_changes (event, version, at, who, what, from_state, to_state, outcome, celsius, unit, place, thermometer)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		c.Event, c.Version, at, c.Who, c.What, string(c.From), string(c.To), string(c.Outcome), celsius, reading.Unit, reading.Place, reading.Thermometer)
 	return err
+}
+
+// celsius is nil where it is not kept.
+func (r Reading) celsius() *float64 {
+	if r.NotKept {
+		return nil
+	}
+	return &r.Celsius
 }
 
 func (s *Store) conflict(ctx context.Context, now Alert) error {
@@ -446,8 +476,7 @@ func (s *Store) changes(ctx context.Context, rest string, args ...any) ([]Change
 		var reading Reading
 		err = rows.Scan(&c.Event, &c.Version, &at, &c.Who, &c.What, &c.From, &c.To, &c.Outcome, &celsius, &reading.Unit, &reading.Place, &reading.Thermometer)
 		c.At = fromMilliseconds(at)
-		if celsius.Valid {
-			reading.Celsius = celsius.Float64
+		if reading.Celsius, reading.NotKept = celsius.Float64, !celsius.Valid; c.What == "read" {
 			c.Reading = &reading
 		}
 		return c, err
@@ -545,6 +574,9 @@ func (s *Store) AddCheck(ctx context.Context, c Check) error {
 		return fmt.Errorf("what was done has at most %d bytes, a thermometer's number %d", maxNote, maxWord)
 	case !c.OK && strings.TrimSpace(c.Done) == "":
 		return errors.New("where something is not well, say what was done about it")
+	}
+	if s.OutcomeOnly(c.Gate.Site) {
+		c.TestCelsius = nil // it may be of somebody
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO checks (site, gate, at, who, warmed_up, reference_nominal, reference_read, certificate_until,

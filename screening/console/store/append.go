@@ -50,7 +50,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 			return Appended{}, err
 		}
 	}
-	once := distinct(events)
+	once := s.admit(distinct(events))
 	if err := s.knowGates(ctx, tx, once); err != nil {
 		return Appended{}, err
 	}
@@ -61,6 +61,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err := s.readyQueues(ctx, tx, once); err != nil {
 		return Appended{}, err
 	}
+	visits.settled = s.settled
 	fresh, err := s.insertEvents(ctx, tx, once)
 	if err != nil {
 		return Appended{}, err

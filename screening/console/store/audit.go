@@ -13,8 +13,8 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// Deed is what somebody did with accounts, log-ins, settings or what can be taken out of the console. What they do with
-// alerts stands with these.
+// Deed is what somebody did: with accounts and log-ins, with settings, and with what is kept of people, be it that they only
+// looked at it.
 type Deed string
 
 // The deeds.
@@ -32,12 +32,26 @@ const (
 	Exported        Deed = "exported"
 	ChangedSettings Deed = "changed-settings"
 	ChangedShifts   Deed = "changed-shifts"
+
+	Saw              Deed = "saw" // what the console keeps of people; for a while after a line there is no further one on the same
+	ChangedAlert     Deed = "changed-alert"
+	DeletedEvent     Deed = "deleted-event"
+	ChangedRetention Deed = "changed-retention"
+	ChangedKept      Deed = "changed-kept" // outcome-only mode on or off
+	Stripped         Deed = "stripped"     // the console, of what was stored before outcome-only mode
+	Retired          Deed = "retired"      // the console, of events as old as they may get
+	RetiredAudit     Deed = "retired-audit"
+	Held             Deed = "held"
+	EndedHold        Deed = "ended-hold"
+	BackedUp         Deed = "backed-up"
+	Restored         Deed = "restored"
 )
 
 // Deeds are all of them.
 var Deeds = []Deed{
-	LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole, LockedAccount, UnlockedAccount,
-	RenewedPassword, ChangedPassword, Exported, ChangedSettings, ChangedShifts,
+	Saw, ChangedAlert, Exported, DeletedEvent, LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole,
+	LockedAccount, UnlockedAccount, RenewedPassword, ChangedPassword, ChangedSettings, ChangedShifts, ChangedRetention, ChangedKept, Stripped,
+	Retired, RetiredAudit, Held, EndedHold, BackedUp, Restored,
 }
 
 // Author is who does something, and from where. The zero one is the console by itself.
@@ -46,32 +60,40 @@ type Author struct {
 	Address netip.Addr
 }
 
-// AuditLine tells of one deed. Nobody changes it.
+// AuditLine tells of one deed. Nobody changes it, and who did can't hide it: see VerifyAudit.
 type AuditLine struct {
 	ID    string
 	At    time.Time
 	By    Author
 	What  Deed
-	About string // account that it was done to
-	// Scope of that account, empty for what concerns all.
+	About string // account that it was done to, or id of the event
+	// Scope of that account or event, empty for what concerns all.
 	Scope  mqtt.Gate
 	Detail string
+	Number int64  // from 1 on without gaps, in the order in which lines were noted
+	Hash   string // over all of this and the hash of the line before, hexadecimal
 }
 
 // maxDetail is the length in bytes of the longest detail; more is cut off.
 const maxDetail = 4096
 
-const auditColumns = "id, at, who, address, what, about, site, gate, detail"
+const auditColumns = "id, at, who, address, what, about, site, gate, detail, number, hash"
 
 // Note keeps a line of the audit.
-func (s *Store) Note(ctx context.Context, line AuditLine) error { return note(ctx, s.write, line) }
-
-// executor is a transaction or a pool.
-type executor interface {
-	ExecContext(context.Context, string, ...any) (sql.Result, error)
+func (s *Store) Note(ctx context.Context, line AuditLine) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("noting %s: %w", line.What, err)
+	}
+	defer tx.Rollback()
+	if err := note(ctx, tx, line); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
-func note(ctx context.Context, e executor, line AuditLine) error {
+// note adds a line to the chain. Of several transactions each waits for the one before it.
+func note(ctx context.Context, tx *sql.Tx, line AuditLine) error {
 	if line.At.IsZero() {
 		line.At = time.Now()
 	}
@@ -79,15 +101,31 @@ func note(ctx context.Context, e executor, line AuditLine) error {
 	if err != nil {
 		return fmt.Errorf("noting %s: %w", line.What, err)
 	}
-	var address string
-	if line.By.Address.IsValid() {
-		address = line.By.Address.String()
+	line.ID, line.Detail = id.String(), cut(line.Detail)
+	var before string
+	if err := tx.QueryRowContext(ctx, "UPDATE audit_end SET number = number + 1 RETURNING number, hash").Scan(&line.Number, &before); err != nil {
+		return fmt.Errorf("noting %s: %w", line.What, err)
 	}
-	if _, err := e.ExecContext(ctx, "INSERT INTO audit ("+auditColumns+") VALUES "+values(1, 9),
-		id.String(), line.At.UnixMilli(), line.By.Account, address, string(line.What), line.About, line.Scope.Site, line.Scope.Name, cut(line.Detail)); err != nil {
+	line.Hash = line.hashAfter(before)
+	_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+auditColumns+") VALUES "+values(1, 11), line.columns()...)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE audit_end SET hash = $1", line.Hash)
+	}
+	if err != nil {
 		return fmt.Errorf("noting %s: %w", line.What, err)
 	}
 	return nil
+}
+
+// columns are what is stored of a line, in the order of auditColumns.
+func (l AuditLine) columns() []any {
+	var address string
+	if l.By.Address.IsValid() {
+		address = l.By.Address.String()
+	}
+	return []any{
+		l.ID, l.At.UnixMilli(), l.By.Account, address, string(l.What), l.About, l.Scope.Site, l.Scope.Name, l.Detail, l.Number, l.Hash,
+	}
 }
 
 func cut(detail string) string {
@@ -98,7 +136,7 @@ func cut(detail string) string {
 type AuditFilter struct {
 	Scope    mqtt.Gate // those of accounts within it
 	What     Deed
-	Account  string    // who did it, or to whom it was done
+	Account  string    // who did it, or the account or event that it was done to
 	From, To time.Time // From and later, before To
 	Before   string    // id of a line: those before it, for the next page
 }
@@ -123,14 +161,17 @@ func (s *Store) Audit(ctx context.Context, f AuditFilter, limit int) ([]AuditLin
 		where.add("at < ?", f.To.UnixMilli())
 	}
 	args := append(where.args, limit)
-	return collect(ctx, s.read, func(rows *sql.Rows) (l AuditLine, err error) {
-		var at int64
-		var address string
-		err = rows.Scan(&l.ID, &at, &l.By.Account, &address, &l.What, &l.About, &l.Scope.Site, &l.Scope.Name, &l.Detail)
-		l.At = fromMilliseconds(at)
-		l.By.Address, _ = netip.ParseAddr(address) // the zero one for none
-		return l, err
-	}, "SELECT "+auditColumns+" FROM audit"+where.String()+" ORDER BY id DESC LIMIT "+list(len(args), 1), args...)
+	return collect(ctx, s.read, scanAuditLine, "SELECT "+auditColumns+" FROM audit"+where.String()+" ORDER BY id DESC LIMIT "+list(len(args), 1), args...)
+}
+
+func scanAuditLine(rows *sql.Rows) (l AuditLine, err error) {
+	var at int64
+	var address string
+	var number sql.NullInt64
+	err = rows.Scan(&l.ID, &at, &l.By.Account, &address, &l.What, &l.About, &l.Scope.Site, &l.Scope.Name, &l.Detail, &number, &l.Hash)
+	l.At, l.Number = fromMilliseconds(at), number.Int64
+	l.By.Address, _ = netip.ParseAddr(address) // the zero one for none
+	return l, err
 }
 
 // NoteSettings notes the settings that differ from the defaults, where they are others than those noted last.

@@ -102,8 +102,11 @@ func TestAuditIsRetired(t *testing.T) {
 		if _, err := s.Retire(t.Context(), morning); err != nil {
 			t.Fatal(err)
 		}
-		if lines, err := s.Audit(t.Context(), AuditFilter{}, 10); err != nil || len(lines) != 1 || !lines[0].At.Equal(morning) {
+		if lines, err := s.Audit(t.Context(), AuditFilter{What: LoggedIn}, 10); err != nil || len(lines) != 1 || !lines[0].At.Equal(morning) {
 			t.Errorf("%+v, %v", lines, err)
+		}
+		if end, kept, err := s.VerifyAudit(t.Context()); err != nil || end.Number != 3 || kept != 2 {
+			t.Errorf("%d lines up to %v, %v", kept, end, err)
 		}
 	})
 }

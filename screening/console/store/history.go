@@ -126,9 +126,9 @@ func (f Filter) conditionsOfAlert(where *conditions) {
 	switch {
 	case f.Read == nil:
 	case *f.Read:
-		where.add("alerts.read_celsius IS NOT NULL")
+		where.add("alerts.read_at <> 0")
 	default:
-		where.add("alerts.read_celsius IS NULL")
+		where.add("alerts.read_at = 0")
 	}
 	f.Reading.bound(where, "alerts.read_celsius")
 }
@@ -347,72 +347,4 @@ func (s *Store) events(ctx context.Context, rest string, args ...any) ([]Event, 
 		e.Visit = read.Visit
 		return e, err
 	}, "SELECT site, gate, visit, received, body FROM events"+rest, args...)
-}
-
-// deleteChunk bounds how many events one transaction deletes, so that nothing waits long behind it.
-const deleteChunk = 500
-
-// Retire deletes pictures, and the months of events and of the audit, that are to be kept no longer. What came late stays as
-// long after it came.
-func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err error) {
-	now = now.UTC()
-	horizon := time.Date(now.Year(), now.Month()-time.Month(s.cfg.KeepMonths), 1, 0, 0, 0, 0, time.UTC)
-	if err := s.retireSnapshots(ctx, now, horizon); err != nil {
-		return 0, err
-	}
-	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND event < $1", idAt(horizon)); err != nil {
-		return 0, fmt.Errorf("deleting old readings: %w", err)
-	}
-	if _, err := s.write.ExecContext(ctx, "DELETE FROM audit WHERE at < $1", horizon.UnixMilli()); err != nil {
-		return 0, fmt.Errorf("deleting old lines of the audit: %w", err)
-	}
-	if s.postgres {
-		if deleted, err = s.dropMonths(ctx, horizon); err != nil {
-			return deleted, fmt.Errorf("deleting old events: %w", err)
-		}
-	}
-	for {
-		n, err := s.write.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < $1 AND received < $2 LIMIT $3)`,
-			idAt(horizon), horizon.UnixMilli(), deleteChunk)
-		if err != nil {
-			return deleted, fmt.Errorf("deleting old events: %w", err)
-		}
-		some, err := n.RowsAffected()
-		if deleted += some; err != nil || some == 0 {
-			return deleted, err
-		}
-	}
-}
-
-// dropMonths drops the partitions that hold nothing that is to be kept.
-func (s *Store) dropMonths(ctx context.Context, horizon time.Time) (deleted int64, err error) {
-	s.appending.Lock()
-	defer s.appending.Unlock()
-	names, err := collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
-		err = rows.Scan(&name)
-		return name, err
-	}, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		begin, err := time.Parse("events_2006_01", name)
-		if err != nil || begin.AddDate(0, 1, 0).After(horizon) {
-			continue // not of one month, or too new
-		}
-		var held, late int64
-		if err := s.read.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE received >= $1) FROM "+name, horizon.UnixMilli()).
-			Scan(&held, &late); err != nil {
-			return deleted, err
-		}
-		if late > 0 {
-			continue
-		}
-		if _, err := s.write.ExecContext(ctx, "DROP TABLE "+name); err != nil {
-			return deleted, err
-		}
-		delete(s.months, name)
-		deleted += held
-	}
-	return deleted, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -11,7 +13,7 @@ import (
 )
 
 //go:embed migrations
-var migrations embed.FS
+var migrationFiles embed.FS
 
 // eventsSchema is the one table that is not the same on both: PostgreSQL keeps each month apart, so that a month is dropped
 // at once. The first ten characters of an event's id, a ULID, are its time, and so the id tells the month, and stays unique.
@@ -38,7 +40,8 @@ CREATE INDEX events_by_gate ON events (site, gate, id);
 CREATE INDEX events_of_visits ON events (visit) WHERE visit <> id;
 `
 
-func (s *Store) migrate(ctx context.Context) error {
+// migrations are what brings the tables up to date.
+func (s *Store) migrations() (*goose.Provider, error) {
 	dialect, collation, partitions := goose.DialectSQLite3, "", ""
 	if s.postgres {
 		dialect, collation, partitions = goose.DialectPostgres, `COLLATE "C"`, "PARTITION BY RANGE (id)"
@@ -48,16 +51,47 @@ func (s *Store) migrate(ctx context.Context) error {
 		_, err := tx.ExecContext(ctx, schema)
 		return err
 	}}, nil)
-	files, err := fs.Sub(migrations, "migrations")
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	paces := goose.NewGoMigration(7, &goose.GoFunc{RunTx: s.addPaces}, nil)
+	return goose.NewProvider(dialect, s.write, files,
+		goose.WithGoMigrations(events, paces), goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.log))
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	provider, err := s.migrations()
 	if err != nil {
 		return err
 	}
-	paces := goose.NewGoMigration(7, &goose.GoFunc{RunTx: s.addPaces}, nil)
-	provider, err := goose.NewProvider(dialect, s.write, files,
-		goose.WithGoMigrations(events, paces), goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.log))
-	if err != nil {
-		return err
+	if is, known, err := provider.GetVersions(ctx); err != nil || is > known {
+		return errors.Join(err, newer(is, known))
 	}
 	_, err = provider.Up(ctx)
 	return err
+}
+
+// migrated refuses tables that are not up to date.
+func (s *Store) migrated(ctx context.Context) error {
+	provider, err := s.migrations()
+	if err != nil {
+		return err
+	}
+	is, known, err := provider.GetVersions(ctx)
+	switch {
+	case err != nil:
+		return err
+	case is < known:
+		return fmt.Errorf("it is of an older console (version %d of its tables, this program has %d): start the console of this version once", is, known)
+	}
+	return newer(is, known)
+}
+
+// newer is an error where tables are of a version that this program does not know.
+func newer(is, known int64) error {
+	if is <= known {
+		return nil
+	}
+	return fmt.Errorf("it is of a newer console (version %d of its tables, this program knows those up to %d): use that console, or a later one", is, known)
 }

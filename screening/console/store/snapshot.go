@@ -55,6 +55,9 @@ func (s *Store) AddSnapshots(ctx context.Context, snapshots []Snapshot) error {
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		gates := map[mqtt.Gate]bool{}
 		for _, one := range snapshots {
+			if s.unwanted(one) {
+				continue
+			}
 			gates[one.Gate] = true
 			if _, err := tx.ExecContext(ctx, `INSERT INTO snapshots (site, gate, event, received, png) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (site, gate, event) DO NOTHING`, one.Gate.Site, one.Gate.Name, one.Event, one.Received.UnixMilli(), one.PNG); err != nil {
@@ -63,7 +66,7 @@ func (s *Store) AddSnapshots(ctx context.Context, snapshots []Snapshot) error {
 		}
 		for gate := range gates {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM snapshots WHERE site = $1 AND gate = $2 AND event NOT IN
-				(SELECT event FROM snapshots WHERE site = $1 AND gate = $2 ORDER BY received DESC, event DESC LIMIT $3)`,
+				(SELECT event FROM snapshots WHERE site = $1 AND gate = $2 ORDER BY received DESC, event DESC LIMIT $3) AND NOT `+heldSnapshot,
 				gate.Site, gate.Name, maxSnapshots); err != nil {
 				return err
 			}
@@ -99,13 +102,23 @@ func (s *Store) Snapshot(ctx context.Context, a Alert) (Snapshot, error) {
 }
 
 // retireSnapshots deletes pictures that are to be kept no longer, and in any case those of events that are not.
-func (s *Store) retireSnapshots(ctx context.Context, now, eventsFrom time.Time) error {
+func (s *Store) retireSnapshots(ctx context.Context, now time.Time, sites []Keeping) error {
 	from := now.AddDate(0, 0, -s.cfg.KeepSnapshotDays)
-	if from.Before(eventsFrom) {
-		from = eventsFrom
-	}
-	if _, err := s.write.ExecContext(ctx, "DELETE FROM snapshots WHERE received < $1", from.UnixMilli()); err != nil {
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM snapshots WHERE received < $1 AND NOT "+heldSnapshot, from.UnixMilli()); err != nil {
 		return fmt.Errorf("deleting old pictures: %w", err)
 	}
+	for _, site := range sites {
+		if _, err := s.write.ExecContext(ctx, "DELETE FROM snapshots WHERE site = $1 AND received < $2 AND NOT "+heldSnapshot,
+			site.Site, site.horizon(now).UnixMilli()); err != nil {
+			return fmt.Errorf("deleting old pictures of %s: %w", site.Site, err)
+		}
+	}
 	return nil
+}
+
+// unwanted tells of a picture that its site keeps none, or that somebody has deleted its event.
+func (s *Store) unwanted(p Snapshot) bool {
+	s.peopleMu.RLock()
+	defer s.peopleMu.RUnlock()
+	return s.outcomeOnly[p.Gate.Site] || s.deleted[p.Event]
 }

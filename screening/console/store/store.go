@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thermogate/screening/datadir"
@@ -92,6 +93,12 @@ type Store struct {
 	sitesMu sync.RWMutex
 	sites   map[string]*time.Location
 
+	due         atomic.Bool // Retire need not wait for its time
+	peopleMu    sync.RWMutex
+	outcomeOnly map[string]bool  // sites
+	deleted     map[string]bool  // events
+	settled     map[visitOf]bool // visits that those were of, which stay counted as they were; guarded by appending
+
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
 }
@@ -102,16 +109,13 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("store.%w", err)
 	}
-	s := &Store{
-		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
-		paces: newPaces(), sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
-	}
+	s := newStore(cfg, log)
 	open, name := s.openFile, cfg.File
 	if cfg.PostgreSQL != "" {
 		open, name = s.openServer, cfg.PostgreSQL
 	}
 	err := open(ctx)
-	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites} {
+	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.chainAudit} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -119,6 +123,39 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("opening the store %s: %w", name, err)
+	}
+	return s, nil
+}
+
+func newStore(cfg Config, log *slog.Logger) *Store {
+	return &Store{
+		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
+		paces: newPaces(), sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, settled: map[visitOf]bool{},
+	}
+}
+
+// Look opens a store that a console may have open at the same time: to look at it as a whole, and to note that somebody did.
+func Look(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("store.%w", err)
+	}
+	s := newStore(cfg, log)
+	name, err := cfg.PostgreSQL, error(nil)
+	if name != "" {
+		err = s.connectServer()
+	} else {
+		name = cfg.File
+		if _, err = os.Stat(name); err == nil {
+			err = s.connectFile(name)
+		}
+	}
+	if err == nil {
+		err = s.migrated(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("looking at the store %s: %w", name, err)
 	}
 	return s, nil
 }
@@ -138,13 +175,21 @@ func (s *Store) openFile(context.Context) error {
 		return err
 	}
 	f.Close()
+	return s.connectFile(path)
+}
+
+func (s *Store) connectFile(name string) error {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
 	connect := func(mode string, settings url.Values) (*sql.DB, error) {
 		settings.Set("mode", mode)
 		settings.Set("_busy_timeout", "10000")
 		return sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
 	}
-	// What is said to be stored is on disk: synchronous=FULL.
-	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_cache_size": {"-65536"}})
+	// What is said to be stored is on disk: synchronous=FULL. What is deleted is overwritten: secure_delete.
+	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_secure_delete": {"true"}, "_cache_size": {"-65536"}})
 	if err != nil {
 		return err
 	}
@@ -157,6 +202,13 @@ func (s *Store) openFile(context.Context) error {
 const consoleLock = 0x5447434f
 
 func (s *Store) openServer(ctx context.Context) error {
+	if err := s.connectServer(); err != nil {
+		return err
+	}
+	return s.holdServer(ctx)
+}
+
+func (s *Store) connectServer() error {
 	config, err := pgx.ParseConfig(s.cfg.PostgreSQL)
 	if err != nil {
 		return err
@@ -173,7 +225,7 @@ func (s *Store) openServer(ctx context.Context) error {
 	s.write.SetMaxOpenConns(16)
 	s.write.SetMaxIdleConns(4)
 	s.read = s.write
-	return s.holdServer(ctx)
+	return nil
 }
 
 // holdServer keeps a second console out of the database, for as long as a connection lasts.

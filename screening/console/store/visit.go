@@ -48,6 +48,9 @@ type visits struct {
 	joined map[visitOf]visitOf  // visits that turned out to be part of another
 
 	changed map[visitOf][]member // by tally: the visits as they are with what is new
+
+	// settled are visits of which somebody has deleted an event. What they count as, only that event would say.
+	settled map[visitOf]bool
 }
 
 // foldInto finds out which visit each event belongs to.
@@ -174,6 +177,9 @@ func (v *visits) tally(fresh []*Event) tally {
 	for _, e := range fresh {
 		t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), counts{events: 1})
 		m := e.member()
+		if v.settled[m.visitOf()] {
+			continue
+		}
 		if _, shared := v.before[m.visitOf()]; shared {
 			after[m.visitOf()] = append(after[m.visitOf()], m)
 		} else {
@@ -181,6 +187,9 @@ func (v *visits) tally(fresh []*Event) tally {
 		}
 	}
 	for visit, before := range v.before {
+		if v.settled[visit] {
+			continue
+		}
 		parts := map[string][]member{} // those that counted apart so far
 		for _, m := range before {
 			parts[m.visit] = append(parts[m.visit], m)

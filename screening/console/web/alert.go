@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/store"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -18,15 +19,17 @@ type alertPage struct {
 	openAlert
 	Changes []store.Change
 	Scale   *scale
-	Last    *store.Reading // newest second reading
-	Mine    bool           // the visitor has it
-	Undo    bool           // the visitor's last change can be taken back
-	Fever   bool           // what the second reading proposes
-	Limit   float64        // from which on it does
-	Entered string         // value that was refused
-	habit   store.Reading  // of the visitor
-	Version string         // of the part, for the live update
-	Picture bool           // there is one
+	Last    *store.Reading  // newest second reading
+	Mine    bool            // the visitor has it
+	Undo    bool            // the visitor's last change can be taken back
+	Fever   bool            // what the second reading proposes
+	Limit   float64         // from which on it does
+	Entered string          // value that was refused
+	habit   store.Reading   // of the visitor
+	Version string          // of the part, for the live update
+	Picture bool            // there is one
+	Bare    bool            // outcomes only are kept: what a thermometer says is not asked for
+	Deleted *store.Deletion // of its event; nil where that is here, or has grown too old
 }
 
 // readingForm asks for what a thermometer says.
@@ -34,11 +37,12 @@ type readingForm struct {
 	Habit   store.Reading // unit, place and thermometer of the visitor's last reading
 	Entered string        // value that was refused
 	First   bool          // whoever comes here comes for it
+	Bare    bool          // outcomes only are kept: what a thermometer says is not asked for
 }
 
 // Form is that of a second reading.
 func (a alertPage) Form() readingForm {
-	return readingForm{a.habit, a.Entered, a.Mine && a.Last == nil}
+	return readingForm{a.habit, a.Entered, a.Mine && a.Last == nil, a.Bare}
 }
 
 // Places are where a thermometer measures.
@@ -58,7 +62,13 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	rests, err := v.evidenceOf(v.ctx(), a.Latest)
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
-		Limit: v.cfg.FeverCelsius, habit: habitOf(v.r), Version: strconv.FormatInt(a.Version, 10),
+		Limit: v.cfg.FeverCelsius, habit: habitOf(v.r),
+		Version: strconv.FormatInt(a.Version, 10), Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
+	}
+	if rests.Screening.ID == "" {
+		if d, gone := v.store.Deletion(v.ctx(), a.Latest); gone == nil {
+			page.Deleted = &d
+		}
 	}
 	page.Scale = v.tongue.scaleOf(rests.Screening.Data, a.ReadCelsius)
 	if _, noPicture := v.store.Snapshot(v.ctx(), a); noPicture == nil {
@@ -71,11 +81,10 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 			page.Last = c.Reading
 		}
 	}
-	if a.ReadCelsius == nil {
+	if a.ReadAt.IsZero() {
 		page.Last = nil // it was undone
-	} else {
-		page.Fever = *a.ReadCelsius >= v.cfg.FeverCelsius
 	}
+	page.Fever = a.ReadCelsius != nil && *a.ReadCelsius >= v.cfg.FeverCelsius
 	page.Undo = store.Undoable(changes, v.account.FullName, v.now)
 	return page, err
 }
@@ -101,6 +110,9 @@ func showPicture(v *visit) {
 	var picture store.Snapshot
 	if err == nil {
 		picture, err = v.store.Snapshot(v.ctx(), a)
+	}
+	if err == nil {
+		err = v.saw(a.Event, a.Gate)
 	}
 	switch {
 	case errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrNoSnapshot):
@@ -151,7 +163,12 @@ func changeAlert(v *visit) {
 		err = v.take(id, version)
 	case "read":
 		var reading store.Reading
-		if reading, err = readingOf(v.r); err == nil {
+		if before.Bare {
+			reading, err = bareReadingOf(v.r)
+		} else {
+			reading, err = readingOf(v.r)
+		}
+		if err == nil {
 			v.rememberHabit(reading)
 			_, err = v.store.AddReading(v.ctx(), id, version, who, reading, v.now)
 		}
@@ -162,6 +179,12 @@ func changeAlert(v *visit) {
 	default:
 		v.missing()
 		return
+	}
+	if err == nil {
+		err = v.store.Note(v.ctx(), store.AuditLine{
+			At: v.now, By: accounts.AuthorOf(v.r, v.account), What: store.ChangedAlert, About: id, Scope: before.Gate,
+			Detail: strings.TrimSpace(v.r.PathValue("what") + " " + v.r.FormValue("outcome")),
+		})
 	}
 	v.afterChange(before, err)
 }
@@ -239,10 +262,22 @@ func readingOf(r *http.Request) (store.Reading, error) {
 	return reading, nil
 }
 
+// bareReadingOf is a reading whose number is not kept, and so not asked for.
+func bareReadingOf(r *http.Request) (store.Reading, error) {
+	reading := store.Reading{Place: r.FormValue("place"), Thermometer: strings.TrimSpace(r.FormValue("thermometer")), NotKept: true}
+	if reading.Validate() != nil {
+		return reading, readingError{"请选好测量部位。", "Choose where it was measured."}
+	}
+	return reading, nil
+}
+
 // habitCookie keeps how somebody measured last, so that a phone asks for the number alone.
 const habitCookie = "thermogate_thermometer"
 
 func (v *visit) rememberHabit(reading store.Reading) {
+	if reading.NotKept {
+		reading.Unit = habitOf(v.r).Unit
+	}
 	value := url.Values{"unit": {reading.Unit}, "place": {reading.Place}, "thermometer": {reading.Thermometer}}.Encode()
 	http.SetCookie(v.w, &http.Cookie{
 		Name: habitCookie, Value: value, Path: "/", MaxAge: 12 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: listen.Encrypted(v.r),

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/store"
 )
@@ -17,6 +20,10 @@ type auditPage struct {
 	Deeds []store.Deed
 	Lines []store.AuditLine
 	Next  string // address of the next page; empty where this is the last
+	// End is where the audit ends now; where somebody asked, Verified lines before it are as they were noted, or Tampered says which is not.
+	End      store.AuditEnd
+	Verified int64
+	Tampered string
 }
 
 // auditQuery is the filter as it stands in the address.
@@ -58,7 +65,31 @@ func showAudit(v *visit) {
 		page.Next = "/admin/audit?" + next.Encode()
 	}
 	page.Lines = lines
+	if err := page.verify(v); err != nil {
+		v.fail(err)
+		return
+	}
 	v.show("audit", page)
+}
+
+func (p *auditPage) verify(v *visit) (err error) {
+	if v.r.URL.Query().Get("verify") == "" {
+		p.End, err = v.store.AuditEnd(v.ctx())
+		return err
+	}
+	p.End, p.Verified, err = v.store.VerifyAudit(v.ctx())
+	var tampered *store.TamperError
+	if errors.As(err, &tampered) {
+		p.Tampered = tampered.Error()
+		return nil
+	}
+	return err
+}
+
+// Numbered tells whether what a line is about is an event, and not an account.
+func (auditPage) Numbered(about string) bool {
+	_, err := ulid.ParseStrict(about)
+	return err == nil
 }
 
 // Deed is what somebody did, in full.
@@ -68,7 +99,8 @@ func (t tongue) Deed(line store.AuditLine) string {
 		words = append(words, t.Word(word)) // roles, and ways to log in; names stay
 	}
 	detail := strings.Join(words, " ")
-	if line.What == store.ChangedSettings {
+	switch line.What {
+	case store.ChangedSettings, store.Saw, store.Exported, store.Held, store.EndedHold, store.DeletedEvent, store.BackedUp, store.Restored:
 		detail = line.Detail
 	}
 	if detail == "" {

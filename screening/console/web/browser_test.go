@@ -531,7 +531,7 @@ func TestBrowserEveryPage(t *testing.T) {
 			b.paint((size == desktop) == (lang == "en"))
 			for path, title := range map[string]string{
 				"/": "now", "/alerts/" + ids[0]: "alert", "/gates": "gates", gateAddress(north): "gate", gateAddress(dark): "gate-fault", "/faults": "faults", "/history": "history", "/history?read=yes": "history-read", "/events/" + ids[3]: "event",
-				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts", "/admin/audit": "audit",
+				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts", "/admin/audit": "audit", "/admin/retention": "retention",
 			} {
 				join := "?"
 				if strings.Contains(path, "?") {

@@ -55,6 +55,14 @@ func number(value *float64) table.Cell {
 	return *value
 }
 
+// measured is what was measured of somebody, or says that it was not kept.
+func (r exportedRow) measured(value *float64) table.Cell {
+	if value == nil && r.Data.OutcomeOnly {
+		return r.word(notKept)
+	}
+	return number(value)
+}
+
 func hundredths(value *float64) table.Cell {
 	if value == nil {
 		return nil
@@ -77,14 +85,14 @@ var exported = []table.Column[exportedRow]{
 	table.NewColumn("gate", "闸机", "Gate", 16, func(r exportedRow) table.Cell { return r.Gate.Name }),
 	table.NewColumn("outcome", "结果", "Outcome", 14, func(r exportedRow) table.Cell { return spoken(r, r.Data.Outcome) }),
 	table.NewColumn("reason", "原因", "Reason", 26, func(r exportedRow) table.Cell { return spoken(r, r.Data.Reason) }),
-	table.NewColumn("skin_celsius", "皮肤 °C", "Skin, °C", 10, func(r exportedRow) table.Cell { return number(r.Data.SkinCelsius) }),
-	table.NewColumn("skin_uncertainty_celsius", "± °C", "± °C", 8, func(r exportedRow) table.Cell { return number(r.Data.SkinUncertaintyCelsius) }),
+	table.NewColumn("skin_celsius", "皮肤 °C", "Skin, °C", 10, func(r exportedRow) table.Cell { return r.measured(r.Data.SkinCelsius) }),
+	table.NewColumn("skin_uncertainty_celsius", "± °C", "± °C", 8, func(r exportedRow) table.Cell { return r.measured(r.Data.SkinUncertaintyCelsius) }),
 	table.NewColumn("skin_site", "测温部位", "Measured at", 14, func(r exportedRow) table.Cell { return spoken(r, r.Data.SkinSite) }),
-	table.NewColumn("body_celsius", "体温估计 °C", "Body estimate, °C", 14, func(r exportedRow) table.Cell { return number(r.Data.BodyCelsius) }),
-	table.NewColumn("body_uncertainty_celsius", "± °C", "± °C", 8, func(r exportedRow) table.Cell { return number(r.Data.BodyUncertaintyCelsius) }),
-	table.NewColumn("offset_celsius", "体表补偿 °C", "Offset, °C", 11, func(r exportedRow) table.Cell { return number(r.Data.OffsetCelsius) }),
-	table.NewColumn("threshold_celsius", "阈值 °C", "Threshold, °C", 12, func(r exportedRow) table.Cell { return number(r.Data.ThresholdCelsius) }),
-	table.NewColumn("baseline_celsius", "人群 °C", "Group, °C", 10, func(r exportedRow) table.Cell { return number(r.Data.BaselineCelsius) }),
+	table.NewColumn("body_celsius", "体温估计 °C", "Body estimate, °C", 14, func(r exportedRow) table.Cell { return r.measured(r.Data.BodyCelsius) }),
+	table.NewColumn("body_uncertainty_celsius", "± °C", "± °C", 8, func(r exportedRow) table.Cell { return r.measured(r.Data.BodyUncertaintyCelsius) }),
+	table.NewColumn("offset_celsius", "体表补偿 °C", "Offset, °C", 11, func(r exportedRow) table.Cell { return r.measured(r.Data.OffsetCelsius) }),
+	table.NewColumn("threshold_celsius", "阈值 °C", "Threshold, °C", 12, func(r exportedRow) table.Cell { return r.measured(r.Data.ThresholdCelsius) }),
+	table.NewColumn("baseline_celsius", "人群 °C", "Group, °C", 10, func(r exportedRow) table.Cell { return r.measured(r.Data.BaselineCelsius) }),
 	table.NewColumn("policy", "规则", "Policy", 9, func(r exportedRow) table.Cell { return spoken(r, r.Data.Policy) }),
 	table.NewColumn("worn", "戴着", "Worn", 12, func(r exportedRow) table.Cell {
 		var worn []string
@@ -100,7 +108,12 @@ var exported = []table.Column[exportedRow]{
 	table.NewColumn("taken_at", "接手时间", "Taken", 20, ofAlert(func(r exportedRow, a *store.Alert) table.Cell { return r.at(a.TakenAt) })),
 	table.NewColumn("taken_by", "接手人", "By", 12, ofAlert(func(_ exportedRow, a *store.Alert) table.Cell { return a.TakenBy })),
 	table.NewColumn("read_at", "复测时间", "Second reading", 20, ofAlert(func(r exportedRow, a *store.Alert) table.Cell { return r.at(a.ReadAt) })),
-	table.NewColumn("reading_celsius", "复测 °C", "It read, °C", 11, ofAlert(func(_ exportedRow, a *store.Alert) table.Cell { return number(a.ReadCelsius) })),
+	table.NewColumn("reading_celsius", "复测 °C", "It read, °C", 11, ofAlert(func(r exportedRow, a *store.Alert) table.Cell {
+		if a.ReadCelsius == nil && !a.ReadAt.IsZero() {
+			return r.word(notKept)
+		}
+		return number(a.ReadCelsius)
+	})),
 	table.NewColumn("closed_at", "关闭时间", "Closed", 20, ofAlert(func(r exportedRow, a *store.Alert) table.Cell { return r.at(a.ClosedAt) })),
 	table.NewColumn("closed_by", "关闭人", "By", 12, ofAlert(func(_ exportedRow, a *store.Alert) table.Cell { return a.ClosedBy })),
 	table.NewColumn("event", "记录", "Event", 29, func(r exportedRow) table.Cell { return r.ID }),

@@ -224,16 +224,12 @@ type eventPage struct {
 	JSON   string
 	Spot   []store.Change // readings of somebody without an alert
 	Form   *readingForm   // for another one; nil where none can be compared
+	Holds  []store.Hold   // that keep it
 }
 
 func showEvent(v *visit) {
-	e, err := v.store.Event(v.ctx(), v.r.PathValue("id"))
-	if errors.Is(err, store.ErrNoEvent) || err == nil && !v.account.Sees(e.Gate) {
-		v.missing()
-		return
-	}
-	if err != nil {
-		v.fail(err)
+	e, ok := v.eventInScope()
+	if !ok {
 		return
 	}
 	v.showEventWith(http.StatusOK, "", e)
@@ -290,6 +286,9 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	}
 	if page.Alert == nil && e.Data.SkinCelsius != nil && v.now.Sub(e.Time).Abs() <= store.SpotLimit {
 		page.Form = &readingForm{Habit: habitOf(v.r), Entered: v.r.PostFormValue("value")}
+	}
+	if page.Holds, err = v.store.HoldsOn(v.ctx(), e); err != nil {
+		return page, err
 	}
 	var second *float64
 	switch {

@@ -137,6 +137,11 @@ func (t tongue) reasoning(e store.Event) []string {
 	d := e.Data
 	var steps []string
 	say := func(zh, en string, args ...any) { steps = append(steps, fmt.Sprintf(t.Say(zh, en), args...)) }
+	if d.OutcomeOnly {
+		say("这里只保存结论，测得的温度不保存。", "Only the outcome is kept here: what was measured is not.")
+		say("结论：%s（%s）。", "So: %s (%s).", t.Word(d.Outcome), t.Word(d.Reason))
+		return steps
+	}
 	if d.SkinCelsius == nil {
 		say("没有得到皮肤读数：%s。", "There was no reading of the skin: %s.", t.Word(d.Reason))
 	} else {

@@ -78,6 +78,7 @@ type Pages struct {
 	handler  http.Handler
 	streams  *listen.Places
 	exports  chan struct{} // a place for each download that is being made
+	sights   sights
 	closed   chan struct{}
 	close    sync.Once
 
@@ -96,7 +97,7 @@ func New(s *store.Store, people *accounts.Accounts, hears Ear, cfg Config, log *
 	p := &Pages{
 		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: listen.BuildOf(files), started: time.Now(),
 		streams: listen.NewPlaces(maxStreams), exports: make(chan struct{}, maxExports), closed: make(chan struct{}), changed: make(chan struct{}),
-		sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
+		sights: sights{noted: map[sight]time.Time{}}, sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
 	}
 	if p.hears == nil {
 		p.hears = func() (bool, time.Time) { return true, time.Time{} }
@@ -172,44 +173,50 @@ func (p *Pages) routes() http.Handler {
 		role  store.Role
 		serve func(*visit)
 	}{
-		"GET /password":               {store.Guard, showPassword},
-		"POST /password":              {store.Guard, changePassword},
-		"GET /{$}":                    {store.Guard, showNow},
-		"GET /stream":                 {store.Guard, serveStream},
-		"POST /sound":                 {store.Guard, noteSound},
-		"GET /alerts/next":            {store.Guard, showNext},
-		"GET /alerts/{id}":            {store.Guard, showAlert},
-		"GET /alerts/{id}/picture":    {store.Guard, showPicture},
-		"POST /alerts/{id}/{what}":    {store.Guard, changeAlert},
-		"GET /alerts/{id}/{what}":     {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
-		"GET /admin/accounts/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},
-		"GET /":                       {store.Guard, (*visit).missing},
-		"GET /faults":                 {store.Guard, showFaults},
-		"POST /faults":                {store.Guard, shelveFault},
-		"GET /history":                {store.Guard, showHistory},
-		"GET /events/{id}":            {store.Guard, showEvent},
-		"GET /events/{id}/reading":    {store.Guard, func(v *visit) { v.redirect("/events/" + v.r.PathValue("id")) }}, // as above
-		"POST /events/{id}/reading":   {store.Guard, addSpotReading},
-		"GET /gates":                  {store.Guard, showGates},
-		"GET /gates/{site}/{gate}":    {store.Guard, showGate},
-		"GET /history.csv":            {store.Manager, downloadCSV},
-		"GET /history.xlsx":           {store.Manager, downloadXLSX},
-		"GET /study":                  {store.Manager, showStudy},
-		"GET /study/pairs.csv":        {store.Manager, downloadPairs},
-		"GET /shifts":                 {store.Manager, showShifts},
-		"GET /shifts/{day}/{shift}":   {store.Manager, showShift},
-		"GET /shifts/plan":            {store.Manager, showPlan},
-		"POST /shifts/plan":           {store.Manager, changePlan},
-		"GET /reports":                {store.Manager, showReports},
-		"GET /reports.csv":            {store.Manager, downloadReport},
-		"GET /reports.xlsx":           {store.Manager, downloadReport},
-		"GET /reports/summary.csv":    {store.Manager, downloadReport},
-		"GET /check":                  {store.Guard, showChecks},
-		"POST /check":                 {store.Guard, addCheck},
-		"GET /load":                   {store.Manager, showLoad},
-		"GET /admin/accounts":         {store.Administrator, showAccounts},
-		"POST /admin/accounts/{what}": {store.Administrator, changeAccounts},
-		"GET /admin/audit":            {store.Administrator, showAudit},
+		"GET /password":                {store.Guard, showPassword},
+		"POST /password":               {store.Guard, changePassword},
+		"GET /{$}":                     {store.Guard, showNow},
+		"GET /stream":                  {store.Guard, serveStream},
+		"POST /sound":                  {store.Guard, noteSound},
+		"GET /alerts/next":             {store.Guard, showNext},
+		"GET /alerts/{id}":             {store.Guard, showAlert},
+		"GET /alerts/{id}/picture":     {store.Guard, showPicture},
+		"POST /alerts/{id}/{what}":     {store.Guard, changeAlert},
+		"GET /alerts/{id}/{what}":      {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
+		"GET /admin/accounts/{what}":   {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},
+		"GET /":                        {store.Guard, (*visit).missing},
+		"GET /faults":                  {store.Guard, showFaults},
+		"POST /faults":                 {store.Guard, shelveFault},
+		"GET /history":                 {store.Guard, showHistory},
+		"GET /events/{id}":             {store.Guard, showEvent},
+		"GET /events/{id}/reading":     {store.Guard, func(v *visit) { v.redirect("/events/" + v.r.PathValue("id")) }}, // as above
+		"POST /events/{id}/reading":    {store.Guard, addSpotReading},
+		"GET /gates":                   {store.Guard, showGates},
+		"GET /gates/{site}/{gate}":     {store.Guard, showGate},
+		"GET /history.csv":             {store.Manager, downloadCSV},
+		"GET /history.xlsx":            {store.Manager, downloadXLSX},
+		"GET /study":                   {store.Manager, showStudy},
+		"GET /study/pairs.csv":         {store.Manager, downloadPairs},
+		"GET /shifts":                  {store.Manager, showShifts},
+		"GET /shifts/{day}/{shift}":    {store.Manager, showShift},
+		"GET /shifts/plan":             {store.Manager, showPlan},
+		"POST /shifts/plan":            {store.Manager, changePlan},
+		"GET /reports":                 {store.Manager, showReports},
+		"GET /reports.csv":             {store.Manager, downloadReport},
+		"GET /reports.xlsx":            {store.Manager, downloadReport},
+		"GET /reports/summary.csv":     {store.Manager, downloadReport},
+		"GET /check":                   {store.Guard, showChecks},
+		"POST /check":                  {store.Guard, addCheck},
+		"GET /load":                    {store.Manager, showLoad},
+		"GET /admin/accounts":          {store.Administrator, showAccounts},
+		"POST /admin/accounts/{what}":  {store.Administrator, changeAccounts},
+		"GET /admin/audit":             {store.Administrator, showAudit},
+		"GET /events/{id}/export.json": {store.Administrator, exportEvent},
+		"GET /events/{id}/delete":      {store.Administrator, showDeletion},
+		"POST /events/{id}/delete":     {store.Administrator, deleteEvent},
+		"GET /admin/retention":         {store.Administrator, showRetention},
+		"GET /admin/retention/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/retention") }},
+		"POST /admin/retention/{what}": {store.Administrator, changeRetention},
 	} {
 		mux.HandleFunc(pattern, p.guarded(route.role, route.serve))
 	}
@@ -363,6 +370,9 @@ func (p page) With(data any) page {
 	return p
 }
 
+// SiteScope is the scope that is all of a site.
+func (page) SiteScope(site string) mqtt.Gate { return mqtt.Gate{Site: site} }
+
 // GateAddress is where the page of a gate is.
 func (page) GateAddress(gate mqtt.Gate) string { return gateAddress(gate) }
 
@@ -415,6 +425,10 @@ func (v *visit) noteDownload() error {
 func (v *visit) show(name string, data any) { v.showWith(http.StatusOK, name, "", data) }
 
 func (v *visit) showWith(status int, name, notice string, data any) {
+	if err := v.noteSight(data); err != nil {
+		v.fail(err)
+		return
+	}
 	page := v.page(data)
 	page.Notice = notice
 	template := "frame"

@@ -71,7 +71,32 @@ var words = map[string]phrase{
 
 	string(reports.Shift): {"班次", "shift"}, string(reports.Day): {"日", "day"}, string(reports.Week): {"周", "week"}, string(reports.Month): {"月", "month"},
 
+	string(store.Saw): {"查看", "saw"}, string(store.ChangedAlert): {"处理告警", "saw to an alert"}, string(store.DeletedEvent): {"删除记录", "deleted an event"},
+	string(store.ChangedRetention): {"改变保存期", "changed how long events are kept"}, string(store.ChangedKept): {"只保存结论", "outcomes only"},
+	string(store.Stripped): {"抹去已存的数值，记录数", "erased what was stored, of so many events"}, string(store.Retired): {"到期删除记录", "deleted old events"},
+	string(store.RetiredAudit): {"到期删除审计，截至", "deleted old lines of the audit, up to"}, string(store.Held): {"冻结", "held"}, string(store.EndedHold): {"解除冻结", "ended a hold"},
+	string(store.BackedUp): {"备份", "backed up to"}, string(store.Restored): {"恢复自备份", "restored from"}, notKept: {"不保存", "not kept"},
+
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
+}
+
+// notKept stands in place of a number that was not kept. It was measured: a number that was not is empty.
+const notKept = "not-kept"
+
+// Kept is a temperature of an event.
+func (t tongue) Kept(data event.Data, celsius *float64) string {
+	if celsius == nil && data.OutcomeOnly {
+		return t.Word(notKept)
+	}
+	return t.Celsius(celsius)
+}
+
+// Read is what the second reading of an alert reads.
+func (t tongue) Read(a *store.Alert) string {
+	if a.ReadCelsius == nil && !a.ReadAt.IsZero() {
+		return t.Word(notKept)
+	}
+	return t.Celsius(a.ReadCelsius)
 }
 
 // Word falls back to the word itself, so that one these pages do not know yet is still shown.
@@ -194,7 +219,10 @@ func (tongue) Celsius(celsius *float64) string {
 }
 
 // Entered is a reading as it was entered.
-func (tongue) Entered(reading store.Reading) string {
+func (t tongue) Entered(reading store.Reading) string {
+	if reading.NotKept {
+		return t.Word(notKept)
+	}
 	if reading.Unit == "°F" {
 		return fmt.Sprintf("%.1f °F", reading.Celsius*9/5+32)
 	}

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"thermogate/screening/mqtt"
+)
+
+// deleteChunk bounds how many events one transaction deletes, so that nothing waits long behind it.
+const deleteChunk = 500
+
+// Retire deletes what is as old as it may get: of each site the pictures and the months of events and of second readings'
+// numbers, and of the audit the lines. What came late stays as long after it came, and what a hold keeps until that ends.
+// It also strips what was stored of sites before they kept outcomes only.
+func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err error) {
+	sites, err := s.Keepings(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading how long sites keep events: %w", err)
+	}
+	if err := s.retireSnapshots(ctx, now.UTC(), sites); err != nil {
+		return 0, err
+	}
+	if s.postgres {
+		if deleted, err = s.dropMonths(ctx, now, sites); err != nil {
+			return deleted, fmt.Errorf("deleting old events: %w", err)
+		}
+	}
+	for _, site := range sites {
+		some, err := s.retireSite(ctx, site, site.horizon(now))
+		if deleted += some; err != nil {
+			return deleted, fmt.Errorf("deleting old events of %s: %w", site.Site, err)
+		}
+		if !site.Stripping {
+			continue
+		}
+		if err := s.strip(ctx, site.Site); err != nil {
+			return deleted, fmt.Errorf("stripping what was stored of %s: %w", site.Site, err)
+		}
+	}
+	held, err := s.holds(ctx, s.read, "WHERE ended_at = 0 LIMIT 1")
+	if err == nil && len(held) == 0 { // who saw what is held, and did what with it, is kept with it
+		err = s.retireAudit(ctx, Keeping{Months: s.cfg.KeepMonths}.horizon(now))
+	}
+	if err != nil {
+		return deleted, fmt.Errorf("deleting old lines of the audit: %w", err)
+	}
+	return deleted, s.sweep(ctx)
+}
+
+// retireSite deletes the events of a site that are older than the horizon, and forgets what second readings of that time read.
+func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time) (deleted int64, err error) {
+	for {
+		n, err := s.write.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events
+			WHERE site || '' = $1 AND id < $2 AND received < $3 AND NOT `+heldEvent+" LIMIT "+list(4, 1)+")", // not by the index of gates: its order is another
+			site.Site, idAt(horizon), horizon.UnixMilli(), deleteChunk)
+		if err != nil {
+			return deleted, err
+		}
+		some, err := n.RowsAffected()
+		if deleted += some; err != nil {
+			return deleted, err
+		}
+		if some == 0 {
+			break
+		}
+	}
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND event < $1 AND NOT EXISTS (SELECT 1 FROM events WHERE id = alert_changes.event)",
+		idAt(horizon)); err != nil {
+		return deleted, err
+	}
+	err = s.transact(ctx, func(tx *sql.Tx) error {
+		if err := forgetReadings(ctx, tx, "site = $1 AND time < $2 AND received < $3 AND NOT "+heldAlert, site.Site, horizon.UnixMilli(), horizon.UnixMilli()); err != nil || deleted == 0 {
+			return err
+		}
+		return note(ctx, tx, AuditLine{What: Retired, Scope: mqtt.Gate{Site: site.Site}, Detail: fmt.Sprintf("%d < %s", deleted, horizon.Format(time.DateOnly))})
+	})
+	return deleted, err
+}
+
+// forgetReadings leaves of the second readings of some alerts that there was one, who made it and when.
+func forgetReadings(ctx context.Context, tx *sql.Tx, alerts string, args ...any) error {
+	for _, statement := range []string{
+		`UPDATE alert_changes SET celsius = NULL, unit = '', place = '', thermometer = ''
+			WHERE celsius IS NOT NULL AND event IN (SELECT event FROM alerts WHERE ` + alerts + ")",
+		"UPDATE alerts SET read_celsius = NULL WHERE read_celsius IS NOT NULL AND " + alerts,
+	} {
+		if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropMonths drops the partitions that hold nothing that is to be kept.
+func (s *Store) dropMonths(ctx context.Context, now time.Time, sites []Keeping) (deleted int64, err error) {
+	horizon := Keeping{Months: s.cfg.KeepMonths}.horizon(now)
+	for _, site := range sites {
+		if h := site.horizon(now); h.Before(horizon) {
+			horizon = h
+		}
+	}
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	names, err := collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
+		err = rows.Scan(&name)
+		return name, err
+	}, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		begin, err := time.Parse("events_2006_01", name)
+		if err != nil || begin.AddDate(0, 1, 0).After(horizon) {
+			continue // not of one month, or too new
+		}
+		var all, kept int64
+		if err := s.read.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE received >= $1 OR "+heldEvent+") FROM "+name+" AS events", horizon.UnixMilli()).
+			Scan(&all, &kept); err != nil {
+			return deleted, err
+		}
+		if kept > 0 {
+			continue
+		}
+		err = s.transact(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, "DROP TABLE "+name); err != nil || all == 0 {
+				return err
+			}
+			return note(ctx, tx, AuditLine{What: Retired, Detail: fmt.Sprintf("%d %s", all, begin.Format("2006-01"))})
+		})
+		if err != nil {
+			return deleted, err
+		}
+		delete(s.months, name)
+		deleted += all
+	}
+	return deleted, nil
+}
+
+// strip leaves of all that is stored of a site, and no hold keeps, the outcomes.
+func (s *Store) strip(ctx context.Context, site string) error {
+	stripped := 0
+	for after := ""; ; {
+		events, err := s.events(ctx, " WHERE site || '' = $1 AND id > $2 AND NOT "+heldEvent+" ORDER BY id LIMIT "+list(3, 1), site, after, deleteChunk)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			break
+		}
+		after = events[len(events)-1].ID
+		err = s.transact(ctx, func(tx *sql.Tx) error {
+			for _, e := range events {
+				if e.Data.OutcomeOnly {
+					continue
+				}
+				e.keepOutcome()
+				stripped++
+				if _, err := tx.ExecContext(ctx, "UPDATE events SET skin_celsius = NULL, body_celsius = NULL, threshold_celsius = NULL, body = $1 WHERE id = $2",
+					string(e.Body), e.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		if err := forgetReadings(ctx, tx, "site = $1 AND NOT "+heldAlert, site); err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			"DELETE FROM alert_changes WHERE what = 'spot' AND event IN (SELECT id FROM events WHERE site = $1 AND NOT " + heldEvent + ")",
+			"DELETE FROM snapshots WHERE site = $1 AND NOT " + heldSnapshot,
+			"UPDATE checks SET test_celsius = NULL WHERE site = $1",
+			"UPDATE sites SET to_strip = FALSE WHERE name = $1",
+		} {
+			if _, err := tx.ExecContext(ctx, statement, site); err != nil {
+				return err
+			}
+		}
+		return note(ctx, tx, AuditLine{What: Stripped, Scope: mqtt.Gate{Site: site}, Detail: fmt.Sprint(stripped)})
+	})
+}
+
+// sweep takes what was deleted out of the log of an SQLite file. In the file itself it is overwritten.
+func (s *Store) sweep(ctx context.Context) error {
+	if s.postgres {
+		return nil
+	}
+	var busy, pages, moved int
+	err := s.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	if err != nil {
+		return fmt.Errorf("emptying the log of the store: %w", err)
+	}
+	if busy != 0 {
+		s.due.Store(true)
+	}
+	return nil
+}
