@@ -49,7 +49,6 @@ func (g *Gate) publish(v *visit, verdict policy.Verdict, about relation, at time
 		DataContentType: "application/json",
 		Data:            data,
 	}
-	v.person.counted = v.person.counted || g.policy.Count(verdict, at)
 	g.policy.Learn(verdict, at)
 	g.events = append(g.events, e)
 	return &e
