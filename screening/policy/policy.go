@@ -2,8 +2,9 @@
 //
 // Two questions can be asked of a reading. The offset policy adds what oral temperature is above the skin and compares
 // with a body temperature; it needs a reference source in view. The group policy compares with the people seen lately at
-// the same gate, which survives a camera that is wrong in absolute terms. Both asks both and alarms if either does. Fused
-// asks the second of body temperature as estimated from all that was measured (FusedConfig), and the first of plain fevers.
+// the same gate, which survives a camera that has always been wrong by as much. Both asks both and alarms if either does.
+// Fused asks the second of body temperature as estimated from all that was measured (FusedConfig), and the first of plain
+// fevers. Whatever the policy, people together are a witness of camera and reference source (Witness).
 //
 // A Policy is not safe for concurrent use.
 package policy

@@ -12,7 +12,7 @@ const (
 	// slack is how far below or above the baseline all people together may read, °C, and be well; enough is what has to
 	// come together beyond it, person by person, for a shift; and nobody counts for more than mostApart.
 	slack     = 0.3
-	enough    = 4.0
+	enough    = 4.5
 	mostApart = 1.2
 	// What is usual is that of usualPeople, at first a prior worth priorPeople.
 	usualPeople = 900
