@@ -9,11 +9,13 @@ import (
 )
 
 const (
-	// slack is how far below or above the baseline all people together may read, °C, and be well; enough is what has to
-	// come together beyond it, person by person, for a shift; and nobody counts for more than mostApart.
+	// slack is how far below or above what is usual all people together may read, °C, and be well; enough is what has to come
+	// together beyond it, person by person, for a shift. Nobody counts for more than mostApart below, or mostAbove: half of the
+	// people may have a fever, and the others still read as usual.
 	slack     = 0.3
-	enough    = 4.5
+	enough    = 4.0
 	mostApart = 1.2
+	mostAbove = 0.55
 	// What is usual is that of usualPeople, at first a prior worth priorPeople.
 	usualPeople = 900
 	priorPeople = 4
@@ -47,7 +49,7 @@ func (w Witness) shifted() bool { return w.Low || w.High }
 // see takes the reading of one more person at a gate of this prior. What is usual does not follow a shift, nor is it ever
 // further from the prior than the level may be.
 func (w *Witness) see(celsius, prior float64) {
-	apart := clamp(celsius-w.UsualCelsius, -mostApart, mostApart)
+	apart := clamp(celsius-w.UsualCelsius, -mostApart, mostAbove)
 	w.BelowCelsius = clamp(w.BelowCelsius-apart-slack, 0, enough)
 	w.AboveCelsius = clamp(w.AboveCelsius+apart-slack, 0, enough)
 	w.Low = w.BelowCelsius >= enough || w.Low && w.BelowCelsius > 0

@@ -22,7 +22,7 @@ func TestBaselineShift(t *testing.T) {
 		for _, wrong := range []struct {
 			celsius float64
 			people  int // at most, until it is noticed
-		}{{-0.5, 30}, {-1, 8}, {-2, 5}, {0.5, 30}, {1, 8}, {2, 5}} {
+		}{{-0.5, 30}, {-1, 8}, {-2, 5}, {0.5, 60}, {1, 20}, {2, 16}} {
 			p := newPolicy(t, change)
 			at := shift(t, p, 1000, 35.5, start)
 			if p.Problem() != event.NoProblem {
