@@ -60,7 +60,7 @@ func TestRecalibratedEndsAShift(t *testing.T) {
 		if got := baseline(p, at); got != usual {
 			t.Errorf("baseline %.2f °C becomes %.2f where nothing was wrong", usual, got)
 		}
-		at = shift(t, p, 50, 36.2, at)
+		shift(t, p, 50, 36.2, at)
 		if p.Problem() != event.BaselineShift {
 			t.Fatalf("problem %q", p.Problem())
 		}
