@@ -256,7 +256,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
 	}
 	v.decided = at
-	v.person.counted = v.person.counted || f.policy.Count(verdict, at)
+	v.person.counted = v.person.counted || f.policy.Count(verdict)
 	v.person.event = f.publish(v, verdict, about, at)
 	switch verdict.Outcome {
 	case event.Pass:

@@ -15,7 +15,7 @@ import (
 func meet(t *testing.T, p *Policy, skin float64, at time.Time) Verdict {
 	t.Helper()
 	v := meetAgain(t, p, skin, at)
-	p.Count(v, at)
+	p.Count(v)
 	return v
 }
 

@@ -3,7 +3,6 @@ package policy
 import (
 	"math"
 	"slices"
-	"time"
 
 	"thermogate/screening/event"
 )
@@ -65,10 +64,9 @@ func (w Witness) plausible() bool {
 	return w.People >= 0 && w.BelowCelsius >= 0 && w.BelowCelsius <= enough && w.AboveCelsius >= 0 && w.AboveCelsius <= enough
 }
 
-// Count takes a verdict given at a time as the word of one more person on what people read here, whether they passed or not.
-// It returns false where the verdict rests on no sure reading, so that a later one of the same person may count; nobody
-// counts twice.
-func (p *Policy) Count(v Verdict, at time.Time) bool {
+// Count takes a verdict as the word of one more person on what people read here, whether they passed or not. It returns false
+// where the verdict rests on no sure reading, so that a later one of the same person may count; nobody counts twice.
+func (p *Policy) Count(v Verdict) bool {
 	if !v.counts() {
 		return false
 	}
@@ -86,11 +84,11 @@ func (p *Policy) Count(v Verdict, at time.Time) bool {
 	return true
 }
 
-// startedBadly says whether the first people at a gate with a reference source led away from the prior, to which the next
-// ones lead back.
+// startedBadly says whether the first people at a gate with a reference source led below the prior, to which the next ones
+// lead back.
 func (g *group) startedBadly() bool {
-	w, away := g.Witness, g.Witness.UsualCelsius-g.PriorCelsius
-	return w.People < youth && (away < -slack && w.High || away > slack && w.Low)
+	w := g.Witness
+	return w.People < youth && w.High && w.UsualCelsius < g.PriorCelsius-slack
 }
 
 // grow follows a gate without a reference source through its first people.

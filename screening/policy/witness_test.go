@@ -149,7 +149,7 @@ func TestNobodyFromTheColdIsAMeasure(t *testing.T) {
 			e := look(34.3)
 			e.At, e.ChillCelsius = at, 1.2
 			v, _ := p.Decide(e)
-			p.Count(v, at)
+			p.Count(v)
 			p.Learn(v, at)
 		}
 		if p.Problem() != event.NoProblem {
@@ -168,7 +168,7 @@ func TestCoveredFacesAreNoMeasure(t *testing.T) {
 	} {
 		e := look(33)
 		spoil(&e)
-		if v, _ := p.Decide(e); p.Count(v, start) {
+		if v, _ := p.Decide(e); p.Count(v) {
 			t.Errorf("%s %s counts", v.Outcome, v.Reason)
 		}
 	}

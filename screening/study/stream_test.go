@@ -81,7 +81,7 @@ func (s *stream) meet(p passage) {
 	}
 	before := s.Problem()
 	v, _ := s.Decide(e)
-	s.Count(v, e.At)
+	s.Count(v)
 	s.Learn(v, e.At)
 	s.people++
 	s.met++
