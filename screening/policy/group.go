@@ -24,8 +24,9 @@ const (
 	maxDay  = 0.2
 	maxRise = 0.3
 	maxFall = 1.0
-	// longestGap is what a longer time without anybody counts as: a clock that was wrong at boot makes gaps of years.
-	longestGap = 30 * 24 * time.Hour
+	// longestGap is for how long nobody may have come. A longer time is that of a clock which was wrong at boot: how much has
+	// passed is then unknown, and nothing fades.
+	longestGap = 2 * 365 * 24 * time.Hour
 )
 
 // State is what a Policy has learnt, to be kept over a restart.
@@ -70,8 +71,8 @@ func (g *group) known() bool { return g.PriorCelsius != 0 }
 
 // at lets day and level fade towards what they were at the start, as they do while nobody comes.
 func (g group) at(t time.Time) group {
-	age := min(t.Sub(g.Updated), longestGap)
-	if g.Updated.IsZero() || age <= 0 {
+	age := t.Sub(g.Updated)
+	if g.Updated.IsZero() || age <= 0 || age > longestGap {
 		return g
 	}
 	day := math.Exp2(-age.Hours() / g.memory.Hours())
