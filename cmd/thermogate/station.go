@@ -229,7 +229,7 @@ func (s *station) cameraChanged(status camera.Status) {
 	s.metrics.SetCamera(state)
 	s.health.SetCamera(state, status.Hung)
 	s.kiosk.SetCamera(state)
-	s.tell(func(status *mqtt.Status) { status.Camera, status.Reference = string(state), "" })
+	s.tell(func(status *mqtt.Status) { status.Camera, status.Reference, status.Group = string(state), "", "" })
 }
 
 // tell changes what the broker's side knows of the gate.
@@ -346,7 +346,7 @@ func (s *station) screen(ctx context.Context) error {
 		s.health.ObserveScene(scene)
 		s.kiosk.Show(scene)
 		s.tell(func(status *mqtt.Status) {
-			status.Camera, status.Reference = string(event.CameraOK), string(scene.Reference.Problem)
+			status.Camera, status.Reference, status.Group = string(event.CameraOK), string(scene.Reference.Problem), string(scene.Group)
 		})
 		for _, v := range verdicts {
 			s.verdicts <- v
@@ -565,6 +565,7 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 		s.gate.Policy().Reset()
 	case mqtt.Recalibrate:
 		s.gate.FindReferenceAnew()
+		s.gate.Policy().Recalibrated()
 	case mqtt.Ambient:
 		return s.gate.SetAmbient(command.AmbientCelsius)
 	case mqtt.Rescreen:

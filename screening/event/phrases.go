@@ -19,6 +19,7 @@ var phrases = map[string]Phrase{
 	string(ColdArrival):            {"刚从冷处来", "just in from the cold"},
 	string(ReferenceLost):          {"测温时黑体失效", "reference source lost while measuring"},
 	string(GroupUnknown):           {"人群数据不足", "too few people to compare with"},
+	string(BaselineShift):          {"众人读数一起偏移", "everybody reads low or high"},
 	string(NoReading):              {"没有读数", "no reading"},
 	string(ReferenceMissing):       {"看不到黑体", "reference source not in view"},
 	string(ReferenceUnstable):      {"黑体温度不稳", "reference source not stable"},

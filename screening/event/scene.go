@@ -12,8 +12,10 @@ type Scene struct {
 	Image     *radiometry.Image
 	Captured  time.Time
 	Reference ReferenceSource
-	Needs     Needs
-	People    []Person
+	// Group is what is wrong with the readings of people together, GroupUnknown or BaselineShift, and empty while nothing is.
+	Group  Reason
+	Needs  Needs
+	People []Person
 	// LockDoor is true while an open door has to be locked: somebody with an alert is in view, or somebody without a
 	// verdict is nearer than everybody who passed.
 	LockDoor bool

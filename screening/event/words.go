@@ -60,6 +60,7 @@ const (
 	ColdArrival   Reason = "cold-arrival"   // skin still cooled from outside: wait inside, then look again
 	ReferenceLost Reason = "reference-lost" // a reference is configured, but was not valid in this look
 	GroupUnknown  Reason = "group-unknown"  // no reference, and too few people seen yet to compare with
+	BaselineShift Reason = "baseline-shift" // everybody reads low, or high, at once: camera or reference is wrong
 	NoReading     Reason = "no-reading"     // the time is over and too little was measured
 	SecondReading Reason = "second-reading" // somebody with an alert: a guard decides, not another look
 	Left          Reason = "left"           // stood before the camera and went before there was a reading

@@ -32,6 +32,7 @@ type acquaintance struct {
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
 	resembles bool         // the alert was another visit's: this one only looked like the same person
+	counted   bool         // as one of the people that the policy compares with others
 }
 
 // draw adds a portrait now and then, and of a new look at once, the newest in place of the oldest.

@@ -244,7 +244,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 			f.resume(v, known, at)
 			return
 		}
-		about.rescreenOf = known.event.ID
+		about.rescreenOf, v.person.counted = known.event.ID, v.person.counted || known.counted
 		if known.unsettled != nil && known.holds(difference) {
 			v.inherit(known, difference, at)
 		}
@@ -256,6 +256,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 		verdict.Outcome, verdict.Reason = event.Inconclusive, event.SecondReading
 	}
 	v.decided = at
+	v.person.counted = v.person.counted || f.policy.Count(verdict)
 	v.person.event = f.publish(v, verdict, about, at)
 	switch verdict.Outcome {
 	case event.Pass:
@@ -273,7 +274,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 // resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.
 func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 	portraits := append(known.portraits, v.person.portraits...)
-	v.person = acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event}
+	v.person = acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event, counted: known.counted}
 	v.stage, v.decided, v.repeats = passed, at, true
 	v.look.Reset()
 	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == known.event })

@@ -702,6 +702,30 @@ func TestUnmeasurableIsToldEverLessOften(t *testing.T) {
 	}
 }
 
+// TestNobodyCountsTwice: who waits, or comes back, is one witness of camera and reference source.
+func TestNobodyCountsTwice(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	counted := func(want int) {
+		t.Helper()
+		if got := h.floor.policy.State().Witness.People; got != want {
+			t.Fatalf("%d people counted, want %d; verdicts %v", got, want, h.verdicts())
+		}
+	}
+	cold := well(1).reading(33)
+	h.stay(30*time.Second, cold)
+	counted(1)
+	h.stay(3 * time.Second)
+	h.stay(3*time.Second, cold.on(2))
+	counted(1)
+	h.stay(20*time.Second, cold.on(2).reading(35.4))
+	counted(1)
+	h.stay(3 * time.Second)
+	h.stay(3*time.Second, well(3).inGlasses())
+	counted(1)
+	h.stay(3*time.Second, well(3))
+	counted(2)
+}
+
 func TestPassersAreOnlyCounted(t *testing.T) {
 	h := newHall(t, DefaultVisitConfig())
 	for i := range 8 {

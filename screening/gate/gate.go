@@ -110,7 +110,7 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	g.scale.Convert(frame.Counts, frame.Width, frame.Height, &g.image)
 	before := g.scene.Reference.Problem
 	g.scene = event.Scene{Image: &g.image, Captured: frame.Captured, People: g.scene.People[:0]}
-	g.scene.Needs = g.needs()
+	g.scene.Needs, g.scene.Group = g.needs(), g.policy.Problem()
 	g.scene.Stages.Radiometry = clock.lap()
 
 	faces, err := g.detector.Detect(&g.image)

@@ -275,14 +275,19 @@ func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
 func TestPagesFitTheirScreens(t *testing.T) {
 	tab := browser(t)
 	g := startGate(t, "")
-	g.Verdict(*verdict("I", event.Inconclusive, event.GroupUnknown))
+	g.Verdict(*verdict("I", event.Inconclusive, event.BaselineShift))
 	g.Verdict(*alerted("A"))
 	g.Verdict(*passed("P"))
-	g.scenes <- sceneAt(0, near(event.Covered))
+	scene := sceneAt(0, near(event.Covered))
+	scene.Group = event.BaselineShift
+	g.scenes <- scene
 	for _, path := range []string{"/?lang=zh", "/?lang=en", "/status?lang=zh", "/status?lang=en"} {
 		for _, width := range []int64{320, 390, 1000, 1024, 1280} {
 			do(t, tab, chromedp.EmulateViewport(width, 844), chromedp.Navigate("http://"+g.address+path))
 			waitFor(t, tab, path, `document.querySelector("canvas").offsetWidth > 100`)
+			if strings.HasPrefix(path, "/status") {
+				waitFor(t, tab, "what everybody reads", `/众人读数一起偏移|everybody reads low or high/.test(document.getElementById("group").innerText)`)
+			}
 			excess := ask(t, tab, chromedp.Evaluate[int](`Math.max(document.documentElement.scrollWidth - innerWidth,
 				...[...document.querySelectorAll("section")].map((s) => s.scrollWidth - s.clientWidth))`))
 			if excess > 0 {

@@ -39,6 +39,7 @@ type gateState struct {
 	Camera      event.CameraState `json:"camera"`
 	CameraLabel phrase            `json:"camera_label"`
 	Reference   referenceState    `json:"reference"`
+	Group       *phrase           `json:"group,omitempty"` // what is wrong with the readings of people together
 	Broker      bool              `json:"broker"`
 	Backlog     int               `json:"backlog"`
 	Journal     faultState        `json:"journal"`
@@ -72,12 +73,15 @@ type referenceState struct {
 
 func (g *gateState) observe(scene *event.Scene) {
 	g.Faces = len(scene.People)
-	g.Reference = referenceStateOf(scene.Reference)
+	g.Reference, g.Group = referenceStateOf(scene.Reference), nil
+	if scene.Group != event.NoProblem {
+		g.Group = new(label(scene.Group))
+	}
 }
 
 func (g *gateState) forgetScene() {
 	g.Faces = 0
-	g.Reference = referenceState{}
+	g.Reference, g.Group = referenceState{}, nil
 }
 
 // referenceStateOf knows a gate without a source by one that is not found and not missing.

@@ -213,7 +213,7 @@ func inconclusiveOf(reason event.Reason, worn []event.Garment) message {
 	case event.Lifeless:
 		return verdict("staff", phrase{"画面静止，没有测成", "The picture stands still, no reading"},
 			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}, staff)
-	case event.ReferenceLost, event.GroupUnknown,
+	case event.ReferenceLost, event.GroupUnknown, event.BaselineShift,
 		event.ReferenceMissing, event.ReferenceUnstable, event.NotRadiometric:
 		return verdict("staff", phrase{"这次没有测成", "No reading this time"},
 			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}, staff)

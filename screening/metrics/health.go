@@ -22,6 +22,7 @@ type Health struct {
 	camera          event.CameraState
 	hung            int // how often the camera's driver hangs
 	reference       event.Reason
+	group           event.Reason
 	referenceUsable time.Time
 	broker          bool
 	brokerProblem   string
@@ -51,7 +52,7 @@ func DefaultHealthConfig() HealthConfig {
 
 // Fault is one part that keeps the gate from working.
 type Fault struct {
-	Part   string `json:"part"` // loop, camera, reference, broker, journal, door, console or pause
+	Part   string `json:"part"` // loop, camera, reference, group, broker, journal, door, console or pause
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -68,7 +69,7 @@ func (h *Health) ObserveScene(scene *event.Scene) {
 	defer h.mu.Unlock()
 	h.moved = time.Now()
 	h.frame = h.moved
-	h.reference = scene.Reference.Problem
+	h.reference, h.group = scene.Reference.Problem, scene.Group
 	if h.reference == event.NoProblem || h.reference == event.CarrierMoving { // a carrier may go its way
 		h.referenceUsable = h.moved
 	}
@@ -159,6 +160,10 @@ func (h *Health) Ready() []Fault {
 		faults = append(faults, Fault{"camera", detail})
 	} else if out := time.Since(h.referenceUsable); out > h.config.ReferenceGrace {
 		faults = append(faults, Fault{"reference", fmt.Sprintf("%s for %s", h.reference, seconds(out))})
+	}
+	if h.group == event.BaselineShift {
+		faults = append(faults, Fault{"group", "everybody reads low, or high, so nobody passes: is the reference source as warm as measure.reference_celsius says, " +
+			"the lens clean, does the sun or a draught reach the camera? Put it right, or send recalibrate once all is well"})
 	}
 	if !h.broker {
 		faults = append(faults, Fault{"broker", strings.TrimSuffix("not connected, events wait in the journal: "+h.brokerProblem, ": ")})

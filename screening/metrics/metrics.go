@@ -31,6 +31,7 @@ type Metrics struct {
 	camera      stateSet
 	reopened    prometheus.Counter
 	reference   stateSet
+	group       stateSet
 	nominal     optionalGauge
 	measured    optionalGauge
 	correction  optionalGauge
@@ -76,7 +77,7 @@ var reasonsOf = map[event.Outcome][]string{
 	event.Pass:  {string(event.BelowThreshold), string(event.BelowGroup), string(event.BelowThresholdAndGroup)},
 	event.Alert: {string(event.AboveThreshold), string(event.AboveGroup), string(event.AboveThresholdAndGroup)},
 	event.Inconclusive: {
-		string(event.TooClose), string(event.ColdArrival), string(event.ReferenceLost), string(event.GroupUnknown),
+		string(event.TooClose), string(event.ColdArrival), string(event.ReferenceLost), string(event.GroupUnknown), string(event.BaselineShift),
 		string(event.NoReading), string(event.SecondReading), string(event.Left), string(event.WalkedThrough),
 		string(event.ReferenceMissing), string(event.ReferenceUnstable), string(event.ShutterClosed),
 		string(event.WarmingUp), string(event.TooFar), string(event.CutOff), string(event.TurnedAway),
@@ -93,6 +94,8 @@ var referenceStates = []string{
 	"ok", string(event.ReferenceMissing), string(event.ReferenceUnstable), string(event.ShutterClosed), string(event.WarmingUp),
 	string(event.NotRadiometric), string(event.RangeChanged), string(event.CarrierMoving),
 }
+
+var groupStates = []string{"ok", string(event.GroupUnknown), string(event.BaselineShift)}
 
 type stageHistograms struct {
 	radiometry, reference, face, track, measure, policy prometheus.Observer
@@ -124,6 +127,8 @@ func New(version string) *Metrics {
 		reopened:  f.counter("camera_reopened_total", "Times the camera was opened again after it stalled or was lost."),
 		reference: f.stateSet("reference_state",
 			"1 for the state the reference source is in, 0 for the others; ok means that it can be measured against, or that the gate has none.", referenceStates...),
+		group: f.stateSet("group_state",
+			"1 for what the readings of people together say of the gate, 0 for the others; baseline-shift means that everybody reads low, or high.", groupStates...),
 		nominal:     f.optionalGauge("reference_nominal_celsius", "True temperature of the reference source; absent while it is not found."),
 		measured:    f.optionalGauge("reference_measured_celsius", "What the camera reads on the reference source; absent while it is not found."),
 		correction:  f.optionalGauge("reference_correction_celsius", "What is added to every temperature; absent while the reference is not usable."),
@@ -188,6 +193,7 @@ func (m *Metrics) startAtZero() {
 	}
 	m.SetCamera(event.CameraStarting)
 	m.observeReference(event.ReferenceSource{Problem: event.ReferenceMissing})
+	m.group.set(string(event.GroupUnknown))
 }
 
 // Handler serves the metrics in the formats Prometheus reads.
@@ -201,6 +207,7 @@ func (m *Metrics) ObserveScene(scene *event.Scene) {
 	m.lastFrame.Set(float64(scene.Captured.UnixMilli()) / 1000)
 	m.faces.Set(float64(len(scene.People)))
 	m.observeReference(scene.Reference)
+	m.group.set(cmp.Or(string(scene.Group), "ok"))
 	m.observePassers(scene.Passers)
 	stages := scene.Stages
 	observeStage(m.stages.radiometry, stages.Radiometry)

@@ -87,6 +87,10 @@ func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 			Platform: "sensor", Name: "Reference source", StateTopic: gate.StatusTopic(), EntityCategory: "diagnostic",
 			ValueTemplate: "{{ value_json.reference | default('ok') }}",
 		},
+		"group": {
+			Platform: "sensor", Name: "Group", StateTopic: gate.StatusTopic(), EntityCategory: "diagnostic",
+			ValueTemplate: "{{ value_json.group | default('ok') }}",
+		},
 	}
 	if cfg.OutcomeOnly {
 		delete(components, "skin_temperature")

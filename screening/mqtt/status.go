@@ -10,6 +10,7 @@ type Status struct {
 	Version   string `json:"version,omitempty"`
 	Camera    string `json:"camera,omitempty"`    // starting, ok, stalled or lost
 	Reference string `json:"reference,omitempty"` // what is wrong with the reference source; empty while nothing is
+	Group     string `json:"group,omitempty"`     // what is wrong with the readings of people together; empty while nothing is
 	// Paused is true while nobody is screened, by command, PausedUntil is when that ends by itself, and PausedBy who wanted it
 	// as far as the command said.
 	Paused      bool      `json:"paused,omitempty"`

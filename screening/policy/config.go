@@ -25,7 +25,8 @@ type Config struct {
 	Fused FusedConfig `yaml:"fused"`
 	// Memory is the time after which half of what the group reads today above or below its gate's level is forgotten.
 	Memory time.Duration `yaml:"memory"`
-	// A face this far below the group is a cold arrival, whatever its nose and cheeks say.
+	// A face this far below the group is a cold arrival, whatever its nose and cheeks say: of 544 people in four rounds the
+	// furthest was 1.7 below, the next 1.2.
 	ColdBelowGroupCelsius float64 `yaml:"cold_below_group_celsius"`
 	// TimeLimit ends a look, counted from its first measurable frame. It leaves a frame and the publishing inside the
 	// second.
@@ -46,7 +47,7 @@ func DefaultConfig() Config {
 		PriorCelsius:          35.5,
 		Fused:                 DefaultFusedConfig(),
 		Memory:                8 * time.Hour,
-		ColdBelowGroupCelsius: 2.5,
+		ColdBelowGroupCelsius: 1.8,
 		TimeLimit:             900 * time.Millisecond,
 	}
 }
@@ -60,9 +61,8 @@ const (
 	minFrames = 3
 	// minSpan keeps a fast camera as careful as one of nine frames a second.
 	minSpan = 200 * time.Millisecond
-	// hiddenCold, °C, is by how much less below the group a face is cold whose canthi are hidden: a forehead loses more to
-	// the cold than they do.
-	hiddenCold = 0.5
+	// hiddenCold, °C, is by how much more below the group a face whose canthi are hidden may be: foreheads differ more.
+	hiddenCold = 0.2
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
 	chillSigma = 1.75
 	// foreheadChill is how much of its temperature a forehead has lost for each degree that the canthi have; on simulated

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -25,8 +24,9 @@ const (
 	maxDay  = 0.2
 	maxRise = 0.3
 	maxFall = 1.0
-	// firstPeople are needed for a level at a gate without a reference source, where no prior can be stated.
-	firstPeople = 10
+	// longestGap is for how long nobody may have come. A longer time is that of a clock which was wrong at boot: how much has
+	// passed is then unknown, and nothing fades.
+	longestGap = 2 * 365 * 24 * time.Hour
 )
 
 // State is what a Policy has learnt, to be kept over a restart.
@@ -34,8 +34,9 @@ type State struct {
 	Referenced bool `json:"referenced"`
 	// Fused says that people were read by the fused policy, which reads them a little higher.
 	Fused bool `json:"fused,omitempty"`
-	// First are the first readings at a gate without a reference source, until there are enough for a prior.
-	First        []float64 `json:"first_celsius,omitempty"`
+	// Newest are the newest readings at a young gate without a reference source, which tell whether there is a prior.
+	Newest       []float64 `json:"newest_celsius,omitempty"`
+	Witness      Witness   `json:"witness,omitzero"`
 	PriorCelsius float64   `json:"prior_celsius"`
 	LevelCelsius float64   `json:"level_celsius"`
 	DayCelsius   float64   `json:"day_celsius"`
@@ -61,9 +62,9 @@ func newGroup(c Config) group {
 }
 
 func (g *group) start(prior float64) {
-	g.First = nil
 	g.PriorCelsius, g.LevelCelsius, g.DayCelsius = prior, prior, 0
 	g.LevelVariance, g.DayVariance, g.Covariance = levelSpread*levelSpread, daySpread*daySpread, 0
+	g.Witness = Witness{UsualCelsius: prior}
 }
 
 func (g *group) known() bool { return g.PriorCelsius != 0 }
@@ -71,7 +72,7 @@ func (g *group) known() bool { return g.PriorCelsius != 0 }
 // at lets day and level fade towards what they were at the start, as they do while nobody comes.
 func (g group) at(t time.Time) group {
 	age := t.Sub(g.Updated)
-	if g.Updated.IsZero() || age <= 0 {
+	if g.Updated.IsZero() || age <= 0 || age > longestGap {
 		return g
 	}
 	day := math.Exp2(-age.Hours() / g.memory.Hours())
@@ -91,13 +92,6 @@ func (g group) baseline() float64 { return g.LevelCelsius + g.DayCelsius }
 func (g *group) learn(celsius float64, t time.Time) {
 	*g = g.at(t)
 	g.Updated = t
-	if !g.known() {
-		g.First = append(g.First, celsius)
-		if len(g.First) >= firstPeople {
-			g.start(median(g.First))
-		}
-		return
-	}
 	pull := clamp(celsius-g.baseline(), -maxPull, maxPull)
 	level := g.LevelVariance + g.Covariance
 	day := g.DayVariance + g.Covariance
@@ -113,20 +107,19 @@ func (g *group) learn(celsius float64, t time.Time) {
 // State returns what was learnt.
 func (p *Policy) State() State {
 	s := p.group.State
-	s.First = slices.Clone(s.First)
+	s.Newest = slices.Clone(s.Newest)
 	return s
 }
 
 // Restore takes up what an earlier run learnt. It leaves the policy as it was and returns an error where that can't hold
-// here: the gate then had a reference source and has none now, or the other way round, or the state is damaged.
+// here: the gate then had a reference source and has none now, or the other way round, or the state is damaged. One that is
+// from a time to come is as old as now: a clock may be wrong until it is set.
 func (p *Policy) Restore(s State, now time.Time) error {
 	switch {
 	case s.Referenced != p.config.Referenced:
 		return errors.New("what was learnt belongs to a gate with a reference source, or this one has lost its own: starting anew")
 	case s.Fused != (p.config.inEffect() == Fused):
 		return errors.New("what was learnt is by another policy: starting anew")
-	case s.Updated.After(now):
-		return fmt.Errorf("what was learnt is from %v, which is still to come: starting anew", s.Updated)
 	case !s.plausible():
 		return errors.New("what was learnt is damaged: starting anew")
 	}
@@ -134,14 +127,23 @@ func (p *Policy) Restore(s State, now time.Time) error {
 		s.PriorCelsius = p.config.prior()
 		s.LevelCelsius = clamp(s.LevelCelsius, s.PriorCelsius-maxFall, s.PriorCelsius+maxRise)
 	}
-	s.First = slices.Clone(s.First)
+	if s.Witness.UsualCelsius == 0 { // of a version that had no witness
+		s.Witness.UsualCelsius = s.LevelCelsius
+	}
+	if s.Updated.After(now) {
+		s.Updated = now
+	}
+	s.Newest = slices.Clone(s.Newest)
 	p.group.State = s
 	return nil
 }
 
 func (s State) plausible() bool {
+	if len(s.Newest) > firstPeople || !s.Witness.plausible() {
+		return false
+	}
 	if s.PriorCelsius == 0 {
-		return !s.Referenced && len(s.First) < firstPeople
+		return !s.Referenced
 	}
 	const rounding = 1e-6
 	return math.Abs(s.LevelCelsius-s.PriorCelsius) <= maxFall+rounding && math.Abs(s.DayCelsius) <= maxDay+rounding &&

@@ -2,8 +2,9 @@
 //
 // Two questions can be asked of a reading. The offset policy adds what oral temperature is above the skin and compares
 // with a body temperature; it needs a reference source in view. The group policy compares with the people seen lately at
-// the same gate, which survives a camera that is wrong in absolute terms. Both asks both and alarms if either does. Fused
-// asks the second of body temperature as estimated from all that was measured (FusedConfig), and the first of plain fevers.
+// the same gate, which survives a camera that has always been wrong by as much. Both asks both and alarms if either does.
+// Fused asks the second of body temperature as estimated from all that was measured (FusedConfig), and the first of plain
+// fevers. Whatever the policy, people together are a witness of camera and reference source (Witness).
 //
 // A Policy is not safe for concurrent use.
 package policy
@@ -67,7 +68,9 @@ type Verdict struct {
 	ThresholdCelsius *float64
 	BaselineCelsius  *float64 // what the inner canthi of people at this gate read lately
 
-	canthusCelsius float64 // the reading as an inner canthus, for Learn
+	canthusCelsius float64 // the reading as an inner canthus, for Learn and Count
+	chillCelsius   float64 // what of it the cold has surely taken
+	bare           bool    // read where nothing covers the skin
 }
 
 // Policy decides and learns what is usual at one gate.
@@ -100,9 +103,6 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 		return p.Unmeasured(event.ReferenceLost), timeUp
 	}
 	v, level := p.Compare(e)
-	if v.Outcome == event.Inconclusive {
-		return v, timeUp
-	}
 	z := earlySigma
 	if timeUp {
 		z = finalSigma
@@ -110,8 +110,13 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	switch {
 	case e.Frames < minFrames || e.Span < minSpan:
 		v.Outcome, v.Reason = event.Inconclusive, event.NoReading
+	case v.Outcome == event.Inconclusive && !sure(e, level):
+		v.Reason = event.Covered
+	case v.Outcome == event.Inconclusive:
 	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)):
 		v.Outcome, v.Reason = event.Inconclusive, event.TooClose
+	case v.Outcome == event.Pass && p.group.Witness.shifted():
+		v.Outcome, v.Reason = event.Inconclusive, event.BaselineShift
 	case v.Outcome == event.Pass && p.cold(e, v, level):
 		v.Outcome, v.Reason = event.Inconclusive, event.ColdArrival
 	case v.Outcome == event.Pass && !sure(e, level):
@@ -154,7 +159,8 @@ func (p *Policy) Compare(e Estimate) (v Verdict, level float64) {
 		}
 	}
 	toCanthus := offset - c.Offset(event.InnerCanthus)
-	v.canthusCelsius = event.Hundredths(skin + toCanthus)
+	v.canthusCelsius, v.chillCelsius = event.Hundredths(skin+toCanthus), e.chill()
+	v.bare = e.Site == event.InnerCanthus || e.Site == event.Forehead && e.Bare
 	if p.group.known() {
 		baseline := event.Hundredths(p.group.at(e.At).baseline())
 		v.BaselineCelsius = &baseline
@@ -218,16 +224,27 @@ func (p *Policy) doubt(e Estimate, kind Kind) float64 {
 	return math.Sqrt(doubt*doubt + excess)
 }
 
+// chill is by how much the reading is surely colder than indoors, 0 where that is not sure.
+func (e Estimate) chill() float64 {
+	switch {
+	case !(e.ChillCelsius > 0 && e.ChillCelsius >= chillSigma*e.ChillUncertainty):
+		return 0
+	case e.Site == event.Forehead:
+		return foreheadChill * e.ChillCelsius
+	}
+	return e.ChillCelsius
+}
+
 // cold tells a face that has not warmed up since it came in, and that might be above the alarm level once it has.
 func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
 	below := p.config.ColdBelowGroupCelsius
 	if e.Site != event.InnerCanthus {
-		below -= hiddenCold
+		below += hiddenCold
 	}
 	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-below {
 		return true
 	}
-	return e.ChillCelsius >= chillSigma*e.ChillUncertainty && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
+	return e.chill() > 0 && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
 }
 
 // Unmeasured is the verdict of a look that gave no reading.
@@ -235,10 +252,9 @@ func (p *Policy) Unmeasured(why event.Reason) Verdict {
 	return Verdict{Outcome: event.Inconclusive, Reason: why, Policy: p.config.inEffect()}
 }
 
-// Learn lets the group baseline follow a verdict given at a time. Only people who passed count, and those at a gate
-// without a reference who came before there was a group to compare with.
+// Learn lets the group baseline follow a verdict given at a time. Only people who passed teach it.
 func (p *Policy) Learn(v Verdict, at time.Time) {
-	if v.Outcome == event.Pass || v.Reason == event.GroupUnknown {
+	if v.Outcome == event.Pass && p.group.known() {
 		p.group.learn(v.canthusCelsius, at)
 	}
 }

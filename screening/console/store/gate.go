@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -154,6 +155,7 @@ const (
 	Link      = "link"      // online, offline or quiet
 	Camera    = "camera"    // as event.CameraState
 	Reference = "reference" // ok, or what is wrong with it, an event.Reason
+	Group     = "group"     // ok, or what is wrong with the readings of people together, an event.Reason
 	Pause     = "pause"     // on or off
 )
 
@@ -182,6 +184,7 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 		if status.Reference == "" {
 			parts[Reference] = well
 		}
+		parts[Group] = cmp.Or(status.Group, well)
 		if status.Paused {
 			parts[Pause] = on
 		}
@@ -303,7 +306,7 @@ type Gate struct {
 	Journal     string // that it has now, and the end of that
 	Sequence    int64
 	Unconfirmed int64            // events that wait for the broker
-	Parts       map[string]State // by Link, Camera, Reference and Pause; none of what was never told
+	Parts       map[string]State // by Link, Camera, Reference, Group and Pause; none of what was never told
 	Open        int              // alerts that are not closed
 	LastMinute  int              // people whose first event was within the minute before
 }
@@ -378,10 +381,11 @@ type Shelf struct {
 }
 
 // Faults returns what is wrong with gates now. What the parts of a gate are that is not online, nobody knows. A pause is
-// none, for somebody wanted it.
+// none, for somebody wanted it, nor is a group that is still to come together.
 func (s *Store) Faults(ctx context.Context, now time.Time) ([]Fault, error) {
 	states, err := collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL
-		AND (part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok') ORDER BY since DESC, site, gate, part`)
+		AND (part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok'
+		OR part = 'group' AND value = 'baseline-shift') ORDER BY since DESC, site, gate, part`)
 	if err != nil {
 		return nil, err
 	}
@@ -428,7 +432,7 @@ const (
 // that is over takes it out again.
 func (s *Store) Shelve(ctx context.Context, gate mqtt.Gate, part string, shelf Shelf, at time.Time) error {
 	switch {
-	case part != Link && part != Camera && part != Reference:
+	case part != Link && part != Camera && part != Reference && part != Group:
 		return fmt.Errorf("%.40q is no part of a gate that has faults", part)
 	case shelf.Until.Sub(at) > maxShelf:
 		return errors.New("a fault is put aside for a week at most")

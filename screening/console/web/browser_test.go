@@ -486,7 +486,7 @@ func TestBrowserEveryPage(t *testing.T) {
 	if err := c.store.Hush(t.Context(), []mqtt.Gate{quiet}, now); err != nil {
 		t.Fatal(err)
 	}
-	status := mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Camera: "ok", Reference: string(event.ReferenceMissing)}}
+	status := mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Camera: "ok", Reference: string(event.ReferenceMissing), Group: string(event.BaselineShift)}}
 	if err := c.store.SetStatus(t.Context(), dark, status, now); err != nil {
 		t.Fatal(err)
 	}

@@ -191,7 +191,7 @@ func (p *historyPage) read(v *visit, filter store.Filter) error {
 
 var reasons = []event.Reason{
 	event.AboveThreshold, event.AboveGroup, event.AboveThresholdAndGroup, event.BelowThreshold, event.BelowGroup, event.BelowThresholdAndGroup,
-	event.TooClose, event.ColdArrival, event.Covered, event.NoReading, event.Left, event.WalkedThrough, event.SecondReading, event.GroupUnknown,
+	event.TooClose, event.ColdArrival, event.Covered, event.NoReading, event.Left, event.WalkedThrough, event.SecondReading, event.GroupUnknown, event.BaselineShift,
 	event.ReferenceLost, event.ReferenceMissing, event.ReferenceUnstable, event.TooFar, event.CutOff, event.TurnedAway, event.Moving, event.TooCold,
 	event.OutOfRange, event.Lifeless, event.WarmingUp, event.ShutterClosed, event.NotRadiometric, event.RangeChanged,
 	event.CarrierMoving,

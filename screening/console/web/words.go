@@ -65,7 +65,7 @@ var words = map[string]phrase{
 	string(store.ChangedSettings): {"配置已改", "settings changed"},
 	string(store.ChangedShifts):   {"排班已改", "shifts changed"},
 
-	"offset": {"阈值", "threshold"}, "group": {"人群", "group"}, "both": {"阈值和人群", "threshold and group"}, "fused": {"融合", "fused"},
+	"offset": {"阈值", "threshold"}, store.Group: {"人群", "group"}, "both": {"阈值和人群", "threshold and group"}, "fused": {"融合", "fused"},
 
 	string(store.AnyLeft): {"没测就走了（停下没停下都算）", "left or walked through"},
 
@@ -137,7 +137,7 @@ func (t tongue) Many(n int, zh, one, more string) string {
 
 // Fault is what is wrong with a part of a gate.
 func (t tongue) Fault(part, value string) string {
-	if part == store.Reference {
+	if part == store.Reference || part == store.Group {
 		return t.Word(value) // which names it
 	}
 	return t.Word(part) + t.Say("：", ": ") + t.Word(value)
@@ -199,6 +199,7 @@ var remedies = map[string]phrase{
 	"reference " + string(event.ShutterClosed):     {"相机校准中，几秒后恢复", "The camera calibrates itself: it takes seconds"},
 	"reference " + string(event.RangeChanged):      {"相机换了量程或增益：在相机里设为固定，再看读数", "The camera went to another range or gain: fix it in the camera's settings, then look at the readings"},
 	"reference " + string(event.CarrierMoving):     {"载体在移动：停稳后才测温", "The carrier moves: people are screened once it stands"},
+	"group " + string(event.BaselineShift):         {"所有人读数一起偏低或偏高，已停止放行：检查黑体和镜头，修好后会自动恢复", "Everybody reads low, or high, and nobody passes: look at reference source and lens. It goes on by itself once people read as usual"},
 	"reference " + string(event.NotRadiometric):    {"这台相机不能测温：换成测温型", "This camera does not measure: use a radiometric one"},
 }
 

@@ -28,6 +28,8 @@ function showGate(gate) {
   state("reference", r.ok, r.nominal_celsius !== undefined
     ? `${words.nominal} ${celsius(r.nominal_celsius, 1)}${r.assumed ? words.assumed : ""} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
     : r.label[language] || words.none);
+  element("group").hidden = gate.group === undefined;
+  state("group", false, gate.group?.[language] ?? "");
   state("journal", gate.journal.ok, gate.journal.ok ? words.stores : [words.unstored, gate.journal.fault].join(" · "));
   element("door").hidden = gate.door === undefined;
   state("door", gate.door?.ok, gate.door?.ok ? words.obeys : [words.disobeys, gate.door?.fault].filter(Boolean).join(" · "));
