@@ -45,6 +45,9 @@ type Person struct {
 type ReferenceSource struct {
 	Found   bool
 	Problem Reason
+	// Left is true where the source is not what it was or not where it was, and nothing but its return or a person's word,
+	// the command recalibrate, makes it usable again.
+	Left bool
 	// Centre and radius of the disc in pixels of the upright picture.
 	X, Y, Radius float64
 	// NominalCelsius is what the source truly is; MeasuredCelsius what the camera says it is.

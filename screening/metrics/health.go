@@ -23,6 +23,7 @@ type Health struct {
 	hung            int // how often the camera's driver hangs
 	reference       event.Reason
 	referenceUsable time.Time
+	referenceLeft   bool
 	broker          bool
 	brokerProblem   string
 	journal         error
@@ -68,7 +69,7 @@ func (h *Health) ObserveScene(scene *event.Scene) {
 	defer h.mu.Unlock()
 	h.moved = time.Now()
 	h.frame = h.moved
-	h.reference = scene.Reference.Problem
+	h.reference, h.referenceLeft = scene.Reference.Problem, scene.Reference.Left
 	if h.reference == event.NoProblem || h.reference == event.CarrierMoving { // a carrier may go its way
 		h.referenceUsable = h.moved
 	}
@@ -158,7 +159,11 @@ func (h *Health) Ready() []Fault {
 	if detail := h.cameraFault(); detail != "" {
 		faults = append(faults, Fault{"camera", detail})
 	} else if out := time.Since(h.referenceUsable); out > h.config.ReferenceGrace {
-		faults = append(faults, Fault{"reference", fmt.Sprintf("%s for %s", h.reference, seconds(out))})
+		detail := fmt.Sprintf("%s for %s", h.reference, seconds(out))
+		if h.referenceLeft {
+			detail += ": it is not what or where it was; put that right, or send the command recalibrate"
+		}
+		faults = append(faults, Fault{"reference", detail})
 	}
 	if !h.broker {
 		faults = append(faults, Fault{"broker", strings.TrimSuffix("not connected, events wait in the journal: "+h.brokerProblem, ": ")})
