@@ -123,8 +123,11 @@ func (r *ReferenceFinder) Known() []Known {
 func (r *ReferenceFinder) remember() Known {
 	k := Known{At: r.seen, NominalCelsius: *r.config.ReferenceCelsius, Width: r.width, Height: r.height,
 		X: r.anchor.x, Y: r.anchor.y, Radius: r.anchor.radius, Corrections: r.errors}
-	for _, t := range r.usual.grid {
-		k.BackgroundCelsius = append(k.BackgroundCelsius, math.Round(float64(t)*1000)/1000)
+	k.BackgroundCelsius = make([]*float64, len(r.scene.now))
+	for _, p := range r.usual.points {
+		if p.frames >= learnFrames {
+			k.BackgroundCelsius[p.index] = new(math.Round(float64(p.celsius)*1000) / 1000)
+		}
 	}
 	return k
 }
@@ -153,16 +156,18 @@ func (r *ReferenceFinder) resume(img *radiometry.Image, at time.Time) {
 	k := r.restored
 	r.restored = nil
 	d := disc{x: k.X, y: k.Y, radius: k.Radius}
-	points := r.scene.near(nil, d)
-	if k.Width != img.Width || k.Height != img.Height || len(points) != len(k.BackgroundCelsius) {
+	if k.Width != img.Width || k.Height != img.Height || len(k.BackgroundCelsius) != len(r.scene.now) {
 		return
+	}
+	points := r.scene.around(nil, d)
+	for i := range points {
+		if t := k.BackgroundCelsius[points[i].index]; t != nil {
+			points[i].celsius, points[i].frames = float32(*t), learnFrames
+		}
 	}
 	r.anchorAt(d, true, at.Add(-anchorMemory))
 	r.confirmed, r.errors = true, k.Corrections
-	r.usual = usual{points: points, learnt: learnFor, trusted: confirmFor, left: true}
-	for _, t := range k.BackgroundCelsius {
-		r.usual.grid = append(r.usual.grid, float32(t))
-	}
+	r.usual = usual{points: points, trusted: confirmFor, left: true}
 	away := at.Sub(k.At)
 	if away < 0 { // a clock that was wrong
 		away = math.MaxInt64
@@ -272,7 +277,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, at time.Time, sinceFFC t
 		return ref
 	}
 	steady, jumped := r.filter(d, elapsed, at, change)
-	same := r.same(d, elapsed, at, steady, jumped, moving)
+	same := r.same(d, elapsed, at, faces, steady, jumped, moving)
 	ref.Found, ref.Left = true, !same && r.confirmed
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
@@ -285,7 +290,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, at time.Time, sinceFFC t
 }
 
 // same reports whether the source is still what it was, and learns what that is.
-func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, steady, jumped, moving bool) bool {
+func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, faces []face.Face, steady, jumped, moving bool) bool {
 	if !r.proven || moving || !steady {
 		return !r.usual.left
 	}
@@ -293,6 +298,7 @@ func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, stea
 	if r.shutter.IsZero() {
 		shutter = math.MaxInt64
 	}
+	r.usual.look(&r.scene, d, faces)
 	usually := r.errors.at(at.Sub(r.on), shutter)
 	if !r.usual.judge(&r.scene, d, elapsed, jumped, shutter < rampTime, usually.holds(r.correction, r.usual.allowance)) {
 		return false
@@ -485,19 +491,19 @@ func gridStride(width, height int) int {
 	return max(1, int(math.Sqrt(float64(width*height)/gridPixels)))
 }
 
-// near adds the points of the grid that are nearer to a disc than the other half, but not on its edge.
-func (s *sceneChange) near(points []int, d disc) []int {
-	stride := gridStride(s.width, s.height)
-	columns := (s.width - stride/2 + stride - 1) / stride
-	away := func(i int) float64 {
-		return math.Hypot(float64(stride/2+i%columns*stride)-d.x, float64(stride/2+i/columns*stride)-d.y)
-	}
+// around adds the points of the grid, those nearest to a disc first, but none on its edge.
+func (s *sceneChange) around(points []point, d disc) []point {
+	pitch := gridStride(s.width, s.height)
+	columns := (s.width - pitch/2 + pitch - 1) / pitch
+	away := func(p point) float64 { return math.Hypot(float64(p.x)-d.x, float64(p.y)-d.y) }
 	for i := range s.now {
-		points = append(points, i)
+		p := point{index: i, x: float32(pitch/2 + i%columns*pitch), y: float32(pitch/2 + i/columns*pitch)}
+		if away(p) >= 2*d.radius {
+			points = append(points, p)
+		}
 	}
-	slices.SortStableFunc(points, func(a, b int) int { return cmp.Compare(away(a), away(b)) })
-	points = points[:len(s.now)/2]
-	return slices.DeleteFunc(points, func(i int) bool { return away(i) < 2*d.radius })
+	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(away(a), away(b)) })
+	return points
 }
 
 // stepped says whether the camera has gone to another range or gain since one picture, in which the scene was the same.

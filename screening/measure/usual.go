@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"thermogate/screening/face"
 )
 
 // A source is known again by what stands still around it: camera and shutter move both alike. On the recordings the picture
@@ -24,30 +26,34 @@ const (
 	unevenStep = 0.8
 	// usualSettle is over what time the distance is smoothed, takeUp how fast what it may have gone by is taken up.
 	usualSettle, takeUp = 2 * time.Second, 10 * time.Second
-	// learnFor is how long the picture is averaged at the start, confirmFor for how long a source has to be steady until it
-	// stays what and where it is.
-	learnFor, confirmFor = 1500 * time.Millisecond, time.Minute
+	// confirmFor is how long a source has to be steady until it stays what and where it is.
+	confirmFor = time.Minute
 	// What drifts before it was ever confirmed is a source that warms up. It is learnt anew once it has kept within
 	// warmSlack for warmFor.
 	warmSlack, warmFor = 0.1, 10 * time.Minute
 	// blindFor is how long the picture may be too full of people to tell anything.
 	blindFor = 2 * time.Minute
-	// The distance is that of the points near the source that lie densest, one in densePart of them. They tell nothing where
-	// they lie further apart than dense, °C. What is within sharper of where they were may be denser still.
-	densePart, dense, sharper = 6, 0.5, 0.12
+	// The distance is read on so many points, those nearest to the source that no known person hides, and fewPoints at least. It
+	// is that of the densest third of them, which lie within dense of each other, °C, or they tell nothing. What is within
+	// denser of where it was may lie denser still.
+	nearPoints, fewPoints, densePart = 120, 45, 3
+	dense, denser                    = 0.35, 0.12
+	// Unless the source itself has jumped, the distance goes no further than stride from where it was, and by strideRate, °C/s,
+	// while it could not be told. Whatever is further off is somebody's coat.
+	stride, strideRate = 0.25, 0.03
+	// learnFrames are averaged at every point.
+	learnFrames = 9
 	// A point that goes another way than the others is followed slowly: a chair was moved, the sun has come round.
-	pointRate = 0.3 / 60 // °C/s
+	pointRate = 0.3 / 60 // °C/s for one that is 1 °C off
 )
 
 // usual is what a source is known again by. Its zero value knows nothing.
 type usual struct {
-	points []int         // of the grid of the picture, near the source
-	grid   []float32     // of these: picture minus source, °C
-	learnt time.Duration // how long grid was averaged
-	frames int
+	points []point // nearest to the source first
+	hidden []bool  // of these, behind somebody in the newest picture
 
 	trusted   time.Duration // how long the source was what it is
-	off       float64       // how far the picture has come off grid, °C
+	off       float64       // how far the picture has come off what it was, °C
 	judged    bool          // off holds a value
 	left      bool          // the source is not what it was
 	stepped   bool          // it jumped before it was confirmed
@@ -59,11 +65,27 @@ type usual struct {
 	scratch []float32
 }
 
-// known says whether the picture around the source is learnt.
-func (u *usual) known() bool { return len(u.grid) > 0 && u.learnt >= learnFor }
+// point of the grid of the picture.
+type point struct {
+	index   int
+	x, y    float32 // pixels
+	celsius float32 // it is usually so much warmer than the source
+	frames  int     // averaged so far
+}
+
+// known says whether enough of the picture around the source is learnt.
+func (u *usual) known() bool {
+	n := 0
+	for i := range u.points {
+		if u.points[i].frames >= learnFrames {
+			n++
+		}
+	}
+	return n >= fewPoints
+}
 
 // forget leaves nothing to compare with.
-func (u *usual) forget() { *u = usual{points: u.points[:0], grid: u.grid[:0], scratch: u.scratch} }
+func (u *usual) forget() { *u = usual{points: u.points[:0], hidden: u.hidden, scratch: u.scratch} }
 
 // pass lets time go by in which the source could not be compared.
 func (u *usual) pass(elapsed time.Duration) {
@@ -75,44 +97,49 @@ func (u *usual) pass(elapsed time.Duration) {
 	u.allowance = max(u.allowance, min(u.allowance+roomRate*elapsed.Seconds(), hiddenSlack))
 }
 
-// learn averages the picture around the source.
-func (u *usual) learn(s *sceneChange, d disc, elapsed time.Duration) {
-	if len(u.grid) == 0 {
-		u.points = s.near(u.points[:0], d)
-		u.grid = slices.Grow(u.grid[:0], len(u.points))[:len(u.points)]
-		clear(u.grid)
-		u.learnt, u.frames = 0, 0
+// look finds the points that people hide.
+func (u *usual) look(s *sceneChange, d disc, faces []face.Face) {
+	if len(u.points) == 0 {
+		u.points = s.around(u.points, d)
 	}
-	u.frames++
-	u.learnt += elapsed
-	for i, p := range u.points {
-		u.grid[i] += (s.now[p] - float32(d.celsius) - u.grid[i]) / float32(u.frames)
+	u.hidden = u.hidden[:0]
+	for _, p := range u.points {
+		u.hidden = append(u.hidden, slices.ContainsFunc(faces, func(f face.Face) bool { return hides(f, p.x, p.y) }))
 	}
 }
 
-// shift is how much farther above the source the picture is than it was; false where it is too full of other things. People
-// come and go, and their clothes may lie closer together than the wall behind: what is dense enough where the picture was
-// goes before.
-func (u *usual) shift(s *sceneChange, d disc) (float64, bool) {
+// hides says whether somebody with this face hides a point: with head and shoulders, and all below.
+func hides(f face.Face, x, y float32) bool {
+	return x >= f.X-0.4*f.W && x <= f.X+1.4*f.W && y >= f.Y-0.6*f.H && y <= f.Y+f.H ||
+		x >= f.X-1.3*f.W && x <= f.X+2.3*f.W && y >= f.Y+0.7*f.H
+}
+
+// shift is how much farther above the source the picture is than it was, looked for within reach of where it was last;
+// false where it is too full of other things. People come and go, and their clothes may lie closer together than the wall
+// behind: what is dense enough where the picture was goes before.
+func (u *usual) shift(s *sceneChange, d disc, reach float64) (float64, bool) {
 	u.scratch = u.scratch[:0]
-	for i, p := range u.points {
-		u.scratch = append(u.scratch, s.now[p]-float32(d.celsius)-u.grid[i])
+	for i := range u.points {
+		if p := &u.points[i]; !u.hidden[i] && p.frames >= learnFrames && len(u.scratch) < nearPoints {
+			u.scratch = append(u.scratch, s.now[p.index]-float32(d.celsius)-p.celsius)
+		}
 	}
 	slices.Sort(u.scratch)
+	if len(u.scratch) < fewPoints {
+		return 0, false
+	}
 	n := len(u.scratch) / densePart
 	nearest, found := math.Inf(1), false
 	for i := range len(u.scratch) - n {
-		if low, high := u.scratch[i], u.scratch[i+n]; n > 0 && high-low <= dense {
-			found = true
-			if middle := float64(low+high) / 2; math.Abs(middle-u.off) < math.Abs(nearest-u.off) {
-				nearest = middle
-			}
+		low, high := u.scratch[i], u.scratch[i+n]
+		if middle := float64(low+high) / 2; high-low <= dense && math.Abs(middle-u.off) <= min(reach, math.Abs(nearest-u.off)) {
+			nearest, found = middle, true
 		}
 	}
 	width, shift := float32(dense), nearest
 	for i := range len(u.scratch) - n {
 		low, high := u.scratch[i], u.scratch[i+n]
-		if middle := float64(low+high) / 2; high-low <= width && math.Abs(middle-nearest) <= sharper {
+		if middle := float64(low+high) / 2; high-low <= width && math.Abs(middle-nearest) <= denser {
 			width, shift = high-low, middle
 		}
 	}
@@ -123,10 +150,14 @@ func (u *usual) shift(s *sceneChange, d disc) (float64, bool) {
 // it has just jumped alone, uneven for a moment after a shutter event; fits says of the correction that it is a usual one.
 func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, uneven, fits bool) bool {
 	if !u.known() {
-		u.learn(s, d, elapsed)
+		u.follow(s, d, 0)
 		return true
 	}
-	shift, ok := u.shift(s, d)
+	reach := math.Inf(1)
+	if u.judged && !shaken && !uneven {
+		reach = stride + strideRate*u.blind.Seconds()
+	}
+	shift, ok := u.shift(s, d, reach)
 	if !ok {
 		u.pass(elapsed)
 		u.blind += elapsed
@@ -134,12 +165,13 @@ func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, une
 		return !u.left
 	}
 	u.blind = 0
-	switch {
-	case uneven && math.Abs(shift) <= unevenStep+u.allowance:
+	if uneven && math.Abs(shift) <= unevenStep+u.allowance {
+		u.judged = false // what is then left of it comes at once
 		return !u.left
-	case uneven || shaken || !u.judged:
+	}
+	if uneven || shaken || !u.judged {
 		u.off, u.judged = shift, true
-	default:
+	} else {
 		u.off += min(1, elapsed.Seconds()/usualSettle.Seconds()) * (shift - u.off)
 	}
 	limit := usualSlack + u.allowance
@@ -153,21 +185,43 @@ func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, une
 		return false
 	}
 	u.trusted += elapsed
-	u.follow(s, d, shift, elapsed)
+	u.take(elapsed)
+	u.follow(s, d, elapsed)
 	return true
 }
 
-// follow lets the picture become what it usually is: as fast as a room changes, and point by point.
-func (u *usual) follow(s *sceneChange, d disc, shift float64, elapsed time.Duration) {
+// take lets the picture become what it usually is, as fast as a room changes.
+func (u *usual) take(elapsed time.Duration) {
 	taken := u.allowance * min(1, elapsed.Seconds()/takeUp.Seconds())
 	u.allowance -= taken
 	most := roomRate*elapsed.Seconds() + taken
-	step := min(max(u.off, -most), most)
+	u.rebase(min(max(u.off, -most), most))
+}
+
+// rebase takes a part of what the picture is off for usual.
+func (u *usual) rebase(step float64) {
+	for i := range u.points {
+		u.points[i].celsius += float32(step)
+	}
 	u.off -= step
-	point := float32(pointRate * elapsed.Seconds())
-	for i, p := range u.points {
-		own := s.now[p] - float32(d.celsius) - u.grid[i] - float32(shift)
-		u.grid[i] += float32(step) + min(max(own*point, -point), point)
+}
+
+// follow learns the points that are in view: each apart from what all of them are off by, so that no source that drifts
+// is followed.
+func (u *usual) follow(s *sceneChange, d disc, elapsed time.Duration) {
+	slow := float32(pointRate * elapsed.Seconds())
+	for i := range u.points {
+		p := &u.points[i]
+		if u.hidden[i] {
+			continue
+		}
+		own := s.now[p.index] - float32(d.celsius+u.off) - p.celsius
+		if p.frames < learnFrames {
+			p.frames++
+			p.celsius += own / float32(p.frames)
+		} else {
+			p.celsius += slow * min(max(own, -1), 1)
+		}
 	}
 }
 
@@ -184,10 +238,8 @@ func (u *usual) wait(elapsed time.Duration) {
 
 // vouch takes the source for what it now is.
 func (u *usual) vouch() {
-	for i := range u.grid {
-		u.grid[i] += float32(u.off)
-	}
-	u.off, u.left, u.allowance, u.stepped = 0, false, 0, false
+	u.rebase(u.off)
+	u.left, u.stepped, u.allowance = false, false, 0
 }
 
 // span is from where to where the correction went, and for how long it was seen to.
@@ -255,8 +307,8 @@ type Known struct {
 	X      float64 `json:"x"`
 	Y      float64 `json:"y"`
 	Radius float64 `json:"radius"`
-	// BackgroundCelsius is by how much points of the picture near the source are warmer than the source.
-	BackgroundCelsius []float64 `json:"background_celsius"`
+	// BackgroundCelsius is by how much points of the picture are warmer than the source, nil where that was not seen.
+	BackgroundCelsius []*float64 `json:"background_celsius"`
 	// Corrections are those that were usual.
 	Corrections errorsOf `json:"corrections"`
 }
@@ -269,7 +321,7 @@ func (k *Known) validate() error {
 		return fmt.Errorf("it is of %v, of pictures of %d × %d", k.At, k.Width, k.Height)
 	case !(k.X >= 0 && k.X < float64(k.Width) && k.Y >= 0 && k.Y < float64(k.Height) && k.Radius > 0 && k.Radius < float64(k.Width)):
 		return fmt.Errorf("a source at %v, %v with a radius of %v", k.X, k.Y, k.Radius)
-	case len(k.BackgroundCelsius) == 0 || slices.ContainsFunc(k.BackgroundCelsius, func(v float64) bool { return !usable(v) }):
+	case len(k.BackgroundCelsius) == 0 || slices.ContainsFunc(k.BackgroundCelsius, func(v *float64) bool { return v != nil && !usable(*v) }):
 		return errors.New("the background is no temperatures")
 	}
 	for _, s := range k.Corrections {
