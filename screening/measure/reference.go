@@ -298,14 +298,15 @@ func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, face
 	if r.shutter.IsZero() {
 		shutter = math.MaxInt64
 	}
+	power := at.Sub(r.on)
 	r.usual.look(&r.scene, d, faces)
-	usually := r.errors.at(at.Sub(r.on), shutter)
-	if !r.usual.judge(&r.scene, d, elapsed, jumped, shutter < rampTime, usually.holds(r.correction, r.usual.allowance)) {
+	fits := r.errors.holds(r.correction, power, shutter, r.usual.allowance)
+	if !r.usual.judge(&r.scene, d, elapsed, jumped, shutter < rampTime, fits) {
 		return false
 	}
 	r.confirmed = r.confirmed || r.usual.trusted >= confirmFor
 	if r.confirmed && shutter >= rampTime {
-		usually.take(r.correction, elapsed)
+		r.errors.at(power, shutter).take(r.correction, elapsed)
 	}
 	return true
 }

@@ -274,11 +274,21 @@ func (e *errorsOf) at(power, shutter time.Duration) *span {
 	return &e[max(i, 0)]
 }
 
-// holds says whether a correction is a usual one.
-func (s *span) holds(celsius, allowance float64) bool {
+// holds says whether a correction is a usual one at a time, or at any where little is known of that one.
+func (e *errorsOf) holds(celsius float64, power, shutter time.Duration, allowance float64) bool {
 	enough := spanLong
 	if allowance > hiddenSlack {
 		enough = spanShort
+	}
+	s := *e.at(power, shutter)
+	if s.Seconds < enough.Seconds() {
+		s = span{LowCelsius: math.Inf(1), HighCelsius: math.Inf(-1)}
+		for _, other := range e {
+			if other.Seconds > 0 {
+				s.LowCelsius, s.HighCelsius = min(s.LowCelsius, other.LowCelsius), max(s.HighCelsius, other.HighCelsius)
+				s.Seconds += other.Seconds
+			}
+		}
 	}
 	return s.Seconds < enough.Seconds() || celsius >= s.LowCelsius-spanMargin && celsius <= s.HighCelsius+spanMargin
 }
