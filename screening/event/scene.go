@@ -52,7 +52,8 @@ type ReferenceSource struct {
 	X, Y, Radius float64
 	// NominalCelsius is what the source truly is; MeasuredCelsius what the camera says it is.
 	NominalCelsius, MeasuredCelsius float64
-	// Assumed is true where nobody set or measured NominalCelsius. Every temperature is then off by as much as the guess.
+	// Assumed is true where nobody set or measured NominalCelsius. Every temperature is then off by as much as the guess;
+	// UncertaintyCelsius allows for that.
 	Assumed bool
 	// CorrectionCelsius is added to every temperature of this frame: filtered nominal minus measured.
 	CorrectionCelsius float64

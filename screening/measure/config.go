@@ -13,7 +13,7 @@ import (
 type Config struct {
 	// ReferenceCelsius is the true temperature of the reference source; nil where there is none.
 	ReferenceCelsius *float64 `yaml:"reference_celsius"`
-	// ReferenceAssumed is true where that is a guess: how far off it is, no uncertainty tells.
+	// ReferenceAssumed is true where that is a guess, which widens the uncertainty.
 	ReferenceAssumed bool `yaml:"-"`
 	// ReferenceUncertaintyCelsius is the standard uncertainty of that temperature: half of the ± in a certificate.
 	ReferenceUncertaintyCelsius float64 `yaml:"reference_uncertainty_celsius"`
@@ -27,7 +27,7 @@ type Config struct {
 	// MaxCorrectionCelsius is the largest error of the camera that is believed. A disc further from the nominal
 	// temperature is something else, such as a lamp.
 	MaxCorrectionCelsius float64 `yaml:"max_correction_celsius"`
-	// WarmUp is the time after the first frame in which nothing is measured. Recordings need none.
+	// WarmUp is the time after the camera's power-on in which nothing is measured. Recordings need none.
 	WarmUp time.Duration `yaml:"warm_up"`
 	// FFCDeadTime after a shutter event (flat-field correction) in which nothing is measured.
 	FFCDeadTime time.Duration `yaml:"ffc_dead_time"`
