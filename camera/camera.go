@@ -22,6 +22,8 @@ type Frame struct {
 	Counts []uint16
 	// Index counts the frames the camera delivered since it was opened, dropped ones included.
 	Index int
+	// Opening counts how often the camera was opened again before it took this frame: it may have been without power.
+	Opening int
 	// Captured is when the sensor delivered the frame.
 	Captured time.Time
 	// SinceFFC is the time since the last shutter event (flat-field correction); negative where the camera does not tell.

@@ -367,7 +367,7 @@ func (l *Live) keep(frame *Frame, source Info) (changed bool) {
 	if l.fresh {
 		l.status.Dropped++
 	}
-	frame.Index = int(l.status.Frames)
+	frame.Index, frame.Opening = int(l.status.Frames), int(l.status.Reopened)
 	l.status.Frames++
 	l.newest, *frame = *frame, l.newest
 	l.source = source

@@ -33,27 +33,29 @@ import (
 
 // station is a gate at work with all that belongs to it: camera, journal, broker, pages.
 type station struct {
-	config    config
-	log       *slog.Logger
-	detector  *face.Detector
-	camera    *camera.Live
-	journal   *journal.Journal
-	broker    *mqtt.Client
-	ownBroker *mqtt.Broker // nil where the config names another one
-	door      *door.Door   // nil at a gate that opens none
-	clips     *clip.Keeper // nil where no clips are kept
-	metrics   *metrics.Metrics
-	health    *metrics.Health
-	kiosk     *kiosk.Kiosk
-	web       *listen.Listener
-	logins    *listen.Attempts
-	pages     http.Handler
-	memory    memory
-	pauses    pauseFile
-	present   presence
-	verdicts  chan verdict
-	snapshots chan snapshot
-	closers   []func() error
+	config       config
+	log          *slog.Logger
+	detector     *face.Detector
+	camera       *camera.Live
+	journal      *journal.Journal
+	broker       *mqtt.Client
+	ownBroker    *mqtt.Broker // nil where the config names another one
+	door         *door.Door   // nil at a gate that opens none
+	clips        *clip.Keeper // nil where no clips are kept
+	metrics      *metrics.Metrics
+	health       *metrics.Health
+	kiosk        *kiosk.Kiosk
+	web          *listen.Listener
+	logins       *listen.Attempts
+	pages        http.Handler
+	memory       memory
+	pauses       pauseFile
+	reference    referenceFile
+	present      presence
+	verdicts     chan verdict
+	snapshots    chan snapshot
+	recalibrated chan struct{} // holds a token while what is kept of the reference source is to be replaced
+	closers      []func() error
 
 	pausing sync.Mutex // one change of the pause at a time
 
@@ -81,11 +83,12 @@ const verdictQueue = 256
 // and go. After an error nothing is left open.
 func openStation(ctx context.Context, c config, open func(context.Context) (camera.Source, error), log *slog.Logger) (*station, error) {
 	s := &station{
-		config:   c,
-		log:      log,
-		health:   metrics.NewHealth(metrics.DefaultHealthConfig()),
-		memory:   memory{path: filepath.Join(c.DataDir, "memory.json")},
-		pauses:   pauseFile{path: filepath.Join(c.DataDir, "pause.json")},
+		config:    c,
+		log:       log,
+		health:    metrics.NewHealth(metrics.DefaultHealthConfig()),
+		memory:    memory{path: filepath.Join(c.DataDir, "memory.json")},
+		pauses:    pauseFile{path: filepath.Join(c.DataDir, "pause.json")},
+		reference: referenceFile{path: filepath.Join(c.DataDir, "reference.json")}, recalibrated: make(chan struct{}, 1),
 		verdicts: make(chan verdict, verdictQueue), snapshots: make(chan snapshot, snapshotQueue),
 	}
 	if err := s.acquire(ctx, open); err != nil {
@@ -202,6 +205,7 @@ func (s *station) run(ctx context.Context) error {
 	group.Go(func() error { return s.screen(ctx) })
 	group.Go(func() error { s.record(); return nil })
 	group.Go(func() error { s.publishSnapshots(ctx); return nil })
+	group.Go(func() error { s.keepReference(ctx); return nil })
 	if s.door != nil {
 		group.Go(func() error { s.door.Run(); return nil }) // until record closes it
 	}
@@ -327,6 +331,7 @@ func (s *station) screen(ctx context.Context) error {
 	defer close(s.verdicts)
 	var frame camera.Frame
 	var problem event.Reason // of the frame before
+	var left bool            // the source, then
 	for {
 		if err := s.camera.Read(ctx, &frame); err != nil {
 			return endOf(ctx, err)
@@ -338,6 +343,14 @@ func (s *station) screen(ctx context.Context) error {
 		if now := scene.Reference.Problem; now != problem {
 			if problem = now; problem == event.RangeChanged {
 				s.log.Warn("all temperatures of the camera have jumped: it went to another range or gain; nobody is judged by readings from before")
+			}
+		}
+		if now := scene.Reference.Left; now != left {
+			if left = now; left {
+				s.log.Warn("the reference source is not what or where it was; nobody is judged by it until it is back, or the command recalibrate says that it is right",
+					"problem", scene.Reference.Problem, "correction", event.Hundredths(scene.Reference.CorrectionCelsius))
+			} else {
+				s.log.Info("the reference source is trusted again")
 			}
 		}
 		s.guardDoor(scene, verdicts)
@@ -415,6 +428,7 @@ func (s *station) newGate(info camera.Info) (*gate.Gate, error) {
 	if err != nil {
 		s.log.Warn("the group policy starts with its prior", "error", err)
 	}
+	s.recallReference(gate)
 	gate.SetPaused(!s.pausedUntil.IsZero())
 	return gate, nil
 }
@@ -564,8 +578,13 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 	case mqtt.GroupReset:
 		s.gate.Policy().Reset()
 	case mqtt.Recalibrate:
-		s.gate.FindReferenceAnew()
+		s.gate.Recalibrate()
 		s.gate.Policy().Recalibrated()
+		s.log.Info("the reference source is found and learnt anew, as somebody commanded")
+		select {
+		case s.recalibrated <- struct{}{}:
+		default:
+		}
 	case mqtt.Ambient:
 		return s.gate.SetAmbient(command.AmbientCelsius)
 	case mqtt.Rescreen:

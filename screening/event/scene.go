@@ -47,11 +47,15 @@ type Person struct {
 type ReferenceSource struct {
 	Found   bool
 	Problem Reason
+	// Left is true where the source is not what it was or not where it was, and nothing but its return or a person's word,
+	// the command recalibrate, makes it usable again.
+	Left bool
 	// Centre and radius of the disc in pixels of the upright picture.
 	X, Y, Radius float64
 	// NominalCelsius is what the source truly is; MeasuredCelsius what the camera says it is.
 	NominalCelsius, MeasuredCelsius float64
-	// Assumed is true where nobody set or measured NominalCelsius. Every temperature is then off by as much as the guess.
+	// Assumed is true where nobody set or measured NominalCelsius. Every temperature is then off by as much as the guess;
+	// UncertaintyCelsius allows for that.
 	Assumed bool
 	// CorrectionCelsius is added to every temperature of this frame: filtered nominal minus measured.
 	CorrectionCelsius float64

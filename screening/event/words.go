@@ -37,8 +37,8 @@ const (
 // What keeps a face or a reference source from being measured. Each is the reason of an inconclusive verdict where it
 // lasts.
 const (
-	ReferenceMissing  Reason = "reference-missing"  // not found, covered or moved
-	ReferenceUnstable Reason = "reference-unstable" // found, but not warm yet or jumping
+	ReferenceMissing  Reason = "reference-missing"  // not found, or not where it was
+	ReferenceUnstable Reason = "reference-unstable" // found, but not warm yet, jumping or not what it was
 	ShutterClosed     Reason = "shutter"            // flat-field correction just happened
 	WarmingUp         Reason = "warming-up"         // camera switched on too recently
 	TooFar            Reason = "too-far"

@@ -34,11 +34,13 @@ type Config struct {
 // Gate walks frames through the stages. It is used by one goroutine.
 type Gate struct {
 	config   Config
-	camera   string
+	camera   string // as events name it
+	source   string // its camera.Info.Name
 	scale    radiometry.Scale
 	detector *face.Detector
 	tracker  *track.Tracker
 	finder   *measure.ReferenceFinder
+	power    power
 	ground   *measure.Ground // nil where the camera is fixed
 	meter    *measure.Meter
 	policy   *policy.Policy
@@ -78,9 +80,11 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 	g := &Gate{
 		config:   config,
 		camera:   cmp.Or(config.Camera, info.Model, info.Name),
+		source:   info.Name,
 		scale:    scale,
 		detector: detector,
 		tracker:  track.New(config.Track),
+		finder:   measure.NewReferenceFinder(config.Measure),
 		meter:    measure.NewMeter(config.Measure),
 		policy:   judge,
 		ids:      event.NewIDs(entropy),
@@ -92,7 +96,6 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		g.ground = new(measure.Ground)
 	}
 	g.floor.ambient.configured = config.Policy.AmbientCelsius
-	g.FindReferenceAnew()
 	return g, nil
 }
 
@@ -120,6 +123,9 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 	g.scene.Stages.Face = clock.lap()
 
 	moving := g.ground != nil && g.ground.Moves(&g.image, frame.Captured, faces)
+	if on, changed := g.power.on(frame); changed {
+		g.finder.PoweredOn(on)
+	}
 	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces, moving)
 	g.interrupt(before)
 	g.scene.Stages.Reference = clock.lap()
@@ -201,11 +207,6 @@ func (s *stopwatch) lap() time.Duration {
 	elapsed := now.Sub(time.Time(*s))
 	*s = stopwatch(now)
 	return elapsed
-}
-
-// FindReferenceAnew forgets where the reference source was.
-func (g *Gate) FindReferenceAnew() {
-	g.finder = measure.NewReferenceFinder(g.config.Measure)
 }
 
 // SetPaused says whether people are screened. A visit under way at a pause ends without a verdict, and whoever is there

@@ -192,6 +192,8 @@ func (v *view) advise(r *aimReport, person *event.Person) (advice phrase, done b
 		return aimLens, false
 	case v.paused:
 		return aimPaused, false
+	case v.scene.Reference.Left:
+		return referenceLeft(v.scene.Reference.Found), false
 	case person == nil:
 		return aimNobody, false
 	case *r.Face.Width < r.Face.Least:

@@ -87,6 +87,8 @@ func (g *gateState) forgetScene() {
 // referenceStateOf knows a gate without a source by one that is not found and not missing.
 func referenceStateOf(r event.ReferenceSource) referenceState {
 	switch {
+	case r.Problem != event.NoProblem && r.Left:
+		return referenceState{Label: referenceLeft(r.Found)}
 	case r.Problem != event.NoProblem:
 		return referenceState{Label: label(r.Problem)}
 	case !r.Found:

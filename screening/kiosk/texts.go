@@ -300,6 +300,16 @@ func aimReferenceMissing(least, most float64) phrase {
 		fmt.Sprintf("The reference source is not found. Put it beside where people stand, with nothing before it, %.0f to %.0f pixels across", least, most)}
 }
 
+// referenceLeft says what to do about a source that is not what it was, or not where it was.
+func referenceLeft(found bool) phrase {
+	if found {
+		return phrase{"黑体和原来不一样了：看看有没有被遮挡、换掉、晒到或碰到。确认它没有问题，就下指令 recalibrate",
+			"The reference source is not what it was. Has it been covered, changed, touched, or is the sun on it? If it is right, send the command recalibrate"}
+	}
+	return phrase{"黑体不在原来的位置：拿开遮挡，或把黑体、相机移回原处。确认是移到了新位置，就下指令 recalibrate",
+		"The reference source is not where it was. Uncover it, or move it or the camera back. If it is meant to stand elsewhere, send the command recalibrate"}
+}
+
 func aimLamp(celsius float64, where phrase) phrase {
 	return phrase{fmt.Sprintf("画面%s有 %.0f °C 的热源。转动相机，避开灯、取暖器和阳光", where.ZH, celsius),
 		fmt.Sprintf("Something of %.0f °C is in the picture (%s). Turn the camera away from lamps, heaters and sunlight", celsius, where.EN)}

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,19 +13,21 @@ import (
 type Config struct {
 	// ReferenceCelsius is the true temperature of the reference source; nil where there is none.
 	ReferenceCelsius *float64 `yaml:"reference_celsius"`
-	// ReferenceAssumed is true where that is a guess: how far off it is, no uncertainty tells.
+	// ReferenceAssumed is true where that is a guess, which widens the uncertainty.
 	ReferenceAssumed bool `yaml:"-"`
 	// ReferenceUncertaintyCelsius is the standard uncertainty of that temperature: half of the ± in a certificate.
 	ReferenceUncertaintyCelsius float64 `yaml:"reference_uncertainty_celsius"`
 	// ReferenceArea is where in the upright picture the centre of the source may be; nil for anywhere.
 	ReferenceArea *Area `yaml:"reference_area"`
+	// SecondReference is another source in view; nil where there is none.
+	SecondReference *SecondReference `yaml:"second_reference"`
 	// ReferenceMinRadius and ReferenceMaxRadius bound the radius of the disc.
 	ReferenceMinRadius float64 `yaml:"reference_min_radius"`
 	ReferenceMaxRadius float64 `yaml:"reference_max_radius"`
 	// MaxCorrectionCelsius is the largest error of the camera that is believed. A disc further from the nominal
 	// temperature is something else, such as a lamp.
 	MaxCorrectionCelsius float64 `yaml:"max_correction_celsius"`
-	// WarmUp is the time after the first frame in which nothing is measured. Recordings need none.
+	// WarmUp is the time after the camera's power-on in which nothing is measured. Recordings need none.
 	WarmUp time.Duration `yaml:"warm_up"`
 	// FFCDeadTime after a shutter event (flat-field correction) in which nothing is measured.
 	FFCDeadTime time.Duration `yaml:"ffc_dead_time"`
@@ -36,6 +39,13 @@ type Config struct {
 	// CameraUncertaintyCelsius is the standard uncertainty of the camera itself, which counts where no reference is
 	// configured.
 	CameraUncertaintyCelsius float64 `yaml:"camera_uncertainty_celsius"`
+}
+
+// SecondReference is a source beside the first. The two tell which of them is wrong, and whether it is the room that has changed.
+type SecondReference struct {
+	Celsius            float64 `yaml:"celsius"`
+	UncertaintyCelsius float64 `yaml:"uncertainty_celsius"` // standard uncertainty
+	Area               Area    `yaml:"area"`                // where its centre is, apart from Config.ReferenceArea
 }
 
 // Area is a part of the upright picture, in fractions of its width and height.
@@ -93,11 +103,48 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s is %v; it must be between %v and %v", check.key, check.value, check.low, check.high)
 		}
 	}
-	if t := c.ReferenceCelsius; t != nil && !(*t >= 0 && *t <= 80) {
-		return fmt.Errorf("reference_celsius is %v; it must be between 0 and 80 °C", *t)
+	if t := c.ReferenceCelsius; t != nil {
+		if err := checkReference("reference_celsius", *t); err != nil {
+			return err
+		}
 	}
-	if a := c.ReferenceArea; a != nil && !(0 <= a.Left && a.Left < a.Right && a.Right <= 1 && 0 <= a.Top && a.Top < a.Bottom && a.Bottom <= 1) {
-		return fmt.Errorf("reference_area is %+v; its sides must be fractions of the picture, 0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1", *a)
+	if a := c.ReferenceArea; a != nil {
+		if err := a.check("reference_area"); err != nil {
+			return err
+		}
+	}
+	return c.checkSecond()
+}
+
+func (c Config) checkSecond() error {
+	s := c.SecondReference
+	if s == nil {
+		return nil
+	}
+	if err := errors.Join(checkReference("second_reference.celsius", s.Celsius), s.Area.check("second_reference.area")); err != nil {
+		return err
+	}
+	switch a := c.ReferenceArea; {
+	case !(s.UncertaintyCelsius >= 0 && s.UncertaintyCelsius <= 2):
+		return fmt.Errorf("second_reference.uncertainty_celsius is %v; it must be between 0 and 2", s.UncertaintyCelsius)
+	case c.ReferenceCelsius == nil:
+		return errors.New("second_reference is set and reference_celsius is not; a single source is the first")
+	case a == nil || a.Left < s.Area.Right && s.Area.Left < a.Right && a.Top < s.Area.Bottom && s.Area.Top < a.Bottom:
+		return errors.New("second_reference needs an area of its own; set reference_area beside it so that the two do not overlap")
+	}
+	return nil
+}
+
+func checkReference(key string, celsius float64) error {
+	if !(celsius >= 0 && celsius <= 80) {
+		return fmt.Errorf("%s is %v; it must be between 0 and 80 °C", key, celsius)
+	}
+	return nil
+}
+
+func (a Area) check(key string) error {
+	if !(0 <= a.Left && a.Left < a.Right && a.Right <= 1 && 0 <= a.Top && a.Top < a.Bottom && a.Bottom <= 1) {
+		return fmt.Errorf("%s is %+v; its sides must be fractions of the picture, 0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1", key, a)
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ const (
 	leastRadius = 2.5
 	// Where on a ray the surroundings are read, in radii.
 	ringFrom, ringTo = 1.4, 1.9
+	// A ray has to reach past the disc by edgeRoom, in radii, and edgePixels, where the picture ends before ringFrom: the blur of
+	// a small disc reaches further.
+	edgeRoom, edgePixels = 0.2, 3
 )
 
 // discFinder finds and refines discs. It keeps its memory from call to call.
@@ -306,10 +309,11 @@ func (f *discFinder) readInside(img *radiometry.Image, d *disc) bool {
 
 func (f *discFinder) readEdges(img *radiometry.Image, d *disc) bool {
 	inPicture, met := 0, 0
+	room := d.room()
 	var contrast float64
 	for i := range rayCount {
 		f.edges[i] = math.NaN()
-		if !inside(img, d.x+f.cos[i]*ringFrom*d.radius, d.y+f.sin[i]*ringFrom*d.radius) {
+		if !inside(img, d.x+f.cos[i]*room, d.y+f.sin[i]*room) {
 			continue
 		}
 		inPicture++
@@ -330,7 +334,12 @@ func (f *discFinder) readEdges(img *radiometry.Image, d *disc) bool {
 	return kept >= rayCount/3
 }
 
-// ring is the mean temperature of the surroundings on one ray.
+// room is how far from the centre a ray has to reach, in pixels.
+func (d *disc) room() float64 {
+	return min(ringFrom*d.radius, d.radius+max(edgeRoom*d.radius, edgePixels))
+}
+
+// ring is the mean temperature of the surroundings on one ray, or as far as it has to reach where the picture ends before them.
 func (f *discFinder) ring(img *radiometry.Image, d *disc, ray int) float64 {
 	var sum float64
 	n := 0
@@ -340,6 +349,9 @@ func (f *discFinder) ring(img *radiometry.Image, d *disc, ray int) float64 {
 			sum += interpolate(img, x, y)
 			n++
 		}
+	}
+	if n == 0 {
+		return interpolate(img, d.x+f.cos[ray]*d.room(), d.y+f.sin[ray]*d.room())
 	}
 	return sum / float64(n)
 }

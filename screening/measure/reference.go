@@ -1,6 +1,8 @@
 package measure
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -30,41 +32,39 @@ const (
 	jumpSigma = 2.5
 	// oddStep, °C, is how far the disc may go alone.
 	oddStep = 0.15
+	// assumedUncertainty, °C, is the standard uncertainty of a temperature that nobody has measured or set: of a source at 35 to
+	// 37 °C, as a rectangular distribution. On the recordings one that was assumed at 37.0 was later measured at 35.8 °C.
+	assumedUncertainty = 0.58
+	// discsApart, °C, is how far the picture is off between two sources, as a standard uncertainty; after a shutter event its
+	// top has moved by 0.15 and its bottom by 0.8 °C on the recordings.
+	discsApart = 0.15
 	// discBlur is what the blur of the camera takes from the inside of the disc, over its contrast, as a standard
 	// uncertainty. Of 5 to 10 °C, two pixels inside a sharp edge, 1 % is lost (Pušnik and Geršak, Sensors 2021, 21, 607,
 	// ask for 10×10 pixels on the source and average the inner 3×3).
 	discBlur = 0.01
-	// A source that changes by more than warmSlack and warmRate together, over at most warmWindow, while the background
-	// does not, is not warm yet. Background and disc of the recordings part by 0.1 °C in 10 s after a shutter event, by
-	// less at other times. A person before the camera can hide all but warmShare of the background.
-	warmSlack  = 0.15  // °C
-	warmRate   = 0.004 // °C/s
-	warmShare  = 0.12
-	warmWindow = time.Minute
-	warmStep   = 5 * time.Second
-	// A source that was out of view, or jumped alone, may be another one by now: a cup, a lamp. It is the same if it keeps
-	// its distance to sameShare of the background within sameSource, which bounds the error of one that is put in its
-	// place; a shutter event moves the parts of a picture by as much. The room changes too, so nothing is compared after
-	// doubtFor.
-	sameSource = 0.5 // °C
-	sameShare  = 0.25
-	doubtFor   = 10 * time.Minute
 )
 
-// ReferenceFinder finds the reference source, follows it and filters the correction that it gives. It is used by one
-// goroutine, frame after frame.
+// ReferenceFinder finds the reference source, follows it and filters the correction that it gives. A source that stood
+// there for a minute, at a steady distance to the picture around it, is confirmed: from then on another place or another
+// temperature is no source any more, until it is back or Recalibrate is called. It is used by one goroutine, frame after
+// frame.
 type ReferenceFinder struct {
 	config Config
 	discs  *discFinder
 	scene  sceneChange
+	second *ReferenceFinder // of another source in view; nil where there is none
 
-	first, last time.Time
-	shutter     time.Time // the last event
-	stepped     time.Time // the camera last went to another range
+	first, last   time.Time
+	on            time.Time // when the camera was switched on, as far as that is known
+	began         time.Time // when the source was first looked for
+	shutter       time.Time // the last event
+	stepped       time.Time // the camera last went to another range
+	width, height int
 
 	anchor     disc // where the source is, once it counts
 	anchored   bool
 	proven     bool      // the anchor stood still for the settle time
+	confirmed  bool      // the source is known, and never moves by itself
 	seen       time.Time // last time at the anchor
 	strays     int       // frames in a row in which the disc was off its anchor
 	pending    disc      // a disc that may become the anchor
@@ -74,39 +74,178 @@ type ReferenceFinder struct {
 	correction, variance float64
 	started              bool      // the filter holds a value
 	odd                  time.Time // since when the disc disagrees with the filter; zero while it agrees
-	history              []moment  // oldest first, one every warmStep
 
-	trusted moment // the newest of a proven source
-	home    disc   // where it was then
-	doubted bool   // what is followed now may be another source
+	usual    usual
+	errors   errorsOf
+	restored *Known // not compared with a picture yet
 }
 
-// NewReferenceFinder returns a finder for a source of the configured temperature. Without one, every Reference is not
-// Found, has no Problem and corrects nothing.
+// NewReferenceFinder returns a finder for a source of the configured temperature, and for the second one where there is
+// one. Without a source, every Reference is not Found, has no Problem and corrects nothing.
 func NewReferenceFinder(config Config) *ReferenceFinder {
-	return &ReferenceFinder{config: config, discs: newDiscFinder(config)}
+	r := &ReferenceFinder{config: config, discs: newDiscFinder(config)}
+	if s := config.SecondReference; s != nil && config.ReferenceCelsius != nil {
+		config.ReferenceCelsius, config.ReferenceAssumed, config.SecondReference = &s.Celsius, false, nil
+		config.ReferenceUncertaintyCelsius, config.ReferenceArea = s.UncertaintyCelsius, &s.Area
+		r.second = NewReferenceFinder(config)
+	}
+	return r
+}
+
+// PoweredOn tells when the camera was switched on. Who is not told takes it for the first frame.
+func (r *ReferenceFinder) PoweredOn(at time.Time) {
+	r.on = at
+	if r.second != nil {
+		r.second.PoweredOn(at)
+	}
+}
+
+// Recalibrate takes the source for right wherever and however warm it now is: it is found and learnt anew.
+func (r *ReferenceFinder) Recalibrate() {
+	r.anchored, r.proven, r.confirmed, r.hasPending, r.started = false, false, false, false, false
+	r.began, r.errors, r.restored = time.Time{}, errorsOf{}, nil
+	r.usual.forget()
+	if r.second != nil {
+		r.second.Recalibrate()
+	}
+}
+
+// Known returns what is to outlive a restart of each source: nothing of one that is not confirmed.
+func (r *ReferenceFinder) Known() []Known {
+	var all []Known
+	for ; r != nil; r = r.second {
+		if k := r.restored; k != nil {
+			all = append(all, *k)
+		} else if r.confirmed && r.usual.known() && r.usual.judged {
+			all = append(all, r.remember())
+		}
+	}
+	return all
+}
+
+func (r *ReferenceFinder) remember() Known {
+	k := Known{At: r.seen, NominalCelsius: *r.config.ReferenceCelsius, Width: r.width, Height: r.height,
+		X: r.anchor.x, Y: r.anchor.y, Radius: r.anchor.radius, Corrections: r.errors}
+	k.BackgroundCelsius = make([]*float64, len(r.scene.now))
+	for _, p := range r.usual.points {
+		if p.frames >= learnFrames {
+			k.BackgroundCelsius[p.index] = new(math.Round(float64(p.celsius)*1000) / 1000)
+		}
+	}
+	return k
+}
+
+// Restore goes on with what was known before a restart. It refuses what can't be true, and what is of another source.
+func (r *ReferenceFinder) Restore(all []Known) error {
+	for ; r != nil && r.config.ReferenceCelsius != nil; r = r.second {
+		for _, k := range all {
+			if err := k.validate(); err != nil {
+				return fmt.Errorf("a reference source that can't be: %w", err)
+			}
+			if k.NominalCelsius == *r.config.ReferenceCelsius && r.inArea(&k) {
+				r.restored = &k
+			}
+		}
+	}
+	return nil
+}
+
+func (r *ReferenceFinder) inArea(k *Known) bool {
+	return r.discs.inArea(disc{x: k.X, y: k.Y}, &radiometry.Image{Width: k.Width, Height: k.Height})
+}
+
+// resume compares what was restored with the first picture: that of another camera says nothing.
+func (r *ReferenceFinder) resume(img *radiometry.Image, at time.Time) {
+	k := r.restored
+	r.restored = nil
+	d := disc{x: k.X, y: k.Y, radius: k.Radius}
+	if k.Width != img.Width || k.Height != img.Height || len(k.BackgroundCelsius) != len(r.scene.now) {
+		return
+	}
+	points := r.scene.around(nil, d)
+	for i := range points {
+		if t := k.BackgroundCelsius[points[i].index]; t != nil {
+			points[i].celsius, points[i].frames = float32(*t), learnFrames
+		}
+	}
+	r.anchorAt(d, true, at.Add(-anchorMemory))
+	r.confirmed, r.errors = true, k.Corrections
+	r.usual = usual{points: points, trusted: confirmFor, left: true}
+	away := at.Sub(k.At)
+	if away < 0 { // a clock that was wrong
+		away = math.MaxInt64
+	}
+	r.usual.pass(max(away, absent))
 }
 
 // Update reads the reference in the next frame, captured at the given time, sinceFFC after the last shutter event
 // (negative where unknown), moving while a carrier takes camera and source elsewhere. A disc inside one of the faces of the
 // same frame is not taken for the source.
 func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
+	ref := r.update(img, at, sinceFFC, faces, moving)
+	if r.second == nil {
+		return ref
+	}
+	return r.agree(ref, r.second.update(img, at, sinceFFC, faces, moving))
+}
+
+// agree takes two sources together. Either is enough while the other is hidden. Two that agree can't both have gone wrong:
+// it is what is around them that has changed.
+func (r *ReferenceFinder) agree(first, second event.ReferenceSource) event.ReferenceSource {
+	switch {
+	case !first.Found && second.Found && second.Problem == event.NoProblem:
+		return second
+	case !first.Found || !second.Found:
+		return first
+	}
+	limit := 2 * math.Sqrt(sq(first.UncertaintyCelsius)+sq(second.UncertaintyCelsius)+sq(discsApart))
+	if math.Abs(first.CorrectionCelsius-second.CorrectionCelsius) > limit {
+		if first.Problem == event.NoProblem {
+			first.Problem = event.ReferenceUnstable
+		}
+		first.Left = true
+		return first
+	}
+	for _, f := range []*ReferenceFinder{r, r.second} {
+		if f.usual.left && f.usual.judged && f.odd.IsZero() {
+			f.usual.vouch()
+		}
+	}
+	return first
+}
+
+func (r *ReferenceFinder) update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
 	if r.first.IsZero() {
 		r.first, r.last = at, at
 	}
-	elapsed := at.Sub(r.last)
+	if r.on.IsZero() {
+		r.on = at
+	}
+	if r.began.IsZero() {
+		r.began = at
+	}
+	elapsed := max(0, at.Sub(r.last))
 	r.last = at
 	change := r.scene.next(img, at)
+	r.width, r.height = img.Width, img.Height
+	if r.restored != nil && !img.Relative {
+		r.resume(img, at)
+	}
 	if moving { // what is seen changes, and says nothing of camera and source
-		change.jumped, r.history, r.trusted = false, r.history[:0], moment{}
+		change.jumped = false
+		r.usual.forget()
 	}
 	if change.stepped && !img.Relative {
-		r.stepped, r.started, r.history, r.trusted = at, false, r.history[:0], moment{}
+		r.stepped, r.started, r.errors = at, false, errorsOf{}
+		r.usual.forget()
 	}
 	if change.frozen || change.jumped && sinceFFC < 0 {
 		r.shutter = at
 	} else if sinceFFC >= 0 {
 		r.shutter = at.Add(-sinceFFC)
+	}
+	if elapsed >= absent {
+		r.usual.pass(elapsed)
 	}
 
 	ref := event.ReferenceSource{UncertaintyCelsius: r.config.CameraUncertaintyCelsius}
@@ -114,7 +253,7 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	case img.Relative:
 		ref.Problem = event.NotRadiometric
 		return ref
-	case at.Sub(r.first) < r.config.WarmUp:
+	case at.Sub(r.on) < r.config.WarmUp:
 		ref.Problem = event.WarmingUp
 	case !r.stepped.IsZero() && at.Sub(r.stepped) < settleRange:
 		ref.Problem = event.RangeChanged
@@ -132,35 +271,65 @@ func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC t
 	d, ok := r.follow(img, at, faces)
 	if !ok {
 		r.started = r.started && at.Sub(r.seen) < anchorMemory
+		r.usual.judged = r.usual.judged && r.started
+		r.usual.pass(elapsed)
 		if ref.Problem == event.NoProblem {
 			ref.Problem = event.ReferenceMissing
+			ref.Left = r.confirmed && at.Sub(r.seen) >= anchorMemory
 		}
 		return ref
 	}
-	steady := r.filter(d, elapsed, at, change)
-	warm := r.warm(d, at)
-	same := r.same(d, steady, at)
-	ref.Found = true
+	steady, jumped := r.filter(d, elapsed, at, change)
+	same := r.same(d, elapsed, at, faces, steady, jumped, moving)
+	ref.Found, ref.Left = true, !same && r.confirmed
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
-	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.config.ReferenceUncertaintyCelsius) + sq(discBlur*d.contrast) + sq(d.lost/2))
-	if !(steady && warm && same) && ref.Problem == event.NoProblem {
+	ref.UncertaintyCelsius = math.Sqrt(r.variance + sq(r.nominalUncertainty()) + sq(discBlur*d.contrast) + sq(d.lost/2))
+	if !(steady && same) && ref.Problem == event.NoProblem {
 		ref.Problem = event.ReferenceUnstable
 	}
 	return ref
 }
 
-// follow returns the source as it is in this picture.
-func (r *ReferenceFinder) follow(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
-	if d, ok := r.comeHome(img, at); ok {
-		return d, true
+// nominalUncertainty is how well the temperature of the source is known.
+func (r *ReferenceFinder) nominalUncertainty() float64 {
+	if r.config.ReferenceAssumed {
+		return math.Hypot(r.config.ReferenceUncertaintyCelsius, assumedUncertainty)
 	}
+	return r.config.ReferenceUncertaintyCelsius
+}
+
+// same reports whether the source is still what it was, and learns what that is.
+func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, faces []face.Face, steady, jumped, moving bool) bool {
+	if !r.proven || moving || !steady {
+		return !r.usual.left
+	}
+	shutter := at.Sub(r.shutter)
+	if r.shutter.IsZero() {
+		shutter = math.MaxInt64
+	}
+	power := at.Sub(r.on)
+	r.usual.look(&r.scene, d, faces)
+	fits := r.errors.holds(r.correction, power, shutter, r.usual.allowance)
+	if !r.usual.judge(&r.scene, d, elapsed, jumped, shutter < rampTime, fits) {
+		return false
+	}
+	r.confirmed = r.confirmed || r.usual.trusted >= confirmFor
+	if r.confirmed && shutter >= rampTime {
+		r.errors.at(power, shutter).take(r.correction, elapsed)
+	}
+	return true
+}
+
+// follow returns the source as it is in this picture. One that is confirmed is looked for nowhere else.
+func (r *ReferenceFinder) follow(img *radiometry.Image, at time.Time, faces []face.Face) (disc, bool) {
 	if !r.anchored {
 		return r.acquire(img, at, faces)
 	}
 	d, ok := r.discs.fit(img, r.anchor.x, r.anchor.y, r.anchor.radius)
-	if ok && d.fair() && r.believable(d.celsius) && r.atAnchor(d) {
+	hidden := at.Sub(r.seen) >= anchorMemory
+	if ok && d.fair() && (!hidden || d.good()) && r.believable(d.celsius) && r.atAnchor(d) {
 		r.seen, r.strays, r.hasPending = at, 0, false
 		r.proven = r.proven || at.Sub(r.since) >= settleTime
 		r.settle(d)
@@ -170,9 +339,10 @@ func (r *ReferenceFinder) follow(img *radiometry.Image, at time.Time, faces []fa
 		r.strays++
 	}
 	switch {
+	case r.confirmed:
 	case !r.proven && r.strays > 1:
 		r.anchored = false
-	case at.Sub(r.seen) >= anchorMemory || ok && r.strays > 2:
+	case hidden || ok && r.strays > 2:
 		return r.acquire(img, at, faces)
 	}
 	return disc{}, false
@@ -189,48 +359,17 @@ func (r *ReferenceFinder) acquire(img *radiometry.Image, at time.Time, faces []f
 		r.pending, r.hasPending, r.since = d, true, at
 	}
 	proven := at.Sub(r.since) >= settleTime
-	atStart := at.Sub(r.first) <= startTime && d.beyondDoubt()
+	atStart := at.Sub(r.began) <= startTime && d.beyondDoubt()
 	if !proven && !atStart {
 		return disc{}, false
 	}
 	r.anchorAt(d, proven, at)
-	r.doubted = r.trusted.grid != nil
 	return d, true
 }
 
 func (r *ReferenceFinder) anchorAt(d disc, proven bool, at time.Time) {
 	r.anchor, r.anchored, r.proven, r.seen, r.strays = d, true, proven, at, 0
-	r.started, r.history = false, r.history[:0]
-}
-
-// comeHome returns to the source that was trusted, once it is seen again at its place, from one in doubt elsewhere.
-func (r *ReferenceFinder) comeHome(img *radiometry.Image, at time.Time) (disc, bool) {
-	if !r.doubted || apart(r.anchor, r.home) <= r.home.radius {
-		return disc{}, false
-	}
-	d, ok := r.discs.fit(img, r.home.x, r.home.y, r.home.radius)
-	if !ok || !d.good() || apart(d, r.home) > 3*stillPixels(r.home) || !r.unchanged(d) {
-		return disc{}, false
-	}
-	r.anchorAt(d, true, at)
-	return d, true
-}
-
-// same reports whether the source is the one that was trusted last.
-func (r *ReferenceFinder) same(d disc, steady bool, at time.Time) bool {
-	if r.doubted && (at.Sub(r.trusted.at) > doubtFor || r.unchanged(d)) {
-		r.doubted, r.history = false, r.history[:0] // which holds the other one
-	}
-	if r.proven && steady && !r.doubted {
-		r.trusted = moment{at, d.celsius, append(r.trusted.grid[:0], r.scene.now...)}
-		r.home = r.anchor
-	}
-	return !r.doubted
-}
-
-// unchanged reports whether a disc differs from the trusted source by no more than the picture does from what it was then.
-func (r *ReferenceFinder) unchanged(d disc) bool {
-	return r.scene.shareWithin(r.trusted.grid, d.celsius-r.trusted.celsius, sameSource) >= sameShare
+	r.started, r.usual.judged = false, false
 }
 
 func (r *ReferenceFinder) believable(celsius float64) bool {
@@ -261,13 +400,13 @@ func (r *ReferenceFinder) settle(d disc) {
 
 // filter takes the disc's temperature into the correction (a Kalman filter of one state) and reports whether it can be
 // trusted in this frame. A jump is followed at once when the whole picture made it, as after a shutter event; a disc
-// that jumps alone was touched, lit or half covered.
-func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, change change) bool {
+// that jumps alone was touched, lit or half covered, and once it has settled is said to have jumped.
+func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, change change) (steady, jumped bool) {
 	measured := *r.config.ReferenceCelsius - d.celsius
 	noise := sq(d.spread)/float64(d.pixels) + sq(0.005)
 	if !r.started {
 		r.correction, r.variance, r.started, r.odd = measured, noise, true, time.Time{}
-		return true
+		return true, false
 	}
 	r.variance += sq(drift) * elapsed.Seconds()
 	off := measured - r.correction
@@ -275,56 +414,19 @@ func (r *ReferenceFinder) filter(d disc, elapsed time.Duration, at time.Time, ch
 	settled := !r.odd.IsZero() && at.Sub(r.odd) > settleTime
 	switch {
 	case real && (change.with(-off) || settled || at.Sub(r.shutter) < rampTime):
-		r.doubted = r.doubted || settled && r.trusted.grid != nil
 		r.correction, r.variance, r.odd = measured, noise, time.Time{}
-		return true
+		return true, settled
 	case real && math.Abs(off) > oddStep:
 		if r.odd.IsZero() {
 			r.odd = at
 		}
-		return false
+		return false, false
 	}
 	r.odd = time.Time{}
 	gain := r.variance / (r.variance + noise)
 	r.correction += gain * off
 	r.variance *= 1 - gain
-	return true
-}
-
-// moment is the disc and the picture around it at one time.
-type moment struct {
-	at      time.Time
-	celsius float64
-	grid    []float32
-}
-
-// warm reports whether the disc keeps its distance to the background. A shutter event starts the comparison anew,
-// because it moves the parts of a picture by different amounts.
-func (r *ReferenceFinder) warm(d disc, at time.Time) bool {
-	if !r.proven || at.Sub(r.shutter) < rampTime {
-		r.history = r.history[:0]
-		return true
-	}
-	warm := true
-	if n := len(r.history); n > 0 {
-		oldest := &r.history[0]
-		slack := warmSlack + warmRate*at.Sub(oldest.at).Seconds()
-		warm = r.scene.shareWithin(oldest.grid, d.celsius-oldest.celsius, slack) >= warmShare
-		if at.Sub(r.history[n-1].at) < warmStep {
-			return warm
-		}
-	}
-	r.remember(d.celsius, at)
-	return warm
-}
-
-func (r *ReferenceFinder) remember(celsius float64, at time.Time) {
-	var grid []float32 // of the moment that is forgotten
-	if n := len(r.history); n > 0 && at.Sub(r.history[0].at) > warmWindow {
-		grid = r.history[0].grid
-		r.history = slices.Delete(r.history, 0, 1)
-	}
-	r.history = append(r.history, moment{at, celsius, append(grid[:0], r.scene.now...)})
+	return true, false
 }
 
 func sq(v float64) float64 { return v * v }
@@ -333,6 +435,7 @@ func sq(v float64) float64 { return v * v }
 type sceneChange struct {
 	before, now []float32
 	width       int
+	height      int
 	earlier     []float32 // a grid of half a second to a second ago
 	later       []float32 // the next of these
 	laterAt     time.Time
@@ -367,7 +470,7 @@ const (
 )
 
 func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
-	stride := max(1, int(math.Sqrt(float64(img.Width*img.Height)/gridPixels)))
+	stride := gridStride(img.Width, img.Height)
 	s.before, s.now = s.now, s.before[:0]
 	for y := stride / 2; y < img.Height; y += stride {
 		for x := stride / 2; x < img.Width; x += stride {
@@ -375,7 +478,7 @@ func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
 		}
 	}
 	if len(s.before) != len(s.now) || s.width != img.Width {
-		s.width = img.Width
+		s.width, s.height = img.Width, img.Height
 		s.earlier, s.later = s.earlier[:0], append(s.later[:0], s.now...)
 		s.laterAt = at
 		return change{plausible: plausible(s.now)}
@@ -394,6 +497,25 @@ func (s *sceneChange) next(img *radiometry.Image, at time.Time) change {
 	c.steps = s.before
 	c.jumped = c.share(jumpLeast) > 0.85 || c.share(-jumpLeast) > 0.85
 	return c
+}
+
+func gridStride(width, height int) int {
+	return max(1, int(math.Sqrt(float64(width*height)/gridPixels)))
+}
+
+// around adds the points of the grid, those nearest to a disc first, but none on its edge.
+func (s *sceneChange) around(points []point, d disc) []point {
+	pitch := gridStride(s.width, s.height)
+	columns := (s.width - pitch/2 + pitch - 1) / pitch
+	away := func(p point) float64 { return math.Hypot(float64(p.x)-d.x, float64(p.y)-d.y) }
+	for i := range s.now {
+		p := point{index: i, x: float32(pitch/2 + i%columns*pitch), y: float32(pitch/2 + i/columns*pitch)}
+		if away(p) >= 2*d.radius {
+			points = append(points, p)
+		}
+	}
+	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(away(a), away(b)) })
+	return points
 }
 
 // stepped says whether the camera has gone to another range or gain since one picture, in which the scene was the same.
@@ -456,20 +578,6 @@ func plausible(grid []float32) bool {
 		}
 	}
 	return 2*n >= len(grid)
-}
-
-// shareWithin returns the part of the picture that changed by the given step since the given grid, give or take slack.
-func (s *sceneChange) shareWithin(grid []float32, step, slack float64) float64 {
-	if len(grid) != len(s.now) {
-		return 1
-	}
-	n := 0
-	for i, t := range s.now {
-		if math.Abs(float64(t-grid[i])-step) <= slack {
-			n++
-		}
-	}
-	return float64(n) / float64(len(grid))
 }
 
 // share returns the part of the picture that moved at least this far, up or down by its sign.

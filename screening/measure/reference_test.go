@@ -234,6 +234,27 @@ func TestReferenceOfAnySize(t *testing.T) {
 	}
 }
 
+// TestReferenceAtTheEdge has the source touch the edge and the corner of the picture, or reach past it.
+func TestReferenceAtTheEdge(t *testing.T) {
+	for _, size := range [][2]int{{640, 512}, {160, 120}, {120, 160}} {
+		for _, inside := range []float64{0.6, 0.8, 1, 1.3} { // radii from the centre to the edge
+			s := newStage(size[0], size[1])
+			right, bottom := float64(s.width)-1-inside*s.r, float64(s.height)-1-inside*s.r
+			places := [][2]float64{{right, s.y}, {inside * s.r, s.y}, {s.x, bottom}}
+			if inside >= 1 && s.width == 640 { // the blur of a small one leaves too little of what is around it
+				places = append(places, [2]float64{right, bottom})
+			}
+			for _, at := range places {
+				s.x, s.y = at[0], at[1]
+				ref := watch(s, measure.DefaultConfig(), 12, nil)[11]
+				if !usable(ref) || math.Hypot(ref.X-s.x, ref.Y-s.y) > max(0.5, 0.03*s.r) || math.Abs(ref.CorrectionCelsius) > 0.1 {
+					t.Errorf("%v, at %.1f, %.1f: %+v", size, s.x, s.y, ref)
+				}
+			}
+		}
+	}
+}
+
 func TestReferenceFollowsTheWholePicture(t *testing.T) {
 	s := newStage(120, 160)
 	s.shading = 0.7

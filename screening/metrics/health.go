@@ -24,6 +24,7 @@ type Health struct {
 	reference       event.Reason
 	group           event.Reason
 	referenceUsable time.Time
+	referenceLeft   bool
 	broker          bool
 	brokerProblem   string
 	journal         error
@@ -69,7 +70,7 @@ func (h *Health) ObserveScene(scene *event.Scene) {
 	defer h.mu.Unlock()
 	h.moved = time.Now()
 	h.frame = h.moved
-	h.reference, h.group = scene.Reference.Problem, scene.Group
+	h.reference, h.referenceLeft, h.group = scene.Reference.Problem, scene.Reference.Left, scene.Group
 	if h.reference == event.NoProblem || h.reference == event.CarrierMoving { // a carrier may go its way
 		h.referenceUsable = h.moved
 	}
@@ -159,7 +160,11 @@ func (h *Health) Ready() []Fault {
 	if detail := h.cameraFault(); detail != "" {
 		faults = append(faults, Fault{"camera", detail})
 	} else if out := time.Since(h.referenceUsable); out > h.config.ReferenceGrace {
-		faults = append(faults, Fault{"reference", fmt.Sprintf("%s for %s", h.reference, seconds(out))})
+		detail := fmt.Sprintf("%s for %s", h.reference, seconds(out))
+		if h.referenceLeft {
+			detail += ": it is not what or where it was; put that right, or send the command recalibrate"
+		}
+		faults = append(faults, Fault{"reference", detail})
 	}
 	if h.group == event.BaselineShift {
 		faults = append(faults, Fault{"group", "everybody reads low, or high, so nobody passes: is the reference source as warm as measure.reference_celsius says, " +

@@ -22,7 +22,7 @@ type Verb string
 const (
 	Rescreen    Verb = "rescreen"    // look again at the person of an event, or at everybody in view
 	Pause       Verb = "pause"       // stop screening for a while; 0 seconds goes on at once
-	Recalibrate Verb = "recalibrate" // find the reference source anew
+	Recalibrate Verb = "recalibrate" // the reference source is right as it now is
 	GroupReset  Verb = "group/reset" // forget the baseline of the group policy
 	Ambient     Verb = "ambient"     // the temperature of the air at the gate
 	resend      Verb = "resend"      // publish events again; any gate obeys it, whatever it allows

@@ -1,0 +1,119 @@
+package gate
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"thermogate/camera"
+	"thermogate/camera/simulator"
+	"thermogate/camera/v4l2"
+	"thermogate/screening/event"
+)
+
+// TestPowerOfTheCamera tells a camera that was switched off and on from one that was only away, and from a counter that
+// starts over after 49 days.
+func TestPowerOfTheCamera(t *testing.T) {
+	start := time.Date(2026, 1, 1, 8, 0, 0, 0, time.UTC)
+	const wrap = math.MaxUint32 * time.Millisecond
+	frame := func(after, uptime time.Duration, opening int) *camera.Frame {
+		f := &camera.Frame{Captured: start.Add(after), Opening: opening}
+		if uptime > 0 {
+			f.Telemetry = &v4l2.Telemetry{Uptime: uptime}
+		}
+		return f
+	}
+	for _, c := range []struct {
+		name          string
+		before, after *camera.Frame
+		want          bool
+	}{
+		{"goes on", frame(0, time.Hour, 0), frame(time.Second, time.Hour+time.Second, 0), false},
+		{"opened again, and on all the while", frame(0, time.Hour, 0), frame(time.Minute, time.Hour+time.Minute, 1), false},
+		{"switched off and on", frame(0, time.Hour, 0), frame(time.Minute, 10*time.Second, 1), true},
+		{"the counter starts over", frame(0, wrap-time.Second, 0), frame(10*time.Second, 9*time.Second, 0), false},
+		{"it says nothing, and goes on", frame(0, 0, 0), frame(time.Second, 0, 0), false},
+		{"it says nothing, and is opened again", frame(0, 0, 0), frame(time.Minute, 0, 1), true},
+		{"one frame of it says nothing", frame(0, time.Hour, 0), frame(time.Minute, 0, 1), false},
+	} {
+		var p power
+		p.on(c.before)
+		if on, changed := p.on(c.after); changed != c.want {
+			t.Errorf("%s: switched on %v, at %v", c.name, changed, on)
+		}
+	}
+}
+
+// TestAGateKnowsItsSourceAfterARestart goes on with the source that it knew, and does not take what another camera saw.
+func TestAGateKnowsItsSourceAfterARestart(t *testing.T) {
+	watch := func(g *Gate, scenario string) event.ReferenceSource {
+		source := simulate(t, scenario)
+		defer source.Close()
+		var frame camera.Frame
+		for source.Read(t.Context(), &frame) == nil {
+			if _, _, err := g.Process(&frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return g.scene.Reference
+	}
+	const sound, hotter = "duration: 75s\ncamera: {fps: 3}\n", "duration: 5s\ncamera: {fps: 3}\nreference: {error_celsius: 1}\n"
+	info := simulate(t, sound).Info()
+	first := newTestGate(t, info)
+	if n := len(first.Known().Sources); n > 0 {
+		t.Fatalf("%d sources are known before one was seen", n)
+	}
+	watch(first, sound)
+	data, err := json.Marshal(first.Known())
+	if err != nil || len(data) > 32<<10 {
+		t.Fatalf("%d bytes are to be kept, %v", len(data), err)
+	}
+	var known Known
+	if err := json.Unmarshal(data, &known); err != nil || len(known.Sources) != 1 {
+		t.Fatalf("%d sources are known, %v", len(known.Sources), err)
+	}
+	for _, c := range []struct {
+		scenario string
+		want     event.Reason
+	}{{sound, event.NoProblem}, {hotter, event.ReferenceUnstable}} {
+		known := known
+		known.Sources[0].At = simulator.Epoch.Add(-time.Minute)
+		second := newTestGate(t, info)
+		if err := second.Recall(known); err != nil {
+			t.Fatal(err)
+		}
+		if ref := watch(second, c.scenario); ref.Problem != c.want {
+			t.Errorf("after a restart: %q, want %q", ref.Problem, c.want)
+		}
+		second.Recalibrate()
+		if ref := watch(second, c.scenario); ref.Problem != event.NoProblem {
+			t.Errorf("after recalibrate: %q", ref.Problem)
+		}
+	}
+	known.Camera = "another"
+	if err := newTestGate(t, info).Recall(known); err == nil || !strings.Contains(err.Error(), "another") {
+		t.Errorf("what another camera saw: %v", err)
+	}
+}
+
+// TestAGateWithoutASourceLacksNone is about a gate whose config names no source, in whose picture there is none.
+func TestAGateWithoutASourceLacksNone(t *testing.T) {
+	source := simulate(t, "duration: 5s\nreference: {present: false}\n")
+	defer source.Close()
+	g := newTestGate(t, source.Info())
+	var frame camera.Frame
+	for source.Read(t.Context(), &frame) == nil {
+		scene, _, err := g.Process(&frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := scene.Reference; r.Found || r.Left || r.Problem != event.NoProblem && r.Problem != event.ShutterClosed {
+			t.Fatalf("frame %d: %+v", frame.Index, r)
+		}
+	}
+	if known := g.Known(); len(known.Sources) > 0 {
+		t.Errorf("a source is known: %+v", known)
+	}
+}
