@@ -40,6 +40,7 @@ type reportPage struct {
 	Against       *reportRow
 	Chart         reportChart
 	Alerts        []alertLine
+	Bare          bool   // outcomes only are kept
 	MoreAlerts    string // address of all alerts, where they are not listed
 	Unknown       []unknownLine
 	Download      string // what follows the address of a download
@@ -268,7 +269,7 @@ func (v *visit) reportPage(made reports.Made) (reportPage, error) {
 		Made: made, Title: v.tongue.spanTitle(made.Span), Running: v.now.Before(made.To),
 		All:      rowOf(made.Span, made.Report.All, v.tongue.Say("全部", "All gates")),
 		Download: "?" + url.Values{"kind": {string(made.Kind)}, "day": {dateText(made.Day)}, "shift": {made.Shift.Name}, "site": {made.Site}}.Encode(),
-		Fault:    v.reportFault(),
+		Fault:    v.reportFault(), Bare: v.store.OutcomeOnly(made.Site),
 	}
 	var queues []store.Queue
 	if made.To.Sub(made.From) <= store.ShortPeriod {

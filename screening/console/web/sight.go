@@ -52,6 +52,10 @@ func shows(data any) (event string, gate mqtt.Gate, shows bool) {
 		return "", mqtt.Gate{}, len(page.Alerts) > 0
 	case historyPage:
 		return "", mqtt.Gate{}, len(page.Rows) > 0
+	case reportPage:
+		return "", mqtt.Gate{}, len(page.Alerts) > 0
+	case studyPage:
+		return "", mqtt.Gate{}, !page.None()
 	case alertPage:
 		return page.Alert.Event, page.Gate, true
 	case eventPage:
