@@ -85,3 +85,20 @@ func BenchmarkPaint(b *testing.B) {
 		p.paint(1, scene, false, noVerdict)
 	}
 }
+
+// TestBarePicture has a gate that tells outcomes only not say how warm anything in its picture is.
+func TestBarePicture(t *testing.T) {
+	var p painter
+	if head, _ := split(t, p.paint(1, sceneAt(0), true, noVerdict)); head.LowCelsius != nil || head.HighCelsius != nil {
+		t.Errorf("%v to %v °C", head.LowCelsius, head.HighCelsius)
+	}
+	v := view{bare: true, scene: *aimedAt(near(""))}
+	if report := v.read(new(focus)); report.Hottest == nil || report.Hottest.Celsius != nil || report.Coldest.Celsius != nil {
+		t.Errorf("hottest %+v, coldest %+v", report.Hottest, report.Coldest)
+	}
+	skin := 36.6
+	c := cue{verdict: &event.Event{ID: "x", Data: event.Data{SkinCelsius: &skin, SkinUncertaintyCelsius: &skin}}}
+	if s := screenOf(c, true); s.ID != "x" || s.SkinCelsius != nil || s.SkinUncertaintyCelsius != nil {
+		t.Errorf("the worker's page has %+v", s)
+	}
+}

@@ -121,9 +121,9 @@ func (s *Store) SetOutcomeOnly(ctx context.Context, site string, only bool, by A
 		if err := s.changeSite(ctx, tx, site, "to_strip", only, &strips); err != nil {
 			return err
 		}
-		detail := "off"
+		detail := "all-kept"
 		if only {
-			detail = "on"
+			detail = "outcomes-kept"
 		}
 		return note(ctx, tx, AuditLine{By: by, What: ChangedKept, Scope: mqtt.Gate{Site: site}, Detail: detail})
 	})

@@ -75,7 +75,7 @@ func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time)
 		if err := forgetReadings(ctx, tx, "site = $1 AND time < $2 AND received < $3 AND NOT "+heldAlert, site.Site, horizon.UnixMilli(), horizon.UnixMilli()); err != nil || deleted == 0 {
 			return err
 		}
-		return note(ctx, tx, AuditLine{What: Retired, Scope: mqtt.Gate{Site: site.Site}, Detail: fmt.Sprintf("%d < %s", deleted, horizon.Format(time.DateOnly))})
+		return note(ctx, tx, AuditLine{What: Retired, Scope: mqtt.Gate{Site: site.Site}, Detail: fmt.Sprintf("%s: %d", horizon.Format(time.DateOnly), deleted)})
 	})
 	return deleted, err
 }
@@ -128,7 +128,7 @@ func (s *Store) dropMonths(ctx context.Context, now time.Time, sites []Keeping) 
 			if _, err := tx.ExecContext(ctx, "DROP TABLE "+name); err != nil || all == 0 {
 				return err
 			}
-			return note(ctx, tx, AuditLine{What: Retired, Detail: fmt.Sprintf("%d %s", all, begin.Format("2006-01"))})
+			return note(ctx, tx, AuditLine{What: Retired, Detail: fmt.Sprintf("%s: %d", begin.AddDate(0, 1, 0).Format(time.DateOnly), all)})
 		})
 		if err != nil {
 			return deleted, err

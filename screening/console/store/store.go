@@ -145,8 +145,10 @@ func Look(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	if name != "" {
 		err = s.connectServer()
 	} else {
-		name = cfg.File
-		if _, err = os.Stat(name); err == nil {
+		if name, err = filepath.Abs(cfg.File); err == nil { // which one that is depends on the folder that somebody is in
+			_, err = os.Stat(name)
+		}
+		if err == nil {
 			err = s.connectFile(name)
 		}
 	}

@@ -72,8 +72,9 @@ var words = map[string]phrase{
 	string(reports.Shift): {"班次", "shift"}, string(reports.Day): {"日", "day"}, string(reports.Week): {"周", "week"}, string(reports.Month): {"月", "month"},
 
 	string(store.Saw): {"查看", "saw"}, string(store.ChangedAlert): {"处理告警", "saw to an alert"}, string(store.DeletedEvent): {"删除记录", "deleted an event"},
-	string(store.ChangedRetention): {"改变保存期", "changed how long events are kept"}, string(store.ChangedKept): {"只保存结论", "outcomes only"},
-	string(store.Stripped): {"抹去已存的数值，记录数", "erased what was stored, of so many events"}, string(store.Retired): {"到期删除记录", "deleted old events"},
+	string(store.ChangedRetention): {"改变保存期", "changed how long events are kept"}, string(store.ChangedKept): {"改变保存什么", "changed what is kept"},
+	"outcomes-kept": {"只保存结论", "outcomes only"}, "all-kept": {"也保存数值", "temperatures, too"},
+	string(store.Stripped): {"抹去已存的数值，记录数", "erased what was stored, of so many events"}, string(store.Retired): {"到期删除记录，早于", "deleted events of before"},
 	string(store.RetiredAudit): {"到期删除审计，截至", "deleted old lines of the audit, up to"}, string(store.Held): {"冻结", "held"}, string(store.EndedHold): {"解除冻结", "ended a hold"},
 	string(store.BackedUp): {"备份", "backed up to"}, string(store.Restored): {"恢复自备份", "restored from"}, notKept: {"不保存", "not kept"},
 
