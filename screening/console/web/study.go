@@ -169,7 +169,12 @@ func (p *studyPage) read(v *visit, from, to store.Day) error {
 		return err
 	}
 	config := p.Settings.configOf(settings, p.Of.Name)
-	p.Limit, p.More = config.ThresholdCelsius, len(read) >= mostPairs // so it may be
+	p.Limit = config.ThresholdCelsius
+	kinds := map[bool]int{}
+	for _, one := range read {
+		kinds[one.Screening.Data.Outcome == event.Alert]++
+	}
+	p.More = max(kinds[true], kinds[false]) >= mostPairs // so there may be
 	pairs := p.take(read)
 	const form = "2006-01-02T15:04"
 	p.Download = "/study/pairs.csv?" + url.Values{
