@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	studyDays  = 90   // that are studied unless somebody asks for others
-	mostDays   = 750  // that may be asked for
-	mostPairs  = 5000 // that are studied, the newest
-	leastPairs = 3    // that anything can be said of
-	fewPairs   = 100  // below which that is little
+	studyDays  = 90  // that are studied unless somebody asks for others
+	mostDays   = 750 // that may be asked for
+	mostPairs  = 800 // of people with an alert, and as many of others, that are studied: the newest
+	leastPairs = 3   // that anything can be said of
+	fewPairs   = 100 // below which that is little
 	// leastPasses is how many of those who passed have to be read before anything is said of everybody.
 	leastPasses = 30
 	levelDays   = 7 // of which all estimates are looked at
@@ -169,7 +169,12 @@ func (p *studyPage) read(v *visit, from, to store.Day) error {
 		return err
 	}
 	config := p.Settings.configOf(settings, p.Of.Name)
-	p.Limit, p.More = config.ThresholdCelsius, len(read) >= mostPairs
+	p.Limit = config.ThresholdCelsius
+	kinds := map[bool]int{}
+	for _, one := range read {
+		kinds[one.Screening.Data.Outcome == event.Alert]++
+	}
+	p.More = max(kinds[true], kinds[false]) >= mostPairs // so there may be
 	pairs := p.take(read)
 	const form = "2006-01-02T15:04"
 	p.Download = "/study/pairs.csv?" + url.Values{
