@@ -149,7 +149,8 @@ const forgotten = 30 * wholeDay
 // known is for how much of the period there is data of each gate that there was: its link was online, or its events of a
 // quarter of an hour in which it was not came later, and none of its journals has a gap that may still be filled.
 func (r *reporter) known(ctx context.Context) error {
-	if err := r.findGates(ctx); err != nil {
+	tails, err := r.findGates(ctx)
+	if err != nil {
 		return err
 	}
 	holdings, err := readHoldings[struct{}](ctx, r.tx, nil)
@@ -158,7 +159,7 @@ func (r *reporter) known(ctx context.Context) error {
 	}
 	waiting := map[string]bool{}
 	for _, h := range holdings {
-		if h.Gate.Site == r.period.Site && len(h.Gaps(0)) > 0 {
+		if h.Gate.Site == r.period.Site && len(h.Gaps(tails[journalOf{h.Gate, h.Journal}])) > 0 {
 			waiting[h.Gate.Name] = true
 		}
 	}
@@ -204,28 +205,29 @@ func (r *reporter) known(ctx context.Context) error {
 }
 
 // findGates adds the gates that there were and of which nothing else is known, and takes out those that nobody has any more.
-func (r *reporter) findGates(ctx context.Context) error {
+// It returns how far their journals go by their own word.
+func (r *reporter) findGates(ctx context.Context) (tails map[journalOf]int64, err error) {
 	where := r.where()
 	type row struct {
-		name, journal string
-		seen          int64
+		name, journal, first string
+		sequence, seen       int64
 	}
 	gates, err := collect(ctx, r.tx, func(rows *sql.Rows) (one row, err error) {
-		err = rows.Scan(&one.name, &one.seen, &one.journal)
+		err = rows.Scan(&one.name, &one.seen, &one.journal, &one.sequence, &one.first)
 		return one, err
-	}, `SELECT gates.gate, seen, coalesce((SELECT min(holdings.journal) FROM holdings
+	}, `SELECT gates.gate, seen, gates.journal, sequence, coalesce((SELECT min(holdings.journal) FROM holdings
 		WHERE holdings.site = gates.site AND holdings.gate = gates.gate), gates.journal) FROM gates`+where.String(), where.args...)
+	tails = map[journalOf]int64{}
 	for _, one := range gates {
+		tails[journalOf{mqtt.Gate{Site: r.period.Site, Name: one.name}, one.journal}] = one.sequence
+		alive := one.seen >= r.period.From.Add(-forgotten).UnixMilli()
 		if g := r.gates[one.name]; g != nil {
-			if g.events == 0 && g.People == 0 && one.seen < r.period.From.Add(-forgotten).UnixMilli() {
+			if g.events == 0 && g.People == 0 && !alive {
 				delete(r.gates, one.name)
 			}
-			continue
-		}
-		if id, err := ulid.ParseStrict(one.journal); err == nil && one.seen >= r.period.From.Add(-forgotten).UnixMilli() &&
-			ulid.Time(id.Time()).Before(r.period.To) {
+		} else if id, err := ulid.ParseStrict(one.first); err == nil && alive && ulid.Time(id.Time()).Before(r.period.To) {
 			r.gate(one.name)
 		}
 	}
-	return err
+	return tails, err
 }
