@@ -180,7 +180,7 @@ func (s *Store) fillBusiest(ctx context.Context, tx *sql.Tx) error {
 		return site, err
 	}, "SELECT DISTINCT site FROM gates")
 	for _, site := range sites {
-		if err := recountPaces(ctx, tx, site, s.zone(site)); err != nil {
+		if err := s.recountPaces(ctx, tx, site, s.zone(site)); err != nil {
 			return err
 		}
 	}
