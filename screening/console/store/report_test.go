@@ -132,7 +132,7 @@ func (q plain) gate(name string) []string {
 	for _, reason := range q.lines("SELECT reason, count(*) FROM v WHERE outcome = 'inconclusive' AND " + q.in("begun") + only + " GROUP BY reason ORDER BY reason") {
 		lines = append(lines, "reason "+reason)
 	}
-	seconds := "(SELECT CAST(round(seconds * 100) AS INTEGER) AS x FROM e WHERE origin IS NULL AND seconds >= 0 AND seconds <= 3600 AND " + q.in("time") + only + ") AS list"
+	seconds := "(SELECT CAST(round(seconds * 100) AS INTEGER) AS x FROM e WHERE origin IS NULL AND seconds >= 0 AND seconds <= 600 AND " + q.in("time") + only + ") AS list"
 	lines = append(lines, "seconds "+q.nth(0.5, seconds)+" "+q.nth(0.95, seconds))
 	for _, busiest := range q.lines("SELECT count(*) AS n, begun / 900000 AS quarter FROM v WHERE " + q.in("begun") + only + " GROUP BY 2 ORDER BY 1 DESC, 2 LIMIT 1") {
 		lines = append(lines, "busiest "+busiest)

@@ -68,7 +68,7 @@ func (t tongue) Deed(line store.AuditLine) string {
 		words = append(words, t.Word(word)) // roles, and ways to log in; names stay
 	}
 	detail := strings.Join(words, " ")
-	if line.What == store.ChangedSettings {
+	if line.What == store.ChangedSettings || line.What == store.ChangedShifts {
 		detail = line.Detail
 	}
 	if detail == "" {
