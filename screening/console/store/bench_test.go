@@ -30,13 +30,17 @@ func benchmarkAppend(b *testing.B, kind string, size int) {
 	for n := range b.N*size + 50 {
 		m := makers[n%50]
 		at = at.Add(20 * time.Millisecond)
+		looked := func(e *event.Event) {
+			seconds, baseline := 0.3+float64(n%90)/100, 34+float64(n%7)/100
+			e.Data.FirstSeen, e.Data.SecondsToVerdict, e.Data.BaselineCelsius = at.Add(-time.Duration(n%5000)*time.Millisecond), &seconds, &baseline
+		}
 		switch {
 		case n >= 50 && n%20 == 0:
-			events = append(events, m.event(at, event.Pass, event.BelowThreshold, again(events[n-50])))
+			events = append(events, m.event(at, event.Pass, event.BelowThreshold, looked, again(events[n-50])))
 		case n%100 == 7:
-			events = append(events, m.alert(at))
+			events = append(events, m.event(at, event.Alert, event.AboveThreshold, looked))
 		default:
-			events = append(events, m.pass(at))
+			events = append(events, m.event(at, event.Pass, event.BelowThreshold, looked))
 		}
 	}
 	add(b, s, events[:50]...)

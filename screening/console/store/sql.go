@@ -1,7 +1,6 @@
 package store
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,11 +37,17 @@ func values(rows, columns int) string {
 const stepRows = 128
 
 // inSteps calls do with the arguments of so many columns of some rows after the other, and with the parameters for them.
+// The rows of a step are a power of two, so that the same few statements come again and are prepared already.
 func inSteps(args []any, columns int, do func(rows string, args []any) error) error {
-	for step := range slices.Chunk(args, stepRows*columns) {
-		if err := do(values(len(step)/columns, columns), step); err != nil {
+	for step := stepRows; len(args) > 0; {
+		if len(args) < step*columns {
+			step /= 2
+			continue
+		}
+		if err := do(values(step, columns), args[:step*columns]); err != nil {
 			return err
 		}
+		args = args[step*columns:]
 	}
 	return nil
 }

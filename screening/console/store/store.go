@@ -144,7 +144,7 @@ func (s *Store) openFile(context.Context) error {
 		return sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
 	}
 	// What is said to be stored is on disk: synchronous=FULL.
-	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_cache_size": {"-65536"}})
+	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_cache_size": {"-65536"}, "_stmt_cache_size": {"128"}})
 	if err != nil {
 		return err
 	}
