@@ -84,7 +84,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err := s.noteSettings(ctx, tx, fresh); err != nil {
 		return Appended{}, err
 	}
-	holdings, err := hold(ctx, tx, events)
+	holdings, err := s.hold(ctx, tx, events)
 	return Appended{New: len(fresh), Holdings: holdings}, err
 }
 
@@ -208,7 +208,7 @@ func (s *Store) readyMonths(ctx context.Context, events []Event) error {
 }
 
 // hold notes which places of their journals are filled.
-func hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding, error) {
+func (s *Store) hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding, error) {
 	got := map[journalOf]spans{}
 	for _, e := range events {
 		if e.sequence > 0 {
@@ -236,7 +236,7 @@ func hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding, error) {
 			}
 		}
 	}
-	return holdings, inSteps(changed, 5, func(rows string, args []any) error {
+	return holdings, s.inSteps(changed, 5, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO holdings (journal, site, gate, first, last) VALUES "+rows+
 			" ON CONFLICT (journal, site, gate, first) DO UPDATE SET last = excluded.last", args...)
 		return err

@@ -39,7 +39,7 @@ func (s *Store) see(ctx context.Context, tx *sql.Tx, seen map[mqtt.Gate]time.Tim
 		}
 		args = append(args, gate.Site, gate.Name, at.UnixMilli())
 	}
-	return inSteps(args, 3, func(rows string, args []any) error {
+	return s.inSteps(args, 3, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO gates (site, gate, seen) VALUES "+rows+
 			" ON CONFLICT (site, gate) DO UPDATE SET seen = excluded.seen WHERE excluded.seen > gates.seen", args...)
 		return err
@@ -110,10 +110,10 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 			ON CONFLICT (name) DO UPDATE SET time_zone = excluded.time_zone`, site, name); err != nil {
 			return err
 		}
-		if err := recountDays(ctx, tx, site, zone); err != nil {
+		if err := s.recountDays(ctx, tx, site, zone); err != nil {
 			return err
 		}
-		return recountPaces(ctx, tx, site, zone)
+		return s.recountPaces(ctx, tx, site, zone)
 	})
 	clear(s.paces.days)
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 	return nil
 }
 
-func recountDays(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
+func (s *Store) recountDays(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM days WHERE site = $1", site); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func recountDays(ctx context.Context, tx *sql.Tx, site string, zone *time.Locati
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return addCounts(ctx, tx, "days", "day", days)
+	return s.addCounts(ctx, tx, "days", "day", days)
 }
 
 // The parts of a gate that have a state.

@@ -149,7 +149,8 @@ const forgotten = 30 * wholeDay
 // known is for how much of the period there is data of each gate that there was: its link was online, or its events of a
 // quarter of an hour in which it was not came later, and none of its journals has a gap that may still be filled.
 func (r *reporter) known(ctx context.Context) error {
-	if err := r.findGates(ctx); err != nil {
+	tails, err := r.findGates(ctx)
+	if err != nil {
 		return err
 	}
 	holdings, err := readHoldings[struct{}](ctx, r.tx, nil)
@@ -158,40 +159,22 @@ func (r *reporter) known(ctx context.Context) error {
 	}
 	waiting := map[string]bool{}
 	for _, h := range holdings {
-		if h.Gate.Site == r.period.Site && len(h.Gaps(0)) > 0 {
+		if h.Gate.Site == r.period.Site && len(h.Gaps(tails[journalOf{h.Gate, h.Journal}])) > 0 {
 			waiting[h.Gate.Name] = true
 		}
 	}
-	var where []conditions
-	later := map[string]spans{} // quarters with events that came later
+	offline := map[string]spans{} // quarters in which a gate was not online
 	for name, g := range r.gates {
 		if name == "" || waiting[name] {
 			continue
 		}
 		for _, span := range r.all().without(g.online) {
-			if len(where) == 0 || len(where[len(where)-1].where) == stepRows {
-				where = append(where, conditions{})
-			}
-			where[len(where)-1].add("site = ? AND quarter >= ? AND quarter <= ? AND gate = ? AND events > 0",
-				r.period.Site, floorDiv(span.From, quarterMilliseconds), floorDiv(span.To, quarterMilliseconds), name)
+			offline[name] = append(offline[name], mqtt.Span{From: floorDiv(span.From, quarterMilliseconds), To: floorDiv(span.To, quarterMilliseconds)})
 		}
 	}
-	for _, some := range where {
-		quarters, err := collect(ctx, r.tx, func(rows *sql.Rows) (one paceOf, err error) {
-			err = rows.Scan(&one.gate.Name, &one.number)
-			return one, err
-		}, "SELECT gate, quarter FROM gate_quarters WHERE "+some.any()+" ORDER BY quarter", some.args...)
-		if err != nil {
-			return err
-		}
-		for _, one := range quarters {
-			of, span := later[one.gate.Name], mqtt.Span{From: one.number * quarterMilliseconds, To: (one.number+1)*quarterMilliseconds - 1}
-			if n := len(of); n > 0 && of[n-1].To >= span.From-1 {
-				of[n-1].To = span.To
-			} else {
-				later[one.gate.Name] = append(of, span)
-			}
-		}
+	later, err := r.cameLater(ctx, offline)
+	if err != nil {
+		return err
 	}
 	for name, g := range r.gates {
 		known := later[name]
@@ -203,29 +186,73 @@ func (r *reporter) known(ctx context.Context) error {
 	return nil
 }
 
+// cameLater returns the milliseconds of those quarters of gates in which there are events.
+func (r *reporter) cameLater(ctx context.Context, quarters map[string]spans) (map[string]spans, error) {
+	type run struct {
+		gate string // empty for all
+		mqtt.Span
+	}
+	var runs []run
+	var together spans // what is short many gates have at the same time
+	for name, all := range quarters {
+		for _, span := range all {
+			if span.To-span.From > int64(wholeDay/quarterHour) {
+				runs = append(runs, run{name, span})
+			} else {
+				together = together.with(span.From, span.To)
+			}
+		}
+	}
+	for _, span := range together {
+		runs = append(runs, run{"", span})
+	}
+	later := map[string]spans{}
+	for some := range slices.Chunk(runs, stepRows/4) {
+		var where conditions
+		for _, one := range some {
+			where.add("site = ? AND quarter >= ? AND quarter <= ? AND (gate = ? OR CAST(? AS TEXT) = '') AND events > 0", r.period.Site, one.From, one.To, one.gate, one.gate)
+		}
+		found, err := collect(ctx, r.tx, func(rows *sql.Rows) (one paceOf, err error) {
+			err = rows.Scan(&one.gate.Name, &one.number)
+			return one, err
+		}, "SELECT gate, quarter FROM gate_quarters WHERE "+where.any(), where.args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range found {
+			name, from := one.gate.Name, one.number*quarterMilliseconds
+			if slices.ContainsFunc(quarters[name], func(s mqtt.Span) bool { return s.From <= one.number && one.number <= s.To }) {
+				later[name] = later[name].with(from, from+quarterMilliseconds-1)
+			}
+		}
+	}
+	return later, nil
+}
+
 // findGates adds the gates that there were and of which nothing else is known, and takes out those that nobody has any more.
-func (r *reporter) findGates(ctx context.Context) error {
+// It returns how far their journals go by their own word.
+func (r *reporter) findGates(ctx context.Context) (tails map[journalOf]int64, err error) {
 	where := r.where()
 	type row struct {
-		name, journal string
-		seen          int64
+		name, journal, first string
+		sequence, seen       int64
 	}
 	gates, err := collect(ctx, r.tx, func(rows *sql.Rows) (one row, err error) {
-		err = rows.Scan(&one.name, &one.seen, &one.journal)
+		err = rows.Scan(&one.name, &one.seen, &one.journal, &one.sequence, &one.first)
 		return one, err
-	}, `SELECT gates.gate, seen, coalesce((SELECT min(holdings.journal) FROM holdings
+	}, `SELECT gates.gate, seen, gates.journal, sequence, coalesce((SELECT min(holdings.journal) FROM holdings
 		WHERE holdings.site = gates.site AND holdings.gate = gates.gate), gates.journal) FROM gates`+where.String(), where.args...)
+	tails = map[journalOf]int64{}
 	for _, one := range gates {
+		tails[journalOf{mqtt.Gate{Site: r.period.Site, Name: one.name}, one.journal}] = one.sequence
+		alive := one.seen >= r.period.From.Add(-forgotten).UnixMilli()
 		if g := r.gates[one.name]; g != nil {
-			if g.events == 0 && g.People == 0 && one.seen < r.period.From.Add(-forgotten).UnixMilli() {
+			if g.events == 0 && g.People == 0 && !alive {
 				delete(r.gates, one.name)
 			}
-			continue
-		}
-		if id, err := ulid.ParseStrict(one.journal); err == nil && one.seen >= r.period.From.Add(-forgotten).UnixMilli() &&
-			ulid.Time(id.Time()).Before(r.period.To) {
+		} else if id, err := ulid.ParseStrict(one.first); err == nil && alive && ulid.Time(id.Time()).Before(r.period.To) {
 			r.gate(one.name)
 		}
 	}
-	return err
+	return tails, err
 }

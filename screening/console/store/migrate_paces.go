@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
+	"math"
 	"time"
 
 	"thermogate/screening/mqtt"
@@ -99,6 +100,7 @@ func (s *Store) fillPaces(ctx context.Context, tx *sql.Tx) error {
 		seconds      *float64
 		data         *lookData
 	}
+	passed := int64(math.MinInt64) // quarters from this one on were not written and forgotten again
 	for last := ""; ; {
 		events, err := collect(ctx, tx, func(rows *sql.Rows) (e stored, err error) {
 			var body string
@@ -115,11 +117,16 @@ func (s *Store) fillPaces(ctx context.Context, tx *sql.Tx) error {
 		for _, e := range events {
 			more.event(e.gate, e.at, e.received, e.seconds, e.data)
 		}
+		for key := range more.paces {
+			if key.number >= passed && s.paces.quarters[key] == nil {
+				s.paces.quarters[key] = &quarterPace{}
+			}
+		}
 		if err := s.countQuarters(ctx, tx, more); err != nil {
 			return err
 		}
 		last = events[len(events)-1].id
-		passed := floorDiv(events[len(events)-1].at, quarterMilliseconds) - 8
+		passed = max(passed, floorDiv(events[len(events)-1].at, quarterMilliseconds)-8)
 		maps.DeleteFunc(s.paces.quarters, func(key paceOf, _ *quarterPace) bool { return key.number < passed })
 	}
 }
@@ -173,7 +180,7 @@ func (s *Store) fillBusiest(ctx context.Context, tx *sql.Tx) error {
 		return site, err
 	}, "SELECT DISTINCT site FROM gates")
 	for _, site := range sites {
-		if err := recountPaces(ctx, tx, site, s.zone(site)); err != nil {
+		if err := s.recountPaces(ctx, tx, site, s.zone(site)); err != nil {
 			return err
 		}
 	}

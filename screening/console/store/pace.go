@@ -375,7 +375,7 @@ func (s *Store) countQuarters(ctx context.Context, tx *sql.Tx, more morePaces) e
 		q.stored = true
 		changed[key] = &q.pace
 	}
-	return writePaces(ctx, tx, quarterPaces, changed)
+	return s.writePaces(ctx, tx, quarterPaces, changed)
 }
 
 func (s *Store) dayOf(quarter paceOf) int64 {
@@ -401,7 +401,7 @@ func (s *Store) countDays(ctx context.Context, tx *sql.Tx, more map[paceOf]*pace
 			return err
 		}
 	}
-	return writePaces(ctx, tx, dayPaces, now)
+	return s.writePaces(ctx, tx, dayPaces, now)
 }
 
 // quartersOf are the quarters from one time to before another.
@@ -477,13 +477,13 @@ func readPaces(ctx context.Context, q querier, table paceTable, keys []paceOf) (
 	return found, nil
 }
 
-func writePaces(ctx context.Context, tx *sql.Tx, table paceTable, paces map[paceOf]*pace) error {
+func (s *Store) writePaces(ctx context.Context, tx *sql.Tx, table paceTable, paces map[paceOf]*pace) error {
 	args := make([]any, 0, 12*len(paces))
 	for key, p := range paces {
 		args = append(args, key.gate.Site, key.gate.Name, key.number, p.events, p.received, p.seconds.pack(), p.queue, p.queueAt,
 			p.busiest, p.busiestAt, p.baseline.sum, p.baseline.count)
 	}
-	return inSteps(args, 12, func(rows string, args []any) error {
+	return s.inSteps(args, 12, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO "+table.name+" (site, gate, "+table.number+", "+paceColumns+") VALUES "+rows+
 			" ON CONFLICT (site, "+table.number+`, gate) DO UPDATE SET events = excluded.events, received = excluded.received, seconds = excluded.seconds,
 			queue = excluded.queue, queue_at = excluded.queue_at, busiest = excluded.busiest, busiest_at = excluded.busiest_at,
@@ -493,7 +493,7 @@ func writePaces(ctx context.Context, tx *sql.Tx, table paceTable, paces map[pace
 }
 
 // recountPaces makes the paces of a site's days anew of those of its quarters.
-func recountPaces(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
+func (s *Store) recountPaces(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM gate_days WHERE site = $1", site); err != nil {
 		return err
 	}
@@ -518,5 +518,5 @@ func recountPaces(ctx context.Context, tx *sql.Tx, site string, zone *time.Locat
 		return err
 	}
 	rows.Close()
-	return writePaces(ctx, tx, dayPaces, days)
+	return s.writePaces(ctx, tx, dayPaces, days)
 }

@@ -37,17 +37,19 @@ func values(rows, columns int) string {
 const stepRows = 128
 
 // inSteps calls do with the arguments of so many columns of some rows after the other, and with the parameters for them.
-// The rows of a step are a power of two, so that the same few statements come again and are prepared already.
-func inSteps(args []any, columns int, do func(rows string, args []any) error) error {
+// For SQLite the rows of a step are a power of two, so that the same few statements come again and are prepared already;
+// for a server one statement is quicker than several.
+func (s *Store) inSteps(args []any, columns int, do func(rows string, args []any) error) error {
 	for step := stepRows; len(args) > 0; {
-		if len(args) < step*columns {
+		rows := min(step, len(args)/columns)
+		if rows < step && !s.postgres {
 			step /= 2
 			continue
 		}
-		if err := do(values(step, columns), args[:step*columns]); err != nil {
+		if err := do(values(rows, columns), args[:rows*columns]); err != nil {
 			return err
 		}
-		args = args[step*columns:]
+		args = args[rows*columns:]
 	}
 	return nil
 }

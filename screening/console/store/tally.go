@@ -69,10 +69,10 @@ func (s *Store) count(ctx context.Context, tx *sql.Tx, t tally) error {
 		row := tallyRow{key.gate, int64(DayOf(begin)), key.outcome, key.reason}
 		days[row] = days[row].plus(more)
 	}
-	if err := addCounts(ctx, tx, "quarters", "quarter", quarters); err != nil {
+	if err := s.addCounts(ctx, tx, "quarters", "quarter", quarters); err != nil {
 		return err
 	}
-	return addCounts(ctx, tx, "days", "day", days)
+	return s.addCounts(ctx, tx, "days", "day", days)
 }
 
 type tallyRow struct {
@@ -82,12 +82,12 @@ type tallyRow struct {
 	reason  event.Reason
 }
 
-func addCounts(ctx context.Context, tx *sql.Tx, table, column string, rows map[tallyRow]counts) error {
+func (s *Store) addCounts(ctx context.Context, tx *sql.Tx, table, column string, rows map[tallyRow]counts) error {
 	var args []any
 	for row, more := range rows {
 		args = append(args, row.gate.Site, row.gate.Name, row.time, string(row.outcome), string(row.reason), more.people, more.events, more.again)
 	}
-	return inSteps(args, 8, func(rows string, args []any) error {
+	return s.inSteps(args, 8, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (site, gate, "+column+", outcome, reason, people, events, again) VALUES "+rows+
 			" ON CONFLICT (site, gate, "+column+", outcome, reason) DO UPDATE SET people = "+
 			table+".people + excluded.people, events = "+table+".events + excluded.events, again = "+table+".again + excluded.again", args...)
