@@ -10,12 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"thermogate/screening/console/reports"
+	"thermogate/screening/mqtt"
 	"thermogate/screening/settings"
 )
 
@@ -96,5 +99,33 @@ func TestWithoutABroker(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReportsIntoAFolder has a console write what is over into the folder that its config names.
+func TestReportsIntoAFolder(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Store.File = filepath.Join(t.TempDir(), "console.db")
+	cfg.HTTP.Listen, cfg.Reports.Folder, cfg.Reports.Write = "127.0.0.1:0", t.TempDir(), []reports.Kind{reports.Shift}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	c, err := Open(ctx, cfg, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Store().Seen(ctx, map[mqtt.Gate]time.Time{{Site: "plant", Name: "north"}: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	running.Go(func() { _ = c.Run(ctx) })
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if files, _ := filepath.Glob(filepath.Join(cfg.Reports.Folder, "plant-*-shift-?.xlsx")); len(files) == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("there is no report")
+		}
 	}
 }

@@ -296,7 +296,7 @@ func (v *visit) reportPage(made reports.Made) (reportPage, error) {
 	if len(page.Alerts) < int(made.Report.All.Alert) {
 		page.MoreAlerts = page.All.Behind(string(event.Alert))
 	}
-	page.Empty = made.Report.All.People == 0 && !(made.Report.All.Known > 0)
+	page.Empty = made.Report.All.People == 0 && !(made.Report.All.Known > 0) // which may be NaN
 	page.Sentences = v.tongue.sentences(page)
 	return page, page.compare(v)
 }
@@ -474,6 +474,15 @@ func (t tongue) Took(d time.Duration) string {
 		return fmt.Sprintf(t.Say("%d 分 %02d 秒", "%d min %02d s"), seconds/60, seconds%60)
 	}
 	return fmt.Sprintf(t.Say("%d 小时 %02d 分", "%d h %02d min"), seconds/3600, seconds/60%60)
+}
+
+// Minutes is how long something took, for a narrow column.
+func (tongue) Minutes(d time.Duration) string {
+	seconds := int(math.Round(d.Seconds()))
+	if d < 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%d:%02d", seconds/60, seconds%60)
 }
 
 // Initials are of somebody whose whole name is nothing for a printed page.

@@ -49,8 +49,11 @@ const (
 	mostUnsure    = 0.1 // share of people who were not measurable
 )
 
+// Blank tells whether nothing at all is known of it.
+func (l shiftLine) Blank() bool { return l.People == 0 && !(l.Known > 0) }
+
 // Thin tells whether too few of those came who were expected.
-func (l shiftLine) Thin() bool { return !l.Running && l.Coverage() < leastCoverage }
+func (l shiftLine) Thin() bool { return !l.Running && !l.Blank() && l.Coverage() < leastCoverage }
 
 // Dark tells whether there is a time without data.
 func (l shiftLine) Dark() bool { return l.Known < leastKnown }

@@ -9,6 +9,8 @@ for (const button of document.querySelectorAll("[data-print]")) {
 function value(cell) {
   const text = cell.textContent.trim();
   if (text === "–" || text === "") return -Infinity;
+  const clock = text.match(/^(\d+):(\d\d)$/);
+  if (clock) return clock[1] * 60 + +clock[2];
   const number = text.match(/^[<>+ ]*(-?\d+(?:\.\d+)?)(?! *[:–-]\d)/);
   if (!number) return text;
   const minutes = text.match(/^(\d+) (?:min|分)/), hours = text.match(/^(\d+) (?:h|小时)/), rest = text.match(/(\d+) (?:s|秒|min|分)$/);
