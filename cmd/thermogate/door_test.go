@@ -184,8 +184,8 @@ func TestDoorOpensForNobodyElse(t *testing.T) {
 		{"somebody is nearer", func(_ *verdict, scene *event.Scene) {
 			scene.People[0].Admitted = false
 			scene.People = append(scene.People, waiting)
-		}, "somebody else stands nearer"},
-		{"the scene wants the door locked", func(_ *verdict, scene *event.Scene) { scene.LockDoor = true }, "somebody else stands nearer"},
+		}, "somebody else stands nearer, or an alert waits for staff"},
+		{"the scene wants the door locked", func(_ *verdict, scene *event.Scene) { scene.LockDoor = true }, "somebody else stands nearer, or an alert waits for staff"},
 		{"an alert behind", func(_ *verdict, scene *event.Scene) { scene.People = append(scene.People, alarming) }, "somebody with an alert is in view"},
 		{"a second look", func(v *verdict, scene *event.Scene) {
 			v.event.Data.RescreenOf = decided(event.Pass).event.ID

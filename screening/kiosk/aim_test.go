@@ -69,7 +69,7 @@ func TestAdvice(t *testing.T) {
 		{"no temperatures", alter(aimedAt(near("")), func(s *event.Scene) { s.Image.Relative = true }), "Use one that measures"},
 		{"all well", aimedAt(near("")), "The camera stands well"},
 	} {
-		v := &view{number: 1, taken: time.Now(), scene: *test.scene}
+		v := &view{words: readDictionary(), number: 1, taken: time.Now(), scene: *test.scene}
 		report := v.read(&focus{})
 		if !strings.Contains(report.Advice.EN, test.want) || report.Advice.ZH == "" {
 			t.Errorf("%s: %+v", test.name, report.Advice)
