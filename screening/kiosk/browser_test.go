@@ -44,6 +44,7 @@ type gate struct {
 	address string
 	scenes  chan *event.Scene
 	stop    func()
+	release func() // from a hold
 }
 
 // startGate listens on address, any free port of this machine where it is empty.
@@ -142,11 +143,11 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 	}{
 		{"nobody", sceneAt(0), nil, phrase{"请走近，看镜头", "Step up and look at the camera"}, toneIdle},
 		{"too far", sceneAt(0, far(event.TooFar)), nil, phrase{"请再走近一点", "Come a little closer"}, toneGuide},
-		{"covered", sceneAt(0, near(event.Covered)), nil, phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show eyes and forehead"}, toneGuide},
+		{"covered", sceneAt(0, near(event.Covered)), nil, phrase{"请拨开头发，露出额头和眼睛", "Move hair off eyes and forehead"}, toneGuide},
 		{"measuring", sceneAt(0, near("")), nil, phrase{"正在测温，请别动", "Measuring, hold still"}, toneMeasuring},
 		{"pass", sceneAt(0, near("")), passed("P"), phrase{"体温正常，请进", "Temperature normal, please go in"}, tonePass},
 		{"inconclusive", sceneAt(0, near("")), verdict("I", event.Inconclusive, event.Moving),
-			phrase{"没有测准，请再试一次", "That didn't work, please try again"}, toneInconclusive},
+			phrase{"没有测准，请再试一次", "Not measured, try again"}, toneInconclusive},
 		{"alert", sceneAt(0, near("")), alerted("A"), phrase{"请到旁边稍候", "Please step aside"}, toneAlert},
 	}
 	for _, lang := range []string{"zh", "en"} {

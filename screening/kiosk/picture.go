@@ -129,8 +129,8 @@ func (p *painter) follow(scene *event.Scene) {
 		low = min(max(low, high-maxSpan), high-minSpan)
 	}
 	if missing := minSpan - (high - low); missing > 0 && !scene.Image.Relative {
-		low -= missing * 3 / 4
-		high += missing / 4
+		low -= missing / 4 // people will be warmer than a wall
+		high += missing * 3 / 4
 	}
 	if !p.started {
 		p.low, p.high, p.started = low, high, true

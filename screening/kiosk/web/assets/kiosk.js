@@ -36,15 +36,24 @@ function say(id, text) {
   }));
 }
 
-// fit makes the words smaller until they have room; what the second language adds goes first.
+// fit makes the words smaller until they have room. What the second language adds goes first, and what to do is the last to
+// become smaller.
 function fit() {
   const panel = element("panel"), style = document.body.style;
   const full = () => panel.scrollHeight > panel.clientHeight || panel.scrollWidth > panel.clientWidth;
-  style.setProperty("--scale", 1);
+  const set = (title, scale) => {
+    style.setProperty("--title", title.toFixed(2));
+    style.setProperty("--scale", scale.toFixed(2));
+  };
+  set(1, 1);
   document.body.dataset.tight = false;
   if (!full()) return;
   document.body.dataset.tight = true;
-  for (let scale = 1; full() && scale > 0.4; scale -= 0.04) style.setProperty("--scale", scale.toFixed(2));
+  let title = 1, scale = 1;
+  while (full() && scale > 0.4) {
+    if (title > 0.8) title -= 0.05; else scale -= 0.05;
+    set(title, scale);
+  }
 }
 
 // place gives the picture the room of its stage.

@@ -127,9 +127,9 @@ export class Painter {
     for (const face of head.faces) this.face(pen, face, width, height);
   }
 
-  // outline says where to stand and how near, while nobody does.
+  // outline says where to stand and how near, until somebody does.
   outline(pen, { stand, faces }, width, height) {
-    if (!stand || faces.some((face) => face.tone !== "guide")) return;
+    if (!stand || faces.some((face) => face.tone !== "guide" || face.w > 0.9 * stand)) return;
     const x = width / 2, y = height * 0.45, w = stand * width / 2, h = w * 1.35;
     pen.setLineDash([w / 4, w / 6]);
     for (const [style, line] of [["#000b", width / 55], ["#fff", width / 110]]) {
