@@ -265,7 +265,7 @@ func await[T any](ctx context.Context, k *Kiosk, r *http.Request, look func() (*
 		if newest != nil && (number(newest) != after || ctx.Err() != nil) {
 			return newest
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || newest == nil && after != 0 { // what the page has is gone
 			return nil
 		}
 		select {

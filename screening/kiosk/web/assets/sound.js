@@ -50,6 +50,7 @@ export class Sounds {
       gain.gain.linearRampToValueAtTime(this.volume, now + start + 0.02);
       gain.gain.setValueAtTime(this.volume, now + start + length - 0.06);
       gain.gain.linearRampToValueAtTime(0, now + start + length);
+      oscillator.onended = () => gain.disconnect();
       oscillator.connect(gain);
       gain.connect(this.context.destination);
       oscillator.start(now + start);
