@@ -23,6 +23,7 @@ import (
 	"thermogate/screening/event"
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
+	"thermogate/screening/kiosk"
 	"thermogate/screening/measure"
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
@@ -49,6 +50,7 @@ type config struct {
 	MQTT    mqtt.Config       `yaml:"mqtt"`
 	Broker  mqtt.BrokerConfig `yaml:"broker"`
 	Door    door.Config       `yaml:"door"`
+	Kiosk   kiosk.PageConfig  `yaml:"kiosk"`
 	HTTP    httpConfig        `yaml:"http"`
 	// Console is the config file of a console that runs within the gate; none does where it is empty.
 	Console string `yaml:"console"`
@@ -86,6 +88,7 @@ func defaultConfig() config {
 		MQTT:    ownBroker(mqtt.DefaultConfig()),
 		Broker:  mqtt.DefaultBrokerConfig(),
 		Door:    door.DefaultConfig(),
+		Kiosk:   kiosk.DefaultPageConfig(),
 		HTTP:    defaultHTTPConfig(),
 	}
 }
@@ -162,6 +165,7 @@ func (c *config) validate() error {
 		{"broker", c.Broker.Validate},
 		{"mqtt", c.mqtt().Validate},
 		{"door", c.Door.Validate},
+		{"kiosk", c.Kiosk.Validate},
 		{"http", c.HTTP.Validate},
 	} {
 		if err := section.validate(); err != nil {

@@ -184,8 +184,8 @@ func TestDoorOpensForNobodyElse(t *testing.T) {
 		{"somebody is nearer", func(_ *verdict, scene *event.Scene) {
 			scene.People[0].Admitted = false
 			scene.People = append(scene.People, waiting)
-		}, "somebody else stands nearer"},
-		{"the scene wants the door locked", func(_ *verdict, scene *event.Scene) { scene.LockDoor = true }, "somebody else stands nearer"},
+		}, "somebody else stands nearer, or an alert waits for staff"},
+		{"the scene wants the door locked", func(_ *verdict, scene *event.Scene) { scene.LockDoor = true }, "somebody else stands nearer, or an alert waits for staff"},
 		{"an alert behind", func(_ *verdict, scene *event.Scene) { scene.People = append(scene.People, alarming) }, "somebody with an alert is in view"},
 		{"a second look", func(v *verdict, scene *event.Scene) {
 			v.event.Data.RescreenOf = decided(event.Pass).event.ID
@@ -425,4 +425,39 @@ func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 	if len(way.told) > 0 {
 		t.Error("the door was told once more")
 	}
+}
+
+// TestAlertHoldsTheDoorUntilItIsTaken has the next person pass while nobody has come to the one with the alert.
+func TestAlertHoldsTheDoorUntilItIsTaken(t *testing.T) {
+	s, err := openWithoutCamera(t.Context(), doorConfig(t.TempDir(), startDoorway(t, opens).URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := record(t, s)
+	says := screens(t, s)
+	s.kiosk.SetCamera(event.CameraOK)
+	s.kiosk.SetConsole(true)
+	febrile := decided(event.Alert)
+	scene := standing(febrile)
+	began := scene.Captured
+	s.present.see(scene)
+	s.kiosk.Show(scene)
+	s.verdicts <- febrile
+	becomes(t, says, "Please step aside")
+	at := func(after time.Duration, people ...verdict) {
+		scene := standing(people...)
+		scene.Captured = began.Add(after)
+		s.kiosk.Show(scene)
+	}
+	at(10*time.Second, decided(event.Pass))
+	becomes(t, says, "Please wait")
+	if !s.kiosk.HoldsUp() {
+		t.Error("the gate is not held up")
+	}
+	s.hearOfAlert(mqtt.Alert{Event: febrile.event.ID, Taken: true})
+	at(11 * time.Second)
+	if s.kiosk.HoldsUp() {
+		t.Error("the gate is held up although staff are coming")
+	}
+	end()
 }

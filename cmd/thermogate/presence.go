@@ -66,7 +66,7 @@ func (p *presence) mayGoIn(e event.Event) error {
 	case e.Data.RescreenOf != "" && !p.locked && !p.somebodyNearer(person):
 		return errors.New("it repeats a pass for which it has opened")
 	}
-	return errors.New("somebody else stands nearer")
+	return errors.New("somebody else stands nearer, or an alert waits for staff")
 }
 
 // personOf returns the person whose verdict e is and holds, nil where there is none.

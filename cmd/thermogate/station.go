@@ -130,7 +130,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	if err := s.broker.Keep(filepath.Join(c.DataDir, "mqtt.json")); err != nil {
 		s.log.Warn("what was published before may not be taken back", "error", err)
 	}
-	s.broker.HandleAlerts(s.closeAlert)
+	s.broker.HandleAlerts(s.hearOfAlert)
 	s.broker.TellSettings(c.told())
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
 		*status = mqtt.Status{Version: program.Version(), Camera: string(event.CameraStarting)}
@@ -143,7 +143,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	s.metrics = metrics.New(program.Version())
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
-	pages.Door, pages.OutcomeOnly = s.door != nil, c.OutcomeOnly
+	pages.Page, pages.Door, pages.OutcomeOnly = c.Kiosk, s.door != nil, c.OutcomeOnly
 	s.kiosk = kiosk.New(pages)
 	s.logins = listen.NewAttempts(s.log)
 	if s.pages, err = s.routes(); err != nil {
@@ -261,6 +261,7 @@ func (s *station) watch(ctx context.Context) error {
 		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
 		s.metrics.SetTotals(totals(broker, s.journal.Stats(), s.logins.Wrong()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
+		s.kiosk.SetConsole(broker.Connected && broker.Receivers > 0)
 		if s.door != nil {
 			fault := s.door.Err()
 			s.health.SetDoor(fault)
@@ -401,6 +402,7 @@ func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) 
 			s.clips.SetCamera(describe(s.config, now, camera.Orientation(s.config.Camera.Orientation)))
 		}
 	}
+	s.gate.HoldUp(s.kiosk.HoldsUp())
 	scene, events, err := s.gate.Process(frame)
 	if err != nil {
 		return nil, nil, err
@@ -598,8 +600,16 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 	return nil
 }
 
-// closeAlert tells the gate what became of one of its alerts, once a guard is done with it.
-func (s *station) closeAlert(alert mqtt.Alert) {
+// hearOfAlert tells the page what the console says of an alert, and the gate what became of it.
+func (s *station) hearOfAlert(alert mqtt.Alert) {
+	word := kiosk.Untaken
+	switch {
+	case alert.Closed:
+		word = kiosk.Closed
+	case alert.Taken:
+		word = kiosk.Taken
+	}
+	s.kiosk.SetAlert(alert.Event, word)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if alert.Outcome == mqtt.FalseAlert && s.gate != nil { // a gate without a frame has no alert in mind

@@ -15,7 +15,7 @@ var phrases = map[string]Phrase{
 	string(AboveThreshold):         {"达到阈值", "at or above the threshold"},
 	string(AboveGroup):             {"高于人群", "above the group"},
 	string(AboveThresholdAndGroup): {"达到阈值，也高于人群", "above threshold and group"},
-	string(TooClose):               {"离阈值太近", "too close to the threshold"},
+	string(TooClose):               {"接近阈值", "too close to the threshold"},
 	string(ColdArrival):            {"刚从冷处来", "just in from the cold"},
 	string(ReferenceLost):          {"测温时黑体失效", "reference source lost while measuring"},
 	string(GroupUnknown):           {"人群数据不足", "too few people to compare with"},
@@ -26,12 +26,12 @@ var phrases = map[string]Phrase{
 	string(ShutterClosed):          {"快门校准", "shutter closed"},
 	string(WarmingUp):              {"相机预热", "camera warming up"},
 	string(TooFar):                 {"太远", "too far away"},
-	string(CutOff):                 {"脸不全", "face cut off"},
+	string(CutOff):                 {"脸不完整", "face cut off"},
 	string(TurnedAway):             {"没有正对", "turned away"},
 	string(Moving):                 {"在动", "moving"},
 	string(Covered):                {"有遮挡", "covered"},
-	string(OutOfRange):             {"超出量程", "out of range"},
-	string(NotRadiometric):         {"相机不测温", "camera does not measure"},
+	string(OutOfRange):             {"读数异常", "out of range"},
+	string(NotRadiometric):         {"相机不支持测温", "camera does not measure"},
 	string(TooCold):                {"脸太冷", "face too cold"},
 	string(RangeChanged):           {"相机换了量程", "camera changed its range"},
 	string(CarrierMoving):          {"载体在移动", "carrier moving"},
@@ -50,7 +50,7 @@ var phrases = map[string]Phrase{
 
 	string(CameraStarting): {"启动中", "starting"},
 	string(CameraOK):       {"正常", "ok"},
-	string(CameraStalled):  {"画面停顿", "picture stalled"},
+	string(CameraStalled):  {"画面卡住", "picture stalled"},
 	string(CameraLost):     {"未连接", "not connected"},
 }
 

@@ -21,10 +21,10 @@ const besideWidth = 0.9
 // walkedOff is what is left of the width of a face that is not seen just now: whoever passed is on the way to the door.
 const walkedOff = 0.85
 
-// admit says for whom the door may be open: for somebody who passed, while nobody with an alert is in view and nobody
-// without a verdict is nearer. Whose pass has become stale while the way was not clear is looked at again.
+// admit says for whom the door may be open: for somebody who passed, while nobody with an alert is in view or waits out of
+// it for staff, and nobody without a verdict is nearer. Whose pass has become stale while the way was not clear is looked at again.
 func (f *floor) admit(scene *event.Scene, seen []*visit, at time.Time) {
-	alert := false
+	alert := f.heldUp
 	for _, v := range seen {
 		alert = alert || v.standing(at) == alerted
 	}

@@ -23,6 +23,7 @@ type floor struct {
 	known   []acquaintance
 	nextID  int
 	passers int
+	heldUp  bool // somebody with an alert waits for staff, maybe out of view
 }
 
 // relation is what a verdict has to do with an earlier one.

@@ -676,6 +676,22 @@ func TestComingBackShowsTheSameEvent(t *testing.T) {
 	}
 }
 
+// TestNobodyIsLetInWhileAnAlertWaits: who passes meanwhile is looked at again once the way is free.
+func TestNobodyIsLetInWhileAnAlertWaits(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	h.floor.heldUp = true
+	h.stay(2*time.Second, well(1))
+	if h.scene.People[0].Admitted || !h.scene.LockDoor {
+		t.Errorf("admitted %t, locked %t", h.scene.People[0].Admitted, h.scene.LockDoor)
+	}
+	h.floor.heldUp = false
+	h.stay(2*time.Second, well(1))
+	if !h.scene.People[0].Admitted || h.scene.LockDoor {
+		t.Errorf("after it: admitted %t, locked %t", h.scene.People[0].Admitted, h.scene.LockDoor)
+	}
+	h.want("pass", "pass again 1")
+}
+
 // TestUnmeasurableIsToldEverLessOften: the pauses between inconclusive verdicts double.
 func TestUnmeasurableIsToldEverLessOften(t *testing.T) {
 	for _, test := range []struct {

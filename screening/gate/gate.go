@@ -218,6 +218,10 @@ func (g *Gate) SetPaused(paused bool) {
 	g.paused = paused
 }
 
+// HoldUp says whether somebody with an alert waits for staff, maybe out of view. Nobody is let in meanwhile, and whoever passed
+// is looked at again after it.
+func (g *Gate) HoldUp(now bool) { g.floor.heldUp = now }
+
 // forgetVisits ends all visits without a word; who had a verdict is still known.
 func (g *Gate) forgetVisits() {
 	for _, v := range g.floor.visits {

@@ -29,7 +29,8 @@ const (
 // aiming keeps a copy of a frame for whoever puts the camera up, and nothing while nobody does. The loop of the gate does no
 // more than that: what the copy says is worked out by the first page that asks.
 type aiming struct {
-	asked  time.Time // when a page last asked
+	words  dictionary // of the page in front of the person
+	asked  time.Time  // when a page last asked
 	newest *view
 	views  uint64
 	focus  focus
@@ -45,7 +46,7 @@ func (a *aiming) show(scene *event.Scene, paused, bare bool) {
 		return
 	}
 	a.views++
-	v := &view{number: a.views, taken: time.Now(), paused: paused, bare: bare, scene: *scene}
+	v := &view{words: a.words, number: a.views, taken: time.Now(), paused: paused, bare: bare, scene: *scene}
 	image := *scene.Image
 	image.Celsius = slices.Clone(image.Celsius)
 	v.scene.Image, v.scene.People = &image, slices.Clone(scene.People)
@@ -57,6 +58,7 @@ func (a *aiming) show(scene *event.Scene, paused, bare bool) {
 
 // view is a copy of one frame.
 type view struct {
+	words  dictionary
 	number uint64
 	taken  time.Time
 	paused bool
@@ -211,7 +213,7 @@ func (v *view) advise(r *aimReport, person *event.Person) (advice phrase, done b
 	case r.Hottest != nil && *r.Hottest.Celsius > lampCelsius && !v.inReference(r.Hottest):
 		return aimLamp(*r.Hottest.Celsius, r.Hottest.Place), false
 	case person.Hint != event.NoProblem && person.Hint != event.Moving && person.Event == nil:
-		return guideOf(person.Hint, person.Worn).head, false
+		return v.words.phrase(guideOf(person.Hint, person.Worn).head), false
 	}
 	return aimDone, true
 }

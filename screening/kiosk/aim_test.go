@@ -3,6 +3,7 @@ package kiosk
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -69,7 +70,7 @@ func TestAdvice(t *testing.T) {
 		{"no temperatures", alter(aimedAt(near("")), func(s *event.Scene) { s.Image.Relative = true }), "Use one that measures"},
 		{"all well", aimedAt(near("")), "The camera stands well"},
 	} {
-		v := &view{number: 1, taken: time.Now(), scene: *test.scene}
+		v := &view{words: readDictionary(), number: 1, taken: time.Now(), scene: *test.scene}
 		report := v.read(&focus{})
 		if !strings.Contains(report.Advice.EN, test.want) || report.Advice.ZH == "" {
 			t.Errorf("%s: %+v", test.name, report.Advice)
@@ -143,7 +144,7 @@ func TestAimingCostsNothingUnwatched(t *testing.T) {
 	if k.aiming.views > 2 {
 		t.Errorf("%d frames were copied at once", k.aiming.views)
 	}
-	if response := get(t, server.URL+"/aim?after=1", nil); response.StatusCode != http.StatusNoContent { // no other frame comes
+	if response := get(t, fmt.Sprint(server.URL, "/aim?after=", k.aiming.views), nil); response.StatusCode != http.StatusNoContent { // no other frame comes
 		t.Errorf("answered with %s", response.Status)
 	}
 }

@@ -44,6 +44,7 @@ type gate struct {
 	address string
 	scenes  chan *event.Scene
 	stop    func()
+	release func() // from a hold
 }
 
 // startGate listens on address, any free port of this machine where it is empty.
@@ -140,12 +141,13 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 		want    phrase
 		tone    tone
 	}{
-		{"nobody", sceneAt(0), nil, idleMessage.head, toneIdle},
-		{"too far", sceneAt(0, far(event.TooFar)), nil, guideOf(event.TooFar, nil).head, toneGuide},
-		{"covered", sceneAt(0, near(event.Covered)), nil, guideOf(event.Covered, nil).head, toneGuide},
-		{"measuring", sceneAt(0, near("")), nil, measuringMessage.head, toneMeasuring},
+		{"nobody", sceneAt(0), nil, phrase{"请走近，看镜头", "Step up and look at the camera"}, toneIdle},
+		{"too far", sceneAt(0, far(event.TooFar)), nil, phrase{"请再走近一点", "Come a little closer"}, toneGuide},
+		{"covered", sceneAt(0, near(event.Covered)), nil, phrase{"请拨开头发，露出额头和眼睛", "Move hair off eyes and forehead"}, toneGuide},
+		{"measuring", sceneAt(0, near("")), nil, phrase{"正在测温，请别动", "Measuring, hold still"}, toneMeasuring},
 		{"pass", sceneAt(0, near("")), passed("P"), phrase{"体温正常，请进", "Temperature normal, please go in"}, tonePass},
-		{"inconclusive", sceneAt(0, near("")), verdict("I", event.Inconclusive, event.Moving), inconclusiveHead, toneInconclusive},
+		{"inconclusive", sceneAt(0, near("")), verdict("I", event.Inconclusive, event.Moving),
+			phrase{"没有测准，请再试一次", "Not measured, try again"}, toneInconclusive},
 		{"alert", sceneAt(0, near("")), alerted("A"), phrase{"请到旁边稍候", "Please step aside"}, toneAlert},
 	}
 	for _, lang := range []string{"zh", "en"} {
@@ -166,10 +168,10 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 			}
 			waitFor(t, tab, lang+" "+test.name, says(first, second)+` && document.body.dataset.tone === "`+string(test.tone)+`"`)
 			waitFor(t, tab, lang+" "+test.name+": picture", pictureShown)
-			wantReading := test.verdict != nil && test.verdict.Data.SkinCelsius != nil
-			reading := ask(t, tab, chromedp.TextContent("#reading"))
-			if got := strings.Contains(reading, "34.6 ± 0.4 °C"); got != wantReading {
-				t.Errorf("%s %s: the temperature reads %q", lang, test.name, reading)
+			wantNumber := test.verdict != nil && test.verdict.Data.BodyCelsius != nil
+			number := ask(t, tab, chromedp.TextContent("#number"))
+			if got := strings.Contains(number, "36.02 °C") && strings.Contains(number, "37.50 °C"); got != wantNumber {
+				t.Errorf("%s %s: the temperature reads %q", lang, test.name, number)
 			}
 		}
 		g.stop()
@@ -183,12 +185,12 @@ func TestNoPictureWithoutAFreshOne(t *testing.T) {
 	waitFor(t, tab, "camera works", pictureShown)
 
 	g.SetCamera(event.CameraStalled)
-	waitFor(t, tab, "camera stalled", pictureGone+` && document.getElementById("head").textContent === "Picture lost, recovering"`)
+	waitFor(t, tab, "camera stalled", pictureGone+` && document.getElementById("head").textContent === "Picture stuck, recovering"`)
 	g.SetCamera(event.CameraOK)
 	waitFor(t, tab, "camera is back", pictureShown)
 
 	g.scenes <- nil // the loop hangs and nobody says so
-	waitFor(t, tab, "loop hangs", pictureGone+` && document.getElementById("head").textContent === "Picture lost, recovering"`)
+	waitFor(t, tab, "loop hangs", pictureGone+` && document.getElementById("head").textContent === "Picture stuck, recovering"`)
 	g.scenes <- sceneAt(0)
 	waitFor(t, tab, "loop moves again", pictureShown)
 }
@@ -255,10 +257,10 @@ func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
 	g := startGate(t, "")
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
 	g.scenes <- sceneAt(0, near(""))
-	waitFor(t, tab, "before the pause", says(measuringMessage.head.ZH, measuringMessage.head.EN))
+	waitFor(t, tab, "before the pause", says("正在测温，请别动", "Measuring, hold still"))
 	g.SetPaused(time.Now().Add(time.Hour))
 	g.Verdict(*passed("P")) // was under way
-	waitFor(t, tab, "paused", says("测温已暂停", "Screening is paused")+` && document.body.innerText.includes("请联系保安")`)
+	waitFor(t, tab, "paused", says("测温已暂停", "Screening is paused")+` && document.body.innerText.includes("请找工作人员")`)
 	if hidden := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("stage").offsetWidth === 0`)); !hidden {
 		t.Error("a live picture is shown")
 	}
@@ -269,7 +271,7 @@ func TestPausedGateSendsPeopleToTheGuard(t *testing.T) {
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
 	waitFor(t, tab, "still paused", says("测温已暂停", "Screening is paused"))
 	g.SetPaused(time.Time{})
-	waitFor(t, tab, "after the pause", says(measuringMessage.head.ZH, measuringMessage.head.EN))
+	waitFor(t, tab, "after the pause", says("正在测温，请别动", "Measuring, hold still"))
 }
 
 func TestPagesFitTheirScreens(t *testing.T) {
@@ -308,7 +310,7 @@ func TestNamesFitThePage(t *testing.T) {
 		for _, size := range [][2]int64{{390, 844}, {1080, 1920}, {1280, 720}, {1920, 1080}} {
 			do(t, tab, chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate("http://"+g.address+"/?lang="+lang))
 			waitFor(t, tab, "the alert", pictureShown+` && document.body.dataset.tone === "alert"`)
-			for _, part := range []string{"main", "#icon", "#head", "#sub", "#second-head", "#second-sub", "#reading"} {
+			for _, part := range []string{"main", "#icon", "#head", "#sub", "#second-head", "#second-sub", "#number"} {
 				inside := ask(t, tab, chromedp.Evaluate[bool](`(() => { const b = document.querySelector("`+part+`").getBoundingClientRect();
 					return b.top >= 0 && b.left >= 0 && b.bottom <= innerHeight && b.right <= innerWidth })()`))
 				if !inside {
@@ -317,7 +319,7 @@ func TestNamesFitThePage(t *testing.T) {
 			}
 		}
 	}
-	wantNames := says("Person on the left of the picture: please step aside", "画面左边的人，请到旁边稍候")
+	wantNames := says("Person on the right: please step aside", "右边的人，请到旁边稍候")
 	waitFor(t, tab, "the name", wantNames)
 }
 

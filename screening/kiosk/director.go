@@ -22,11 +22,14 @@ type cue struct {
 type director struct {
 	hold time.Duration
 	door bool // the gate opens a door; "go in" is then for as long as it is open
+	// alertWait is how long after an alert the next person waits for the console's word on it, at a gate that has a console.
+	alertWait time.Duration
 
 	now       time.Time
 	scene     event.Scene // the newest, without its picture
 	open      bool        // the door stands open
 	slow      bool        // verdicts come too late to be shown
+	console   bool        // there is one that may say a word on an alert
 	known     []*announced
 	addressed int // visit of the person that the page speaks to
 	shown     cue
@@ -46,12 +49,31 @@ type announced struct {
 	repeated bool      // then: the door has opened for them before
 	barred   time.Time // when the person was last not admitted
 	opened   bool      // the door has opened since
+	// What the console says of an alert, and since when staff have seen to it: it then holds nobody up any more.
+	word     Word
+	attended time.Time
 }
+
+// Word is what the console says of an alert.
+type Word int
+
+// The words.
+const (
+	Untaken Word = iota // nobody sees to it
+	Taken               // staff are on the way
+	Closed              // they are done with it
+)
 
 const (
 	// Guidance stays this long before other guidance replaces it: words that flicker are not read. As long nobody is
 	// asked in after somebody else was in the way.
 	guideTime = 500 * time.Millisecond
+	// It stays this long when nobody is found any more: a face in profile comes and goes.
+	goneTime = 1200 * time.Millisecond
+	// An alert stays at least this long when its person has gone, and as long the next one waits.
+	alertTime = 6 * time.Second
+	// That staff are coming can be read this long when its person has gone.
+	comingTime = 3 * time.Second
 	// A verdict stays this long when its person turns away, and speaks alone this long before somebody beside is helped.
 	readTime = time.Second
 	// A door that has not opened after this time is not going to.
@@ -102,6 +124,22 @@ func (d *director) setSlow(slow bool) cue {
 	return d.steady(d.decide())
 }
 
+// setConsole is told that there is a console that may say a word on an alert, or is not any more.
+func (d *director) setConsole(there bool) { d.console = there }
+
+// setWord is told what the console says of an alert.
+func (d *director) setWord(id string, word Word) cue {
+	for _, v := range d.known {
+		if v.event.ID == id {
+			v.word = word
+			if word != Untaken && v.attended.IsZero() {
+				v.attended = d.now
+			}
+		}
+	}
+	return d.steady(d.decide())
+}
+
 // remember copies of a scene what is asked for again before the next one comes.
 func (d *director) remember(scene *event.Scene) {
 	people := d.scene.People[:0]
@@ -145,6 +183,9 @@ func (d *director) decide() cue {
 	}
 	person := d.address()
 	v := d.standing(person)
+	if d.unattended() != nil && (v == nil || v.event.Data.Outcome == event.Pass) {
+		return cue{message: turnMessage, person: person.ID}
+	}
 	if v == nil && d.scene.OneAtATime {
 		return cue{message: oneMessage}
 	}
@@ -158,20 +199,28 @@ func (d *director) decide() cue {
 // nobody is what an empty gate says: the last verdict to whoever has just turned away, else an invitation.
 func (d *director) nobody() cue {
 	if v := d.held(); v != nil {
+		if d.shown.named && d.shown.verdict == v.event {
+			return d.shown // whoever stood beside may still do so
+		}
 		return cue{message: d.verdict(v), verdict: v.event, opens: d.goesIn(v)}
 	}
-	if d.shown.person != 0 && d.shown.verdict == nil && d.now.Sub(d.peopled) < guideTime {
-		return d.shown // somebody who was not found in one picture
+	if d.unattended() != nil {
+		return cue{message: turnMessage}
+	}
+	if d.shown.person != 0 && d.shown.verdict == nil && d.now.Sub(d.peopled) < goneTime {
+		return d.shown // somebody who was not found in some pictures
 	}
 	return cue{message: d.emptyGate(d.scene.Reference.Problem)}
 }
 
 // held is the verdict of the person who was in view last, an alert before others, as long as it is held. A pass is held
-// only as long as it lets the person in.
+// only as long as it lets the person in, the advice to try again only while they may read it.
 func (d *director) held() *announced {
 	var held *announced
 	for _, v := range slices.Backward(d.known) {
-		over := d.now.Sub(v.since) >= d.hold && d.now.Sub(v.seen) >= readTime
+		away := !v.seen.IsZero() && d.now.Sub(v.seen) >= readTime
+		over := away && (d.now.Sub(v.since) >= d.hold || verdictOf(&v.event.Data).icon == againIcon) && !d.waits(v) &&
+			(v.attended.IsZero() || d.now.Sub(v.attended) >= comingTime)
 		if over || v.seen.IsZero() || v.seen.Before(d.peopled) || v.event.Data.Outcome == event.Pass && !d.goesIn(v) {
 			continue
 		}
@@ -182,6 +231,24 @@ func (d *director) held() *announced {
 	return held
 }
 
+// unattended is the latest alert for which the next person waits, nil where there is none.
+func (d *director) unattended() *announced {
+	for _, v := range slices.Backward(d.known) {
+		if d.waits(v) {
+			return v
+		}
+	}
+	return nil
+}
+
+// waits says whether somebody with this verdict has been sent aside and nobody has come to them yet. Where no console can
+// say so, and where nobody takes the alert, that is so for a while only: a gate must not stay shut because of it.
+func (d *director) waits(v *announced) bool {
+	age := d.now.Sub(v.since)
+	return v.event.Data.Outcome == event.Alert && !v.seen.IsZero() &&
+		(age < alertTime || d.console && v.attended.IsZero() && age < d.alertWait)
+}
+
 // alert is the nearest person with an alert, nil where there is none.
 func (d *director) alert() *event.Person {
 	return nearest(d.scene.People, func(p *event.Person) bool { return hasAlert(*p) && d.standing(p) != nil })
@@ -190,12 +257,12 @@ func (d *director) alert() *event.Person {
 // sendAside tells the person with an alert where to go, by their place in the picture where others could take it for
 // themselves.
 func (d *director) sendAside(person *event.Person) cue {
-	c := cue{message: alertMessage, verdict: person.Event, person: person.ID}
+	c := cue{message: d.verdict(d.standing(person)), verdict: person.Event, person: person.ID}
 	others := func(p *event.Person) bool { return mistakable(p, person) && !hasAlert(*p) }
 	switch {
 	case nearest(d.scene.People, others) != nil:
 		d.accompanied = d.now
-		c.message, c.named = alertMessage.to(d.placeOf(person)), true
+		c.message, c.named = c.message.said(d.placeOf(person)), true
 	case d.shown.verdict == c.verdict && d.now.Sub(d.accompanied) < readTime:
 		return d.shown // the other one is not found in one picture
 	}
@@ -226,17 +293,17 @@ func (d *director) beside(c cue, person *event.Person, v *announced) cue {
 	switch {
 	case o != nil:
 		m := d.verdict(o)
-		if m.tone == toneIdle || m.short() == c.message.short() {
+		if m.tone == toneIdle || m.head == c.message.head {
 			return c
 		}
 		if v != nil {
-			c.message, c.named = c.message.to(d.placeOf(person)), true
+			c.message, c.named = c.message.said(d.placeOf(person)), true
 		}
-		c.message.sub = c.message.sub.and(d.placeOf(other).says(m.short()))
+		c.message = c.message.beside(d.placeOf(other), m)
 		c.opens = c.opens || d.goesIn(o)
 	case v != nil && d.now.Sub(v.since) >= readTime:
 		if m := d.help(other); m.tone == toneGuide {
-			c.message.sub = c.message.sub.and(d.placeOf(other).says(m.short()))
+			c.message = c.message.beside(d.placeOf(other), m)
 		}
 	}
 	return c
@@ -244,7 +311,7 @@ func (d *director) beside(c cue, person *event.Person, v *announced) cue {
 
 // placeOf is where a person is in the picture among those who read the page.
 func (d *director) placeOf(person *event.Person) place {
-	var left, right bool // of somebody else
+	var left, right bool // of somebody else in the camera's picture, which people see mirrored
 	for i := range d.scene.People {
 		p := &d.scene.People[i]
 		if !mistakable(p, person) {
@@ -260,15 +327,20 @@ func (d *director) placeOf(person *event.Person) place {
 	case left && right:
 		return middlePlace
 	case right:
-		return rightPlace
+		return leftPlace
 	}
-	return leftPlace
+	return rightPlace
 }
 
 // verdict is what a person reads whose verdict holds.
 func (d *director) verdict(v *announced) message {
 	data := &v.event.Data
-	if data.Outcome != event.Pass {
+	switch {
+	case data.Outcome == event.Alert && v.word == Taken:
+		return alertTakenMessage
+	case data.Outcome == event.Alert && v.word == Closed:
+		return alertClosedMessage
+	case data.Outcome != event.Pass:
 		return verdictOf(data)
 	}
 	age := d.now.Sub(v.since)
@@ -286,7 +358,7 @@ func (d *director) verdict(v *announced) message {
 	case v.admitted && !v.opened && age < answerTime: // the door has not said yet whether it opens
 		return queueMessage
 	case d.door:
-		return measuredMessage.with(askStaffAtDoor)
+		return measuredMessage.with(askAtDoor)
 	}
 	return measuredMessage
 }

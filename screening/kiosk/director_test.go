@@ -36,18 +36,24 @@ func play(t *testing.T, d *director, steps []step) {
 			got = d.setOpen(s.door == "opens")
 		}
 		if got.message != s.want {
-			t.Errorf("after %.1f s the page says %q (%s), want %q (%s)", s.at, got.message.head.EN, got.message.sub.EN, s.want.head.EN, s.want.sub.EN)
+			t.Errorf("after %.1f s the page says %q, want %q", s.at, inEnglish(got.message), inEnglish(s.want))
 		}
-		if says := strings.Contains(got.message.head.EN+got.message.sub.EN, "go in"); says != got.opens {
-			t.Errorf("after %.1f s the cue that says %q is said to open: %t", s.at, got.message.head.EN, got.opens)
+		if says := strings.Contains(inEnglish(got.message), "go in"); says != got.opens {
+			t.Errorf("after %.1f s the cue that says %q is said to open: %t", s.at, inEnglish(got.message), got.opens)
 		}
 	}
 }
 
+var english = readDictionary()["en"]
+
+func inEnglish(m message) string { return english.head(m) + " (" + english.sub(m) + ")" }
+
 func people(p ...event.Person) []event.Person { return p }
 
 // newDirector is that of a gate with or without a door.
-func newDirector(door bool) *director { return &director{hold: 2500 * time.Millisecond, door: door} }
+func newDirector(door bool) *director {
+	return &director{hold: 2500 * time.Millisecond, door: door, alertWait: 30 * time.Second}
+}
 
 func TestWhatThePersonReads(t *testing.T) {
 	alice, bob := passed("A"), alerted("B")
@@ -78,13 +84,13 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
 			{at: .1, people: people(far("")), want: measuringMessage},
 			{at: .2, want: measuringMessage},
-			{at: .8, want: idleMessage},
+			{at: 1.4, want: idleMessage},
 		}},
 		{"a verdict whose person has gone is not shown to the next one", []step{
 			{at: 0, people: people(near("")), want: measuringMessage},
 			{at: .1, people: people(far("")), verdict: alice, want: measuringMessage},
 			{at: .2, verdict: bob, want: measuringMessage},
-			{at: 1, want: idleMessage},
+			{at: 1.4, want: idleMessage},
 		}},
 		{"a verdict that came too late lets nobody in", []step{
 			{at: 0, people: people(admitted(near(""), alice)), want: measuringMessage},
@@ -102,17 +108,18 @@ func TestWhatThePersonReads(t *testing.T) {
 		{"who turns away with an alert still reads where to go", []step{
 			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
 			{at: 4, people: people(done(near(""), bob)), want: alertMessage},
-			{at: 4.9, want: alertMessage},
-			{at: 5.1, want: idleMessage},
+			{at: 5.9, want: alertMessage},
+			{at: 6.1, want: idleMessage},
 		}},
 		{"nobody goes in while an alert is in view", []step{
 			{at: 0, people: people(done(far(""), bob)), verdict: bob, want: alertMessage},
-			{at: .1, people: people(near(""), done(far(""), bob)), want: alertMessage.to(rightPlace)},
-			{at: .6, people: people(near(""), done(far(""), bob)), want: alertMessage.to(rightPlace)},
-			{at: .7, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: alice, want: alertMessage.to(rightPlace)},
-			{at: .8, people: people(admitted(near(""), alice)), want: queueMessage},
-			{at: 1.1, people: people(admitted(near(""), alice)), want: queueMessage},
-			{at: 1.4, people: people(admitted(near(""), alice)), want: passMessage},
+			{at: .1, people: people(near(""), done(far(""), bob)), want: alertMessage.said(leftPlace)},
+			{at: .6, people: people(near(""), done(far(""), bob)), want: alertMessage.said(leftPlace)},
+			{at: .7, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: alice, want: alertMessage.said(leftPlace)},
+			{at: .8, people: people(done(near(""), alice)), want: turnMessage},
+			{at: 5.9, people: people(done(near(""), alice)), want: turnMessage},
+			{at: 6.1, people: people(admitted(near(""), alice)), want: queueMessage},
+			{at: 6.7, people: people(admitted(near(""), alice)), want: passedMessage},
 		}},
 		{"an alert on its way to the disk takes a pass back", []step{
 			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
@@ -127,7 +134,7 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: 0, people: people(left(""), right("")), want: measuringMessage},
 			{at: .3, people: people(done(left(""), missed), right("")), verdict: missed, want: inconclusiveOf(event.Moving, nil)},
 			{at: .5, people: people(done(left(""), missed), admitted(right(""), alice)), verdict: alice,
-				want: inconclusiveOf(event.Moving, nil).to(leftPlace).with(rightPlace.says(passMessage.call))},
+				want: inconclusiveOf(event.Moving, nil).said(rightPlace).beside(leftPlace, passMessage)},
 		}},
 		{"two who passed read one text", []step{
 			{at: 0, people: people(admitted(left(""), alice), right("")), verdict: alice, want: passMessage},
@@ -136,7 +143,7 @@ func TestWhatThePersonReads(t *testing.T) {
 		{"who passed waits for whoever stands nearer", []step{
 			{at: 0, people: people(near(event.TurnedAway), done(far(""), alice)), verdict: alice, want: guide(event.TurnedAway)},
 			{at: .5, people: people(near(event.TurnedAway), done(far(""), alice)),
-				want: guide(event.TurnedAway).with(rightPlace.says(queueMessage.call))},
+				want: guide(event.TurnedAway).beside(leftPlace, queueMessage)},
 			{at: .6, people: people(done(far(""), alice)), want: queueMessage},
 			{at: .8, people: people(admitted(far(""), alice)), want: queueMessage},
 			{at: 1.2, people: people(admitted(far(""), alice)), want: passMessage},
@@ -148,20 +155,20 @@ func TestWhatThePersonReads(t *testing.T) {
 		}},
 		{"somebody a little nearer does not read the verdict of another", []step{
 			{at: 0, people: people(admitted(right(""), alice)), verdict: alice, want: passMessage},
-			{at: .1, people: people(done(right(""), alice), left("")), want: measuringMessage.with(rightPlace.says(queueMessage.call))},
-			{at: .2, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.with(rightPlace.says(queueMessage.call))},
-			{at: .8, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.with(rightPlace.says(passMessage.call))},
+			{at: .1, people: people(done(right(""), alice), left("")), want: measuringMessage.beside(leftPlace, queueMessage)},
+			{at: .2, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.beside(leftPlace, queueMessage)},
+			{at: .8, people: people(admitted(larger(right("")), alice), left("")), want: measuringMessage.beside(leftPlace, passMessage)},
 		}},
 		{"two too near to each other", []step{
 			{at: 0, people: people(left(""), right("")), crowded: true, want: oneMessage},
-			{at: 1, people: people(done(left(""), bob), right("")), crowded: true, verdict: bob, want: alertMessage.to(leftPlace)},
+			{at: 1, people: people(done(left(""), bob), right("")), crowded: true, verdict: bob, want: alertMessage.said(rightPlace)},
 		}},
 		{"who waits beside is guided although the first one lingers", []step{
 			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
 			{at: .9, people: people(admitted(near(""), alice), far(event.Moving)), want: passMessage},
 			{at: 1.1, people: people(admitted(near(""), alice), far(event.TooFar)), want: passMessage},
 			{at: 1.2, people: people(admitted(near(""), alice), far(event.Moving)),
-				want: passMessage.with(rightPlace.says(phrase{"请站稳，别动", "hold still for a second"}))},
+				want: passMessage.beside(leftPlace, guideOf(event.Moving, nil))},
 		}},
 		{"who stays after a pass reads no second pass", []step{
 			{at: 0, people: people(admitted(near(""), alice)), verdict: alice, want: passMessage},
@@ -220,6 +227,88 @@ func TestWhatThePersonReads(t *testing.T) {
 	}
 }
 
+// TestAlertHolds at a gate with a console, where the next one waits until staff see to it.
+func TestAlertHolds(t *testing.T) {
+	bob, alice := alerted("B"), passed("A")
+	second := verdict("E", event.Inconclusive, event.SecondReading)
+	missed := verdict("C", event.Inconclusive, event.Moving)
+	type console struct {
+		at   float64
+		word Word
+	}
+	for _, test := range []struct {
+		name    string
+		console bool
+		said    console
+		steps   []step
+	}{
+		{"until it is taken", true, console{20, Taken}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 19, want: alertMessage},
+			{at: 20, want: alertTakenMessage},
+			{at: 20.5, want: alertTakenMessage},
+			{at: 23.1, want: idleMessage},
+		}},
+		{"six seconds, however soon it is taken", true, console{1, Taken}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 2, people: people(done(near(""), bob)), want: alertTakenMessage},
+			{at: 5.9, want: alertTakenMessage},
+			{at: 6.1, want: idleMessage},
+		}},
+		{"six seconds where nobody can take it", false, console{}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 5.9, want: alertMessage},
+			{at: 6.1, want: idleMessage},
+		}},
+		{"not for ever where nobody takes it", true, console{}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 29.9, want: alertMessage},
+			{at: 30.1, want: idleMessage},
+		}},
+		{"the next one waits and reads nobody's verdict, nor does who comes after them", true, console{20, Taken}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 2, people: people(far("")), want: turnMessage},
+			{at: 3, people: people(done(far(""), alice)), verdict: alice, want: turnMessage},
+			{at: 4, want: turnMessage},
+			{at: 19.9, people: people(done(far(""), alice)), want: turnMessage},
+			{at: 20, people: people(done(far(""), alice)), want: queueMessage},
+			{at: 20.1, people: people(admitted(far(""), alice)), want: queueMessage},
+			{at: 20.7, people: people(admitted(far(""), alice)), want: passedMessage},
+		}},
+		{"who needs to do something is told meanwhile", true, console{}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 3, people: people(done(far(""), missed)), verdict: missed, want: inconclusiveOf(event.Moving, nil)},
+		}},
+		{"who looks again waits for staff", true, console{}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 12, people: people(done(near(""), second)), verdict: second, want: inconclusiveOf(event.SecondReading, nil)},
+		}},
+		{"what staff do is told as long as the person is there", true, console{8, Closed}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 8, people: people(done(near(""), bob)), want: alertClosedMessage},
+			{at: 60, people: people(done(near(""), bob)), want: alertClosedMessage},
+		}},
+		{"one beside is not shown the alert when nobody is found in a picture", true, console{}, []step{
+			{at: 0, people: people(done(left(""), bob), right("")), verdict: bob, want: alertMessage.said(rightPlace)},
+			{at: .2, want: alertMessage.said(rightPlace)},
+			{at: .3, people: people(right("")), want: turnMessage},
+			{at: .4, want: turnMessage},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDirector(false)
+			d.setConsole(test.console)
+			i := slices.IndexFunc(test.steps, func(s step) bool { return test.said.at > 0 && s.at >= test.said.at })
+			if i < 0 {
+				i = len(test.steps)
+			}
+			play(t, d, test.steps[:i])
+			d.setWord("B", test.said.word)
+			play(t, d, test.steps[i:])
+		})
+	}
+}
+
 // larger is a face that has come a tenth nearer.
 func larger(p event.Person) event.Person {
 	p.Face.W, p.Face.H = 1.1*p.Face.W, 1.1*p.Face.H
@@ -230,7 +319,7 @@ func TestWhereThePageSaysGoInTheDoorIsOpen(t *testing.T) {
 	alice, bob, carol := passed("A"), alerted("B"), passed("C")
 	again := passed("F")
 	again.Data.RescreenOf = "A"
-	shut := measuredMessage.with(askStaffAtDoor)
+	shut := measuredMessage.with(askAtDoor)
 	tests := []struct {
 		name  string
 		steps []step
@@ -261,18 +350,18 @@ func TestWhereThePageSaysGoInTheDoorIsOpen(t *testing.T) {
 		{"somebody steps before who passed", []step{
 			{at: 0, people: people(admitted(far(""), alice)), verdict: alice, door: "opens", want: passMessage},
 			{at: .1, people: people(done(far(""), alice), near(event.Moving)),
-				want: guideOf(event.Moving, nil).with(rightPlace.says(queueMessage.call))},
+				want: guideOf(event.Moving, nil).beside(leftPlace, queueMessage)},
 			{at: .2, people: people(done(far(""), alice), near(event.Moving)), door: "locks",
-				want: guideOf(event.Moving, nil).with(rightPlace.says(queueMessage.call))},
+				want: guideOf(event.Moving, nil).beside(leftPlace, queueMessage)},
 			{at: .6, people: people(admitted(far(""), alice)), want: queueMessage},
 			{at: 3, people: people(admitted(far(""), alice)), want: shut},
 		}},
 		{"an alert behind who passed", []step{
 			{at: 0, people: people(admitted(near(""), alice), far("")), verdict: alice, door: "opens", want: passMessage},
 			{at: .1, people: people(admitted(near(""), alice), done(far(""), bob)), want: queueMessage},
-			{at: .1, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: bob, door: "locks", want: alertMessage.to(rightPlace)},
-			{at: .4, people: people(admitted(near(""), alice)), want: queueMessage},
-			{at: 2, people: people(admitted(near(""), alice)), want: shut},
+			{at: .1, people: people(admitted(near(""), alice), done(far(""), bob)), verdict: bob, door: "locks", want: alertMessage.said(leftPlace)},
+			{at: .4, people: people(done(near(""), alice)), want: turnMessage},
+			{at: 7, people: people(admitted(near(""), alice)), want: shut},
 		}},
 		{"who looks again", []step{
 			{at: 0, people: people(done(near(""), again)), verdict: again, want: shut},
@@ -309,15 +398,15 @@ func TestTwoSideBySideDoNotFlicker(t *testing.T) {
 			c = d.announce(bob, false)
 		}
 		if c.opens {
-			t.Errorf("frame %d: the page says %q", i, c.message.head.EN)
+			t.Errorf("frame %d: the page says %q", i, inEnglish(c.message))
 		}
 		if c.message != before {
 			changes++
 		}
 		before = c.message
 	}
-	if want := alertMessage.to(rightPlace); changes > 5 || before != want {
-		t.Errorf("%d changes, at last %q", changes, before.head.EN)
+	if want := alertMessage.said(leftPlace); changes > 5 || before != want {
+		t.Errorf("%d changes, at last %q", changes, inEnglish(before))
 	}
 }
 
@@ -374,17 +463,17 @@ func check(t *testing.T, frame int, door, open bool, crowd []event.Person, c cue
 	alert := slices.ContainsFunc(crowd, hasAlert)
 	admitted := slices.ContainsFunc(crowd, func(p event.Person) bool { return p.Admitted })
 	about := slices.ContainsFunc(crowd, func(p event.Person) bool { return c.verdict != nil && p.Event == c.verdict })
-	says := strings.Contains(c.message.head.EN+c.message.sub.EN, "go in")
+	says := strings.Contains(inEnglish(c.message), "go in")
 	first := nearest(crowd, func(*event.Person) bool { return true })
 	switch {
-	case c.verdict != nil && first != nil && first.Event == nil && !strings.HasPrefix(c.message.head.EN, "Person "):
-		t.Errorf("frame %d: somebody without a verdict stands nearest and reads %q", frame, c.message.head.EN)
+	case c.verdict != nil && first != nil && first.Event == nil && c.message.to == "":
+		t.Errorf("frame %d: somebody without a verdict stands nearest and reads %q", frame, inEnglish(c.message))
 	case says && (alert || door && !open || len(crowd) > 0 && !admitted):
-		t.Errorf("frame %d: %q although door %t, open %t, alert %t, admitted %t", frame, c.message.head.EN, door, open, alert, admitted)
+		t.Errorf("frame %d: %q although door %t, open %t, alert %t, admitted %t", frame, inEnglish(c.message), door, open, alert, admitted)
 	case c.verdict != nil && len(crowd) > 0 && !about:
-		t.Errorf("frame %d: a verdict on somebody who is not there: %q", frame, c.message.head.EN)
+		t.Errorf("frame %d: a verdict on somebody who is not there: %q", frame, inEnglish(c.message))
 	case c.person != 0 && len(crowd) > 0 && !slices.ContainsFunc(crowd, func(p event.Person) bool { return p.ID == c.person }):
-		t.Errorf("frame %d: %q is said to somebody who is not there", frame, c.message.head.EN)
+		t.Errorf("frame %d: %q is said to somebody who is not there", frame, inEnglish(c.message))
 	}
 }
 
@@ -419,7 +508,7 @@ func TestNobodyIsInvitedWhileVerdictsComeTooLate(t *testing.T) {
 		slow := i == 0
 		d.setSlow(slow)
 		if got := d.next(sceneAt(float64(i + 1))); got.message != want {
-			t.Errorf("slow %t: the page says %q", slow, got.message.head.EN)
+			t.Errorf("slow %t: the page says %q", slow, inEnglish(got.message))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"hash/crc32"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -22,8 +23,9 @@ var web embed.FS
 const (
 	// A page that takes longer than this for one message is cut off and connects again.
 	writeTimeout = 5 * time.Second
-	// The pages take a stream that is silent for three of these for broken.
-	heartbeat = time.Second
+	// The worker's page takes a verdict away after three of these without a word, and all pages take a stream that is silent
+	// for seven for broken.
+	heartbeat = 500 * time.Millisecond
 )
 
 // The pages load nothing from anywhere else and run no script but their own.
@@ -51,9 +53,9 @@ func (k *Kiosk) routes() *http.ServeMux {
 	if err != nil {
 		panic(err) // the folder is compiled in
 	}
-	k.gate.Build = listen.BuildOf(web)
+	k.gate.Build = fmt.Sprintf("%s-%x", listen.BuildOf(web), crc32.ChecksumIEEE(fmt.Append(nil, k.config.Language, k.config.Page)))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", k.page(pages, "kiosk.html"))
+	mux.HandleFunc("GET /{$}", k.worker(pages))
 	mux.HandleFunc("GET /status", k.page(pages, "status.html"))
 	mux.HandleFunc("GET /stream", k.stream)
 	mux.HandleFunc("GET /picture", k.servePicture)
@@ -62,23 +64,64 @@ func (k *Kiosk) routes() *http.ServeMux {
 	return mux
 }
 
+// page serves the engineers' page.
 func (k *Kiosk) page(pages *template.Template, name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		lang := k.languageOf(r)
-		var page bytes.Buffer
-		err := pages.ExecuteTemplate(&page, name, struct {
+		render(w, pages, name, lang, struct {
 			Gate, Build string
 			English     bool
 		}{k.config.Gate, k.gate.Build, lang == "en"})
-		if err != nil {
-			http.Error(w, "this page can't be shown: "+err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Language", lang)
-		w.Header().Set("Vary", "Accept-Language")
-		_, _ = w.Write(page.Bytes()) // a browser that is gone needs no answer
 	}
+}
+
+// workerPage is what its template is given.
+type workerPage struct {
+	Gate, Build string
+	Words       words      // of the first language
+	Page        pageScript // for its script
+}
+
+// pageScript is what the script of the page in front of the person has to know.
+type pageScript struct {
+	Languages []pageLanguage `json:"languages"`
+	Sound     Sound          `json:"sound"`
+	Volume    float64        `json:"volume"`
+	Lost      screenState    `json:"lost"` // while the gate can't be reached
+	Wait      screenState    `json:"wait"` // while nobody knows whether it can
+}
+
+type pageLanguage struct {
+	Code   string `json:"code"`
+	Tag    string `json:"tag"`
+	Locked string `json:"locked"` // what says that sound needs a tap
+}
+
+func (k *Kiosk) worker(pages *template.Template) http.HandlerFunc {
+	lost := k.screenOf(cue{message: message{tone: toneFault, icon: "offline", head: "lost", sub: "lost.sub"}})
+	wait := k.screenOf(cue{message: momentMessage})
+	return func(w http.ResponseWriter, r *http.Request) {
+		shown := k.languages(r.URL.Query().Get("lang"), k.languageOf(r))
+		page := workerPage{Gate: k.config.Gate, Build: k.gate.Build, Words: k.words[shown[0]],
+			Page: pageScript{Sound: k.config.Page.Sound, Volume: k.config.Page.Volume, Lost: lost, Wait: wait}}
+		for _, code := range shown {
+			w := k.words[code]
+			page.Page.Languages = append(page.Page.Languages, pageLanguage{code, w["tag"], w["locked"]})
+		}
+		render(w, pages, "kiosk.html", page.Words["tag"], page)
+	}
+}
+
+func render(w http.ResponseWriter, pages *template.Template, name, lang string, data any) {
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
+		http.Error(w, "this page can't be shown: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", lang)
+	w.Header().Set("Vary", "Accept-Language")
+	_, _ = w.Write(page.Bytes()) // a browser that is gone needs no answer
 }
 
 // languageOf is the language that comes first for this request, "zh" or "en".
@@ -222,7 +265,7 @@ func await[T any](ctx context.Context, k *Kiosk, r *http.Request, look func() (*
 		if newest != nil && (number(newest) != after || ctx.Err() != nil) {
 			return newest
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || newest == nil && after != 0 { // what the page has is gone
 			return nil
 		}
 		select {

@@ -81,12 +81,12 @@ func TestIdleStreamsLeaveTheWorkersPageAlone(t *testing.T) {
 		get(t, "http://"+g.address+"/stream", nil)
 	}
 	g.scenes <- sceneAt(0, near(""))
-	waitFor(t, tab, "the page that was open", pictureShown+` && `+says(measuringMessage.head.EN, measuringMessage.head.ZH))
+	waitFor(t, tab, "the page that was open", pictureShown+` && `+says("Measuring, hold still", "正在测温，请别动"))
 	if breaks := ask(t, tab, chromedp.Evaluate[int]("breaks")); breaks > 0 {
 		t.Errorf("the page lost its gate %d times", breaks)
 	}
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
-	waitFor(t, tab, "a page that is opened now", pictureShown+` && `+says(measuringMessage.head.ZH, measuringMessage.head.EN))
+	waitFor(t, tab, "a page that is opened now", pictureShown+` && `+says("正在测温，请别动", "Measuring, hold still"))
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
 	waitFor(t, tab, "the guards' page", `!document.getElementById("picture").hidden`)
 }
@@ -132,5 +132,5 @@ func TestPagesOverTLS(t *testing.T) {
 	}
 	do(t, tab, chromedp.Navigate("https://"+g.address+"/?lang=zh"))
 	g.scenes <- sceneAt(0, near(""))
-	waitFor(t, tab, "the page while others guess", pictureShown+` && `+says(measuringMessage.head.ZH, measuringMessage.head.EN))
+	waitFor(t, tab, "the page while others guess", pictureShown+` && `+says("正在测温，请别动", "Measuring, hold still"))
 }

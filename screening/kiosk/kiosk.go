@@ -18,6 +18,7 @@ type Config struct {
 	Version string
 	// Language comes first on the pages: "zh", "en", or empty for the browser's. ?lang= overrides it.
 	Language string
+	Page     PageConfig
 	// Door is true for a gate that opens a door: "go in" is then on the page only while the door is open.
 	Door bool
 	// OutcomeOnly keeps the temperatures of people, and of the picture, off the pages.
@@ -33,7 +34,7 @@ type Config struct {
 
 // DefaultConfig returns the configuration of a gate without a name.
 func DefaultConfig() Config {
-	return Config{Gate: "thermogate", VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second,
+	return Config{Gate: "thermogate", Page: DefaultPageConfig(), VerdictHold: 2500 * time.Millisecond, StallLimit: 2 * time.Second,
 		MaxWorkerPages: 8, MaxOtherPages: 32}
 }
 
@@ -41,6 +42,7 @@ func DefaultConfig() Config {
 // fetches the newest state at its own pace.
 type Kiosk struct {
 	config Config
+	words  dictionary
 	mux    *http.ServeMux
 	closed chan struct{}
 	close  sync.Once
@@ -88,13 +90,15 @@ const (
 func New(config Config) *Kiosk {
 	k := &Kiosk{
 		config:   config,
+		words:    readDictionary(),
 		closed:   make(chan struct{}),
 		streams:  newPlaces(config),
 		polls:    newPlaces(config),
 		changed:  make(chan struct{}),
-		director: director{hold: config.VerdictHold, door: config.Door},
+		director: director{hold: config.VerdictHold, door: config.Door, alertWait: config.Page.AlertWait},
 		gate:     gateState{Name: config.Gate, Version: config.Version, Journal: faultStateOf(nil)},
 	}
+	k.aiming.words = k.words
 	k.enter(event.CameraStarting)
 	k.mux = k.routes()
 	return k
@@ -173,6 +177,28 @@ func (k *Kiosk) SetDoorOpen(open bool) {
 	k.wake()
 }
 
+// SetConsole tells whether there is a console that may say a word on an alert.
+func (k *Kiosk) SetConsole(there bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.director.setConsole(there)
+}
+
+// SetAlert tells the page at the gate what the console says of an alert.
+func (k *Kiosk) SetAlert(id string, word Word) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.direct(k.director.setWord(id, word))
+	k.wake()
+}
+
+// HoldsUp says whether the next person is asked to wait because nobody has seen to an alert yet.
+func (k *Kiosk) HoldsUp() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.director.unattended() != nil
+}
+
 // direct shows what the director wants while the camera works; without it other words are up.
 func (k *Kiosk) direct(c cue) {
 	if k.gate.Camera == event.CameraOK {
@@ -210,7 +236,9 @@ func (k *Kiosk) SetPaused(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.paused, k.gate.PausedUntil = !until.IsZero(), until
-	k.director = director{hold: k.config.VerdictHold, door: k.config.Door, open: k.director.open, slow: k.director.slow}
+	before := &k.director
+	k.director = director{hold: before.hold, door: before.door, alertWait: before.alertWait, open: before.open, slow: before.slow,
+		console: before.console}
 	k.setScreen(cue{message: cameraMessage(k.gate.Camera)})
 	k.wake()
 }
@@ -256,14 +284,23 @@ func (k *Kiosk) setScreen(c cue) {
 	}
 	if c.message != k.cue.message || c.verdict != k.cue.verdict {
 		k.cue = c
-		k.screen = document{k.screen.version + 1, mustJSON(screenOf(c, k.config.OutcomeOnly))}
+		k.screen = document{k.screen.version + 1, mustJSON(k.screenOf(c))}
 	}
 }
 
+// verdictLimit is how old the newest frame may be for a verdict to stand: somebody else may be there by now.
+const verdictLimit = 1500 * time.Millisecond
+
 // checkStall notices a gate that has stopped showing frames without saying so.
 func (k *Kiosk) checkStall() {
-	if k.camera == event.CameraOK && time.Since(k.shown) > k.config.StallLimit {
+	if k.camera != event.CameraOK {
+		return
+	}
+	switch age := time.Since(k.shown); {
+	case age > k.config.StallLimit:
 		k.enter(event.CameraStalled)
+	case age > verdictLimit && k.cue.verdict != nil:
+		k.setScreen(cue{message: momentMessage})
 	}
 }
 

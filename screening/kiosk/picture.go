@@ -1,6 +1,8 @@
 package kiosk
 
 import (
+	"slices"
+
 	"thermogate/camera/radiometry"
 	"thermogate/screening/event"
 	"thermogate/screening/thermogram"
@@ -26,6 +28,8 @@ type pictureHead struct {
 	HighCelsius *float64   `json:"high_celsius,omitempty"`
 	Faces       []faceMark `json:"faces"`
 	Reference   *discMark  `json:"reference,omitempty"`
+	// Stand is the width of a face that is near enough, as a part of the width of the picture.
+	Stand float64 `json:"stand,omitempty"`
 }
 
 type faceMark struct {
@@ -48,6 +52,7 @@ type discMark struct {
 type painter struct {
 	low, high float64
 	started   bool
+	face      float64 // the bright end that the last face asked for; 0 before the first one
 }
 
 // paint makes a picture in which a face bears the verdict that standing gives for it. A bare one does not say how warm its
@@ -57,7 +62,7 @@ func (p *painter) paint(number uint64, scene *event.Scene, bare bool, standing f
 	for (scene.Image.Width/factor)*(scene.Image.Height/factor) > maxPixels {
 		factor++
 	}
-	p.follow(scene.Image)
+	p.follow(scene)
 	head := headOf(scene, standing)
 	head.Width, head.Height = scene.Image.Width/factor, scene.Image.Height/factor
 	if !scene.Image.Relative && !bare {
@@ -76,7 +81,7 @@ func (p *painter) paint(number uint64, scene *event.Scene, bare bool, standing f
 
 func headOf(scene *event.Scene, standing func(*event.Person) *event.Event) pictureHead {
 	w, h := float64(scene.Image.Width), float64(scene.Image.Height)
-	head := pictureHead{Faces: make([]faceMark, 0, len(scene.People))}
+	head := pictureHead{Faces: make([]faceMark, 0, len(scene.People)), Stand: comfortable * scene.Needs.FaceWidth / w}
 	for i := range scene.People {
 		person := &scene.People[i]
 		mark := faceMark{X: person.Face.X / w, Y: person.Face.Y / h, W: person.Face.W / w, H: person.Face.H / h}
@@ -100,18 +105,33 @@ func markOf(person *event.Person, verdict *event.Event) (tone, phrase) {
 	}
 }
 
-// The range is never narrower than minSpan, so that an empty wall is not blown up into noise, and follows the scene within
-// about ten frames.
+// comfortable is how much wider than it must be a face is that stands where it should.
+const comfortable = 1.4
+
+// The range is never narrower than minSpan, so that an empty wall is not blown up into noise, and never wider than maxSpan
+// below a face, so that there is something to see of it. It follows the scene within about ten frames.
 const (
-	minSpan = 8 // °C
+	minSpan = 8  // °C
+	maxSpan = 16 // °C
 	follow  = 0.2
+	// aboveFace leaves room for a face that warms up.
+	aboveFace = 0.5 // °C
 )
 
-func (p *painter) follow(image *radiometry.Image) {
-	low, high := thermogram.Range(image)
-	if missing := minSpan - (high - low); missing > 0 && !image.Relative {
-		low -= missing * 3 / 4
-		high += missing / 4
+// follow has the warmest face at the bright end, and what is hotter, such as lamps and the reference source, beyond it. At
+// an empty gate that stays as it was for the last face.
+func (p *painter) follow(scene *event.Scene) {
+	low, high := thermogram.Range(scene.Image)
+	if warmest, ok := warmestFace(scene); ok {
+		p.face = warmest + aboveFace
+	}
+	if p.face != 0 && !scene.Image.Relative {
+		high = p.face
+		low = min(max(low, high-maxSpan), high-minSpan)
+	}
+	if missing := minSpan - (high - low); missing > 0 && !scene.Image.Relative {
+		low -= missing / 4 // people will be warmer than a wall
+		high += missing * 3 / 4
 	}
 	if !p.started {
 		p.low, p.high, p.started = low, high, true
@@ -119,6 +139,31 @@ func (p *painter) follow(image *radiometry.Image) {
 	}
 	p.low += follow * (low - p.low)
 	p.high += follow * (high - p.high)
+}
+
+// warmestFace is the temperature that one in fifty pixels of the warmest face exceeds, false where there is no face.
+func warmestFace(scene *event.Scene) (celsius float64, ok bool) {
+	image := scene.Image
+	var pixels []float32
+	for i := range scene.People {
+		box := scene.People[i].Face
+		pixels = pixels[:0]
+		for y := max(int(box.Y), 0); y < min(int(box.Y+box.H), image.Height); y++ {
+			for x := max(int(box.X), 0); x < min(int(box.X+box.W), image.Width); x++ {
+				if c := image.Celsius[y*image.Width+x]; c == c {
+					pixels = append(pixels, c)
+				}
+			}
+		}
+		if len(pixels) == 0 {
+			continue
+		}
+		slices.Sort(pixels)
+		if warm := float64(pixels[len(pixels)*49/50]); !ok || warm > celsius {
+			celsius, ok = warm, true
+		}
+	}
+	return celsius, ok
 }
 
 func (p *painter) appendGrey(body []byte, image *radiometry.Image, factor int) []byte {

@@ -96,9 +96,13 @@ func TestBarePicture(t *testing.T) {
 	if report := v.read(new(focus)); report.Hottest == nil || report.Hottest.Celsius != nil || report.Coldest.Celsius != nil {
 		t.Errorf("hottest %+v, coldest %+v", report.Hottest, report.Coldest)
 	}
-	skin := 36.6
-	c := cue{verdict: &event.Event{ID: "x", Data: event.Data{SkinCelsius: &skin, SkinUncertaintyCelsius: &skin}}}
-	if s := screenOf(c, true); s.ID != "x" || s.SkinCelsius != nil || s.SkinUncertaintyCelsius != nil {
-		t.Errorf("the worker's page has %+v", s)
+	body := 36.6
+	c := cue{verdict: &event.Event{ID: "x", Data: event.Data{Outcome: event.Pass, BodyCelsius: &body, ThresholdCelsius: &body}}}
+	for _, bare := range []bool{false, true} {
+		config := DefaultConfig()
+		config.Page.Show, config.OutcomeOnly = ShowBody, bare
+		if s := New(config).screenOf(c); s.ID != "x" || (s.Number == nil) != bare {
+			t.Errorf("bare %v: the worker's page has %+v", bare, s)
+		}
 	}
 }

@@ -65,7 +65,7 @@ func verdict(id string, outcome event.Outcome, reason event.Reason) *event.Event
 	if outcome != event.Inconclusive {
 		e.Data.SkinCelsius, e.Data.SkinUncertaintyCelsius = pointer(34.62), pointer(.41)
 		e.Data.SkinSite = event.InnerCanthus
-		e.Data.OffsetCelsius, e.Data.ThresholdCelsius = pointer(1.4), pointer(37.5)
+		e.Data.BodyCelsius, e.Data.OffsetCelsius, e.Data.ThresholdCelsius = pointer(36.02), pointer(1.4), pointer(37.5)
 		e.Data.SecondsToVerdict = pointer(.55)
 	}
 	return e

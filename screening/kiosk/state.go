@@ -6,29 +6,42 @@ import (
 	"thermogate/screening/event"
 )
 
-// screenState is what the worker's page shows besides the picture.
+// screenState is what the worker's page shows besides the picture. Words are by the code of their language.
 type screenState struct {
-	Tone tone   `json:"tone"`
-	Icon string `json:"icon"`
-	Head phrase `json:"head"`
-	Sub  phrase `json:"sub"`
-	// Of the verdict it speaks of. ID tells one pass from the next.
-	ID                     string   `json:"id,omitempty"`
-	SkinCelsius            *float64 `json:"skin_celsius,omitempty"`
-	SkinUncertaintyCelsius *float64 `json:"skin_uncertainty_celsius,omitempty"`
+	Tone tone              `json:"tone"`
+	Icon string            `json:"icon"`
+	Head map[string]string `json:"head"`
+	Sub  map[string]string `json:"sub"`
+	// ID is that of the verdict it speaks of: it tells one pass from the next.
+	ID     string            `json:"id,omitempty"`
+	Number map[string]string `json:"number,omitempty"`
+	Sound  tone              `json:"sound,omitempty"` // pass or alert
 }
 
-// screenOf says no number where the page is to be without temperatures.
-func screenOf(c cue, bare bool) screenState {
-	s := screenState{Tone: c.message.tone, Icon: c.message.icon, Head: c.message.head, Sub: c.message.sub}
-	if c.verdict != nil {
-		s.ID = c.verdict.ID
+func (k *Kiosk) screenOf(c cue) screenState {
+	m := c.message
+	s := screenState{
+		Tone: m.tone,
+		Icon: m.icon,
+		Head: k.words.in(func(w words) string { return w.head(m) }),
+		Sub:  k.words.in(func(w words) string { return w.sub(m) }),
 	}
-	if c.verdict != nil && !bare {
-		s.SkinCelsius = c.verdict.Data.SkinCelsius
-		s.SkinUncertaintyCelsius = c.verdict.Data.SkinUncertaintyCelsius
+	if c.verdict == nil {
+		return s
+	}
+	s.ID = c.verdict.ID
+	if m.tone == tonePass && c.opens || m.tone == toneAlert {
+		s.Sound = m.tone
+	}
+	if data := &c.verdict.Data; k.config.Page.Show == ShowBody && !k.config.OutcomeOnly && decidedBy(data) {
+		s.Number = k.words.in(func(w words) string { return w.number(data) })
 	}
 	return s
+}
+
+// decidedBy says whether the body temperature has been compared with a level, and that has decided.
+func decidedBy(data *event.Data) bool {
+	return data.Outcome != event.Inconclusive && data.BodyCelsius != nil && data.ThresholdCelsius != nil
 }
 
 // gateState is the state line of the engineers' page.

@@ -3,67 +3,59 @@ package kiosk
 import (
 	"fmt"
 	"slices"
-	"unicode"
-	"unicode/utf8"
 
 	"thermogate/screening/event"
 )
 
-// phrase is the same thing said in both languages, each as if it were the only one.
+// phrase is the same thing said in both languages of the engineers' page, each as if it were the only one.
 type phrase struct {
 	ZH string `json:"zh"`
 	EN string `json:"en"`
 }
 
-// message is one thing to tell the person in front of the gate.
+// message is one thing to tell the person in front of the gate. Its words are keys of a language's.
 type message struct {
-	tone tone
-	icon string // id of a symbol in web/icons.html
-	head phrase // read in a second from two metres
-	sub  phrase // what else helps, may be empty
-	call phrase // head in a few words, for one of several people; empty where head is short
+	tone  tone
+	icon  string // id of a symbol in web/icons.html
+	head  string // read in a second from two metres
+	sub   string // what else helps, may be empty
+	more  string // likewise
+	to    place  // of the person it is for, where others could take it for theirs
+	aside aside  // what it says to somebody else
 }
 
-// short is what the message asks for in a few words.
-func (m message) short() phrase {
-	if m.call != (phrase{}) {
-		return m.call
-	}
-	first, size := utf8.DecodeRuneInString(m.head.EN)
-	return phrase{m.head.ZH, string(unicode.ToLower(first)) + m.head.EN[size:]}
+// aside is a headline for the person at a place.
+type aside struct {
+	to   place
+	head string
 }
 
-// to says the message to the person at a place, with others beside.
-func (m message) to(p place) message {
-	m.head = p.says(m.short())
+// said says the message to the person at a place, with others beside.
+func (m message) said(to place) message {
+	m.to = to
 	return m
 }
 
 // with adds what else helps.
-func (m message) with(more phrase) message {
-	m.sub = m.sub.and(more)
+func (m message) with(key string) message {
+	m.more = key
 	return m
 }
 
-// and puts two sentences side by side.
-func (p phrase) and(q phrase) phrase {
-	if p == (phrase{}) {
-		return q
-	}
-	return phrase{p.ZH + "；" + q.ZH, p.EN + ". " + q.EN}
+// beside adds what another message asks of the person at a place.
+func (m message) beside(to place, other message) message {
+	m.aside = aside{to, other.head}
+	return m
 }
 
-// place is where somebody is in the picture that people see of themselves. It is named as the picture's, which is no
-// mirror: whoever is on its left stands on the right.
-type place phrase
+// place is where somebody is in the picture, which is a mirror: whoever is on its left stands on the left.
+type place string
 
-var (
-	leftPlace   = place{"画面左边的人", "Person on the left of the picture"}
-	middlePlace = place{"画面中间的人", "Person in the middle of the picture"}
-	rightPlace  = place{"画面右边的人", "Person on the right of the picture"}
+const (
+	leftPlace   place = "left"
+	middlePlace place = "middle"
+	rightPlace  place = "right"
 )
-
-func (p place) says(what phrase) phrase { return phrase{p.ZH + "，" + what.ZH, p.EN + ": " + what.EN} }
 
 // tone is the colour of a message; it also sorts messages by what they ask for.
 type tone string
@@ -81,150 +73,127 @@ const (
 )
 
 var (
-	idleMessage = message{tone: toneIdle, icon: "face", head: phrase{"请走近，看镜头", "Step up and look at the camera"}}
+	idleMessage      = message{tone: toneIdle, icon: "face", head: "step-up"}
+	measuringMessage = message{tone: toneMeasuring, icon: "face", head: "measuring"}
+	momentMessage    = message{tone: toneWait, icon: "wait", head: "moment"}
+	oneMessage       = message{tone: toneGuide, icon: "one", head: "one-at-a-time", sub: "step-back"}
+	passMessage      = message{tone: tonePass, icon: "check", head: "go-in"}
 
-	measuringMessage = message{tone: toneMeasuring, icon: "face", head: phrase{"正在测温，请别动", "Measuring, hold still"}}
+	alertMessage = message{tone: toneAlert, icon: "alert", head: "step-aside", sub: "reading-comes"}
+	// Once the console says that staff see to the alert, and that they have.
+	alertTakenMessage  = message{tone: toneAlert, icon: "alert", head: "step-aside", sub: "staff-coming"}
+	alertClosedMessage = message{tone: toneAlert, icon: "alert", head: "step-aside", sub: "staff-there"}
+	// For whoever steps up while nobody has seen to the alert before.
+	turnMessage = message{tone: toneWait, icon: "wait", head: "your-turn-comes", sub: "one-before"}
 
-	momentMessage = message{tone: toneWait, icon: "wait", head: phrase{"请稍候", "One moment, please"}}
-
-	oneMessage = message{tone: toneGuide, icon: "one", head: phrase{"请一个一个来", "One at a time, please"},
-		sub: phrase{"其他人请退后一步", "Everybody else, please step back"}}
-
-	passMessage = message{tone: tonePass, icon: "check", head: phrase{"体温正常，请进", "Temperature normal, please go in"},
-		call: phrase{"请进", "please go in"}}
-
-	alertMessage = message{tone: toneAlert, icon: "aside", head: phrase{"请到旁边稍候", "Please step aside"},
-		sub: phrase{"工作人员会为您复测一次", "A colleague will measure you once more"}}
-
-	pausedMessage = message{tone: tonePaused, icon: "staff", head: phrase{"测温已暂停", "Screening is paused"},
-		sub: phrase{"请联系保安", "Please go to the guard"}}
+	pausedMessage = message{tone: tonePaused, icon: "staff", head: "paused", sub: "ask-staff"}
 
 	// For those who stay after a pass.
-	passedMessage = message{tone: toneIdle, icon: "check", head: phrase{"已测完，请进", "All done, please go in"},
-		call: passMessage.call}
-
+	passedMessage = message{tone: toneIdle, icon: "check", head: "done"}
 	// For those who passed and for whom the door is not open yet, mostly because of somebody before them.
-	queueMessage = message{tone: toneWait, icon: "wait", head: phrase{"体温正常，请稍候", "Temperature normal, please wait"},
-		call: phrase{"请稍候", "please wait"}}
-
+	queueMessage = message{tone: toneWait, icon: "wait", head: "pass-waits"}
 	// For those who passed and for whom the door has been open.
-	measuredMessage = message{tone: toneIdle, icon: "check", head: phrase{"已测过", "Already measured"}}
-	askStaffAtDoor  = phrase{"门没开请找工作人员", "If the door is shut, ask staff"}
+	measuredMessage = message{tone: toneIdle, icon: "check", head: "measured"}
 
 	// For those whose pass came too late to open a door for them.
-	lateMessage = message{tone: toneFault, icon: "staff", head: phrase{"请找工作人员", "Please ask staff"},
-		sub: phrase{"结果出来得太晚，不是您的问题", "It isn't you: the result came too late"}}
-
+	lateMessage = message{tone: toneFault, icon: "staff", head: "ask-staff", sub: "too-late"}
 	// For everybody while that is to be expected.
-	slowMessage = message{tone: toneFault, icon: "staff", head: lateMessage.head,
-		sub: phrase{"现在结果出来得太晚", "Results come too late just now"}}
+	slowMessage = message{tone: toneFault, icon: "staff", head: "ask-staff", sub: "slow"}
 )
+
+// askAtDoor is for those who passed and find the door shut.
+const askAtDoor = "ask-at-door"
 
 // againIcon marks the inconclusive verdicts after which the person can do better in the next look.
 const againIcon = "again"
 
-// inconclusiveHead goes with every inconclusive verdict the person can do something about.
-var inconclusiveHead = phrase{"没有测准，请再试一次", "That didn't work, please try again"}
-
 // guideOf tells a person what to do about what is in the way of the measurement, and what of the things they wear has
 // to come off.
 func guideOf(problem event.Reason, worn []event.Garment) message {
-	guide := func(icon string, head, sub phrase) message {
+	guide := func(icon, head, sub string) message {
 		return message{tone: toneGuide, icon: icon, head: head, sub: sub}
 	}
-	wait := func(head, sub phrase) message { return message{tone: toneWait, icon: "wait", head: head, sub: sub} }
-	fault := func(head, sub phrase) message { return message{tone: toneFault, icon: "staff", head: head, sub: sub} }
+	wait := func(head, sub string) message { return message{tone: toneWait, icon: "wait", head: head, sub: sub} }
+	fault := func(head string) message {
+		return message{tone: toneFault, icon: "staff", head: head, sub: "ask-staff"}
+	}
 	switch problem {
 	case event.NoProblem:
 		return measuringMessage
 	case event.TooFar:
-		return guide("closer", phrase{"请再走近一点", "Come a little closer"}, phrase{})
+		return guide("closer", "closer", "")
 	case event.CutOff:
-		return guide("centre", phrase{"请站到画面中间", "Step to the middle"},
-			phrase{"让整张脸都在画面里", "Your whole face should be in the picture"})
+		return guide("centre", "centre", "whole-face")
 	case event.TurnedAway:
-		return guide("face", phrase{"请正对镜头", "Face the camera"}, phrase{})
+		return guide("face", "face-camera", "")
 	case event.Moving:
-		return guide("still", phrase{"请站稳，别动", "Hold still for a second"}, phrase{})
+		return guide("still", "hold-still", "")
 	case event.Covered:
 		icon, head := uncover(worn)
-		return guide(icon, head, phrase{"口罩不用摘", "You can keep a mask on"})
+		return guide(icon, head, "keep-mask")
 	case event.OutOfRange:
-		return guide("face", phrase{"读数不对，请正对镜头", "That reading looks wrong, face the camera"}, phrase{})
+		return guide("face", "odd-reading", "")
 	case event.TooCold:
-		return guide("cold", phrase{"脸太凉，测不准", "Your face is too cold to read"}, warmUp)
+		return guide("cold", "face-cold", "warm-up")
 	case event.SecondReading:
-		return wait(secondReading, phrase{})
+		return wait("second-reading", "")
 	case event.ShutterClosed:
-		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机正在校准", "The camera is calibrating"})
+		return wait("seconds", "calibrating")
 	case event.RangeChanged:
-		return wait(phrase{"请稍等几秒", "One moment, please"}, phrase{"相机刚换了量程", "The camera has just changed its range"})
+		return wait("seconds", "range")
 	case event.CarrierMoving:
-		return wait(phrase{"请站稳，稍等", "Please stand still and wait"}, phrase{"停稳后开始测温", "Measuring starts once this machine stands"})
+		return wait("carrier", "carrier.sub")
 	case event.WarmingUp:
-		return wait(phrase{"请稍候，正在预热", "Please wait, warming up"},
-			phrase{"相机温度稳定后开始测温", "Measuring starts once the camera is stable"})
+		return wait("warming-up", "warming-up.sub")
 	case event.ReferenceUnstable:
-		return wait(phrase{"请稍候，正在准备", "Please wait, getting ready"},
-			phrase{"黑体温度还不稳定", "The reference source is not stable yet"})
+		return wait("preparing", "preparing.sub")
 	case event.ReferenceMissing:
-		return fault(phrase{"暂时不能测温", "Can't measure right now"},
-			phrase{"看不到黑体，请找工作人员", "The reference source is out of view, please ask staff"})
+		return fault("cannot-measure")
 	case event.NotRadiometric:
-		return fault(phrase{"这台相机不能测温", "This camera can't measure"}, phrase{"请找工作人员", "Please ask staff"})
+		return fault("camera-cannot")
 	}
 	return momentMessage
 }
 
-var (
-	warmUp        = phrase{"在室内等几分钟再来测", "Warm up inside for a few minutes, then try again"}
-	secondReading = phrase{"请等工作人员复测", "Please wait for a colleague to measure you again"}
-)
-
 // uncover asks for what covers a face. What is neither glasses nor a hat is hair; a mask covers nothing that is read.
-func uncover(worn []event.Garment) (icon string, head phrase) {
+func uncover(worn []event.Garment) (icon, head string) {
 	glasses, hat := slices.Contains(worn, event.Glasses), slices.Contains(worn, event.Hat)
 	switch {
 	case glasses && hat:
-		return "uncover", phrase{"请摘下帽子和眼镜", "Please take off your hat and glasses"}
+		return "uncover", "no-hat-or-glasses"
 	case glasses:
-		return "uncover", phrase{"请摘下眼镜", "Please take off your glasses"}
+		return "uncover", "no-glasses"
 	case hat:
-		return "hat", phrase{"请摘下帽子", "Please take off your hat"}
+		return "hat", "no-hat"
 	}
-	return "hair", phrase{"请拨开头发，露出额头和眼睛", "Move your hair aside, show eyes and forehead"}
+	return "hair", "no-hair"
 }
 
 // inconclusiveOf says why nothing could be decided and what would help.
 func inconclusiveOf(reason event.Reason, worn []event.Garment) message {
-	verdict := func(icon string, head, sub, call phrase) message {
-		return message{tone: toneInconclusive, icon: icon, head: head, sub: sub, call: call}
+	verdict := func(icon, head, sub string) message {
+		return message{tone: toneInconclusive, icon: icon, head: head, sub: sub}
 	}
-	cold := phrase{"请先暖和一下", "please warm up first"}
-	again := phrase{"请再试一次", "please try again"}
-	staff := phrase{"请找工作人员", "please ask staff"}
 	switch reason {
 	case event.ColdArrival:
-		return verdict("cold", phrase{"脸还很凉，请先暖和一下", "Your face is still cold"}, warmUp, cold)
+		return verdict("cold", "still-cold", "warm-up")
 	case event.TooCold:
-		return verdict("cold", phrase{"脸太凉，测不准", "Your face is too cold to read"}, warmUp, cold)
+		return verdict("cold", "face-cold", "warm-up")
 	case event.SecondReading:
-		return verdict("aside", secondReading, phrase{}, phrase{})
+		return verdict("aside", "second-reading", "")
 	case event.Lifeless:
-		return verdict("staff", phrase{"画面静止，没有测成", "The picture stands still, no reading"},
-			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}, staff)
+		return verdict("staff", "still-picture", "not-you")
 	case event.ReferenceLost, event.GroupUnknown, event.BaselineShift,
 		event.ReferenceMissing, event.ReferenceUnstable, event.NotRadiometric:
-		return verdict("staff", phrase{"这次没有测成", "No reading this time"},
-			phrase{"不是您的问题，请找工作人员", "It isn't you: please ask staff"}, staff)
+		return verdict("staff", "no-reading", "not-you")
 	case event.TooClose:
-		return verdict(againIcon, inconclusiveHead, phrase{"请正对镜头，站稳", "Face the camera and hold still"}, again)
+		return verdict(againIcon, "try-again", "face-camera")
 	}
 	guide := guideOf(reason, worn)
 	if guide.tone == toneGuide {
-		return verdict(againIcon, inconclusiveHead, guide.head, again)
+		return verdict(againIcon, "try-again", guide.head)
 	}
-	return verdict(againIcon, inconclusiveHead, phrase{}, again)
+	return verdict(againIcon, "try-again", "")
 }
 
 // verdictOf is what a person reads after the screening.
@@ -242,13 +211,11 @@ func verdictOf(data *event.Data) message {
 func cameraMessage(state event.CameraState) message {
 	switch state {
 	case event.CameraOK, event.CameraStarting:
-		return message{tone: toneWait, icon: "wait", head: phrase{"正在启动，请稍候", "Starting up, please wait"}}
+		return message{tone: toneWait, icon: "wait", head: "starting"}
 	case event.CameraStalled:
-		return message{tone: toneFault, icon: "camera-off", head: phrase{"画面中断，正在恢复", "Picture lost, recovering"},
-			sub: phrase{"请稍候，或找工作人员", "Please wait or ask staff"}}
+		return message{tone: toneFault, icon: "camera-off", head: "stalled", sub: "wait-or-ask"}
 	default:
-		return message{tone: toneFault, icon: "camera-off", head: phrase{"相机没有连接", "The camera is not connected"},
-			sub: phrase{"请找工作人员", "Please ask staff"}}
+		return message{tone: toneFault, icon: "camera-off", head: "no-camera", sub: "ask-staff"}
 	}
 }
 

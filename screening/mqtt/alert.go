@@ -15,6 +15,7 @@ import (
 // Alert is the console's word on an alert of this gate: that somebody sees to it, or what became of it.
 type Alert struct {
 	Event   string       // id of the alert
+	Taken   bool         // somebody is on the way, or has measured and not closed it yet
 	Closed  bool         // the guard is done with it
 	Outcome AlertOutcome // of one that is closed
 }
@@ -39,8 +40,12 @@ const (
 	alertsWaiting = 256 // as many as a broker hands on at once of those that it has kept
 )
 
-// stateClosed is the one state of an alert that means something to a gate.
-const stateClosed = "closed"
+// The states of an alert that mean something to a gate.
+const (
+	stateTaken  = "taken"
+	stateRead   = "read"
+	stateClosed = "closed"
+)
 
 // alertMessage is the JSON of it. A console may tell more than a gate needs to know.
 type alertMessage struct {
@@ -68,7 +73,7 @@ func ParseAlert(id string, payload []byte) (Alert, error) {
 	case m.State == "" || len(m.State) > maxAlertState:
 		return Alert{}, fmt.Errorf("an alert has a state, such as taken or %s", stateClosed)
 	case m.State != stateClosed:
-		return Alert{Event: id}, nil
+		return Alert{Event: id, Taken: m.State == stateTaken || m.State == stateRead}, nil
 	case m.Outcome != Confirmed && m.Outcome != FalseAlert && m.Outcome != Gone:
 		return Alert{}, fmt.Errorf("an alert is closed as %s, %s or %s, not %.40q", Confirmed, FalseAlert, Gone, string(m.Outcome))
 	}

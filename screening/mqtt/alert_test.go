@@ -10,9 +10,11 @@ const alertID = "01JQ8Z6Y5T2M3N4P5Q6R7S8T9V"
 
 func TestParseAlert(t *testing.T) {
 	for payload, want := range map[string]Alert{
-		`{"state":"taken","by":"Li Na"}`:                                   {Event: alertID},
-		`{"state":"expired"}`:                                              {Event: alertID},
-		`{"state":"read","outcome":"false"}`:                               {Event: alertID}, // undone
+		`{"state":"taken","by":"Li Na"}`:     {Event: alertID, Taken: true},
+		`{"state":"new"}`:                    {Event: alertID}, // given back
+		`{"state":"escalated"}`:              {Event: alertID},
+		`{"state":"expired"}`:                {Event: alertID},
+		`{"state":"read","outcome":"false"}`: {Event: alertID, Taken: true}, // undone
 		`{"state":"closed","outcome":"false","by":"Li Na","version":4}`:    {Event: alertID, Closed: true, Outcome: FalseAlert},
 		` {"outcome":"confirmed","state":"closed","reading":[38.4,"ear"]}`: {Event: alertID, Closed: true, Outcome: Confirmed},
 		`{"state":"closed","outcome":"gone"}` + "\n":                       {Event: alertID, Closed: true, Outcome: Gone},
@@ -72,7 +74,7 @@ func TestGateLearnsWhatBecameOfItsAlerts(t *testing.T) {
 	}
 	next()
 	next()
-	if got[earlier] != (Alert{earlier, true, FalseAlert}) || got[other] != (Alert{Event: other}) {
+	if got[earlier] != (Alert{Event: earlier, Closed: true, Outcome: FalseAlert}) || got[other] != (Alert{Event: other, Taken: true}) {
 		t.Errorf("told of %+v", got)
 	}
 	say(other, `{"state":"closed","outcome":"confirmed"}`)
@@ -80,7 +82,7 @@ func TestGateLearnsWhatBecameOfItsAlerts(t *testing.T) {
 	say(earlier, ``) // not kept any more
 	say(alertID, `{"state":"taken"}`)
 	next()
-	if got[other] != (Alert{other, true, Confirmed}) || got[alertID] != (Alert{Event: alertID}) {
+	if got[other] != (Alert{Event: other, Closed: true, Outcome: Confirmed}) || got[alertID] != (Alert{Event: alertID, Taken: true}) {
 		t.Errorf("told of %+v", got)
 	}
 	if refused := c.State().Refused; refused != 0 {

@@ -277,7 +277,7 @@ func TestDeployedRulesLetAGateWriteItsOwnTopicsOnly(t *testing.T) {
 		conn.Publish(testGate.AlertTopic(alertID), 1, true, `{"state":"closed","outcome":"false","by":"`+user+`"}`).Wait()
 		conn.Disconnect(250)
 	}
-	if a := <-told; a != (Alert{alertID, true, FalseAlert}) {
+	if a := <-told; a != (Alert{Event: alertID, Closed: true, Outcome: FalseAlert}) {
 		t.Errorf("the gate is told of %+v", a)
 	}
 	appendEvents(t, j, 2, 2)

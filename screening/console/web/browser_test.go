@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 // tab is a tab of a Chromium of its own, which ends with the test.
@@ -185,31 +185,10 @@ func (b *tab) shoot(name string) {
 	}
 }
 
-// axeCore is the accessibility checker that tests fetch with npm, once for each user of the machine.
-var axeCore = sync.OnceValues(func() (string, error) {
-	const version = "4.14.1"
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "thermogate-axe-core-"+version)
-	file := filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
-	if _, err := os.Stat(file); err != nil {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
-		}
-		if out, err := exec.Command("npm", "install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund", "axe-core@"+version).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("npm: %w: %s", err, out)
-		}
-	}
-	script, err := os.ReadFile(file)
-	return string(script), err
-})
-
 // accessible looks for what keeps people from using the page.
 func (b *tab) accessible(name string) {
 	b.t.Helper()
-	script, err := axeCore()
+	script, err := testdata.AxeCore()
 	if err != nil {
 		b.t.Logf("SKIPPED: accessibility is not checked, axe-core can't be had: %v", err)
 		return

@@ -1,35 +1,34 @@
-import { connect, language, Painter } from "./live.js";
+import { connect, Painter } from "./live.js";
+import { Sounds } from "./sound.js";
 
 const element = (id) => document.getElementById(id);
-const second = language === "zh" ? "en" : "zh";
-const painter = new Painter(element("picture"));
+const page = JSON.parse(element("page").textContent);
+const [first, second] = page.languages;
+const painter = new Painter(element("picture"), { mirror: true });
+const sounds = new Sounds(page, first.code, (locked) => {
+  element("locked").hidden = !locked;
+  fit();
+});
 
-const LOST = {
-  tone: "fault", icon: "offline",
-  head: { zh: "连接中断，正在重连", en: "Connection lost, reconnecting" },
-  sub: { zh: "请稍候，或找工作人员", en: "Please wait or ask staff" },
-};
-const LONG = { zh: 9, en: 34 }; // letters of a head that leaves the symbol less room
-const SKIN = { zh: "皮肤温度", en: "Skin temperature" };
-
-for (const [id, lang] of [["head", language], ["sub", language], ["second-head", second], ["second-sub", second]]) {
-  element(id).lang = lang === "zh" ? "zh-Hans" : "en";
+for (const [id, language] of [["head", first], ["sub", first], ["number", first], ["second-head", second], ["second-sub", second]]) {
+  if (language) element(id).lang = language.tag;
 }
+say("locked", page.languages.map((language) => language.locked).join(" · "));
 
 function show(screen) {
   document.body.dataset.tone = screen.tone;
-  document.body.dataset.long = screen.head[language].length > LONG[language];
   element("icon").firstElementChild.setAttribute("href", `#${screen.icon}`);
-  say("head", screen.head[language]);
-  say("sub", screen.sub[language]);
-  say("second-head", screen.head[second]);
-  say("second-sub", screen.sub[second]);
-  element("reading").textContent = reading(screen);
+  say("head", screen.head[first.code]);
+  say("sub", screen.sub[first.code]);
+  say("second-head", second ? screen.head[second.code] : "");
+  say("second-sub", second ? screen.sub[second.code] : "");
+  element("number").textContent = screen.number ? screen.number[first.code] : "";
+  fit();
 }
 
 // say keeps each clause together on its line where that fits.
 function say(id, text) {
-  const clauses = text.match(/[^，,；:.]+[，,；:.]?/g) ?? [];
+  const clauses = text.match(/[^，,；:.·]+[，,；:.·]?/g) || [];
   element(id).replaceChildren(...clauses.flatMap((clause) => {
     const span = document.createElement("span");
     span.textContent = clause.trim();
@@ -37,20 +36,60 @@ function say(id, text) {
   }));
 }
 
-function reading({ skin_celsius: skin, skin_uncertainty_celsius: uncertainty }) {
-  if (skin === undefined) return "";
-  const spread = uncertainty === undefined ? "" : ` ± ${uncertainty.toFixed(1)}`;
-  return `${SKIN[language]} ${skin.toFixed(1)}${spread} °C`;
+// fit makes the words smaller until they have room. What the second language adds goes first, and what to do is the last to
+// become smaller.
+function fit() {
+  const panel = element("panel"), style = document.body.style;
+  const full = () => panel.scrollHeight > panel.clientHeight || panel.scrollWidth > panel.clientWidth;
+  const set = (title, scale) => {
+    style.setProperty("--title", title.toFixed(2));
+    style.setProperty("--scale", scale.toFixed(2));
+  };
+  set(1, 1);
+  document.body.dataset.tight = false;
+  if (!full()) return;
+  document.body.dataset.tight = true;
+  let title = 1, scale = 1;
+  while (full() && scale > 0.4) {
+    if (title > 0.8) title -= 0.05; else scale -= 0.05;
+    set(title, scale);
+  }
 }
+
+// place gives the picture the room of its stage.
+function place(ratio) {
+  const stage = element("stage"), style = element("picture").style;
+  const width = Math.min(stage.clientWidth, stage.clientHeight * ratio);
+  style.width = `${Math.round(width)}px`;
+  style.height = `${Math.round(width / ratio)}px`;
+}
+
+let current = page.wait;
+
+addEventListener("resize", fit);
 
 connect("worker", {
   open() {},
-  screen: show,
+  screen(screen) {
+    current = screen;
+    show(screen);
+    sounds.play(screen, screen.head[first.code]);
+  },
   gate() {},
   verdict() {},
-  lost() { show(LOST); },
+  quiet(now) {
+    show(now ? page.wait : current);
+    if (now) element("stage").hidden = true;
+  },
+  lost() { show(page.lost); },
   picture(head, grey) {
-    element("stage").hidden = !head;
-    if (head) painter.paint(head, grey);
+    const hidden = !head;
+    if (element("stage").hidden !== hidden) {
+      element("stage").hidden = hidden;
+      fit();
+    }
+    if (hidden) return;
+    place(head.width / head.height);
+    painter.paint(head, grey);
   },
 });

@@ -1,15 +1,16 @@
 // The live link between a page and its gate: it reconnects by itself and never leaves an old picture standing.
 
-const SILENCE = 3500; // ms without a heartbeat that mean a broken link
+const QUIET = 1500; // ms without a heartbeat after which nobody knows how things stand
+const SILENCE = 3500; // and that mean a broken link
 const RETRY = 1000;
 
 // connect calls the handlers for every message: open, screen, gate, verdict, picture(head, grey) or picture(null) when
-// there is no fresh one, and lost when the gate can't be reached. A hidden page rests. The gate keeps places for the page
-// "worker".
+// there is no fresh one, quiet(true) when nothing is heard and quiet(false) when it is again, and lost when the gate can't be
+// reached. A hidden page rests. The gate keeps places for the page "worker".
 export function connect(page, handlers) {
   let link = null;
   const start = () => { if (!document.hidden && !link) link = new Link(page, handlers, retry); };
-  const stop = () => { link?.close(); link = null; };
+  const stop = () => { if (link) link.close(); link = null; };
   const retry = () => { stop(); handlers.picture(null); handlers.lost(); setTimeout(start, RETRY); };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) return start();
@@ -39,15 +40,27 @@ class Link {
   }
 
   heard() {
-    clearTimeout(this.silence);
+    this.rest();
+    if (this.isQuiet) this.quiet(false);
+    this.pause = setTimeout(() => this.quiet(true), QUIET);
     this.silence = setTimeout(this.failed, SILENCE);
+  }
+
+  quiet(now) {
+    this.isQuiet = now;
+    if (this.handlers.quiet) this.handlers.quiet(now);
+  }
+
+  rest() {
+    clearTimeout(this.pause);
+    clearTimeout(this.silence);
   }
 
   close() {
     this.closed = true;
-    clearTimeout(this.silence);
+    this.rest();
     this.source.close();
-    this.fetching?.abort();
+    if (this.fetching) this.fetching.abort();
   }
 
   // pictures fetches one picture after the other: a slow line gets fewer of them, never older ones.
@@ -64,7 +77,7 @@ class Link {
         number = answer.headers.get("Picture-Number");
         const end = body.indexOf(10);
         this.handlers.picture(JSON.parse(new TextDecoder().decode(body.subarray(0, end))), body.subarray(end + 1));
-      } catch {
+      } catch (broken) {
         if (this.closed) return;
         number = 0;
         this.handlers.picture(null);
@@ -83,8 +96,9 @@ function reloadIfNew(build) {
 
 // Painter paints pictures and what was found in them on a canvas.
 export class Painter {
-  constructor(canvas, { labels = null } = {}) {
+  constructor(canvas, { labels = null, mirror = false } = {}) {
     this.canvas = canvas;
+    this.mirror = mirror; // for people who see themselves
     this.labels = labels; // language of the words at the faces, null for none
     this.small = document.createElement("canvas");
     this.palette = palette();
@@ -106,9 +120,29 @@ export class Painter {
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     const pen = this.canvas.getContext("2d");
     pen.imageSmoothingQuality = "high";
+    pen.setTransform(this.mirror ? -1 : 1, 0, 0, 1, this.mirror ? width : 0, 0);
     pen.drawImage(this.small, 0, 0, width, height);
-    if (head.reference) this.disc(pen, head.reference, width, height);
+    if (this.mirror) this.outline(pen, head, width, height);
+    else if (head.reference) this.disc(pen, head.reference, width, height);
     for (const face of head.faces) this.face(pen, face, width, height);
+  }
+
+  // outline says where to stand and how near, until somebody does.
+  outline(pen, { stand, faces }, width, height) {
+    if (!stand || faces.some((face) => face.tone !== "guide" || face.w > 0.9 * stand)) return;
+    const x = width / 2, y = height * 0.45, w = stand * width / 2, h = w * 1.35;
+    pen.setLineDash([w / 4, w / 6]);
+    for (const [style, line] of [["#000b", width / 55], ["#fff", width / 110]]) {
+      pen.strokeStyle = style;
+      pen.lineWidth = line;
+      pen.beginPath();
+      pen.ellipse(x, y, w, h, 0, 0, 2 * Math.PI);
+      pen.moveTo(x - 2.2 * w, y + 3 * h);
+      pen.quadraticCurveTo(x - 2.2 * w, y + 1.5 * h, x, y + 1.4 * h);
+      pen.quadraticCurveTo(x + 2.2 * w, y + 1.5 * h, x + 2.2 * w, y + 3 * h);
+      pen.stroke();
+    }
+    pen.setLineDash([]);
   }
 
   disc(pen, disc, width, height) {
@@ -138,7 +172,7 @@ export class Painter {
     pen.strokeStyle = "#000a";
     pen.lineWidth = Math.max(5, width / 70);
     corners();
-    pen.strokeStyle = tones[face.tone] ?? "#fff";
+    pen.strokeStyle = tones[face.tone] || "#fff";
     pen.lineWidth = Math.max(3, width / 110);
     corners();
     if (this.labels) this.label(pen, face.label[this.labels], x + w / 2, y + h, tones[face.tone], width, height);
