@@ -420,9 +420,10 @@ func (r *reporter) alerts(ctx context.Context) error {
 		return err
 	}
 	for _, one := range sums {
+		taken, closed := numbers(one.taken), numbers(one.closed)
 		for _, g := range []*gateWork{r.gate(one.gate), r.gate("")} {
 			g.received = max(g.received, one.changed)
-			g.taken, g.closed = append(g.taken, numbers(one.taken)...), append(g.closed, numbers(one.closed)...)
+			g.taken, g.closed = append(g.taken, taken...), append(g.closed, closed...)
 			if one.counts {
 				g.became(one.state, one.outcome, one.alerts)
 			}
