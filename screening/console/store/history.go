@@ -133,9 +133,10 @@ func (f Filter) conditionsOfAlert(where *conditions) {
 	f.Reading.bound(where, "alerts.read_celsius")
 }
 
-// What the index of a visit's later events, and the one of all, have of the others of a visit.
+// What the index of a visit's later events, and the one of all, have of the others of a visit. A site that is no plain column
+// keeps SQLite from the index of gates.
 const (
-	laterOnes = "SELECT 1 FROM events AS other WHERE other.visit = events.visit AND other.visit <> other.id AND other.id <> events.id AND other.site = events.site AND other.gate = events.gate"
+	laterOnes = "SELECT 1 FROM events AS other WHERE other.visit = events.visit AND other.visit <> other.id AND other.id <> events.id AND other.site || '' = events.site AND other.gate = events.gate"
 	firstOne  = "SELECT 1 FROM events AS other WHERE other.id = events.visit AND other.id <> events.id AND other.site = events.site AND other.gate = events.gate"
 )
 
@@ -148,7 +149,7 @@ func (f Filter) conditionsOfVisit(where *conditions) {
 		where.add("NOT EXISTS ("+laterOnes+" AND "+condition+") AND NOT EXISTS ("+firstOne+" AND "+condition+")", append(args, args...)...)
 	}
 	if f.ofAlerts() {
-		where.add("NOT EXISTS (SELECT 1 FROM alerts AS other WHERE other.visit = alerts.visit AND other.site = alerts.site AND other.gate = alerts.gate AND other.event > alerts.event)")
+		where.add("NOT EXISTS (SELECT 1 FROM alerts AS other WHERE other.visit = alerts.visit AND other.site || '' = alerts.site AND other.gate = alerts.gate AND other.event > alerts.event)")
 	}
 	if !f.From.IsZero() {
 		from := f.From.UnixMilli()
@@ -231,23 +232,39 @@ func (s *Store) More(ctx context.Context, f Filter, than int) (bool, error) {
 // historyStep is how many rows All reads at a time, so that no transaction lasts.
 const historyStep = 1000
 
-// All gives every event that a filter lets through to do, the newest first.
+// All gives every event that a filter lets through to do, the newest first. It reads on while do is at work.
 func (s *Store) All(ctx context.Context, f Filter, do func(Row) error) error {
-	for {
-		rows, err := s.History(ctx, f, historyStep)
-		if err != nil {
-			return err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type step struct {
+		rows []Row
+		err  error
+	}
+	read := func(f Filter) <-chan step {
+		done := make(chan step, 1)
+		go func() {
+			rows, err := s.History(ctx, f, historyStep)
+			done <- step{rows, err}
+		}()
+		return done
+	}
+	for next := read(f); next != nil; {
+		now := <-next
+		if now.err != nil {
+			return now.err
 		}
-		for _, row := range rows {
+		next = nil
+		if len(now.rows) == historyStep {
+			f.Before = now.rows[historyStep-1].ID
+			next = read(f)
+		}
+		for _, row := range now.rows {
 			if err := do(row); err != nil {
 				return err
 			}
 		}
-		if len(rows) < historyStep {
-			return nil
-		}
-		f.Before = rows[len(rows)-1].ID
 	}
+	return nil
 }
 
 // Pair is a second reading with what it is compared to.

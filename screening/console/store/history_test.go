@@ -223,25 +223,40 @@ func TestHistoryPlan(t *testing.T) {
 		{}, {Outcome: event.Alert}, {Reason: event.Moving}, {Body: Range{Least: &number}}, {Skin: Range{Most: &number}, Outcome: event.Pass},
 		{Outcome: event.Alert, From: morning}, {Site: "plant", Outcome: event.Alert},
 	} {
-		where := f.conditions()
-		plan, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN SELECT id FROM events"+where.String()+" ORDER BY events.id DESC LIMIT 50", where.args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var steps []string
-		for plan.Next() {
-			var id, parent, unused int
-			var step string
-			if err := plan.Scan(&id, &parent, &unused, &step); err != nil {
-				t.Fatal(err)
-			}
-			steps = append(steps, step)
-		}
-		plan.Close()
-		if text := strings.Join(steps, "; "); !strings.Contains(text, "COVERING INDEX") || strings.Contains(text, "TEMP B-TREE") {
+		if text := strings.Join(planOf(t, s, f), "; "); !strings.Contains(text, "COVERING INDEX") || strings.Contains(text, "TEMP B-TREE") {
 			t.Errorf("%+v: %s", f, text)
 		}
 	}
+	for _, f := range []Filter{
+		{People: true}, {People: true, Again: true, Site: "plant", Gate: "north", From: morning, To: morning.Add(time.Hour)},
+		{People: true, Outcome: event.Alert, Alert: OpenAlert, From: morning, To: morning.Add(time.Hour)},
+	} {
+		for _, step := range planOf(t, s, f) {
+			if strings.Contains(step, "SEARCH other") && strings.Contains(step, "site=") || strings.Contains(step, "SCAN other") {
+				t.Errorf("%+v looks through all events for those of a visit: %s", f, step)
+			}
+		}
+	}
+}
+
+// planOf is how SQLite goes about a filter.
+func planOf(t *testing.T, s *Store, f Filter) (steps []string) {
+	t.Helper()
+	query, args := f.ids()
+	plan, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query+" ORDER BY "+f.order()+" DESC LIMIT 50", args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	for plan.Next() {
+		var id, parent, unused int
+		var step string
+		if err := plan.Scan(&id, &parent, &unused, &step); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, step)
+	}
+	return steps
 }
 
 // TestSettings has a gate whose settings change, with events that come late.

@@ -43,8 +43,8 @@ func month(t testing.TB) *console {
 			batch = append(batch, c.make(gate, at, event.Alert, event.AboveThreshold))
 		case n%20 == 3:
 			batch = append(batch, c.make(gate, at, event.Inconclusive, event.Moving))
-		case n%20 == 13 && len(batch) > 30:
-			of := batch[len(batch)-20].ID
+		case n%20 == 13 && len(batch) >= 10:
+			of := batch[len(batch)-10].ID // somebody at the same gate who moved
 			batch = append(batch, c.make(gate, at, event.Pass, event.BelowThreshold, func(d *event.Data) { d.RescreenOf = of }))
 		default:
 			batch = append(batch, c.make(gate, at, event.Pass, event.BelowThreshold))

@@ -16,7 +16,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
-	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/sample"
@@ -322,7 +321,7 @@ func TestStudyIsQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &console{t: t, store: s, random: rand.NewChaCha8([32]byte{2}), journal: ulid.Make().String()} // without pages that follow it all
+	c := &console{t: t, store: s, random: rand.NewChaCha8([32]byte{2}), sequence: map[mqtt.Gate]int64{}, journals: map[mqtt.Gate]string{}} // without pages that follow it all
 	begin, step := time.Now().AddDate(0, 0, -30), 30*24*time.Hour/events
 	err = s.Unsynced(t.Context(), func() error {
 		var batch []store.Event

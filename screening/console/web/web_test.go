@@ -41,9 +41,9 @@ type console struct {
 	file     string // of an SQLite store
 	once     string // password of the first log-in
 	mu       sync.Mutex
-	sequence int64
+	sequence map[mqtt.Gate]int64 // the last in the gate's journal
 	random   *rand.ChaCha8
-	journal  string
+	journals map[mqtt.Gate]string
 }
 
 func start(t testing.TB) *console { return startWith(t, accounts.DefaultOIDC()) }
@@ -71,8 +71,7 @@ func startOver(t testing.TB, cfg store.Config, company accounts.OIDC) *console {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &console{t: t, store: s, file: cfg.File, accounts: people, random: rand.NewChaCha8([32]byte{1})}
-	c.journal = ulid.MustNew(1, c.random).String()
+	c := &console{t: t, store: s, file: cfg.File, accounts: people, random: rand.NewChaCha8([32]byte{1}), sequence: map[mqtt.Gate]int64{}, journals: map[mqtt.Gate]string{}}
 	if c.once, err = people.First(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +119,10 @@ func (c *console) addAll(events ...store.Event) (ids []string) {
 func (c *console) make(gate mqtt.Gate, at time.Time, outcome event.Outcome, reason event.Reason, change ...func(*event.Data)) store.Event {
 	c.t.Helper()
 	c.mu.Lock()
-	c.sequence++
+	if c.journals[gate] == "" {
+		c.journals[gate] = ulid.MustNew(1, c.random).String()
+	}
+	c.sequence[gate]++
 	number := func(v float64) *float64 { return &v }
 	skin := 34.4
 	if outcome == event.Alert {
@@ -129,7 +131,7 @@ func (c *console) make(gate mqtt.Gate, at time.Time, outcome event.Outcome, reas
 	e := event.Event{
 		SpecVersion: "1.0", ID: ulid.MustNew(uint64(at.UnixMilli()), c.random).String(), Source: event.Source(gate.Site, gate.Name),
 		Type: "thermogate.screening." + string(outcome) + ".v1", Time: at, DataContentType: "application/json",
-		Journal: c.journal, Sequence: strconv.FormatInt(c.sequence, 10),
+		Journal: c.journals[gate], Sequence: strconv.FormatInt(c.sequence[gate], 10),
 		Data: event.Data{
 			Outcome: outcome, Reason: reason, SkinCelsius: number(skin), SkinUncertaintyCelsius: number(0.31), SkinSite: event.InnerCanthus,
 			BodyCelsius: number(event.Hundredths(skin + 2.2)), BodyUncertaintyCelsius: number(0.55), OffsetCelsius: number(2.2), Policy: "offset",
