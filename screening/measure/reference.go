@@ -128,7 +128,7 @@ func (r *ReferenceFinder) remember() Known {
 		X: r.anchor.x, Y: r.anchor.y, Radius: r.anchor.radius, Corrections: r.errors}
 	k.BackgroundCelsius = make([]*float64, len(r.scene.now))
 	for _, p := range r.usual.points {
-		if p.frames >= learnFrames {
+		if p.still >= learnFor {
 			k.BackgroundCelsius[p.index] = new(math.Round(float64(p.celsius)*1000) / 1000)
 		}
 	}
@@ -165,7 +165,7 @@ func (r *ReferenceFinder) resume(img *radiometry.Image, at time.Time) {
 	points := r.scene.around(nil, d)
 	for i := range points {
 		if t := k.BackgroundCelsius[points[i].index]; t != nil {
-			points[i].celsius, points[i].frames = float32(*t), learnFrames
+			points[i].celsius, points[i].still = float32(*t), learnFor
 		}
 	}
 	r.anchorAt(d, true, at.Add(-anchorMemory))
@@ -302,7 +302,7 @@ func (r *ReferenceFinder) nominalUncertainty() float64 {
 
 // same reports whether the source is still what it was, and learns what that is.
 func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, faces []face.Face, steady, jumped, moving bool) bool {
-	if !r.proven || moving || !steady {
+	if moving || !steady || !r.proven && r.usual.known() {
 		return !r.usual.left
 	}
 	shutter := at.Sub(r.shutter)

@@ -41,10 +41,14 @@ const (
 	// Unless the source itself has jumped, the distance goes no further than stride from where it was, and by strideRate, °C/s,
 	// while it could not be told. Whatever is further off is somebody's coat.
 	stride, strideRate = 0.25, 0.03
-	// learnFrames are averaged at every point.
-	learnFrames = 9
+	// A point is averaged until it has stood still, within learnSlack, °C, for learnFor: nobody walks by as slowly.
+	// Where that takes longer than learnLimit it is the source that does not stand still.
+	learnFor, learnLimit = 2 * time.Second, 5 * time.Second
+	learnSlack           = 0.3
 	// A point that goes another way than the others is followed slowly: a chair was moved, the sun has come round.
-	pointRate = 0.3 / 60 // °C/s for one that is 1 °C off
+	// One that is off by more than pointFar shows something else, and is followed faster.
+	pointRate, farRate = 0.3 / 60, 0.015 // °C/s for each °C that it is off; °C/s
+	pointFar           = 0.2             // °C
 )
 
 // usual is what a source is known again by. Its zero value knows nothing.
@@ -70,14 +74,15 @@ type point struct {
 	index   int
 	x, y    float32 // pixels
 	celsius float32 // it is usually so much warmer than the source
-	frames  int     // averaged so far
+	frames  int     // averaged so far, at first
+	still   time.Duration
 }
 
 // known says whether enough of the picture around the source is learnt.
 func (u *usual) known() bool {
 	n := 0
 	for i := range u.points {
-		if u.points[i].frames >= learnFrames {
+		if u.points[i].still >= learnFor {
 			n++
 		}
 	}
@@ -120,7 +125,7 @@ func hides(f face.Face, x, y float32) bool {
 func (u *usual) shift(s *sceneChange, d disc, reach float64) (float64, bool) {
 	u.scratch = u.scratch[:0]
 	for i := range u.points {
-		if p := &u.points[i]; !u.hidden[i] && p.frames >= learnFrames && len(u.scratch) < nearPoints {
+		if p := &u.points[i]; !u.hidden[i] && p.still >= learnFor && len(u.scratch) < nearPoints {
 			u.scratch = append(u.scratch, s.now[p.index]-float32(d.celsius)-p.celsius)
 		}
 	}
@@ -150,8 +155,9 @@ func (u *usual) shift(s *sceneChange, d disc, reach float64) (float64, bool) {
 // it has just jumped alone, uneven for a moment after a shutter event; fits says of the correction that it is a usual one.
 func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, uneven, fits bool) bool {
 	if !u.known() {
-		u.follow(s, d, 0)
-		return true
+		u.follow(s, d, u.off, elapsed)
+		u.blind += elapsed
+		return !u.left && u.blind < learnLimit
 	}
 	reach := math.Inf(1)
 	if u.judged && !shaken && !uneven {
@@ -185,17 +191,19 @@ func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, une
 		return false
 	}
 	u.trusted += elapsed
-	u.take(elapsed)
-	u.follow(s, d, elapsed)
+	taken := u.take(elapsed)
+	u.follow(s, d, shift-taken, elapsed)
 	return true
 }
 
-// take lets the picture become what it usually is, as fast as a room changes.
-func (u *usual) take(elapsed time.Duration) {
+// take lets the picture become what it usually is, as fast as a room changes, and says by how much.
+func (u *usual) take(elapsed time.Duration) (celsius float64) {
 	taken := u.allowance * min(1, elapsed.Seconds()/takeUp.Seconds())
 	u.allowance -= taken
 	most := roomRate*elapsed.Seconds() + taken
-	u.rebase(min(max(u.off, -most), most))
+	step := min(max(u.off, -most), most)
+	u.rebase(step)
+	return step
 }
 
 // rebase takes a part of what the picture is off for usual.
@@ -208,19 +216,28 @@ func (u *usual) rebase(step float64) {
 
 // follow learns the points that are in view: each apart from what all of them are off by, so that no source that drifts
 // is followed.
-func (u *usual) follow(s *sceneChange, d disc, elapsed time.Duration) {
-	slow := float32(pointRate * elapsed.Seconds())
+func (u *usual) follow(s *sceneChange, d disc, off float64, elapsed time.Duration) {
+	slow, far := float32(pointRate*elapsed.Seconds()), float32(farRate*elapsed.Seconds())
 	for i := range u.points {
 		p := &u.points[i]
 		if u.hidden[i] {
 			continue
 		}
-		own := s.now[p.index] - float32(d.celsius+u.off) - p.celsius
-		if p.frames < learnFrames {
+		own := s.now[p.index] - float32(d.celsius+off) - p.celsius
+		switch {
+		case p.still < learnFor:
+			if math.Abs(float64(own)) > learnSlack {
+				p.frames, p.still = 0, 0
+			}
 			p.frames++
+			p.still += elapsed
 			p.celsius += own / float32(p.frames)
-		} else {
-			p.celsius += slow * min(max(own, -1), 1)
+		case own > pointFar:
+			p.celsius += far
+		case own < -pointFar:
+			p.celsius -= far
+		default:
+			p.celsius += slow * own
 		}
 	}
 }
