@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"slices"
 
 	"thermogate/screening/mqtt"
@@ -9,8 +10,11 @@ import (
 // spans are runs of sequence numbers in ascending order, which neither overlap nor touch.
 type spans []mqtt.Span
 
-// with adds a run.
+// with adds a run. What comes in ascending order is appended, so that many take no long time; s itself stays as it was.
 func (s spans) with(from, to int64) spans {
+	if n := len(s); n == 0 || s[n-1].To < from-1 {
+		return append(s, mqtt.Span{From: from, To: to})
+	}
 	first, _ := slices.BinarySearchFunc(s, from, func(span mqtt.Span, from int64) int {
 		if span.To < from-1 {
 			return -1
@@ -24,13 +28,31 @@ func (s spans) with(from, to int64) spans {
 	return slices.Replace(slices.Clone(s), first, last, mqtt.Span{From: from, To: to})
 }
 
+// union is what is in either: as with, run by run, but in one go.
+func (s spans) union(other spans) spans {
+	all := slices.Concat(s, other)
+	slices.SortFunc(all, func(a, b mqtt.Span) int { return cmp.Compare(a.From, b.From) })
+	joined := all[:0]
+	for _, span := range all {
+		if n := len(joined); n > 0 && span.From <= joined[n-1].To+1 {
+			joined[n-1].To = max(joined[n-1].To, span.To)
+		} else {
+			joined = append(joined, span)
+		}
+	}
+	return joined
+}
+
 // without is what is in s and not in other.
 func (s spans) without(other spans) spans {
 	var rest spans
 	for _, span := range s {
 		from := span.From
 		for _, cut := range other {
-			if cut.To < from || cut.From > span.To {
+			if cut.From > span.To {
+				break
+			}
+			if cut.To < from {
 				continue
 			}
 			if cut.From > from {
@@ -81,10 +103,4 @@ func (h Holding) Gaps(tail int64) []mqtt.Span {
 // Missing are the runs that nobody can get any more.
 func (h Holding) Missing() []mqtt.Span { return h.missing.without(h.held) }
 
-func (h Holding) settled() spans {
-	settled := h.held
-	for _, span := range h.missing {
-		settled = settled.with(span.From, span.To)
-	}
-	return settled
-}
+func (h Holding) settled() spans { return h.held.union(h.missing) }
