@@ -17,9 +17,10 @@ const (
 	usualSlack, usualBack = 0.17, 0.6
 	// roomRate, °C/s, is how fast a room becomes warmer or colder, 1.2 °C an hour. Whatever goes faster is the source.
 	roomRate = 0.02 / 60
-	// hiddenSlack is what the distance may have gone by while the source was hidden for long, °C; absentSlack, while the
-	// camera or the gate was switched off for long.
+	// hiddenSlack is what the distance may have gone by while the source was hidden, °C; absentSlack, while it was for longer
+	// than hiddenLong, or the camera or the gate was switched off for long.
 	hiddenSlack, absentSlack = 0.13, 3
+	hiddenLong               = time.Hour
 	// absent is how far apart two frames are between which nobody has looked.
 	absent = 10 * time.Second
 	// unevenStep, °C, is how far parts of a picture may be apart for rampTime after a shutter event: 0.62 on the recordings.
@@ -31,6 +32,9 @@ const (
 	// What drifts before it was ever confirmed is a source that warms up. It is learnt anew once it has kept within
 	// warmSlack for warmFor.
 	warmSlack, warmFor = 0.1, 10 * time.Minute
+	// One that comes back after long at another distance than before is used once it has kept within warmSlack for backFor: it
+	// may just have been switched on, and warm up.
+	backFor = 5 * time.Minute
 	// blindFor is how long the picture may be too full of people to tell anything.
 	blindFor = 2 * time.Minute
 	// The distance is read on so many points, those nearest to the source that no known person hides, and fewPoints at least. It
@@ -58,8 +62,9 @@ type usual struct {
 	left      bool          // the source is not what it was
 	stepped   bool          // it jumped before it was confirmed
 	blind     time.Duration // for how long the picture has told nothing
+	unseen    time.Duration // for how long the source could not be compared
 	allowance float64       // what off may be beside usualSlack, °C
-	steady    time.Duration // for how long off has been near steadyAt
+	steady    time.Duration // for how long off has been near steadyAt, while the source is not what it was
 	steadyAt  float64
 
 	scratch []float32
@@ -94,7 +99,11 @@ func (u *usual) pass(elapsed time.Duration) {
 		u.judged = false
 		return
 	}
-	u.allowance = max(u.allowance, min(u.allowance+roomRate*elapsed.Seconds(), hiddenSlack))
+	most := hiddenSlack
+	if u.unseen += elapsed; u.unseen >= hiddenLong {
+		most = absentSlack
+	}
+	u.allowance = max(u.allowance, min(u.allowance+roomRate*elapsed.Seconds(), most))
 }
 
 // look finds the points that people hide.
@@ -178,13 +187,15 @@ func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, une
 	if u.left {
 		limit = usualBack*usualSlack + u.allowance
 	}
-	u.left = math.Abs(u.off) > limit || !fits
+	cold := u.left && u.allowance > hiddenSlack && math.Abs(u.off) > usualSlack && u.steady < backFor
+	u.left = math.Abs(u.off) > limit || !fits || cold
 	if u.left {
 		u.stepped = u.stepped || shaken
 		u.wait(elapsed)
 		return false
 	}
 	u.trusted += elapsed
+	u.unseen, u.steady = 0, 0
 	u.take(elapsed)
 	u.follow(s, d, elapsed)
 	return true
@@ -319,6 +330,8 @@ type Known struct {
 	Radius float64 `json:"radius"`
 	// BackgroundCelsius is by how much points of the picture are warmer than the source, nil where that was not seen.
 	BackgroundCelsius []*float64 `json:"background_celsius"`
+	// AllowanceCelsius is what the background may have gone by while the source was not seen, up to At.
+	AllowanceCelsius float64 `json:"allowance_celsius,omitempty"`
 	// Corrections are those that were usual.
 	Corrections errorsOf `json:"corrections"`
 }
@@ -334,8 +347,11 @@ func (k *Known) validate() error {
 	case len(k.BackgroundCelsius) == 0 || slices.ContainsFunc(k.BackgroundCelsius, func(v *float64) bool { return v != nil && !usable(*v) }):
 		return errors.New("the background is no temperatures")
 	}
+	if !(k.AllowanceCelsius >= 0 && k.AllowanceCelsius <= absentSlack) {
+		return fmt.Errorf("a background that may have changed by %v °C", k.AllowanceCelsius)
+	}
 	for _, s := range k.Corrections {
-		if !(usable(s.LowCelsius) && usable(s.HighCelsius) && s.LowCelsius <= s.HighCelsius && s.Seconds >= 0) {
+		if !(usable(s.LowCelsius) && usable(s.HighCelsius) && s.LowCelsius <= s.HighCelsius && s.Seconds >= 0 && s.Seconds <= math.MaxUint32) {
 			return fmt.Errorf("a correction from %v to %v °C", s.LowCelsius, s.HighCelsius)
 		}
 	}

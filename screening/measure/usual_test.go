@@ -349,3 +349,96 @@ func TestTwoSources(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingIsForgottenBehindABlind has the source hidden, the lens covered or the carrier move, and another source come to light.
+func TestNothingIsForgottenWhileNothingIsSeen(t *testing.T) {
+	hide := func(h *hall) {
+		h.more = func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
+		h.run(20 * time.Second)
+		h.more = h.person
+	}
+	restart := func(h *hall) {
+		known := h.finder.Known()
+		if len(known) != 1 {
+			t.Errorf("%d sources are known", len(known))
+		}
+		h.finder = measure.NewReferenceFinder(h.config)
+		if err := h.finder.Restore(known); err != nil {
+			t.Fatal(err)
+		}
+		h.at = h.at.Add(20 * time.Second)
+	}
+	for name, befall := range map[string]func(h *hall){
+		"hidden, and the gate restarts": func(h *hall) {
+			h.more = func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
+			h.run(20 * time.Second)
+			restart(h)
+			h.run(15 * time.Second)
+			restart(h)
+			h.more = h.person
+		},
+		"hidden": hide,
+		"the lens is covered": func(h *hall) {
+			h.more = func(x, y float64) (float64, bool) { return 33, true }
+			h.run(5 * time.Second)
+			h.more = h.person
+		},
+		"a film is over the lens": func(h *hall) {
+			room, celsius := h.room, h.celsius
+			h.room, h.celsius, h.more = 0.6*room+12, 0.6*celsius+12, nil
+			h.run(5 * time.Second)
+			h.room, h.celsius, h.more = room, celsius, h.person
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(10)
+			h.run(12 * time.Minute)
+			befall(h)
+			if ref := h.run(10 * time.Second); !usable(ref) {
+				t.Errorf("the same source is not used: %+v", ref)
+			}
+			befall(h)
+			h.celsius++
+			if worst := h.worst(2*time.Minute, func(time.Duration) {}); worst > 0 {
+				t.Errorf("a source that is %.1f °C warmer is used", worst)
+			}
+		})
+	}
+}
+
+// TestASourceThatIsSwitchedOnLate is about mornings: the hall is colder, and the source warms up while the gate runs.
+func TestASourceThatIsSwitchedOnLate(t *testing.T) {
+	for name, night := range map[string]func(h *hall){
+		"the gate was off": func(h *hall) {
+			known := h.finder.Known()
+			h.finder = measure.NewReferenceFinder(h.config)
+			if err := h.finder.Restore(known); err != nil {
+				t.Fatal(err)
+			}
+			h.at = h.at.Add(10 * time.Hour)
+		},
+		"the gate was on": func(h *hall) {
+			h.celsius = h.room
+			for range 10 * 3600 / 9 {
+				h.next()
+				h.at = h.at.Add(9*time.Second - time.Second/hallFPS)
+			}
+		},
+	} {
+		for _, tau := range []float64{4, 8} {
+		for _, colder := range []float64{0, 2} {
+			h := newHall(11)
+			h.run(15 * time.Minute)
+			night(h)
+			h.room -= colder
+			start := h.at
+			worst := h.worst(50*time.Minute, func(elapsed time.Duration) { h.celsius = 37 - 12*math.Exp(-elapsed.Minutes()/tau) })
+			ref := h.next()
+			t.Logf("%s, %v %v colder: worst %.2f, then %v after %v", name, tau, colder, worst, ref.Problem, h.at.Sub(start))
+			if !usable(ref) {
+				t.Errorf("%s, %v °C colder: not used once it is warm: %+v", name, colder, ref)
+			}
+		}
+		}
+	}
+}
