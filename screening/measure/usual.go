@@ -45,8 +45,9 @@ const (
 	// Unless the source itself has jumped, the distance goes no further than stride from where it was, and by strideRate, °C/s,
 	// while it could not be told. Whatever is further off is somebody's coat.
 	stride, strideRate = 0.25, 0.03
-	// learnFrames are averaged at every point.
-	learnFrames = 9
+	// learnFrames are averaged at every point. Until the source is confirmed, one that is then off from the others for oddFrames
+	// is learnt anew: somebody walked by.
+	learnFrames, oddFrames = 9, 18
 	// A point that goes another way than the others is followed slowly: a chair was moved, the sun has come round.
 	pointRate = 0.3 / 60 // °C/s for one that is 1 °C off
 )
@@ -76,6 +77,7 @@ type point struct {
 	x, y    float32 // pixels
 	celsius float32 // it is usually so much warmer than the source
 	frames  int     // averaged so far
+	odd     int     // frames in a row that it was off from the others
 }
 
 // known says whether enough of the picture around the source is learnt.
@@ -227,10 +229,16 @@ func (u *usual) follow(s *sceneChange, d disc, elapsed time.Duration) {
 			continue
 		}
 		own := s.now[p.index] - float32(d.celsius+u.off) - p.celsius
-		if p.frames < learnFrames {
-			p.frames++
+		if p.odd++; own >= -dense && own <= dense || u.trusted >= confirmFor {
+			p.odd = 0
+		}
+		switch {
+		case p.frames < learnFrames:
+			p.frames, p.odd = p.frames+1, 0
 			p.celsius += own / float32(p.frames)
-		} else {
+		case p.odd >= oddFrames:
+			p.frames, p.odd = 0, 0
+		default:
 			p.celsius += slow * min(max(own, -1), 1)
 		}
 	}

@@ -350,14 +350,13 @@ func TestTwoSources(t *testing.T) {
 	}
 }
 
-// TestNothingIsForgottenBehindABlind has the source hidden, the lens covered or the carrier move, and another source come to light.
+// TestNothingIsForgottenWhileNothingIsSeen has the source hidden, the lens covered and the gate restarted meanwhile: the same source
+// is used then, and no other one.
 func TestNothingIsForgottenWhileNothingIsSeen(t *testing.T) {
-	hide := func(h *hall) {
-		h.more = func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
-		h.run(20 * time.Second)
-		h.more = h.person
+	hand := func(h *hall) func(x, y float64) (float64, bool) {
+		return func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
 	}
-	restart := func(h *hall) {
+	restart := func(t *testing.T, h *hall) {
 		known := h.finder.Known()
 		if len(known) != 1 {
 			t.Errorf("%d sources are known", len(known))
@@ -368,36 +367,31 @@ func TestNothingIsForgottenWhileNothingIsSeen(t *testing.T) {
 		}
 		h.at = h.at.Add(20 * time.Second)
 	}
-	for name, befall := range map[string]func(h *hall){
-		"hidden, and the gate restarts": func(h *hall) {
-			h.more = func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
+	for name, befall := range map[string]func(t *testing.T, h *hall){
+		"hidden, and two restarts": func(t *testing.T, h *hall) {
+			h.more = hand(h)
 			h.run(20 * time.Second)
-			restart(h)
+			restart(t, h)
 			h.run(15 * time.Second)
-			restart(h)
-			h.more = h.person
+			restart(t, h)
 		},
-		"hidden": hide,
-		"the lens is covered": func(h *hall) {
-			h.more = func(x, y float64) (float64, bool) { return 33, true }
-			h.run(5 * time.Second)
-			h.more = h.person
-		},
-		"a film is over the lens": func(h *hall) {
+		"a film is over the lens": func(_ *testing.T, h *hall) {
 			room, celsius := h.room, h.celsius
 			h.room, h.celsius, h.more = 0.6*room+12, 0.6*celsius+12, nil
 			h.run(5 * time.Second)
-			h.room, h.celsius, h.more = room, celsius, h.person
+			h.room, h.celsius = room, celsius
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHall(10)
 			h.run(12 * time.Minute)
-			befall(h)
+			befall(t, h)
+			h.more = h.person
 			if ref := h.run(10 * time.Second); !usable(ref) {
 				t.Errorf("the same source is not used: %+v", ref)
 			}
-			befall(h)
+			befall(t, h)
+			h.more = h.person
 			h.celsius++
 			if worst := h.worst(2*time.Minute, func(time.Duration) {}); worst > 0 {
 				t.Errorf("a source that is %.1f °C warmer is used", worst)
@@ -406,8 +400,61 @@ func TestNothingIsForgottenWhileNothingIsSeen(t *testing.T) {
 	}
 }
 
-// TestASourceThatIsSwitchedOnLate is about mornings: the hall is colder, and the source warms up while the gate runs.
+// TestACarrierDoesNotMakeGoodADoubtedSource drives off with a source that has become warmer.
+func TestACarrierDoesNotMakeGoodADoubtedSource(t *testing.T) {
+	h := newHall(12)
+	h.run(3 * time.Minute)
+	drive := func() {
+		for range 10 * hallFPS {
+			h.finder.Update(h.draw(), h.at, -1, nil, true)
+			h.at = h.at.Add(time.Second / hallFPS)
+		}
+	}
+	drive()
+	h.room++
+	if ref := h.run(90 * time.Second); !usable(ref) {
+		t.Fatalf("a sound source is not used elsewhere: %+v", ref)
+	}
+	h.celsius++
+	h.run(10 * time.Second)
+	drive()
+	h.room--
+	if worst := h.worst(3*time.Minute, func(time.Duration) {}); worst > 0 {
+		t.Errorf("a source that is %.1f °C warmer is used", worst)
+	}
+}
+
+// TestPeopleAtTheStartDoNotSpoilWhatIsLearnt starts a gate while somebody whose face is not seen hides most of the picture.
+func TestPeopleAtTheStartDoNotSpoilWhatIsLearnt(t *testing.T) {
+	h := newHall(13)
+	h.more = func(x, y float64) (float64, bool) { return 26 + 0.1*(x-48), math.Hypot(x-h.x, y-h.y) > 2*h.r && y > 20 }
+	h.run(8 * time.Second)
+	h.more = h.person
+	h.run(90 * time.Second)
+	for range 15 * 60 * hallFPS {
+		if ref := h.next(); ref.Left {
+			t.Fatalf("a sound source is not used: %+v", ref)
+		}
+	}
+}
+
+// TestACameraMayChangeItsResolution has the camera come back with a larger picture.
+func TestACameraMayChangeItsResolution(t *testing.T) {
+	h := newHall(14)
+	h.run(90 * time.Second)
+	for _, width := range []int{192, 48} {
+		h.stage = newStage(width, width*3/4)
+		if ref := h.run(5 * time.Second); !usable(ref) && width > 48 {
+			t.Errorf("%d pixels wide: %+v", width, ref)
+		}
+	}
+}
+
+// TestASourceThatIsSwitchedOnLate is about mornings: the source is switched on with the gate or after it, and warms up.
 func TestASourceThatIsSwitchedOnLate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws hours")
+	}
 	for name, night := range map[string]func(h *hall){
 		"the gate was off": func(h *hall) {
 			known := h.finder.Known()
@@ -425,20 +472,16 @@ func TestASourceThatIsSwitchedOnLate(t *testing.T) {
 			}
 		},
 	} {
-		for _, tau := range []float64{4, 8} {
 		for _, colder := range []float64{0, 2} {
 			h := newHall(11)
 			h.run(15 * time.Minute)
 			night(h)
 			h.room -= colder
-			start := h.at
-			worst := h.worst(50*time.Minute, func(elapsed time.Duration) { h.celsius = 37 - 12*math.Exp(-elapsed.Minutes()/tau) })
+			worst := h.worst(50*time.Minute, func(elapsed time.Duration) { h.celsius = 37 - 12*math.Exp(-elapsed.Minutes()/6) })
 			ref := h.next()
-			t.Logf("%s, %v %v colder: worst %.2f, then %v after %v", name, tau, colder, worst, ref.Problem, h.at.Sub(start))
-			if !usable(ref) {
-				t.Errorf("%s, %v °C colder: not used once it is warm: %+v", name, colder, ref)
+			if t.Logf("%s, a hall %.0f °C colder: used with an error of up to %.2f °C", name, colder, worst); worst > 0.3 || !usable(ref) {
+				t.Errorf("%s, a hall %.0f °C colder: used with an error of %.2f °C, and once it is warm %+v", name, colder, worst, ref)
 			}
-		}
 		}
 	}
 }
