@@ -424,20 +424,6 @@ func TestACarrierDoesNotMakeGoodADoubtedSource(t *testing.T) {
 	}
 }
 
-// TestPeopleAtTheStartDoNotSpoilWhatIsLearnt starts a gate while somebody whose face is not seen hides most of the picture.
-func TestPeopleAtTheStartDoNotSpoilWhatIsLearnt(t *testing.T) {
-	h := newHall(13)
-	h.more = func(x, y float64) (float64, bool) { return 26 + 0.1*(x-48), math.Hypot(x-h.x, y-h.y) > 2*h.r && y > 20 }
-	h.run(8 * time.Second)
-	h.more = h.person
-	h.run(90 * time.Second)
-	for range 15 * 60 * hallFPS {
-		if ref := h.next(); ref.Left {
-			t.Fatalf("a sound source is not used: %+v", ref)
-		}
-	}
-}
-
 // TestACameraMayChangeItsResolution has the camera come back with a larger picture.
 func TestACameraMayChangeItsResolution(t *testing.T) {
 	h := newHall(14)
