@@ -118,25 +118,25 @@ func TestAGateWithoutASourceLacksNone(t *testing.T) {
 	}
 }
 
-// TestPeopleAtTheStartDoNotSpoilTheSource starts a gate while people walk past, as they do for three minutes.
+// TestPeopleAtTheStartDoNotSpoilTheSource starts a gate while people walk past, as they do for two minutes.
 func TestPeopleAtTheStartDoNotSpoilTheSource(t *testing.T) {
 	if testing.Short() {
 		t.Skip("walks people past for minutes")
 	}
-	source, err := simulator.Load("../../camera/simulator/scenarios/no-trace.yaml")
+	walkers, err := simulator.Load("../../camera/simulator/scenarios/no-trace.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	source.Duration = 150 * time.Second
-	scene, err := simulator.New(source, simulator.Options{})
+	walkers.People = walkers.People[:24]
+	source, err := simulator.New(walkers, simulator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer scene.Close()
-	g := newTestGate(t, scene.Info())
+	defer source.Close()
+	g := newTestGate(t, source.Info())
 	frames, left := 0, 0
 	var frame camera.Frame
-	for scene.Read(t.Context(), &frame) == nil {
+	for source.Read(t.Context(), &frame) == nil {
 		if _, _, err := g.Process(&frame); err != nil {
 			t.Fatal(err)
 		}
