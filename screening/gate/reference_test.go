@@ -117,3 +117,34 @@ func TestAGateWithoutASourceLacksNone(t *testing.T) {
 		t.Errorf("a source is known: %+v", known)
 	}
 }
+
+// TestPeopleAtTheStartDoNotSpoilTheSource starts a gate while people walk past, as they do for two minutes.
+func TestPeopleAtTheStartDoNotSpoilTheSource(t *testing.T) {
+	if testing.Short() {
+		t.Skip("walks people past for minutes")
+	}
+	walkers, err := simulator.Load("../../camera/simulator/scenarios/no-trace.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	walkers.People = walkers.People[:24]
+	source, err := simulator.New(walkers, simulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	g := newTestGate(t, source.Info())
+	frames, left := 0, 0
+	var frame camera.Frame
+	for source.Read(t.Context(), &frame) == nil {
+		if _, _, err := g.Process(&frame); err != nil {
+			t.Fatal(err)
+		}
+		if frames++; g.scene.Reference.Left {
+			left++
+		}
+	}
+	if frames < 1000 || left > frames/20 {
+		t.Errorf("a sound source is not used in %d of %d frames", left, frames)
+	}
+}

@@ -116,7 +116,7 @@ func (r *ReferenceFinder) Known() []Known {
 	for ; r != nil; r = r.second {
 		if k := r.restored; k != nil {
 			all = append(all, *k)
-		} else if r.confirmed && r.usual.known() && r.usual.judged {
+		} else if r.confirmed && r.usual.known() {
 			all = append(all, r.remember())
 		}
 	}
@@ -124,11 +124,11 @@ func (r *ReferenceFinder) Known() []Known {
 }
 
 func (r *ReferenceFinder) remember() Known {
-	k := Known{At: r.seen, NominalCelsius: *r.config.ReferenceCelsius, Width: r.width, Height: r.height,
+	k := Known{At: r.last, AllowanceCelsius: r.usual.allowance, NominalCelsius: *r.config.ReferenceCelsius, Width: r.width, Height: r.height,
 		X: r.anchor.x, Y: r.anchor.y, Radius: r.anchor.radius, Corrections: r.errors}
 	k.BackgroundCelsius = make([]*float64, len(r.scene.now))
 	for _, p := range r.usual.points {
-		if p.still >= learnFor {
+		if p.frames >= learnFrames {
 			k.BackgroundCelsius[p.index] = new(math.Round(float64(p.celsius)*1000) / 1000)
 		}
 	}
@@ -165,12 +165,12 @@ func (r *ReferenceFinder) resume(img *radiometry.Image, at time.Time) {
 	points := r.scene.around(nil, d)
 	for i := range points {
 		if t := k.BackgroundCelsius[points[i].index]; t != nil {
-			points[i].celsius, points[i].still = float32(*t), learnFor
+			points[i].celsius, points[i].frames = float32(*t), learnFrames
 		}
 	}
 	r.anchorAt(d, true, at.Add(-anchorMemory))
 	r.confirmed, r.errors = true, k.Corrections
-	r.usual = usual{points: points, trusted: confirmFor, left: true}
+	r.usual = usual{points: points, trusted: confirmFor, left: true, allowance: k.AllowanceCelsius}
 	away := at.Sub(k.At)
 	if away < 0 { // a clock that was wrong
 		away = math.MaxInt64
@@ -227,17 +227,22 @@ func (r *ReferenceFinder) update(img *radiometry.Image, at time.Time, sinceFFC t
 	elapsed := max(0, at.Sub(r.last))
 	r.last = at
 	change := r.scene.next(img, at)
+	if r.width != 0 && (r.width != img.Width || r.height != img.Height) { // no place in it is what it was
+		r.Recalibrate()
+		r.began = at
+	}
 	r.width, r.height = img.Width, img.Height
 	if r.restored != nil && !img.Relative {
 		r.resume(img, at)
 	}
 	if moving { // what is seen changes, and says nothing of camera and source
 		change.jumped = false
-		r.usual.forget()
+		if !r.usual.left || r.usual.blind >= blindFor { // or the next place would make good what is wrong with it
+			r.usual.forget()
+		}
 	}
-	if change.stepped && !img.Relative {
-		r.stepped, r.started, r.errors = at, false, errorsOf{}
-		r.usual.forget()
+	if change.stepped && !img.Relative { // or a hand or a film is before the lens: what the source was still holds
+		r.stepped, r.started, r.usual.judged = at, false, false
 	}
 	if change.frozen || change.jumped && sinceFFC < 0 {
 		r.shutter = at
@@ -302,7 +307,7 @@ func (r *ReferenceFinder) nominalUncertainty() float64 {
 
 // same reports whether the source is still what it was, and learns what that is.
 func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, faces []face.Face, steady, jumped, moving bool) bool {
-	if moving || !steady || !r.proven && r.usual.known() {
+	if !r.proven || moving || !steady {
 		return !r.usual.left
 	}
 	shutter := at.Sub(r.shutter)

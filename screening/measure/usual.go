@@ -17,9 +17,10 @@ const (
 	usualSlack, usualBack = 0.17, 0.6
 	// roomRate, °C/s, is how fast a room becomes warmer or colder, 1.2 °C an hour. Whatever goes faster is the source.
 	roomRate = 0.02 / 60
-	// hiddenSlack is what the distance may have gone by while the source was hidden for long, °C; absentSlack, while the
-	// camera or the gate was switched off for long.
+	// hiddenSlack is what the distance may have gone by while the source was hidden, °C; absentSlack, while it was for longer
+	// than hiddenLong, or the camera or the gate was switched off for long.
 	hiddenSlack, absentSlack = 0.13, 3
+	hiddenLong               = time.Hour
 	// absent is how far apart two frames are between which nobody has looked.
 	absent = 10 * time.Second
 	// unevenStep, °C, is how far parts of a picture may be apart for rampTime after a shutter event: 0.62 on the recordings.
@@ -31,6 +32,9 @@ const (
 	// What drifts before it was ever confirmed is a source that warms up. It is learnt anew once it has kept within
 	// warmSlack for warmFor.
 	warmSlack, warmFor = 0.1, 10 * time.Minute
+	// One that comes back after long at another distance than before is used once it has kept within warmSlack for backFor: it
+	// may just have been switched on, and warm up.
+	backFor = 5 * time.Minute
 	// blindFor is how long the picture may be too full of people to tell anything.
 	blindFor = 2 * time.Minute
 	// The distance is read on so many points, those nearest to the source that no known person hides, and fewPoints at least. It
@@ -41,14 +45,11 @@ const (
 	// Unless the source itself has jumped, the distance goes no further than stride from where it was, and by strideRate, °C/s,
 	// while it could not be told. Whatever is further off is somebody's coat.
 	stride, strideRate = 0.25, 0.03
-	// A point is averaged until it has stood still, within learnSlack, °C, for learnFor: nobody walks by as slowly.
-	// Where that takes longer than learnLimit it is the source that does not stand still.
-	learnFor, learnLimit = 2 * time.Second, 5 * time.Second
-	learnSlack           = 0.3
+	// learnFrames are averaged at every point. Until the source is confirmed, one that is then off from the others for oddFrames
+	// is learnt anew: somebody walked by.
+	learnFrames, oddFrames = 9, 18
 	// A point that goes another way than the others is followed slowly: a chair was moved, the sun has come round.
-	// One that is off by more than pointFar shows something else, and is followed faster.
-	pointRate, farRate = 0.3 / 60, 0.015 // °C/s for each °C that it is off; °C/s
-	pointFar           = 0.2             // °C
+	pointRate = 0.3 / 60 // °C/s for one that is 1 °C off
 )
 
 // usual is what a source is known again by. Its zero value knows nothing.
@@ -62,8 +63,9 @@ type usual struct {
 	left      bool          // the source is not what it was
 	stepped   bool          // it jumped before it was confirmed
 	blind     time.Duration // for how long the picture has told nothing
+	unseen    time.Duration // for how long the source could not be compared
 	allowance float64       // what off may be beside usualSlack, °C
-	steady    time.Duration // for how long off has been near steadyAt
+	steady    time.Duration // for how long off has been near steadyAt, while the source is not what it was
 	steadyAt  float64
 
 	scratch []float32
@@ -74,15 +76,15 @@ type point struct {
 	index   int
 	x, y    float32 // pixels
 	celsius float32 // it is usually so much warmer than the source
-	frames  int     // averaged so far, at first
-	still   time.Duration
+	frames  int     // averaged so far
+	odd     int     // frames in a row that it was off from the others
 }
 
 // known says whether enough of the picture around the source is learnt.
 func (u *usual) known() bool {
 	n := 0
 	for i := range u.points {
-		if u.points[i].still >= learnFor {
+		if u.points[i].frames >= learnFrames {
 			n++
 		}
 	}
@@ -99,7 +101,11 @@ func (u *usual) pass(elapsed time.Duration) {
 		u.judged = false
 		return
 	}
-	u.allowance = max(u.allowance, min(u.allowance+roomRate*elapsed.Seconds(), hiddenSlack))
+	most := hiddenSlack
+	if u.unseen += elapsed; u.unseen >= hiddenLong {
+		most = absentSlack
+	}
+	u.allowance = max(u.allowance, min(u.allowance+roomRate*elapsed.Seconds(), most))
 }
 
 // look finds the points that people hide.
@@ -125,7 +131,7 @@ func hides(f face.Face, x, y float32) bool {
 func (u *usual) shift(s *sceneChange, d disc, reach float64) (float64, bool) {
 	u.scratch = u.scratch[:0]
 	for i := range u.points {
-		if p := &u.points[i]; !u.hidden[i] && p.still >= learnFor && len(u.scratch) < nearPoints {
+		if p := &u.points[i]; !u.hidden[i] && p.frames >= learnFrames && len(u.scratch) < nearPoints {
 			u.scratch = append(u.scratch, s.now[p.index]-float32(d.celsius)-p.celsius)
 		}
 	}
@@ -155,9 +161,8 @@ func (u *usual) shift(s *sceneChange, d disc, reach float64) (float64, bool) {
 // it has just jumped alone, uneven for a moment after a shutter event; fits says of the correction that it is a usual one.
 func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, uneven, fits bool) bool {
 	if !u.known() {
-		u.follow(s, d, u.off, elapsed)
-		u.blind += elapsed
-		return !u.left && u.blind < learnLimit
+		u.follow(s, d, 0)
+		return true
 	}
 	reach := math.Inf(1)
 	if u.judged && !shaken && !uneven {
@@ -184,26 +189,26 @@ func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, une
 	if u.left {
 		limit = usualBack*usualSlack + u.allowance
 	}
-	u.left = math.Abs(u.off) > limit || !fits
+	cold := u.left && u.allowance > hiddenSlack && math.Abs(u.off) > usualSlack && u.steady < backFor
+	u.left = math.Abs(u.off) > limit || !fits || cold
 	if u.left {
 		u.stepped = u.stepped || shaken
 		u.wait(elapsed)
 		return false
 	}
 	u.trusted += elapsed
-	taken := u.take(elapsed)
-	u.follow(s, d, shift-taken, elapsed)
+	u.unseen, u.steady = 0, 0
+	u.take(elapsed)
+	u.follow(s, d, elapsed)
 	return true
 }
 
-// take lets the picture become what it usually is, as fast as a room changes, and says by how much.
-func (u *usual) take(elapsed time.Duration) (celsius float64) {
+// take lets the picture become what it usually is, as fast as a room changes.
+func (u *usual) take(elapsed time.Duration) {
 	taken := u.allowance * min(1, elapsed.Seconds()/takeUp.Seconds())
 	u.allowance -= taken
 	most := roomRate*elapsed.Seconds() + taken
-	step := min(max(u.off, -most), most)
-	u.rebase(step)
-	return step
+	u.rebase(min(max(u.off, -most), most))
 }
 
 // rebase takes a part of what the picture is off for usual.
@@ -216,28 +221,25 @@ func (u *usual) rebase(step float64) {
 
 // follow learns the points that are in view: each apart from what all of them are off by, so that no source that drifts
 // is followed.
-func (u *usual) follow(s *sceneChange, d disc, off float64, elapsed time.Duration) {
-	slow, far := float32(pointRate*elapsed.Seconds()), float32(farRate*elapsed.Seconds())
+func (u *usual) follow(s *sceneChange, d disc, elapsed time.Duration) {
+	slow := float32(pointRate * elapsed.Seconds())
 	for i := range u.points {
 		p := &u.points[i]
 		if u.hidden[i] {
 			continue
 		}
-		own := s.now[p.index] - float32(d.celsius+off) - p.celsius
+		own := s.now[p.index] - float32(d.celsius+u.off) - p.celsius
+		if p.odd++; own >= -dense && own <= dense || u.trusted >= confirmFor {
+			p.odd = 0
+		}
 		switch {
-		case p.still < learnFor:
-			if math.Abs(float64(own)) > learnSlack {
-				p.frames, p.still = 0, 0
-			}
-			p.frames++
-			p.still += elapsed
+		case p.frames < learnFrames:
+			p.frames, p.odd = p.frames+1, 0
 			p.celsius += own / float32(p.frames)
-		case own > pointFar:
-			p.celsius += far
-		case own < -pointFar:
-			p.celsius -= far
+		case p.odd >= oddFrames:
+			p.frames, p.odd = 0, 0
 		default:
-			p.celsius += slow * own
+			p.celsius += slow * min(max(own, -1), 1)
 		}
 	}
 }
@@ -336,6 +338,8 @@ type Known struct {
 	Radius float64 `json:"radius"`
 	// BackgroundCelsius is by how much points of the picture are warmer than the source, nil where that was not seen.
 	BackgroundCelsius []*float64 `json:"background_celsius"`
+	// AllowanceCelsius is what the background may have gone by while the source was not seen, up to At.
+	AllowanceCelsius float64 `json:"allowance_celsius,omitempty"`
 	// Corrections are those that were usual.
 	Corrections errorsOf `json:"corrections"`
 }
@@ -351,8 +355,11 @@ func (k *Known) validate() error {
 	case len(k.BackgroundCelsius) == 0 || slices.ContainsFunc(k.BackgroundCelsius, func(v *float64) bool { return v != nil && !usable(*v) }):
 		return errors.New("the background is no temperatures")
 	}
+	if !(k.AllowanceCelsius >= 0 && k.AllowanceCelsius <= absentSlack) {
+		return fmt.Errorf("a background that may have changed by %v °C", k.AllowanceCelsius)
+	}
 	for _, s := range k.Corrections {
-		if !(usable(s.LowCelsius) && usable(s.HighCelsius) && s.LowCelsius <= s.HighCelsius && s.Seconds >= 0) {
+		if !(usable(s.LowCelsius) && usable(s.HighCelsius) && s.LowCelsius <= s.HighCelsius && s.Seconds >= 0 && s.Seconds <= math.MaxUint32) {
 			return fmt.Errorf("a correction from %v to %v °C", s.LowCelsius, s.HighCelsius)
 		}
 	}

@@ -349,3 +349,125 @@ func TestTwoSources(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingIsForgottenWhileNothingIsSeen has the source hidden, the lens covered and the gate restarted meanwhile: the same source
+// is used then, and no other one.
+func TestNothingIsForgottenWhileNothingIsSeen(t *testing.T) {
+	hand := func(h *hall) func(x, y float64) (float64, bool) {
+		return func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
+	}
+	restart := func(t *testing.T, h *hall) {
+		known := h.finder.Known()
+		if len(known) != 1 {
+			t.Errorf("%d sources are known", len(known))
+		}
+		h.finder = measure.NewReferenceFinder(h.config)
+		if err := h.finder.Restore(known); err != nil {
+			t.Fatal(err)
+		}
+		h.at = h.at.Add(20 * time.Second)
+	}
+	for name, befall := range map[string]func(t *testing.T, h *hall){
+		"hidden, and two restarts": func(t *testing.T, h *hall) {
+			h.more = hand(h)
+			h.run(20 * time.Second)
+			restart(t, h)
+			h.run(15 * time.Second)
+			restart(t, h)
+		},
+		"a film is over the lens": func(_ *testing.T, h *hall) {
+			room, celsius := h.room, h.celsius
+			h.room, h.celsius, h.more = 0.6*room+12, 0.6*celsius+12, nil
+			h.run(5 * time.Second)
+			h.room, h.celsius = room, celsius
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(10)
+			h.run(12 * time.Minute)
+			befall(t, h)
+			h.more = h.person
+			if ref := h.run(10 * time.Second); !usable(ref) {
+				t.Errorf("the same source is not used: %+v", ref)
+			}
+			befall(t, h)
+			h.more = h.person
+			h.celsius++
+			if worst := h.worst(2*time.Minute, func(time.Duration) {}); worst > 0 {
+				t.Errorf("a source that is %.1f °C warmer is used", worst)
+			}
+		})
+	}
+}
+
+// TestACarrierDoesNotMakeGoodADoubtedSource drives off with a source that has become warmer.
+func TestACarrierDoesNotMakeGoodADoubtedSource(t *testing.T) {
+	h := newHall(12)
+	h.run(3 * time.Minute)
+	drive := func() {
+		for range 10 * hallFPS {
+			h.finder.Update(h.draw(), h.at, -1, nil, true)
+			h.at = h.at.Add(time.Second / hallFPS)
+		}
+	}
+	drive()
+	h.room++
+	if ref := h.run(90 * time.Second); !usable(ref) {
+		t.Fatalf("a sound source is not used elsewhere: %+v", ref)
+	}
+	h.celsius++
+	h.run(10 * time.Second)
+	drive()
+	h.room--
+	if worst := h.worst(3*time.Minute, func(time.Duration) {}); worst > 0 {
+		t.Errorf("a source that is %.1f °C warmer is used", worst)
+	}
+}
+
+// TestACameraMayChangeItsResolution has the camera come back with a larger picture.
+func TestACameraMayChangeItsResolution(t *testing.T) {
+	h := newHall(14)
+	h.run(90 * time.Second)
+	for _, width := range []int{192, 48} {
+		h.stage = newStage(width, width*3/4)
+		if ref := h.run(5 * time.Second); !usable(ref) && width > 48 {
+			t.Errorf("%d pixels wide: %+v", width, ref)
+		}
+	}
+}
+
+// TestASourceThatIsSwitchedOnLate is about mornings: the source is switched on with the gate or after it, and warms up.
+func TestASourceThatIsSwitchedOnLate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws hours")
+	}
+	for name, night := range map[string]func(h *hall){
+		"the gate was off": func(h *hall) {
+			known := h.finder.Known()
+			h.finder = measure.NewReferenceFinder(h.config)
+			if err := h.finder.Restore(known); err != nil {
+				t.Fatal(err)
+			}
+			h.at = h.at.Add(10 * time.Hour)
+		},
+		"the gate was on": func(h *hall) {
+			h.celsius = h.room
+			for range 10 * 3600 / 9 {
+				h.next()
+				h.at = h.at.Add(9*time.Second - time.Second/hallFPS)
+			}
+		},
+	} {
+		for _, colder := range []float64{0, 2} {
+			h := newHall(11)
+			h.run(15 * time.Minute)
+			night(h)
+			h.room -= colder
+			worst := h.worst(50*time.Minute, func(elapsed time.Duration) { h.celsius = 37 - 12*math.Exp(-elapsed.Minutes()/6) })
+			ref := h.next()
+			if t.Logf("%s, a hall %.0f °C colder: used with an error of up to %.2f °C", name, colder, worst); worst > 0.3 || !usable(ref) {
+				t.Errorf("%s, a hall %.0f °C colder: used with an error of %.2f °C, and once it is warm %+v", name, colder, worst, ref)
+			}
+		}
+	}
+}
