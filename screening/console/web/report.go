@@ -354,10 +354,14 @@ func (v *visit) reportFault() string {
 	if v.cfg.ReportFault == nil {
 		return ""
 	}
-	if err := v.cfg.ReportFault(); err != nil {
+	switch err := v.cfg.ReportFault(); {
+	case err == nil:
+		return ""
+	case v.account.Scope.Site != "": // it names other sites, too
+		return v.tongue.Say("原因见控制台日志", "the console's log says why")
+	default:
 		return err.Error()
 	}
-	return ""
 }
 
 // downloadReport sends the file that is asked for.
