@@ -234,6 +234,9 @@ func (m Made) unknown(language Language, word Words) []unknownRow {
 		if gate.Missing > 0 {
 			rows = append(rows, unknownRow{gate: gate.Gate, what: fmt.Sprintf(say("%d 条记录已无法取得", "%d events can't be had any more"), gate.Missing)})
 		}
+		if gate.Deleted > 0 {
+			rows = append(rows, unknownRow{gate: gate.Gate, what: fmt.Sprintf(say("%d 条记录被人删除，人数照算", "%d events were deleted by hand, and still count"), gate.Deleted)})
+		}
 	}
 	for _, p := range m.Report.Pauses {
 		rows = append(rows, unknownRow{p.Gate, m.moment(p.From), m.moment(p.To), say("暂停", "paused"), p.By})

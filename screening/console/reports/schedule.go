@@ -16,6 +16,7 @@ import (
 
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/table"
+	"thermogate/screening/mqtt"
 )
 
 // Summary is the day's line that an authority asks for.
@@ -140,10 +141,16 @@ func (s *Schedule) write(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	sites := map[string]bool{}
+	sites, names := map[string]bool{}, map[string]string{}
 	for _, gate := range gates { // one site's fault keeps no other from its reports
 		if site := gate.Gate.Site; !sites[site] {
 			sites[site] = true
+			name := strings.ToLower(FileName(site))
+			if other, taken := names[name]; taken {
+				err = errors.Join(err, fmt.Errorf("the reports of %q would have the names of those of %q", site, other))
+				continue
+			}
+			names[name] = site
 			for _, kind := range s.cfg.Write {
 				if one := s.writeKind(ctx, site, kind, now); one != nil {
 					err = errors.Join(err, fmt.Errorf("the %s report of %s: %w", kind, site, one))
@@ -228,14 +235,14 @@ func (s *Schedule) writeFiles(ctx context.Context, span Span, kind Kind, now tim
 		return err
 	}
 	made := Made{span, report, now}
-	name := fileName(span.Site + "-" + span.Name())
+	name := FileName(span.Site + "-" + span.Name())
 	if kind == Summary {
 		return s.writeFile(name+"-summary.csv", func(to io.Writer) error { return made.WriteSummary(to, s.cfg.Language) })
 	}
 	if err := s.writeFile(name+".csv", made.WriteCSV); err != nil {
 		return err
 	}
-	return s.writeFile(name+".xlsx", func(to io.Writer) error {
+	if err := s.writeFile(name+".xlsx", func(to io.Writer) error {
 		book, err := table.NewBook()
 		if err != nil {
 			return err
@@ -245,7 +252,10 @@ func (s *Schedule) writeFiles(ctx context.Context, span Span, kind Kind, now tim
 			return err
 		}
 		return book.Write(to)
-	})
+	}); err != nil {
+		return err
+	}
+	return s.store.Note(ctx, store.AuditLine{At: now, What: store.Exported, Scope: mqtt.Gate{Site: span.Site}, Detail: name + ".xlsx"}) // which has alerts one by one
 }
 
 // writeFile has a whole file under a name, or none.
@@ -276,8 +286,8 @@ func (s *Schedule) writeFile(name string, fill func(io.Writer) error) error {
 	return folder.Sync()
 }
 
-// fileName is a text as every file system takes it.
-func fileName(text string) string {
+// FileName is a text as every file system takes it.
+func FileName(text string) string {
 	return strings.TrimLeft(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune(`/\:*?"<>|`, r) {
 			return '_'

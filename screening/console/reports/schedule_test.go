@@ -193,9 +193,31 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestSitesOfOneName has no site's reports take the place of another's.
+func TestSitesOfOneName(t *testing.T) {
+	now := time.Date(2026, 3, 2, 8, 0, 0, 0, shanghai)
+	s := open(t, now.AddDate(0, 0, -1))
+	for _, site := range []string{"a b", "A_b"} {
+		if err := s.SetStatus(t.Context(), mqtt.Gate{Site: site, Name: "north"}, mqtt.StatusMessage{State: "online", Since: now}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	schedule := scheduled(t, s, func(cfg *Config) { cfg.Write = []Kind{Day} })
+	if err := schedule.write(t.Context(), now); err == nil || !strings.Contains(err.Error(), `the reports of "a b" would have the names of those of "A_b"`) {
+		t.Errorf("two sites: %v", err)
+	}
+	if files := schedule.files(t); strings.Count(files, ".csv") != 2 {
+		t.Errorf("there are %s", files)
+	}
+	lines, err := s.Audit(t.Context(), store.AuditFilter{What: store.Exported}, 10)
+	if err != nil || len(lines) != 2 || lines[0].By != (store.Author{}) {
+		t.Errorf("the audit has %+v, %v", lines, err)
+	}
+}
+
 func TestFileName(t *testing.T) {
 	for name, want := range map[string]string{"../etc/x": "_etc_x", "苏州 一厂-2026-03-02": "苏州_一厂-2026-03-02", "a\x00b:c": "a_b_c", ".hidden": "hidden"} {
-		if got := fileName(name); got != want {
+		if got := FileName(name); got != want {
 			t.Errorf("%q becomes %q, want %q", name, got, want)
 		}
 	}

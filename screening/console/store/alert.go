@@ -476,7 +476,7 @@ func (s *Store) changes(ctx context.Context, rest string, args ...any) ([]Change
 		var reading Reading
 		err = rows.Scan(&c.Event, &c.Version, &at, &c.Who, &c.What, &c.From, &c.To, &c.Outcome, &celsius, &reading.Unit, &reading.Place, &reading.Thermometer)
 		c.At = fromMilliseconds(at)
-		if reading.Celsius, reading.NotKept = celsius.Float64, !celsius.Valid; c.What == "read" {
+		if reading.Celsius, reading.NotKept = celsius.Float64, !celsius.Valid; c.What == "read" || c.What == spot {
 			c.Reading = &reading
 		}
 		return c, err

@@ -35,6 +35,7 @@ const (
 
 	Saw              Deed = "saw" // what the console keeps of people; for a while after a line there is no further one on the same
 	ChangedAlert     Deed = "changed-alert"
+	AddedReading     Deed = "added-reading" // of somebody without an alert
 	DeletedEvent     Deed = "deleted-event"
 	ChangedRetention Deed = "changed-retention"
 	ChangedKept      Deed = "changed-kept" // outcome-only mode on or off
@@ -49,7 +50,7 @@ const (
 
 // Deeds are all of them.
 var Deeds = []Deed{
-	Saw, ChangedAlert, Exported, DeletedEvent, LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole,
+	Saw, ChangedAlert, AddedReading, Exported, DeletedEvent, LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole,
 	LockedAccount, UnlockedAccount, RenewedPassword, ChangedPassword, ChangedSettings, ChangedShifts, ChangedRetention, ChangedKept, Stripped,
 	Retired, RetiredAudit, Held, EndedHold, BackedUp, Restored,
 }

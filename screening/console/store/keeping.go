@@ -31,6 +31,19 @@ func (k Keeping) horizon(now time.Time) time.Time {
 	return time.Date(now.Year(), now.Month()-time.Month(k.Months), 1, 0, 0, 0, 0, time.UTC)
 }
 
+// KeptSince is the time from which on the events of a site are kept. Of before there are counts.
+func (s *Store) KeptSince(ctx context.Context, site string, now time.Time) (time.Time, error) {
+	months := 0
+	err := s.read.QueryRowContext(ctx, "SELECT keep_months FROM sites WHERE name = $1", site).Scan(&months)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("reading how long %s keeps events: %w", site, err)
+	}
+	if months == 0 {
+		months = s.cfg.KeepMonths
+	}
+	return Keeping{Months: months}.horizon(now), nil
+}
+
 // maxKeepMonths is the longest retention.
 const maxKeepMonths = 600
 

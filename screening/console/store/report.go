@@ -81,6 +81,7 @@ type GateReport struct {
 	Link, Camera, Reference float64
 	Known                   float64       // share of the period for which there is data: the link was up, or what was missed came later
 	Missing                 int64         // events that the gate has numbered and nobody can get any more, and that may be of this period
+	Deleted                 int64         // events of this period that somebody has deleted; their people count as before
 	DriftCelsius            float64       // by how much the baseline went up from the first to the last hour of people, or day in a long period; NaN where unknown, and for all gates
 	Paused                  time.Duration // altogether
 	CheckedBy               string        // who did the last check before the period, on the day before it at most, or else the first in it; empty for nobody
@@ -147,7 +148,7 @@ func (s *Store) report(ctx context.Context, period Period, now time.Time) (Repor
 	defer tx.Rollback()
 	r := s.newReporter(tx, period, now)
 	for _, step := range []func(context.Context) error{
-		r.people, r.paces, r.alerts, r.states, r.missing, r.known, r.settings, r.checks,
+		r.people, r.paces, r.alerts, r.states, r.missing, r.known, r.settings, r.checks, r.deletions,
 	} {
 		if err := step(ctx); err != nil {
 			return Report{}, fmt.Errorf("the report of %s from %s to %s: %w", period.Site, period.From.Format(time.RFC3339), period.To.Format(time.RFC3339), err)
@@ -549,6 +550,7 @@ func (r *reporter) sumUp() {
 	}
 	for _, g := range r.report.Gates {
 		all.Missing += g.Missing
+		all.Deleted += g.Deleted
 		all.Paused += g.Paused
 	}
 	if r.period.Gate != "" && len(r.report.Gates) == 1 {
@@ -595,6 +597,24 @@ func (r *reporter) checks(ctx context.Context) error {
 		if c.at <= r.period.From.UnixMilli() || g.CheckedBy == "" {
 			g.CheckedBy, g.CheckedAt = c.who, time.UnixMilli(c.at).UTC()
 		}
+	}
+	return err
+}
+
+// deletions are by hand; those by age are for all of a time.
+func (r *reporter) deletions(ctx context.Context) error {
+	where := r.where()
+	where.add("event >= ? AND event < ?", idAt(r.period.From), idAt(r.period.To))
+	type sum struct {
+		gate    string
+		deleted int64
+	}
+	sums, err := collect(ctx, r.tx, func(rows *sql.Rows) (one sum, err error) {
+		err = rows.Scan(&one.gate, &one.deleted)
+		return one, err
+	}, "SELECT gate, count(*) FROM deleted_events"+where.String()+" GROUP BY gate", where.args...)
+	for _, one := range sums {
+		r.gate(one.gate).Deleted = one.deleted
 	}
 	return err
 }

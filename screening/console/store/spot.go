@@ -29,6 +29,8 @@ func (s *Store) AddSpotReading(ctx context.Context, id, who string, reading Read
 	if err := reading.Validate(); err != nil {
 		return err
 	}
+	s.appending.Lock() // nobody deletes or strips the event meanwhile
+	defer s.appending.Unlock()
 	e, err := s.Event(ctx, id)
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func (s *Store) AddSpotReading(ctx context.Context, id, who string, reading Read
 		return err
 	case alert != nil || e.Data.Outcome == event.Alert:
 		return ErrSpotAlert
-	case e.Data.SkinCelsius == nil:
+	case e.Data.SkinCelsius == nil || s.OutcomeOnly(e.Gate.Site): // be it that a hold keeps the skin temperature
 		return ErrSpotEmpty
 	case at.Sub(e.Time).Abs() > SpotLimit:
 		return ErrSpotLate

@@ -108,8 +108,8 @@ func deleteEvent(v *visit) {
 	}
 	reason := strings.TrimSpace(v.r.FormValue("reason"))
 	switch {
-	case reason == "":
-		v.deletionPage(http.StatusUnprocessableEntity, v.tongue.Say("请写明删除的原因。", "Say why it is deleted."), e)
+	case reason == "" || len(reason) > maxReason:
+		v.deletionPage(http.StatusUnprocessableEntity, v.tongue.Say("请写明删除的原因（最多 160 个字）。", "Say why it is deleted, in at most 160 characters."), e)
 		return
 	case !strings.EqualFold(strings.TrimSpace(v.r.FormValue("typed")), e.ID[len(e.ID)-typedLength:]):
 		v.deletionPage(http.StatusUnprocessableEntity, v.tongue.Say("没有删除：输入的编号不对。", "Nothing was deleted: what you typed is not the end of its number."), e)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -156,7 +157,8 @@ func (v *visit) download(query historyQuery, most int, send func(store.Filter) e
 // attach names the file that follows.
 func (v *visit) attach(name, kind string) io.Writer {
 	v.w.Header().Set("Content-Type", kind)
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="thermogate-%s-%s"`, v.now.In(v.store.Zone(v.account.Scope.Site)).Format(time.DateOnly), name))
+	name = "thermogate-" + v.now.In(v.store.Zone(v.account.Scope.Site)).Format(time.DateOnly) + "-" + name
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, asciiName(name), strings.ReplaceAll(url.QueryEscape(name), "+", "%20")))
 	return patientWriter{v.w, http.NewResponseController(v.w), time.Now().Add(downloadTime)}
 }
 

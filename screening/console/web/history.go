@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -257,6 +258,9 @@ func addSpotReading(v *visit) {
 			v.rememberHabit(reading)
 			err = v.store.AddSpotReading(v.ctx(), e.ID, v.account.FullName, reading, v.now)
 		}
+		if err == nil {
+			err = v.store.Note(v.ctx(), store.AuditLine{At: v.now, By: accounts.AuthorOf(v.r, v.account), What: store.AddedReading, About: e.ID, Scope: e.Gate})
+		}
 	}
 	var unfit readingError
 	switch {
@@ -284,7 +288,7 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	if page.Spot, err = v.store.SpotReadings(v.ctx(), e.ID); err != nil {
 		return page, err
 	}
-	if page.Alert == nil && e.Data.SkinCelsius != nil && v.now.Sub(e.Time).Abs() <= store.SpotLimit {
+	if page.Alert == nil && e.Data.SkinCelsius != nil && !v.store.OutcomeOnly(e.Gate.Site) && v.now.Sub(e.Time).Abs() <= store.SpotLimit {
 		page.Form = &readingForm{Habit: habitOf(v.r), Entered: v.r.PostFormValue("value")}
 	}
 	if page.Holds, err = v.store.HoldsOn(v.ctx(), e); err != nil {

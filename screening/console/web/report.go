@@ -40,8 +40,9 @@ type reportPage struct {
 	Against       *reportRow
 	Chart         reportChart
 	Alerts        []alertLine
-	Bare          bool   // outcomes only are kept
-	MoreAlerts    string // address of all alerts, where they are not listed
+	Bare          bool      // outcomes only are kept
+	KeptSince     time.Time // where events of it are older than that, and gone; else zero
+	MoreAlerts    string    // address of all alerts, where they are not listed
 	Unknown       []unknownLine
 	Download      string // what follows the address of a download
 	Fault         string // of the files that are written by themselves
@@ -278,6 +279,13 @@ func (v *visit) reportPage(made reports.Made) (reportPage, error) {
 			return page, err
 		}
 	}
+	kept, err := v.store.KeptSince(v.ctx(), made.Site, v.now)
+	if err != nil {
+		return page, err
+	}
+	if made.From.Before(kept) {
+		page.KeptSince = kept.In(made.Zone)
+	}
 	page.Chart = chartOfReport(made, queues, v.tongue)
 	for i, gate := range made.Report.Gates {
 		row := rowOf(made.Span, gate, gate.Gate.Name)
@@ -346,10 +354,14 @@ func (v *visit) reportFault() string {
 	if v.cfg.ReportFault == nil {
 		return ""
 	}
-	if err := v.cfg.ReportFault(); err != nil {
+	switch err := v.cfg.ReportFault(); {
+	case err == nil:
+		return ""
+	case v.account.Scope.Site != "": // it names other sites, too
+		return v.tongue.Say("原因见控制台日志", "the console's log says why")
+	default:
 		return err.Error()
 	}
-	return ""
 }
 
 // downloadReport sends the file that is asked for.
@@ -363,11 +375,11 @@ func downloadReport(v *visit) {
 	var err error
 	switch v.r.URL.Path {
 	case "/reports.csv":
-		err = made.WriteCSV(v.attach(asciiName(name)+".csv", table.CSVType))
+		err = made.WriteCSV(v.attach(reports.FileName(name)+".csv", table.CSVType))
 	case "/reports/summary.csv":
-		err = made.WriteSummary(v.attach(asciiName(name)+"-summary.csv", table.CSVType), v.tongue.language())
+		err = made.WriteSummary(v.attach(reports.FileName(name)+"-summary.csv", table.CSVType), v.tongue.language())
 	default:
-		err = v.sendBook(asciiName(name)+".xlsx", func(book *table.Book) error {
+		err = v.sendBook(reports.FileName(name)+".xlsx", func(book *table.Book) error {
 			return made.WriteXLSX(book, v.tongue.language(), v.tongue.Word)
 		})
 	}
@@ -379,7 +391,7 @@ func downloadReport(v *visit) {
 // asciiName is a name that every browser takes in a header.
 func asciiName(name string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == '-' {
+		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == '-' || r == '.' {
 			return r
 		}
 		return '_'
@@ -572,6 +584,9 @@ func (t tongue) unknown(made reports.Made) []unknownLine {
 		}
 		if g.Missing > 0 {
 			say(g.Gate, "%d 条记录已无法取得", "%d events can't be had any more", g.Missing)
+		}
+		if g.Deleted > 0 {
+			say(g.Gate, "%s被人删除：人数照算，链接里看不到", "deleted by hand: %s. The figures still count their people, and no link leads to them", t.Many(int(g.Deleted), "条记录", "event", "events"))
 		}
 		if g.CheckedBy == "" && made.Kind == reports.Shift {
 			say(g.Gate, "班前没有点检", "not checked before the shift")

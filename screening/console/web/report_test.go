@@ -163,6 +163,8 @@ func TestPlanOfShifts(t *testing.T) {
 		{day, []string{"A 06:05 14:00 "}, "“06:05”不对", `&#34;06:05&#34; is no full quarter`},
 		{day, []string{"A 06:00 25:00 "}, "“25:00”不对", `&#34;25:00&#34; is no full quarter`},
 		{day, []string{"A 06:00 14:00 many"}, "应到人数“many”不对", `&#34;many&#34; is no head-count`},
+		{day, []string{"a/b 06:00 14:00 ", "a:b 14:00 22:00 "}, "报表文件会同名", "files of their reports would be"},
+		{day, []string{".. 06:00 14:00 "}, "班次不能叫“..”", "can&#39;t be called &#34;..&#34;"},
 		{day, []string{"B 22:00 06:15 ", "A 06:00 14:00 "}, "班次不能重叠", "shifts can&#39;t overlap"},
 	} {
 		for lang, want := range map[string]string{"zh": test.zh, "en": test.en} {
@@ -219,6 +221,24 @@ func TestReportAddresses(t *testing.T) {
 		if status, _ := guard.get(path); status != http.StatusForbidden {
 			t.Errorf("%s, to a guard: %d", path, status)
 		}
+	}
+}
+
+// TestReportOfWhatIsGone counts people whose events were deleted by hand or by their age, and says so.
+func TestReportOfWhatIsGone(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	begin := c.yesterday(7, 0)
+	c.add(north, begin, event.Pass, event.BelowThreshold)
+	c.delete(c.add(north, begin.Add(time.Minute), event.Pass, event.BelowThreshold))
+	b := c.client("chef", c.account("chef", "Chef X", store.Manager, mqtt.Gate{}))
+	_, body := b.get("/shifts/" + begin.Format(time.DateOnly) + "/1?lang=en&site=" + url.QueryEscape(north.Site))
+	if !strings.Contains(body, "deleted by hand: 1 event.") || strings.Contains(body, "Older events are deleted") {
+		t.Errorf("after a deletion the shift says %s", body[strings.Index(body, "<main"):])
+	}
+	old := begin.AddDate(-5, 0, 0)
+	if _, body := b.get("/reports?kind=month&lang=en&day=" + old.Format(time.DateOnly) + "&site=" + url.QueryEscape(north.Site)); !strings.Contains(body, "Older events are deleted by their age") {
+		t.Errorf("five years ago the month says %s", body[strings.Index(body, "<main"):])
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 // deletionsShown is how many deletions the page lists.
 const deletionsShown = 200
 
+// maxReason is the length in bytes of the longest reason that the store takes.
+const maxReason = 500
+
 type retentionPage struct {
 	Sites     []store.Keeping
 	Default   int // months
@@ -199,8 +202,8 @@ func (v *visit) addHold() {
 		}
 		*day.to = at.AddDate(0, 0, day.after)
 	}
-	if hold.Reason == "" || !hold.To.IsZero() && !hold.From.Before(hold.To) {
-		unfit("请写明原因；结束日期不能早于开始日期。", "Give a reason; the last day is not before the first.")
+	if hold.Reason == "" || len(hold.Reason) > maxReason || !hold.To.IsZero() && !hold.From.Before(hold.To) {
+		unfit("请写明原因（最多 160 个字）；结束日期不能早于开始日期。", "Give a reason of at most 160 characters; the last day is not before the first.")
 		return
 	}
 	if _, err := v.store.AddHold(v.ctx(), hold, accounts.AuthorOf(v.r, v.account), v.now); err != nil {
@@ -221,8 +224,8 @@ func (v *visit) endHold() {
 			continue
 		}
 		why := strings.TrimSpace(v.r.FormValue("why"))
-		if why == "" {
-			v.retentionPage(http.StatusUnprocessableEntity, v.tongue.Say("请写明为什么解除。", "Say why the hold ends."), retentionPage{})
+		if why == "" || len(why) > maxReason {
+			v.retentionPage(http.StatusUnprocessableEntity, v.tongue.Say("请写明为什么解除（最多 160 个字）。", "Say why the hold ends, in at most 160 characters."), retentionPage{})
 			return
 		}
 		if err := v.store.EndHold(v.ctx(), h.ID, why, accounts.AuthorOf(v.r, v.account), v.now); err != nil {

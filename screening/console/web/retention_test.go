@@ -207,6 +207,8 @@ func TestRetentionScope(t *testing.T) {
 		{gate, "/admin/retention/hold", url.Values{"scope": {north.Site}, "reason": {"x"}}, http.StatusUnprocessableEntity},
 		{site, "/admin/retention/hold", url.Values{"event": {there}, "reason": {"x"}}, http.StatusUnprocessableEntity},
 		{site, "/admin/retention/hold", url.Values{"scope": {north.Site}, "reason": {" "}}, http.StatusUnprocessableEntity},
+		{site, "/admin/retention/hold", url.Values{"scope": {north.Site}, "reason": {strings.Repeat("x", 501)}}, http.StatusUnprocessableEntity},
+		{site, "/events/" + here + "/delete", url.Values{"reason": {strings.Repeat("x", 501)}}, http.StatusUnprocessableEntity},
 		{site, "/admin/retention/hold", url.Values{"scope": {north.Site}, "reason": {"x"}, "from": {"2026-03-02"}, "to": {"2026-03-01"}}, http.StatusUnprocessableEntity},
 		{site, "/admin/retention/end", url.Values{"hold": {holds[0].ID}, "why": {"x"}}, http.StatusNotFound},
 		{site, "/events/" + there + "/delete", url.Values{"reason": {"x"}}, http.StatusNotFound},

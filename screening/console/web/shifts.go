@@ -242,10 +242,14 @@ func planOf(page planPage) (plan store.ShiftPlan, wrong phrase) {
 		if row.Name == "" || len(row.Name) > 64 {
 			return plan, wrongf("%s–%s 的班次没有名称，或名称太长。", "The shift from %s to %s has no name, or too long a one.", row.Begin, row.End)
 		}
-		if names[row.Name] {
-			return plan, wrongf("有两个班次叫“%s”。", "Two shifts are called %q.", row.Name)
+		if row.Name == "." || row.Name == ".." { // which no browser takes for a part of an address
+			return plan, wrongf("班次不能叫“%s”。", "A shift can't be called %q.", row.Name)
 		}
-		names[row.Name] = true
+		file := strings.ToLower(reports.FileName(row.Name))
+		if names[file] {
+			return plan, wrongf("有两个班次叫“%s”，或者它们的报表文件会同名。", "Two shifts are called %q, or the files of their reports would be.", row.Name)
+		}
+		names[file] = true
 		for _, time := range []struct {
 			text string
 			to   *time.Duration

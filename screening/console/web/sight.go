@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +57,9 @@ func shows(data any) (event string, gate mqtt.Gate, shows bool) {
 		return "", mqtt.Gate{}, len(page.Alerts) > 0
 	case studyPage:
 		return "", mqtt.Gate{}, !page.None()
+	case gatePage: // whom a guard has tried a gate with
+		tried := slices.ContainsFunc(page.Checks, func(c store.Check) bool { return c.TestCelsius != nil })
+		return "", page.Gate.Gate, tried
 	case alertPage:
 		return page.Alert.Event, page.Gate, true
 	case eventPage:

@@ -128,6 +128,9 @@ func TestSpotReadings(t *testing.T) {
 	if _, body := b.get("/events/" + fine); !strings.Contains(body, "36.8 °C") || !strings.Contains(body, "Li Na") {
 		t.Error("the page of the event does not have the reading")
 	}
+	if lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.AddedReading, Account: fine}, 10); err != nil || len(lines) != 2 || lines[0].By.Account != "lina" {
+		t.Errorf("the audit has %+v, %v", lines, err)
+	}
 	pairs, err := c.store.Pairs(t.Context(), store.Filter{}, "", 10)
 	if err != nil || len(pairs) != 1 || pairs[0].Reading.Celsius != 36.8 || pairs[0].Screening.ID != fine {
 		t.Errorf("%+v, %v", pairs, err)

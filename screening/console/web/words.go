@@ -71,7 +71,7 @@ var words = map[string]phrase{
 
 	string(reports.Shift): {"班次", "shift"}, string(reports.Day): {"日", "day"}, string(reports.Week): {"周", "week"}, string(reports.Month): {"月", "month"},
 
-	string(store.Saw): {"查看", "saw"}, string(store.ChangedAlert): {"处理告警", "saw to an alert"}, string(store.DeletedEvent): {"删除记录", "deleted an event"},
+	string(store.Saw): {"查看", "saw"}, string(store.ChangedAlert): {"处理告警", "saw to an alert"}, string(store.AddedReading): {"抽测", "read somebody without an alert"}, string(store.DeletedEvent): {"删除记录", "deleted an event"},
 	string(store.ChangedRetention): {"改变保存期", "changed how long events are kept"}, string(store.ChangedKept): {"改变保存什么", "changed what is kept"},
 	"outcomes-kept": {"只保存结论", "outcomes only"}, "all-kept": {"也保存数值", "temperatures, too"},
 	string(store.Stripped): {"抹去已存的数值，记录数", "erased what was stored, of so many events"}, string(store.Retired): {"到期删除记录，早于", "deleted events of before"},
