@@ -420,3 +420,26 @@ func onlyVisit(g *Gate) *visit {
 	}
 	return nil
 }
+
+// TestAVeryColdFaceIsToldToWarmUp, not to come closer or to face the camera, though the detector is not sure of it.
+func TestAVeryColdFaceIsToldToWarmUp(t *testing.T) {
+	scenario := parse(t, "people: [{at: 0s, core_celsius: 36.6, chill_celsius: 5, stand: 4s, distance_metres: 0.7, height_metres: 1.7, seed: 20000}]\n")
+	hints := map[event.Reason]int{}
+	var events []event.Event
+	watch(t, scenario, false, func(truth simulator.Truth, scene *event.Scene, found []event.Event) {
+		for _, p := range scene.People {
+			if p.Face.W > 20 {
+				hints[p.Hint]++
+			}
+		}
+		events = append(events, found...)
+	})
+	if hints[event.TooCold] < 20 || hints[event.TooFar]+hints[event.TurnedAway] > hints[event.TooCold]/5 {
+		t.Errorf("they are told %v", hints)
+	}
+	for _, e := range events {
+		if e.Data.Outcome != event.Inconclusive {
+			t.Errorf("an event of %s", e.Data.Outcome)
+		}
+	}
+}

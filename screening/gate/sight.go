@@ -89,6 +89,8 @@ func (g *Gate) measure(f face.Face, before *face.Face, elapsed time.Duration, s 
 	switch {
 	case !s.near:
 		return measure.Reading{Problem: event.TooFar}
+	case !s.sure && s.whole && g.meter.TooCold(&g.image, f, g.scene.Reference):
+		return measure.Reading{Problem: event.TooCold}
 	case !s.sure:
 		return measure.Reading{Problem: event.TurnedAway}
 	case !s.whole:

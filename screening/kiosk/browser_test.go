@@ -319,7 +319,7 @@ func TestNamesFitThePage(t *testing.T) {
 			}
 		}
 	}
-	wantNames := says("Person on the right: please step aside", "右边的人，请到旁边稍候")
+	wantNames := says("On the right: please step aside", "右边的人，请到旁边稍候")
 	waitFor(t, tab, "the name", wantNames)
 }
 

@@ -15,6 +15,7 @@ type cue struct {
 	person  int          // the visit it speaks to, 0 where it speaks to nobody in particular
 	opens   bool         // it says "go in" to somebody
 	named   bool         // it says to whom it speaks
+	shared  bool         // somebody else in view reads it as well, and its number is not theirs
 }
 
 // director decides what the worker's page says: of whoever stands nearest, by the newest frame. Its clock is the capture
@@ -91,9 +92,27 @@ func (d *director) announce(e *event.Event, late bool) cue {
 	if len(d.known) == knownLength {
 		d.known = slices.Delete(d.known, 0, 1)
 	}
-	d.known = append(d.known, &announced{event: e, late: late, since: d.now})
+	v := &announced{event: e, late: late, since: d.now}
+	d.follow(v)
+	d.known = append(d.known, v)
 	d.observe()
 	return d.steady(d.decide())
+}
+
+// follow has a verdict take the place of the same person's alert: a pass (visit.fresh_look_clears) ends the wait for it, and
+// staff who are on the way are so for the next alert as well.
+func (d *director) follow(v *announced) {
+	data := &v.event.Data
+	i := slices.IndexFunc(d.known, func(o *announced) bool {
+		return o.event.Data.Outcome == event.Alert && (o.event.ID == data.Revises || o.event.ID == data.RescreenOf)
+	})
+	switch {
+	case i < 0:
+	case data.Outcome == event.Pass:
+		d.known = slices.Delete(d.known, i, i+1)
+	case data.Outcome == event.Alert && d.known[i].word == Taken:
+		v.word, v.attended = Taken, d.known[i].attended
+	}
 }
 
 // next returns what to show for a new frame.
@@ -199,8 +218,12 @@ func (d *director) decide() cue {
 // nobody is what an empty gate says: the last verdict to whoever has just turned away, else an invitation.
 func (d *director) nobody() cue {
 	if v := d.held(); v != nil {
-		if d.shown.named && d.shown.verdict == v.event {
-			return d.shown // whoever stood beside may still do so
+		if d.shown.named && d.shown.verdict == v.event { // whoever stood beside may still do so
+			c := d.shown
+			if m := d.verdict(v); m.tone == toneAlert { // the console's word may be new
+				c.message = m.said(c.message.to)
+			}
+			return c
 		}
 		return cue{message: d.verdict(v), verdict: v.event, opens: d.goesIn(v)}
 	}
@@ -249,15 +272,25 @@ func (d *director) waits(v *announced) bool {
 		(age < alertTime || d.console && v.attended.IsZero() && age < d.alertWait)
 }
 
-// alert is the nearest person with an alert, nil where there is none.
+// alert is the nearest person with an alert, nil where there is none. It keeps to one while two are about as near.
 func (d *director) alert() *event.Person {
-	return nearest(d.scene.People, func(p *event.Person) bool { return hasAlert(*p) && d.standing(p) != nil })
+	person := nearest(d.scene.People, func(p *event.Person) bool { return hasAlert(*p) && d.standing(p) != nil })
+	before := nearest(d.scene.People, func(p *event.Person) bool {
+		v := d.standing(p)
+		return v != nil && v.event == d.shown.verdict && hasAlert(*p)
+	})
+	if before != nil && area(person.Face) < clearlyNearer*area(before.Face) {
+		return before
+	}
+	return person
 }
 
 // sendAside tells the person with an alert where to go, by their place in the picture where others could take it for
 // themselves.
 func (d *director) sendAside(person *event.Person) cue {
-	c := cue{message: d.verdict(d.standing(person)), verdict: person.Event, person: person.ID}
+	v := d.standing(person)
+	c := cue{message: d.verdict(v), verdict: v.event, person: person.ID}
+	c.shared = nearest(d.scene.People, func(p *event.Person) bool { return p.ID != person.ID && hasAlert(*p) }) != nil
 	others := func(p *event.Person) bool { return mistakable(p, person) && !hasAlert(*p) }
 	switch {
 	case nearest(d.scene.People, others) != nil:
@@ -415,7 +448,7 @@ func (d *director) steady(next cue) cue {
 // goes at once, and so do "go in", whom a verdict is for, and whatever is said to somebody who is not there any more.
 func (d *director) stays(next cue) bool {
 	shown := d.shown
-	return next.verdict == shown.verdict && next.opens == shown.opens && (shown.named || !next.named) &&
+	return next.verdict == shown.verdict && next.opens == shown.opens && (shown.named || !next.named) && (shown.shared || !next.shared) &&
 		(shown.person == 0 || d.inView(shown.person)) && d.now.Sub(d.change) < guideTime
 }
 

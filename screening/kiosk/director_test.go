@@ -30,7 +30,8 @@ func play(t *testing.T, d *director, steps []step) {
 		scene.OneAtATime = s.crowded
 		got := d.next(scene)
 		if s.verdict != nil {
-			got = d.announce(s.verdict, s.late)
+			announced := *s.verdict // the gate's own stays with its scenes
+			got = d.announce(&announced, s.late)
 		}
 		if s.door != "" {
 			got = d.setOpen(s.door == "opens")
@@ -232,6 +233,8 @@ func TestAlertHolds(t *testing.T) {
 	bob, alice := alerted("B"), passed("A")
 	second := verdict("E", event.Inconclusive, event.SecondReading)
 	missed := verdict("C", event.Inconclusive, event.Moving)
+	again, cleared := alerted("F"), passed("G")
+	again.Data.RescreenOf, cleared.Data.RescreenOf = "B", "B"
 	type console struct {
 		at   float64
 		word Word
@@ -294,6 +297,23 @@ func TestAlertHolds(t *testing.T) {
 			{at: .3, people: people(right("")), want: turnMessage},
 			{at: .4, want: turnMessage},
 		}},
+		{"what staff do is told to whoever is named", true, console{3, Taken}, []step{
+			{at: 0, people: people(done(left(""), bob), right("")), verdict: bob, want: alertMessage.said(rightPlace)},
+			{at: 2, want: alertMessage.said(rightPlace)},
+			{at: 3, want: alertTakenMessage.said(rightPlace)},
+		}},
+		{"no longer when the same person has it again", true, console{3, Taken}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 3, people: people(done(near(""), bob)), want: alertTakenMessage},
+			{at: 20, people: people(done(near(""), again)), verdict: again, want: alertTakenMessage},
+			{at: 20.1, want: alertTakenMessage},
+			{at: 26.1, want: idleMessage},
+		}},
+		{"not the one whom a fresh look clears", true, console{}, []step{
+			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
+			{at: 3, people: people(admitted(near(""), cleared)), verdict: cleared, want: passMessage},
+			{at: 3.1, people: people(far("")), want: measuringMessage},
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDirector(false)
@@ -306,6 +326,46 @@ func TestAlertHolds(t *testing.T) {
 			d.setWord("B", test.said.word)
 			play(t, d, test.steps[i:])
 		})
+	}
+}
+
+// TestTwoWithAlerts read the same words, and nobody the other's temperature.
+func TestTwoWithAlerts(t *testing.T) {
+	k := New(DefaultConfig())
+	defer k.Close()
+	bob, carol := alerted("B"), alerted("C")
+	k.SetCamera(event.CameraOK)
+	k.Show(sceneAt(0, done(left(""), bob)))
+	k.Verdict(*bob)
+	if s := k.screenOf(k.cue); s.ID != "B" || s.Number == nil {
+		t.Errorf("alone they read %+v", s)
+	}
+	k.Show(sceneAt(.1, done(left(""), bob), done(right(""), carol)))
+	k.Verdict(*carol)
+	for i := range 6 {
+		second := done(right(""), carol)
+		if i%2 == 0 {
+			second = larger(second)
+		}
+		k.Show(sceneAt(.2+float64(i)/10, done(left(""), bob), second))
+		if s := k.screenOf(k.cue); s.ID != "B" || s.Number != nil || s.Head["en"] != "Please step aside" {
+			t.Errorf("both read %+v", s)
+		}
+	}
+}
+
+// TestEndOfNoPauseTakesNoAlertAway has somebody command a gate to go on that is not paused.
+func TestEndOfNoPauseTakesNoAlertAway(t *testing.T) {
+	k := New(DefaultConfig())
+	defer k.Close()
+	bob := alerted("B")
+	k.SetCamera(event.CameraOK)
+	k.Show(sceneAt(0, done(near(""), bob)))
+	k.Verdict(*bob)
+	k.SetPaused(time.Time{})
+	k.Show(sceneAt(.1))
+	if k.cue.message != alertMessage || !k.HoldsUp() {
+		t.Errorf("the page says %q", inEnglish(k.cue.message))
 	}
 }
 

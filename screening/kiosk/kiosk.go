@@ -235,6 +235,9 @@ func (k *Kiosk) enter(state event.CameraState) {
 func (k *Kiosk) SetPaused(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !k.paused && until.IsZero() {
+		return // whoever ends what has not begun takes no verdict off the page
+	}
 	k.paused, k.gate.PausedUntil = !until.IsZero(), until
 	before := &k.director
 	k.director = director{hold: before.hold, door: before.door, alertWait: before.alertWait, open: before.open, slow: before.slow,
@@ -282,7 +285,7 @@ func (k *Kiosk) setScreen(c cue) {
 	if k.paused {
 		c = cue{message: pausedMessage}
 	}
-	if c.message != k.cue.message || c.verdict != k.cue.verdict {
+	if c.message != k.cue.message || c.verdict != k.cue.verdict || c.shared != k.cue.shared {
 		k.cue = c
 		k.screen = document{k.screen.version + 1, mustJSON(k.screenOf(c))}
 	}

@@ -33,7 +33,7 @@ func (k *Kiosk) screenOf(c cue) screenState {
 	if m.tone == tonePass && c.opens || m.tone == toneAlert {
 		s.Sound = m.tone
 	}
-	if data := &c.verdict.Data; k.config.Page.Show == ShowBody && !k.config.OutcomeOnly && decidedBy(data) {
+	if data := &c.verdict.Data; k.config.Page.Show == ShowBody && !k.config.OutcomeOnly && decidedBy(data) && !c.shared {
 		s.Number = k.words.in(func(w words) string { return w.number(data) })
 	}
 	return s

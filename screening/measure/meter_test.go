@@ -388,6 +388,8 @@ func TestWhatKeepsAFaceFromBeingMeasured(t *testing.T) {
 		{name: "walking", ref: good, want: event.Moving, prev: func(f face.Face) face.Face { return shift(f, 12, 0) }},
 		{name: "correction of 6 °C", ref: event.ReferenceSource{Found: true, CorrectionCelsius: 6, UncertaintyCelsius: 0.1}, site: event.InnerCanthus},
 		{name: "colder than skin", ref: event.ReferenceSource{Found: true, CorrectionCelsius: -8, UncertaintyCelsius: 0.1}, want: event.TooCold},
+		{name: "so cold that the nose is misplaced", ref: event.ReferenceSource{Found: true, CorrectionCelsius: -10, UncertaintyCelsius: 0.1}, want: event.TooCold,
+			face: func(f face.Face) face.Face { f.Landmarks[face.Nose].X += 10; return f }},
 		{name: "hotter than skin", ref: event.ReferenceSource{Found: true, CorrectionCelsius: 9.5, UncertaintyCelsius: 0.1}, want: event.OutOfRange},
 		{name: "glasses", ref: good, site: event.Forehead, draw: func(x, y float64) (float64, bool) {
 			if math.Abs(math.Abs(x-60)-6) < 5 && math.Abs(y-76) < 4 {

@@ -45,15 +45,15 @@ function fit() {
     style.setProperty("--title", title.toFixed(2));
     style.setProperty("--scale", scale.toFixed(2));
   };
+  const drop = (lines) => { document.body.dataset.tight = lines; };
   set(1, 1);
-  document.body.dataset.tight = false;
+  drop("none");
   if (!full()) return;
-  document.body.dataset.tight = true;
+  drop("second-sub");
   let title = 1, scale = 1;
-  while (full() && scale > 0.4) {
-    if (title > 0.8) title -= 0.05; else scale -= 0.05;
-    set(title, scale);
-  }
+  for (; full() && title > 0.8; set(title, scale)) title -= 0.05;
+  if (full()) drop("second");
+  for (; full() && scale > 0.4; set(title, scale)) scale -= 0.05;
 }
 
 // place gives the picture the room of its stage.
