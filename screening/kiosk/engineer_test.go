@@ -118,15 +118,3 @@ func TestEngineersPage(t *testing.T) {
 		}
 	}
 }
-
-// TestScreenStaysOn has the browser take the wake lock away, as a battery saver does.
-func TestScreenStaysOn(t *testing.T) {
-	tab := browser(t)
-	onNewPages(t, tab, `window.locks = []; const request = WakeLock.prototype.request;
-		WakeLock.prototype.request = async function (type) { const lock = await request.call(this, type); window.locks.push(lock); return lock; };`)
-	g := startGate(t, "")
-	do(t, tab, chromedp.Navigate("http://"+g.address+"/"))
-	waitFor(t, tab, "a lock", `window.locks.length === 1 && !window.locks[0].released`)
-	do(t, tab, chromedp.Evaluate[chromedp.Void](`window.locks[0].release()`))
-	waitFor(t, tab, "another lock", `window.locks.length === 2 && !window.locks[1].released`)
-}
