@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -89,7 +90,7 @@ func (s *station) linkConsole(within string) {
 func consolePages(address string) (*url.URL, error) {
 	pages, err := url.Parse(address)
 	if err != nil || pages.Scheme != "http" && pages.Scheme != "https" || pages.Hostname() == "" || pages.User != nil {
-		return nil, fmt.Errorf("console_url is no address of pages such as https://console.example, without user and password")
+		return nil, errors.New("console_url is no address of pages such as https://console.example, without user and password")
 	}
 	return pages, nil
 }
