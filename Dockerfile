@@ -13,7 +13,7 @@ RUN /tmp/install-packages run && rm -rf /var/lib/apt/lists/* /tmp/install-packag
  && useradd --system --groups video --home-dir /var/lib/thermogate --create-home thermogate
 COPY --from=build /src/bin/thermogate /src/bin/thermogate-console /usr/bin/
 COPY deploy/thermogate.yaml /etc/thermogate/
-COPY LICENSE deploy/README.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
+COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 # What OpenCV says of every pipeline it opens, thermogate says in its own log.
 ENV OPENCV_LOG_LEVEL=ERROR OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT=2
 USER thermogate

@@ -54,6 +54,8 @@ type config struct {
 	HTTP    httpConfig        `yaml:"http"`
 	// Console is the config file of a console that runs within the gate; none does where it is empty.
 	Console string `yaml:"console"`
+	// ConsoleURL is where browsers reach the console's pages, also those of one on a server; empty is the console within.
+	ConsoleURL string `yaml:"console_url"`
 
 	written time.Time // when the file was changed last; zero without one
 }
@@ -148,6 +150,11 @@ func (c *config) validate() error {
 		return errors.New("mqtt.snapshots publishes pictures of people; with outcome_only it has to be false")
 	case c.OutcomeOnly && c.Clips.AroundAlerts:
 		return errors.New("clips.around_alerts keeps pictures of people; with outcome_only it has to be false")
+	}
+	if c.ConsoleURL != "" {
+		if _, err := consolePages(c.ConsoleURL); err != nil {
+			return err
+		}
 	}
 	if c.Camera.Stall < 100*time.Millisecond {
 		return fmt.Errorf("camera.stall is %s; it must be 100ms or more", c.Camera.Stall)

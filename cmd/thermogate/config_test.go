@@ -24,6 +24,8 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		name, yaml, want string
 	}{
 		{"misspelt key", "site: a\npolicy:\n  treshold_celsius: 37.5\n", `:3: unknown key "treshold_celsius"; did you mean "threshold_celsius"?`},
+		{"console without its scheme", "console_url: console.example\n", `:1: console_url is no address of pages`},
+		{"console with a script", "console_url: 'javascript:alert(1)'\n", `:1: console_url is no address of pages`},
 		{"unknown key", "colour: red\n", `:1: unknown key "colour"; deploy/thermogate.yaml lists the keys there are`},
 		{"key of another section", "camera:\n  threshold_celsius: 37.5\n", `:2: unknown key "threshold_celsius"`},
 		{"tab", "camera:\n\turi: /dev/video0\n", `:2: found character '	' that cannot start any token`},

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -69,6 +72,25 @@ func (w *within) once(ctx context.Context) error {
 	}
 	defer c.Close()
 	w.gate.health.SetConsole(nil)
-	w.log.Info("console opens", "name", w.config.Name, "pages", w.config.HTTP.Scheme()+"://"+c.Address())
+	pages := w.config.HTTP.Scheme() + "://" + c.Address()
+	w.log.Info("console opens", "name", w.config.Name, "pages", pages)
+	w.gate.linkConsole(cmp.Or(w.config.OIDC.URL, pages))
 	return c.Run(ctx)
+}
+
+// linkConsole has the engineers' page lead to the console. What the gate's config says of its address counts first.
+func (s *station) linkConsole(within string) {
+	if address := cmp.Or(s.config.ConsoleURL, within); address != "" {
+		if pages, err := consolePages(address); err == nil {
+			s.kiosk.SetConsolePages(pages)
+		}
+	}
+}
+
+func consolePages(address string) (*url.URL, error) {
+	pages, err := url.Parse(address)
+	if err != nil || pages.Scheme != "http" && pages.Scheme != "https" || pages.Hostname() == "" || pages.User != nil {
+		return nil, errors.New("console_url is no address of pages such as https://console.example, without user and password")
+	}
+	return pages, nil
 }

@@ -34,6 +34,12 @@ func TestAlertOnARecordingToItsEnd(t *testing.T) {
 	b.fill("again", "correct horse battery")
 	b.click("main button")
 	b.wait("an alert to take", `document.querySelector('form[action^="/alerts/"][action$="/take"] button')`)
+	b.open(pages.gate + "/status?lang=en")
+	if link := evaluate[string](b, `document.getElementById("console").href`); link != pages.console+"/" {
+		t.Errorf("/status leads to %q, the console is at %s", link, pages.console)
+	}
+	b.open(pages.console)
+	b.wait("an alert to take", `document.querySelector('form[action^="/alerts/"][action$="/take"] button')`)
 	id := evaluate[string](b, `document.querySelector('form[action$="/take"]').getAttribute("action").split("/")[2]`)
 	b.open(pages.console + "/alerts/" + id)
 	b.click(`form[action$="/take"] button`)

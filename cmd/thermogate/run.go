@@ -139,6 +139,7 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 		return endOf(ctx, err)
 	}
 	defer over.Close()
+	s.linkConsole("http://" + over.Address())
 	logIns, err := over.DemoLogIns(ctx)
 	if err != nil {
 		return endOf(ctx, err)
@@ -150,7 +151,7 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	}
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
-  guards' page       http://%[3]s/status
+  engineers' page    http://%[3]s/status
   console            http://%[5]s/   log in as %[6]s, password %[7]s
                      as %[8]s, password %[9]s, or as %[10]s, password %[11]s
                      %[12]d days of five gates before now are made up; four of the gates are nothing but that

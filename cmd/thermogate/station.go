@@ -145,6 +145,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
 	pages.Page, pages.Door, pages.OutcomeOnly = c.Kiosk, s.door != nil, c.OutcomeOnly
 	s.kiosk = kiosk.New(pages)
+	s.linkConsole("")
 	s.logins = listen.NewAttempts(s.log)
 	if s.pages, err = s.routes(); err != nil {
 		return err
@@ -159,7 +160,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	return nil
 }
 
-// recallVerdicts lists the latest verdicts of earlier runs on the guards' page.
+// recallVerdicts lists the latest verdicts of earlier runs on the engineers' page.
 func (s *station) recallVerdicts(ctx context.Context) {
 	err := journal.List(ctx, filepath.Join(s.config.DataDir, journalName), journal.Filter{Limit: kiosk.HistoryLength},
 		func(entry journal.Entry) error { s.kiosk.Recall(entry.Event); return nil })

@@ -35,7 +35,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 // ServeHTTP serves
 //
 //	/          the page in front of the person
-//	/status    the page for guards and engineers
+//	/status    the engineers' page
 //	/stream    what they show, as server-sent events: screen, gate, verdict
 //	/picture   the newest picture; ?after=N waits for one other than N
 //	/aim       how the camera stands, for whoever puts it up; ?after=N likewise
@@ -71,7 +71,8 @@ func (k *Kiosk) page(pages *template.Template, name string) http.HandlerFunc {
 		render(w, pages, name, lang, struct {
 			Gate, Build string
 			English     bool
-		}{k.config.Gate, k.gate.Build, lang == "en"})
+			Console     string // address of the pages of guards, empty where there is none
+		}{k.config.Gate, k.gate.Build, lang == "en", k.consoleFor(r)})
 	}
 }
 

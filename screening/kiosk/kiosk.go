@@ -5,6 +5,7 @@ package kiosk
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ type Kiosk struct {
 	asked     time.Time // when a page last asked for a picture
 	aiming    aiming
 	shown     time.Time // when Show was last called
+	console   *url.URL  // where guards work, nil where nobody knows
 }
 
 // document is an encoded message and its version.

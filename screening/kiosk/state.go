@@ -60,6 +60,7 @@ type gateState struct {
 	Faces       int               `json:"faces"`
 	FPS         *float64          `json:"fps,omitempty"`
 	Pages       int               `json:"pages"`
+	Stages      stageMillis       `json:"stages"`
 	PausedUntil time.Time         `json:"paused_until,omitzero"`
 }
 
@@ -86,6 +87,7 @@ type referenceState struct {
 
 func (g *gateState) observe(scene *event.Scene) {
 	g.Faces = len(scene.People)
+	g.Stages.observe(scene.Stages)
 	g.Reference, g.Group = referenceStateOf(scene.Reference), nil
 	if scene.Group != event.NoProblem {
 		g.Group = new(label(scene.Group))
@@ -93,7 +95,7 @@ func (g *gateState) observe(scene *event.Scene) {
 }
 
 func (g *gateState) forgetScene() {
-	g.Faces = 0
+	g.Faces, g.Stages = 0, stageMillis{}
 	g.Reference, g.Group = referenceState{}, nil
 }
 

@@ -31,7 +31,7 @@ type Config struct {
 	WarmUp time.Duration `yaml:"warm_up"`
 	// FFCDeadTime after a shutter event (flat-field correction) in which nothing is measured.
 	FFCDeadTime time.Duration `yaml:"ffc_dead_time"`
-	// MinFacePixels is the least width of a face in pixels. It is resolution that measures, not distance.
+	// MinFacePixels is the least width of a face in pixels of the camera.
 	MinFacePixels float64 `yaml:"min_face_pixels"`
 	// MaxSpeed of a face in face widths a second. People are measured once they stand: while they walk up, every frame
 	// is better than the one before, and the landmarks lag.

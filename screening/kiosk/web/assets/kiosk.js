@@ -1,3 +1,4 @@
+import "./awake.js";
 import { connect, Painter } from "./live.js";
 import { Sounds } from "./sound.js";
 

@@ -6,8 +6,8 @@ const painter = new Painter(element("picture"), { labels: language });
 const KEPT = 50;
 
 const words = {
-  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", stores: "正常", unstored: "没有写入磁盘", obeys: "正常", disobeys: "没有执行指令", nominal: "标称", assumed: "（假定）", read: "实测", correction: "修正" },
-  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", stores: "on disk", unstored: "not on disk", obeys: "works", disobeys: "does not obey", nominal: "nominal", assumed: " (assumed)", read: "read", correction: "correction" },
+  zh: { none: "—", connected: "已连接", away: "未连接", waiting: (n) => `${n} 条待发`, fps: "帧/秒", faces: (n) => `${n} 张人脸`, seconds: "秒", millis: "毫秒", stores: "正常", unstored: "没有写入磁盘", obeys: "正常", disobeys: "没有执行指令", nominal: "标称", assumed: "（假定）", read: "实测", correction: "修正" },
+  en: { none: "–", connected: "connected", away: "not connected", waiting: (n) => `${n} waiting`, fps: "fps", faces: (n) => n === 1 ? "1 face" : `${n} faces`, seconds: "s", millis: "ms", stores: "on disk", unstored: "not on disk", obeys: "works", disobeys: "does not obey", nominal: "nominal", assumed: " (assumed)", read: "read", correction: "correction" },
 }[language];
 
 const locale = language === "zh" ? "zh-CN" : "en-GB";
@@ -35,8 +35,16 @@ function showGate(gate) {
   state("door", gate.door?.ok, gate.door?.ok ? words.obeys : [words.disobeys, gate.door?.fault].filter(Boolean).join(" · "));
   state("flow", gate.fps !== undefined, gate.fps === undefined ? words.none
     : `${gate.fps.toFixed(1)} ${words.fps}${gate.paused_until ? "" : ` · ${words.faces(gate.faces)}`}`);
+  showStages(gate.stages);
   showPause(gate.paused_until);
   element("version").textContent = `thermogate ${gate.version}`;
+}
+
+// showStages tells how long each stage takes for one picture; one that has not run yet has no time.
+function showStages(stages) {
+  for (const [stage, millis] of Object.entries(stages)) {
+    element(`stage-${stage}`).lastElementChild.textContent = millis ? `${millis.toFixed(millis < 10 ? 2 : 1)} ${words.millis}` : words.none;
+  }
 }
 
 function showPause(until) {

@@ -1,0 +1,46 @@
+package kiosk
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestScreenStaysOn has the browser take the wake lock away, as a battery saver does.
+func TestScreenStaysOn(t *testing.T) {
+	tab := browser(t)
+	onNewPages(t, tab, `window.locks = []; const request = WakeLock.prototype.request;
+		WakeLock.prototype.request = async function (type) { const lock = await request.call(this, type); window.locks.push(lock); return lock; };`)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/"))
+	waitFor(t, tab, "a lock", `window.locks.length === 1 && !window.locks[0].released`)
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`window.locks[0].release()`))
+	waitFor(t, tab, "another lock", `window.locks.length === 2 && !window.locks[1].released`)
+}
+
+// TestTabletSleeps has the page hidden while a pass is on it, and seen again without the gate.
+func TestTabletSleeps(t *testing.T) {
+	tab := browser(t)
+	onNewPages(t, tab, `window.away = false;
+		Object.defineProperty(Document.prototype, "hidden", { get: () => window.away });
+		window.turn = (away) => { window.away = away; document.dispatchEvent(new Event("visibilitychange")); };`)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
+	alice := passed("P")
+	g.scenes <- sceneAt(0, admitted(near(""), alice))
+	g.Verdict(*alice)
+	waitFor(t, tab, "the pass", `document.body.dataset.tone === "pass" && `+pictureShown)
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`turn(true)`))
+	if gone := ask(t, tab, chromedp.Evaluate[bool](`document.body.dataset.tone !== "pass" && `+pictureGone)); !gone {
+		t.Error("the pass stands while the page is hidden")
+	}
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`turn(false)`))
+	waitFor(t, tab, "the newest state", `document.body.dataset.tone === "pass" && `+pictureShown)
+
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`turn(true)`))
+	g.stop()
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`turn(false)`))
+	waitFor(t, tab, "no gate", `document.getElementById("head").textContent === "Connection lost, reconnecting"`)
+	startGate(t, g.address)
+	waitFor(t, tab, "the gate again", pictureShown)
+}
