@@ -16,7 +16,7 @@ export function connect(page, handlers) {
     if (!document.hidden) return start();
     stop();
     handlers.picture(null);
-    handlers.quiet?.(true); // a verdict must not stand there when the tablet wakes up
+    if (handlers.quiet) handlers.quiet(true); // a verdict must not stand there when the tablet wakes up
   });
   start();
 }
@@ -49,7 +49,7 @@ class Link {
 
   quiet(now) {
     this.isQuiet = now;
-    this.handlers.quiet?.(now);
+    if (this.handlers.quiet) this.handlers.quiet(now);
   }
 
   rest() {
