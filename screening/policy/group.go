@@ -89,6 +89,11 @@ func (g group) at(t time.Time) group {
 // baseline is what a person is expected to read.
 func (g group) baseline() float64 { return g.LevelCelsius + g.DayCelsius }
 
+// uncertainty is the standard uncertainty of the baseline: 0.28 °C before anybody was seen, 0.1 °C once some dozens were.
+func (g group) uncertainty() float64 {
+	return math.Sqrt(max(0, g.LevelVariance+g.DayVariance+2*g.Covariance))
+}
+
 func (g *group) learn(celsius float64, t time.Time) {
 	*g = g.at(t)
 	g.Updated = t

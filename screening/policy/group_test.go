@@ -189,7 +189,7 @@ func TestWithoutReference(t *testing.T) {
 		}
 		at = at.Add(time.Minute)
 	}
-	for skin, want := range map[float64]event.Outcome{31.5: event.Pass, 31.9: event.Pass, 32.3: event.Alert, 29.5: event.Inconclusive} {
+	for skin, want := range map[float64]event.Outcome{31.5: event.Pass, 31.9: event.Pass, 32.3: event.Alert, 29.0: event.Inconclusive} {
 		e := look(skin)
 		e.At, e.ReferenceOK = at, false
 		v, _ := p.Decide(e)

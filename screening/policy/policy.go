@@ -241,7 +241,7 @@ func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
 	if e.Site != event.InnerCanthus {
 		below += hiddenCold
 	}
-	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-below {
+	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-below-baselineSigma*p.group.at(e.At).uncertainty() {
 		return true
 	}
 	return e.chill() > 0 && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
