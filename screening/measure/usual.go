@@ -96,16 +96,14 @@ func (u *usual) forget() { *u = usual{points: u.points[:0], hidden: u.hidden, sc
 
 // pass lets time go by in which the source could not be compared.
 func (u *usual) pass(elapsed time.Duration) {
-	if elapsed >= absent {
-		u.allowance = min(u.allowance+roomRate*elapsed.Seconds(), absentSlack)
-		u.judged = false
-		return
-	}
+	u.unseen += elapsed
 	most := hiddenSlack
-	if u.unseen += elapsed; u.unseen >= hiddenLong {
+	if elapsed >= absent || u.unseen >= hiddenLong {
 		most = absentSlack
 	}
+	u.judged = u.judged && elapsed < absent
 	u.allowance = max(u.allowance, min(u.allowance+roomRate*elapsed.Seconds(), most))
+	u.left = u.left || u.allowance > hiddenSlack && u.known() // until it is seen to be what it was
 }
 
 // look finds the points that people hide.

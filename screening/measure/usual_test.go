@@ -232,7 +232,11 @@ func TestASourceIsKnownAfterARestart(t *testing.T) {
 			}
 			h.at = h.at.Add(c.away)
 			c.after(h)
-			for range 30 * hallFPS {
+			wait := 30 * time.Second
+			if c.away > time.Hour { // what has come off meanwhile has to show that it does not warm up
+				wait = 7 * time.Minute
+			}
+			for range int(wait.Seconds() * hallFPS) {
 				if ref := h.next(); c.want != event.NoProblem && usable(ref) {
 					t.Fatalf("used: %+v", ref)
 				}
