@@ -91,7 +91,7 @@ func TestFromGateToGuardAndBack(t *testing.T) {
 		}
 	}
 	guard.post("/alerts/"+id+"/take", url.Values{"version": {"0"}})
-	hears(mqtt.Alert{Event: id})
+	hears(mqtt.Alert{Event: id, Taken: true})
 	guard.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"36.9"}, "unit": {"°C"}, "place": {"ear"}})
 	guard.post("/alerts/"+id+"/close", url.Values{"version": {"2"}, "outcome": {"false"}})
 	hears(mqtt.Alert{Event: id, Closed: true, Outcome: mqtt.FalseAlert})

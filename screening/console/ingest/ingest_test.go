@@ -189,7 +189,7 @@ func TestAlertsAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the gate knows that it is taken", heard(mqtt.Alert{Event: e.ID}))
+	eventually(t, "the gate knows that it is taken", heard(mqtt.Alert{Event: e.ID, Taken: true}))
 	b.kill()
 	if a, err = s.AddReading(t.Context(), e.ID, a.Version, "Li Na", store.Reading{Celsius: 36.7, Unit: "°C", Place: store.Ear}, time.Now()); err != nil {
 		t.Fatal(err)
