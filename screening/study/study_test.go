@@ -290,7 +290,7 @@ func TestMostPairs(t *testing.T) {
 	if _, err := Evaluate(pairs, leftOut, options()); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 20*time.Second {
+	if took := time.Since(began); took > 2*time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }
