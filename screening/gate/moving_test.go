@@ -187,21 +187,21 @@ func TestNoVerdictSpansAStep(t *testing.T) {
 // TestAGroupReadBeforeAStepJudgesNobodyAfterIt is about a gate without a reference source, which knows only what people read.
 func TestAGroupReadBeforeAStepJudgesNobodyAfterIt(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two minutes of pictures")
+		t.Skip("four minutes of pictures")
 	}
 	scenario := parse(t, `
 seed: 5
 reference: {present: false}
 ffc: {every: 0s, jump_celsius: 0}
-camera: {drift_celsius_per_minute: 0, steps: [{at: 92s, offset_celsius: -2.5}]}
-queue: {people: 18, core_spread_celsius: 0.1}
+camera: {drift_celsius_per_minute: 0, steps: [{at: 200s, offset_celsius: -2.5}]}
+queue: {people: 44, core_spread_celsius: 0.1}
 `)
 	before, after := 0, 0
 	watch(t, scenario, false, func(truth simulator.Truth, _ *event.Scene, events []event.Event) {
 		for _, e := range events {
 			switch {
 			case e.Data.Outcome == event.Inconclusive:
-			case truth.Time < 92*time.Second:
+			case truth.Time < 200*time.Second:
 				before++
 			default:
 				after++

@@ -113,7 +113,7 @@ func (p *Policy) Decide(e Estimate) (Verdict, bool) {
 	case v.Outcome == event.Inconclusive && !sure(e, level):
 		v.Reason = event.Covered
 	case v.Outcome == event.Inconclusive:
-	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v.Policy)):
+	case !(math.Abs(*v.SkinCelsius-level) >= z*p.doubt(e, v)):
 		v.Outcome, v.Reason = event.Inconclusive, event.TooClose
 	case v.Outcome == event.Pass && p.group.Witness.shifted():
 		v.Outcome, v.Reason = event.Inconclusive, event.BaselineShift
@@ -210,10 +210,11 @@ func rule(kind Kind, overBody, overGroup bool) (event.Outcome, event.Reason) {
 
 // doubt is the standard uncertainty that counts against a decision. Systematic uncertainty does not so far as the
 // threshold was found with it; and none of it does in the group policy, whose baseline was read through the same camera
-// and reference.
-func (p *Policy) doubt(e Estimate, kind Kind) float64 {
+// and reference, nor against an alert: who may read too warm, because nobody has measured the reference source, is read a
+// second time rather than sent on.
+func (p *Policy) doubt(e Estimate, v Verdict) float64 {
 	doubt := math.Max(e.NoiseCelsius, frameNoise/math.Sqrt(float64(e.Frames)))
-	if kind == Group {
+	if v.Policy == Group || v.Outcome == event.Alert {
 		return doubt
 	}
 	shared := sharedSystematic
