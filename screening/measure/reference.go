@@ -51,7 +51,7 @@ const (
 type ReferenceFinder struct {
 	config Config
 	discs  *discFinder
-	scene  sceneChange
+	scene  *sceneChange     // one for both sources
 	second *ReferenceFinder // of another source in view; nil where there is none
 
 	first, last   time.Time
@@ -83,11 +83,12 @@ type ReferenceFinder struct {
 // NewReferenceFinder returns a finder for a source of the configured temperature, and for the second one where there is
 // one. Without a source, every Reference is not Found, has no Problem and corrects nothing.
 func NewReferenceFinder(config Config) *ReferenceFinder {
-	r := &ReferenceFinder{config: config, discs: newDiscFinder(config)}
+	r := &ReferenceFinder{config: config, discs: newDiscFinder(config), scene: new(sceneChange)}
 	if s := config.SecondReference; s != nil && config.ReferenceCelsius != nil {
 		config.ReferenceCelsius, config.ReferenceAssumed, config.SecondReference = &s.Celsius, false, nil
 		config.ReferenceUncertaintyCelsius, config.ReferenceArea = s.UncertaintyCelsius, &s.Area
 		r.second = NewReferenceFinder(config)
+		r.second.scene = r.scene
 	}
 	return r
 }
@@ -182,11 +183,12 @@ func (r *ReferenceFinder) resume(img *radiometry.Image, at time.Time) {
 // (negative where unknown), moving while a carrier takes camera and source elsewhere. A disc inside one of the faces of the
 // same frame is not taken for the source.
 func (r *ReferenceFinder) Update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
-	ref := r.update(img, at, sinceFFC, faces, moving)
+	change := r.scene.next(img, at)
+	ref := r.update(img, change, at, sinceFFC, faces, moving)
 	if r.second == nil {
 		return ref
 	}
-	return r.agree(ref, r.second.update(img, at, sinceFFC, faces, moving))
+	return r.agree(ref, r.second.update(img, change, at, sinceFFC, faces, moving))
 }
 
 // agree takes two sources together. Either is enough while the other is hidden. Two that agree can't both have gone wrong:
@@ -214,7 +216,7 @@ func (r *ReferenceFinder) agree(first, second event.ReferenceSource) event.Refer
 	return first
 }
 
-func (r *ReferenceFinder) update(img *radiometry.Image, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
+func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.Time, sinceFFC time.Duration, faces []face.Face, moving bool) event.ReferenceSource {
 	if r.first.IsZero() {
 		r.first, r.last = at, at
 	}
@@ -226,7 +228,6 @@ func (r *ReferenceFinder) update(img *radiometry.Image, at time.Time, sinceFFC t
 	}
 	elapsed := max(0, at.Sub(r.last))
 	r.last = at
-	change := r.scene.next(img, at)
 	if r.width != 0 && (r.width != img.Width || r.height != img.Height) { // no place in it is what it was
 		r.Recalibrate()
 		r.began = at
@@ -315,9 +316,9 @@ func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, face
 		shutter = math.MaxInt64
 	}
 	power := at.Sub(r.on)
-	r.usual.look(&r.scene, d, faces)
+	r.usual.look(r.scene, d, faces)
 	fits := r.errors.holds(r.correction, power, shutter, r.usual.allowance)
-	if !r.usual.judge(&r.scene, d, elapsed, jumped, shutter < rampTime, fits) {
+	if !r.usual.judge(r.scene, d, elapsed, jumped, shutter < rampTime, fits) {
 		return false
 	}
 	r.confirmed = r.confirmed || r.usual.trusted >= confirmFor
