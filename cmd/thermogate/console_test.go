@@ -77,14 +77,14 @@ func TestGateScreensOnWithoutItsConsole(t *testing.T) {
 type running struct {
 	gate, console, password string
 	data, broker            string
-	log                     *logText
+	log                     *testdata.Text
 }
 
 // runWithConsole starts `thermogate run`, with more lines of the configs of gate and console, until the test ends.
 func runWithConsole(t *testing.T, gate, console string) running {
 	t.Helper()
 	dir := t.TempDir()
-	r := running{gate: "http://" + freeAddress("127.0.0.1:0"), data: filepath.Join(dir, "data"), broker: freeAddress("127.0.0.1:0"), log: new(logText)}
+	r := running{gate: "http://" + freeAddress("127.0.0.1:0"), data: filepath.Join(dir, "data"), broker: freeAddress("127.0.0.1:0"), log: new(testdata.Text)}
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -7,11 +7,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -61,48 +59,11 @@ func (l *listener) all() ([]event.Event, string) {
 	return append([]event.Event(nil), l.events...), strings.Join(l.bodies, "\n")
 }
 
-// visitor is somebody at the console, without a browser.
-type visitor struct {
-	t    *testing.T
-	http *http.Client
-	base string
-}
-
-func visitConsole(t *testing.T, r running) visitor {
+func visitConsole(t *testing.T, r running) testdata.Visitor {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := visitor{t, &http.Client{Jar: jar}, r.console}
-	v.post("/login", url.Values{"name": {"admin"}, "password": {r.password}})
-	v.post("/password", url.Values{"old": {r.password}, "password": {"correct horse battery"}, "again": {"correct horse battery"}})
+	v := testdata.Visit(t, r.console)
+	v.LogIn("admin", r.password, "correct horse battery")
 	return v
-}
-
-func (v visitor) get(path string) string {
-	v.t.Helper()
-	answer, err := v.http.Get(v.base + path)
-	return v.read(answer, err)
-}
-
-func (v visitor) post(path string, form url.Values) string {
-	v.t.Helper()
-	answer, err := v.http.PostForm(v.base+path, form)
-	return v.read(answer, err)
-}
-
-func (v visitor) read(answer *http.Response, err error) string {
-	v.t.Helper()
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return string(body)
 }
 
 // temperatures are those of people in what is told of them: any key of JSON of one, and the numbers that are known, as text
@@ -144,9 +105,9 @@ func TestOutcomeOnlyLeavesNoTemperature(t *testing.T) {
 			heard := hear(t, r.broker)
 			v := visitConsole(t, r)
 			if !atGate {
-				v.post("/admin/retention/outcome", url.Values{"site": {"plant"}, "only": {"yes"}, "typed": {"plant"}})
+				v.Post("/admin/retention/outcome", url.Values{"site": {"plant"}, "only": {"yes"}, "typed": {"plant"}})
 				for page := "erasing"; strings.Contains(page, "erasing"); time.Sleep(50 * time.Millisecond) { // what came before
-					if page = v.get("/admin/retention?lang=en"); !strings.Contains(page, "<b>outcomes only") {
+					if page = v.Get("/admin/retention?lang=en"); !strings.Contains(page, "<b>outcomes only") {
 						t.Fatalf("the console keeps temperatures:\n%s", page)
 					}
 				}
@@ -154,15 +115,15 @@ func TestOutcomeOnlyLeavesNoTemperature(t *testing.T) {
 			alert := regexp.MustCompile(`action="/alerts/([0-9A-Z]{26})/take"`)
 			var found []string
 			for deadline := time.Now().Add(2 * time.Minute); found == nil; time.Sleep(100 * time.Millisecond) {
-				if found = alert.FindStringSubmatch(v.get("/")); time.Now().After(deadline) {
+				if found = alert.FindStringSubmatch(v.Get("/")); time.Now().After(deadline) {
 					t.Fatalf("no alert comes\n%s", r.log)
 				}
 			}
 			id := found[1]
-			v.post("/alerts/"+id+"/take", url.Values{"version": {"0"}})
-			v.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"38.47"}, "unit": {"°C"}, "place": {"ear"}})
-			v.post("/alerts/"+id+"/close", url.Values{"version": {"2"}, "outcome": {"confirmed"}})
-			if closed := v.get("/history?lang=en&state=confirmed"); !strings.Contains(closed, id) || !strings.Contains(closed, "not kept") {
+			v.Post("/alerts/"+id+"/take", url.Values{"version": {"0"}})
+			v.Post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"38.47"}, "unit": {"°C"}, "place": {"ear"}})
+			v.Post("/alerts/"+id+"/close", url.Values{"version": {"2"}, "outcome": {"confirmed"}})
+			if closed := v.Get("/history?lang=en&state=confirmed"); !strings.Contains(closed, id) || !strings.Contains(closed, "not kept") {
 				t.Errorf("the history has\n%s", closed)
 			}
 
@@ -198,7 +159,7 @@ func TestOutcomeOnlyLeavesNoTemperature(t *testing.T) {
 			for _, path := range []string{
 				"/", "/alerts/" + id, "/events/" + id, "/events/" + id + "/export.json", "/history", "/history.csv", "/study/pairs.csv", "/gates", "/gates/plant/north", "/load", "/admin/audit",
 			} {
-				places[path] = []byte(v.get(path))
+				places[path] = []byte(v.Get(path))
 			}
 			for place, what := range places {
 				if temperature := people.in(what); temperature != "" {

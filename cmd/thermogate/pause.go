@@ -1,14 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
-	"thermogate/camera/bounded"
 	"thermogate/screening/datadir"
 	"thermogate/screening/mqtt"
 )
@@ -28,16 +23,9 @@ const maxPauseSeconds = 1e9 // 31 years: far from overflow
 
 // recall returns what is left of a pause and who wanted it, 0 if there is none.
 func (f pauseFile) recall(now time.Time) (left time.Duration, by string, err error) {
-	data, err := bounded.ReadFile(f.path, maxStateBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, "", nil
-	}
-	if err != nil {
+	kept, found, err := readState[keptPause](f.path)
+	if err != nil || !found {
 		return 0, "", err
-	}
-	var kept keptPause
-	if err := json.Unmarshal(data, &kept); err != nil {
-		return 0, "", fmt.Errorf("%s is damaged: %w", f.path, err)
 	}
 	if !(kept.Seconds >= 0 && kept.Seconds < maxPauseSeconds) {
 		return 0, "", fmt.Errorf("%s is damaged: seconds is %v", f.path, kept.Seconds)
@@ -49,10 +37,7 @@ func (f pauseFile) recall(now time.Time) (left time.Duration, by string, err err
 // save keeps a pause, or forgets it when it is over.
 func (f pauseFile) save(until time.Time, length time.Duration, by string) error {
 	if until.IsZero() {
-		if err := os.Remove(f.path); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
+		return removeState(f.path)
 	}
 	return datadir.Replace(f.path, keptPause{until, length.Seconds(), by})
 }

@@ -2,14 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
-	"thermogate/camera/bounded"
 	"thermogate/screening/datadir"
 	"thermogate/screening/gate"
 )
@@ -18,18 +12,9 @@ import (
 type referenceFile struct{ path string }
 
 // recall returns what an earlier run knew, nothing if there was none.
-func (f referenceFile) recall() (known gate.Known, err error) {
-	data, err := bounded.ReadFile(f.path, maxStateBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return known, nil
-	}
-	if err != nil {
-		return known, err
-	}
-	if err := json.Unmarshal(data, &known); err != nil {
-		return gate.Known{}, fmt.Errorf("%s is damaged: %w", f.path, err)
-	}
-	return known, nil
+func (f referenceFile) recall() (gate.Known, error) {
+	known, _, err := readState[gate.Known](f.path)
+	return known, err
 }
 
 // save keeps what is known; nothing is kept of nothing.
@@ -37,10 +22,7 @@ func (f referenceFile) save(known gate.Known) error {
 	if len(known.Sources) > 0 {
 		return datadir.Replace(f.path, known)
 	}
-	if err := os.Remove(f.path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return removeState(f.path)
 }
 
 // recallReference gives a new gate what was known of the sources of its camera.

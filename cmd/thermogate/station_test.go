@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,25 +18,8 @@ import (
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
 	"thermogate/screening/metrics"
+	"thermogate/testdata"
 )
-
-// logText is what a logger wrote, to be read meanwhile.
-type logText struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logText) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // recordRaw writes frames of a simulated visit as GStreamer reads them, and returns the begin of a pipeline that plays them.
 func recordRaw(t *testing.T) string {
@@ -75,7 +57,7 @@ func TestNoSecretOfTheCameraIsTold(t *testing.T) {
 	c := gateConfig(t, "north")
 	c.HTTP.PasswordFile = ""
 	c.Camera.URI, c.Camera.Units = recordRaw(t)+" ! identity name=location=rtsp://R00t:S3cr3t@10.0.0.7/ir?user-pw=S3cr3t", "centikelvin"
-	var log logText
+	var log testdata.Text
 	s, err := openStation(t.Context(), c, func(ctx context.Context) (camera.Source, error) {
 		return openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
 	}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,13 +24,14 @@ import (
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 // TestFromGateToGuardAndBack has a gate raise an alert through a real broker, a guard take and close it on the pages, and
 // the gate hear of both.
 func TestFromGateToGuardAndBack(t *testing.T) {
 	broker := startMosquitto(t)
-	var logged buffer
+	var logged testdata.Text
 	cfg := DefaultConfig()
 	cfg.Store.File = filepath.Join(t.TempDir(), "console.db")
 	cfg.MQTT.Broker, cfg.HTTP.Listen = broker, "127.0.0.1:0"
@@ -117,24 +117,6 @@ func runConsole(t *testing.T, cfg Config, log *slog.Logger) *Console {
 		}
 	})
 	return c
-}
-
-// buffer is what was logged.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // browser fetches pages and sends forms.

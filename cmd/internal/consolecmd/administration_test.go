@@ -5,11 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,25 +21,8 @@ import (
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
-
-// text is what a program writes, to be read meanwhile.
-type text struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (t *text) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.b.Write(p)
-}
-
-func (t *text) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.b.String()
-}
 
 // machine is a folder with a console's config.
 type machine struct {
@@ -92,7 +72,7 @@ func (m machine) must(args ...string) string {
 // starts has the console run until stop is called, and returns the password of the first log-in, if it tells one.
 func (m machine) starts() (password string, stop func()) {
 	m.t.Helper()
-	log := new(text)
+	log := new(testdata.Text)
 	command := New("thermogate-console")
 	command.SetArgs([]string{"-c", m.config})
 	command.SetErr(log)
@@ -117,47 +97,11 @@ func (m machine) starts() (password string, stop func()) {
 	return password, stop
 }
 
-// visitor is somebody who is logged in.
-type visitor struct {
-	machine
-	http *http.Client
-}
-
-func (m machine) visit(password, chosen string) visitor {
+func (m machine) visit(password, chosen string) testdata.Visitor {
 	m.t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	v := visitor{m, &http.Client{Jar: jar}}
-	v.post("/login", url.Values{"name": {"admin"}, "password": {password}})
-	if chosen != "" {
-		v.post("/password", url.Values{"old": {password}, "password": {chosen}, "again": {chosen}})
-	}
+	v := testdata.Visit(m.t, "http://"+m.address)
+	v.LogIn("admin", password, chosen)
 	return v
-}
-
-func (v visitor) post(path string, form url.Values) string {
-	answer, err := v.http.PostForm("http://"+v.address+path, form)
-	return v.read(answer, err)
-}
-
-func (v visitor) get(path string) string {
-	answer, err := v.http.Get("http://" + v.address + path)
-	return v.read(answer, err)
-}
-
-func (v visitor) read(answer *http.Response, err error) string {
-	v.t.Helper()
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return string(body)
 }
 
 // fill puts a pass and its temperature into a store, and returns its id.
@@ -208,7 +152,7 @@ func TestAdministration(t *testing.T) {
 	}
 	anew.starts()
 	v := anew.visit("correct horse battery", "")
-	if page := v.get("/events/" + id + "?lang=en"); !strings.Contains(page, "34.51 °C") {
+	if page := v.Get("/events/" + id + "?lang=en"); !strings.Contains(page, "34.51 °C") {
 		t.Fatalf("the page of the event is\n%s", page)
 	}
 	told := regexp.MustCompile(`\d+:[0-9a-f]{64}`).FindString(anew.must("audit"))
@@ -217,14 +161,14 @@ func TestAdministration(t *testing.T) {
 	}
 
 	export := filepath.Join(t.TempDir(), "event.json")
-	if err := os.WriteFile(export, []byte(v.get("/events/"+id+"/export.json")), 0o600); err != nil {
+	if err := os.WriteFile(export, []byte(v.Get("/events/"+id+"/export.json")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := anew.does("prove", export); err == nil {
 		t.Error("it is proven that an event was deleted which is there")
 	}
-	form := regexp.MustCompile(`name="sha256" value="([0-9a-f]+)"`).FindStringSubmatch(v.get("/events/" + id + "/delete"))
-	if page := v.post("/events/"+id+"/delete?lang=en", url.Values{"sha256": {form[1]}, "reason": {"asked for"}, "typed": {id[20:]}}); !strings.Contains(page, "This event was deleted") {
+	form := regexp.MustCompile(`name="sha256" value="([0-9a-f]+)"`).FindStringSubmatch(v.Get("/events/" + id + "/delete"))
+	if page := v.Post("/events/"+id+"/delete?lang=en", url.Values{"sha256": {form[1]}, "reason": {"asked for"}, "typed": {id[20:]}}); !strings.Contains(page, "This event was deleted") {
 		t.Fatalf("it is not deleted:\n%s", page)
 	}
 	if out := anew.must("prove", export); !strings.Contains(out, form[1]) || !strings.Contains(out, "by admin: asked for") {
