@@ -29,8 +29,8 @@ func TestLicencesAreUpToDate(t *testing.T) {
 // TestEveryImageHasTheLicences reads what is put beside the program where it is installed.
 func TestEveryImageHasTheLicences(t *testing.T) {
 	for path, install := range map[string]string{
-		"../../Dockerfile": "COPY LICENSE deploy/README.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/",
-		"../README.md":     "sudo install -D -m 644 -t /usr/share/doc/thermogate LICENSE deploy/README.md deploy/security.md deploy/third-party-licences.txt",
+		"../../Dockerfile": "COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/",
+		"../README.md":     "sudo install -D -m 644 -t /usr/share/doc/thermogate LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt",
 	} {
 		text, err := os.ReadFile(path)
 		if err != nil {
