@@ -50,7 +50,7 @@ func token(name string) string {
 func ParseSubject(subject string) (site string, kind Kind, err error) {
 	rest, found := strings.CutPrefix(subject, prefix)
 	name, last, two := strings.Cut(rest, ".")
-	if !found || !two {
+	if !found || !two || strings.Contains(last, ".") {
 		return "", "", fmt.Errorf("%.200q is no subject of a plant", subject)
 	}
 	if site, err = url.PathUnescape(name); err != nil {
