@@ -97,7 +97,7 @@ func New() (*Detector, error) {
 	}
 	wearing, err := newWearing()
 	if err != nil {
-		return nil, errors.Join(err, marker.close())
+		return nil, errors.Join(err, marker.Close())
 	}
 	d := &Detector{MinScore: defaultMinScore, marker: marker, wearing: wearing,
 		source: gocv.NewMat(), scaled: gocv.NewMat()}
@@ -117,14 +117,14 @@ func (d *Detector) warm() error {
 	if err := d.marker.mark(&img, &f, 1); err != nil {
 		return err
 	}
-	return d.wearing.look(d.marker.blob, &f)
+	return d.wearing.look(d.marker.Input, &f)
 }
 
 // Close frees the memory held outside Go.
 func (d *Detector) Close() error {
-	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.close(), d.wearing.close()}
+	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.Close(), d.wearing.Close()}
 	for _, p := range d.passes {
-		errs = append(errs, p.close())
+		errs = append(errs, p.Close())
 	}
 	d.passes = nil
 	return errors.Join(errs...)
@@ -230,7 +230,7 @@ func (d *Detector) examine(img *radiometry.Image, faces []Face, gain float32) ([
 		if faces[i].Score < min(d.MinScore, FaintScore) {
 			continue
 		}
-		if err := d.wearing.look(d.marker.blob, &faces[i]); err != nil {
+		if err := d.wearing.look(d.marker.Input, &faces[i]); err != nil {
 			return nil, err
 		}
 		faces[i].clip(float32(img.Width), float32(img.Height))
