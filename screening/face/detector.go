@@ -18,12 +18,10 @@ var model []byte
 
 // What the network was trained with, see training/model.py and training/data.py.
 const (
-	stride   = 4  // input pixels a cell of the output
-	multiple = 16 // the input's sides are multiples of this
-	// minWidth keeps OpenCV 4.6 on its fast depthwise convolution: it wants 18 columns or more at stride 8.
-	minWidth     = 144
-	levelCelsius = 8 // temperature above the scene's level that is 1 to the network
-	bend         = 4 // where hot and cold things are bent to
+	stride       = 4  // input pixels a cell of the output
+	multiple     = 16 // the input's sides are multiples of this
+	levelCelsius = 8  // temperature above the scene's level that is 1 to the network
+	bend         = 4  // where hot and cold things are bent to
 	// relativeRange is what the range from the 1st to the 99th percentile of a picture without a scale is taken for.
 	relativeRange = 16
 )

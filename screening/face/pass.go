@@ -23,7 +23,7 @@ func imagePoint(x, y int) image.Point { return image.Pt(x, y) }
 // passFor returns the network for pictures of a size, which is padded to what the network takes.
 func (d *Detector) passFor(width, height int) (*pass, error) {
 	up := func(n int) int { return (n + multiple - 1) / multiple * multiple }
-	width, height = max(up(width), minWidth), up(height)
+	width, height = up(width), up(height)
 	if i := slices.IndexFunc(d.passes, func(p *pass) bool { return p.width == width && p.height == height }); i >= 0 {
 		p := d.passes[i]
 		copy(d.passes[1:], d.passes[:i])
