@@ -186,8 +186,7 @@ func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
 	if len(d.sample) == 0 {
 		return 0, 1
 	}
-	slices.Sort(d.sample)
-	at := func(q float64) float32 { return d.sample[int(q*float64(len(d.sample)-1))] }
+	at := func(q float64) float32 { return nth(d.sample, int(q*float64(len(d.sample)-1))) }
 	gain = 1.0 / levelCelsius
 	if img.Relative {
 		gain *= relativeRange / max(at(0.99)-at(0.01), 1e-3)

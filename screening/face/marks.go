@@ -33,7 +33,7 @@ const (
 // marker looks closely at one face: landmarks, pose, whether the forehead is covered.
 type marker struct {
 	*network.Network
-	sorted []float32
+	middle []float32
 	// What of the picture the cut-out is made from.
 	columns, rows []tap
 }
@@ -69,12 +69,11 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 
 // normalise brings the cut-out to what the network knows: around the median of its middle, bent softly.
 func (m *marker) normalise(gain float32) {
-	m.sorted = m.sorted[:0]
+	m.middle = m.middle[:0]
 	for row := cutHeight / 4; row < cutHeight*3/4; row++ {
-		m.sorted = append(m.sorted, m.Input[row*cutWidth+cutWidth/4:row*cutWidth+cutWidth*3/4]...)
+		m.middle = append(m.middle, m.Input[row*cutWidth+cutWidth/4:row*cutWidth+cutWidth*3/4]...)
 	}
-	slices.Sort(m.sorted)
-	median := m.sorted[len(m.sorted)/2]
+	median := nth(m.middle, len(m.middle)/2)
 	for i, c := range m.Input {
 		v := (c - median) * gain
 		if v != v {
