@@ -18,12 +18,10 @@ var model []byte
 
 // What the network was trained with, see training/model.py and training/data.py.
 const (
-	stride   = 4  // input pixels a cell of the output
-	multiple = 16 // the input's sides are multiples of this
-	// minWidth keeps OpenCV 4.6 on its fast depthwise convolution: it wants 18 columns or more at stride 8.
-	minWidth     = 144
-	levelCelsius = 8 // temperature above the scene's level that is 1 to the network
-	bend         = 4 // where hot and cold things are bent to
+	stride       = 4  // input pixels a cell of the output
+	multiple     = 16 // the input's sides are multiples of this
+	levelCelsius = 8  // temperature above the scene's level that is 1 to the network
+	bend         = 4  // where hot and cold things are bent to
 	// relativeRange is what the range from the 1st to the 99th percentile of a picture without a scale is taken for.
 	relativeRange = 16
 )
@@ -97,7 +95,7 @@ func New() (*Detector, error) {
 	}
 	wearing, err := newWearing()
 	if err != nil {
-		return nil, errors.Join(err, marker.close())
+		return nil, errors.Join(err, marker.Close())
 	}
 	d := &Detector{MinScore: defaultMinScore, marker: marker, wearing: wearing,
 		source: gocv.NewMat(), scaled: gocv.NewMat()}
@@ -117,14 +115,14 @@ func (d *Detector) warm() error {
 	if err := d.marker.mark(&img, &f, 1); err != nil {
 		return err
 	}
-	return d.wearing.look(d.marker.blob, &f)
+	return d.wearing.look(d.marker.Input, &f)
 }
 
 // Close frees the memory held outside Go.
 func (d *Detector) Close() error {
-	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.close(), d.wearing.close()}
+	errs := []error{d.source.Close(), d.scaled.Close(), d.marker.Close(), d.wearing.Close()}
 	for _, p := range d.passes {
-		errs = append(errs, p.close())
+		errs = append(errs, p.Close())
 	}
 	d.passes = nil
 	return errors.Join(errs...)
@@ -188,8 +186,7 @@ func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
 	if len(d.sample) == 0 {
 		return 0, 1
 	}
-	slices.Sort(d.sample)
-	at := func(q float64) float32 { return d.sample[int(q*float64(len(d.sample)-1))] }
+	at := func(q float64) float32 { return nth(d.sample, int(q*float64(len(d.sample)-1))) }
 	gain = 1.0 / levelCelsius
 	if img.Relative {
 		gain *= relativeRange / max(at(0.99)-at(0.01), 1e-3)
@@ -230,7 +227,7 @@ func (d *Detector) examine(img *radiometry.Image, faces []Face, gain float32) ([
 		if faces[i].Score < min(d.MinScore, FaintScore) {
 			continue
 		}
-		if err := d.wearing.look(d.marker.blob, &faces[i]); err != nil {
+		if err := d.wearing.look(d.marker.Input, &faces[i]); err != nil {
 			return nil, err
 		}
 		faces[i].clip(float32(img.Width), float32(img.Height))

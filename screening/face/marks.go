@@ -2,14 +2,12 @@ package face
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
-	"gocv.io/x/gocv"
-
 	"thermogate/camera/radiometry"
+	"thermogate/screening/face/network"
 )
 
 //go:embed marks.onnx
@@ -34,30 +32,19 @@ const (
 
 // marker looks closely at one face: landmarks, pose, whether the forehead is covered.
 type marker struct {
-	net    gocv.Net
-	blob   gocv.Mat
-	input  []float32 // the memory of blob
-	sorted []float32
+	*network.Network
+	middle []float32
 	// What of the picture the cut-out is made from.
 	columns, rows []tap
 }
 
 func newMarker() (*marker, error) {
-	net, err := gocv.ReadNetFromONNXBytes(marksModel)
+	net, err := network.New(marksModel, cutWidth, cutHeight)
 	if err != nil {
-		return nil, fmt.Errorf("reading the network of landmarks: %w", err)
+		return nil, fmt.Errorf("the network of landmarks: %w", err)
 	}
-	if net.Empty() {
-		return nil, errors.New("OpenCV can't read the network of landmarks")
-	}
-	m := &marker{net: net, blob: gocv.NewMatWithSizes([]int{1, 1, cutHeight, cutWidth}, gocv.MatTypeCV32F)}
-	if m.input, err = m.blob.DataPtrFloat32(); err != nil {
-		return nil, errors.Join(err, m.close())
-	}
-	return m, nil
+	return &marker{Network: net}, nil
 }
-
-func (m *marker) close() error { return errors.Join(m.net.Close(), m.blob.Close()) }
 
 // mark fills in what the network sees in the box of f, and has its say in the score. A degree is gain°C to it, negative where hot is black.
 func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
@@ -65,16 +52,10 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 	left, top := f.X+f.W/2-stepX*cutWidth/2, f.Y+f.H/2-stepY*cutHeight/2
 	m.cutOut(img, left, top, stepX, stepY)
 	m.normalise(gain / cutCelsius)
-	m.net.SetInput(m.blob, "")
-	out := m.net.Forward("")
-	defer out.Close()
-	values, err := out.DataPtrFloat32()
-	if err != nil {
+	if err := m.Run(); err != nil {
 		return err
 	}
-	if len(values) != 17 {
-		return fmt.Errorf("the network of landmarks answers with %d values instead of 17", len(values))
-	}
+	values := m.Output
 	f.Score = logistic((1-closeWeight)*logit(f.Score) + closeWeight*values[16])
 	for i := range f.Landmarks {
 		// Landmarks are counted from the centre of the first pixel, boxes from its corner.
@@ -88,18 +69,17 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 
 // normalise brings the cut-out to what the network knows: around the median of its middle, bent softly.
 func (m *marker) normalise(gain float32) {
-	m.sorted = m.sorted[:0]
+	m.middle = m.middle[:0]
 	for row := cutHeight / 4; row < cutHeight*3/4; row++ {
-		m.sorted = append(m.sorted, m.input[row*cutWidth+cutWidth/4:row*cutWidth+cutWidth*3/4]...)
+		m.middle = append(m.middle, m.Input[row*cutWidth+cutWidth/4:row*cutWidth+cutWidth*3/4]...)
 	}
-	slices.Sort(m.sorted)
-	median := m.sorted[len(m.sorted)/2]
-	for i, c := range m.input {
+	median := nth(m.middle, len(m.middle)/2)
+	for i, c := range m.Input {
 		v := (c - median) * gain
 		if v != v {
 			v = 0
 		}
-		m.input[i] = v / float32(math.Sqrt(float64(1+v*v/(cutBend*cutBend))))
+		m.Input[i] = v / float32(math.Sqrt(float64(1+v*v/(cutBend*cutBend))))
 	}
 }
 
@@ -111,7 +91,7 @@ func (m *marker) cutOut(img *radiometry.Image, left, top, stepX, stepY float32) 
 	m.rows = appendTaps(m.rows[:0], top, stepY/float32(perRow), cutHeight*perRow, img.Height)
 	share := 1 / float32(perColumn*perRow)
 	for v := range cutHeight {
-		out := m.input[v*cutWidth:][:cutWidth]
+		out := m.Input[v*cutWidth:][:cutWidth]
 		clear(out)
 		for _, row := range m.rows[v*perRow:][:perRow] {
 			upper, lower := img.Celsius[row.at*img.Width:][:img.Width], img.Celsius[row.next*img.Width:][:img.Width]

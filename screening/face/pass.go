@@ -1,20 +1,17 @@
 package face
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"math"
 	"slices"
 
-	"gocv.io/x/gocv"
+	"thermogate/screening/face/network"
 )
 
-// pass is the network at one input size; OpenCV plans and allocates anew whenever the size changes.
+// pass is the network at one input size.
 type pass struct {
-	net           gocv.Net
-	blob          gocv.Mat
-	input         []float32 // the memory of blob
+	*network.Network
 	width, height int
 }
 
@@ -26,7 +23,7 @@ func imagePoint(x, y int) image.Point { return image.Pt(x, y) }
 // passFor returns the network for pictures of a size, which is padded to what the network takes.
 func (d *Detector) passFor(width, height int) (*pass, error) {
 	up := func(n int) int { return (n + multiple - 1) / multiple * multiple }
-	width, height = max(up(width), minWidth), up(height)
+	width, height = up(width), up(height)
 	if i := slices.IndexFunc(d.passes, func(p *pass) bool { return p.width == width && p.height == height }); i >= 0 {
 		p := d.passes[i]
 		copy(d.passes[1:], d.passes[:i])
@@ -38,7 +35,7 @@ func (d *Detector) passFor(width, height int) (*pass, error) {
 		return nil, err
 	}
 	if len(d.passes) == maxPasses {
-		err = d.passes[maxPasses-1].close()
+		err = d.passes[maxPasses-1].Close()
 		d.passes = d.passes[:maxPasses-1]
 	}
 	d.passes = slices.Insert(d.passes, 0, p)
@@ -46,28 +43,18 @@ func (d *Detector) passFor(width, height int) (*pass, error) {
 }
 
 func newPass(width, height int) (*pass, error) {
-	net, err := gocv.ReadNetFromONNXBytes(model)
+	net, err := network.New(model, width, height)
 	if err != nil {
-		return nil, fmt.Errorf("reading the network: %w", err)
+		return nil, fmt.Errorf("the network of faces: %w", err)
 	}
-	if net.Empty() {
-		return nil, errors.New("OpenCV can't read the network")
-	}
-	p := &pass{net: net, width: width, height: height}
-	p.blob = gocv.NewMatWithSizes([]int{1, 1, height, width}, gocv.MatTypeCV32F)
-	if p.input, err = p.blob.DataPtrFloat32(); err != nil {
-		return nil, errors.Join(err, p.close())
-	}
-	return p, nil
+	return &pass{net, width, height}, nil
 }
-
-func (p *pass) close() error { return errors.Join(p.net.Close(), p.blob.Close()) }
 
 // load writes a picture to the input as the network knows it: (T - level) * gain, bent softly so that a kettle or the
 // sky stays in range. What is missing at the right and below is filled with the picture's last pixels.
 func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
 	for y := range height {
-		row := p.input[y*p.width : (y+1)*p.width]
+		row := p.Input[y*p.width : (y+1)*p.width]
 		for x, c := range pixels[y*width : (y+1)*width] {
 			v := (c - level) * gain
 			if v != v {
@@ -79,41 +66,34 @@ func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
 			row[x] = row[width-1]
 		}
 	}
-	last := p.input[(height-1)*p.width : height*p.width]
+	last := p.Input[(height-1)*p.width : height*p.width]
 	for y := height; y < p.height; y++ {
-		copy(p.input[y*p.width:], last)
+		copy(p.Input[y*p.width:], last)
 	}
 }
 
 // run appends the faces the network sees to faces, in input pixels.
 func (p *pass) run(faces []Face) ([]Face, error) {
-	p.net.SetInput(p.blob, "")
-	out := p.net.Forward("")
-	defer out.Close()
-	maps, err := out.DataPtrFloat32()
-	if err != nil {
+	if err := p.Run(); err != nil {
 		return nil, err
 	}
 	columns, rows := p.width/stride, p.height/stride
-	if len(maps) != channels*columns*rows {
-		return nil, fmt.Errorf("the network answers with %d values instead of %d", len(maps), channels*columns*rows)
-	}
-	heat := maps[heatChannel*columns*rows:][:columns*rows]
 	least := logit(proposalScore)
-	for i, h := range heat {
-		if h >= least && peak(heat, columns, rows, i) {
-			faces = append(faces, decode(maps[i:], columns*rows, i%columns, i/columns))
+	for i := range columns * rows {
+		if p.Output[i*channels+heatChannel] >= least && peak(p.Output, columns, rows, i) {
+			faces = append(faces, decode(p.Output[i*channels:][:channels], i%columns, i/columns))
 		}
 	}
 	return faces, nil
 }
 
 // peak reports whether no neighbour of cell i is higher.
-func peak(heat []float32, columns, rows, i int) bool {
+func peak(cells []float32, columns, rows, i int) bool {
+	heat := func(i int) float32 { return cells[i*channels+heatChannel] }
 	x, y := i%columns, i/columns
 	for v := max(y-1, 0); v <= min(y+1, rows-1); v++ {
 		for u := max(x-1, 0); u <= min(x+1, columns-1); u++ {
-			if heat[v*columns+u] > heat[i] {
+			if heat(v*columns+u) > heat(i) {
 				return false
 			}
 		}
@@ -121,14 +101,13 @@ func peak(heat []float32, columns, rows, i int) bool {
 	return true
 }
 
-// decode reads one cell: channel c is at values[c*plane].
-func decode(values []float32, plane, column, row int) Face {
-	v := func(channel int) float32 { return values[channel*plane] }
+// decode reads the channels of one cell.
+func decode(cell []float32, column, row int) Face {
 	x, y := (float32(column)+0.5)*stride, (float32(row)+0.5)*stride
-	size := func(channel int) float32 { return stride * float32(math.Exp(float64(min(max(v(channel), -1), 4)))) }
+	size := func(channel int) float32 { return stride * float32(math.Exp(float64(min(max(cell[channel], -1), 4)))) }
 	w, h := size(boxChannel+2), size(boxChannel+3)
 	return Face{
-		X: x + (v(boxChannel)-0.5)*w, Y: y + (v(boxChannel+1)-0.5)*h, W: w, H: h,
-		Score: logistic(v(heatChannel)),
+		X: x + (cell[boxChannel]-0.5)*w, Y: y + (cell[boxChannel+1]-0.5)*h, W: w, H: h,
+		Score: logistic(cell[heatChannel]),
 	}
 }

@@ -2,10 +2,9 @@ package face
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 
-	"gocv.io/x/gocv"
+	"thermogate/screening/face/network"
 )
 
 //go:embed worn.onnx
@@ -21,33 +20,22 @@ const (
 
 // wearing tells what a face wears, from the cut-out that the marker looked at. It is a network of its own so that scores
 // and landmarks, on which the gate was tuned, stay as they are, and so that only faces that are kept pay for it.
-type wearing struct{ net gocv.Net }
+type wearing struct{ *network.Network }
 
 func newWearing() (*wearing, error) {
-	net, err := gocv.ReadNetFromONNXBytes(wornModel)
+	net, err := network.New(wornModel, cutWidth, cutHeight)
 	if err != nil {
-		return nil, fmt.Errorf("reading the network of what is worn: %w", err)
-	}
-	if net.Empty() {
-		return nil, errors.New("OpenCV can't read the network of what is worn")
+		return nil, fmt.Errorf("the network of what is worn: %w", err)
 	}
 	return &wearing{net}, nil
 }
 
-func (w *wearing) close() error { return w.net.Close() }
-
 // look fills in glasses and mask.
-func (w *wearing) look(cutOut gocv.Mat, f *Face) error {
-	w.net.SetInput(cutOut, "")
-	out := w.net.Forward("")
-	defer out.Close()
-	values, err := out.DataPtrFloat32()
-	if err != nil {
+func (w *wearing) look(cutOut []float32, f *Face) error {
+	copy(w.Input, cutOut)
+	if err := w.Run(); err != nil {
 		return err
 	}
-	if len(values) != 2 {
-		return fmt.Errorf("the network of what is worn answers with %d values instead of 2", len(values))
-	}
-	f.Glasses, f.Mask = values[0] > glassesLogit, values[1] > maskLogit
+	f.Glasses, f.Mask = w.Output[0] > glassesLogit, w.Output[1] > maskLogit
 	return nil
 }
