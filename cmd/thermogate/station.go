@@ -118,7 +118,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	s.closers = append(s.closers, s.journal.Close)
 	self, connection := mqtt.Gate{Site: c.Site, Name: c.Gate}, c.mqtt()
 	if c.MQTT.Broker == "" {
-		if s.ownBroker, err = mqtt.StartBroker(c.Broker, self, filepath.Join(c.DataDir, "broker.db"), s.log); err != nil {
+		if s.ownBroker, err = mqtt.StartBroker(c.Broker, self, filepath.Join(c.DataDir, brokerName), s.log); err != nil {
 			return err
 		}
 		s.closers = append(s.closers, s.ownBroker.Close)
@@ -151,7 +151,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	if c.Clips.AroundAlerts {
-		s.clips = clip.NewKeeper(c.Clips, filepath.Join(c.DataDir, "clips"), s.log)
+		s.clips = clip.NewKeeper(c.Clips, filepath.Join(c.DataDir, clipsName), s.log)
 	}
 	s.recallVerdicts(ctx)
 	s.recallPause()
