@@ -243,7 +243,7 @@ func TestStatusShowsVerdicts(t *testing.T) {
 func TestStatusShowsVerdictsFromBeforeTheStart(t *testing.T) {
 	tab := browser(t)
 	g := startGate(t, "")
-	g.Recall(*alerted("A"))
+	g.Resume(*alerted("A"))
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
 	waitFor(t, tab, "a verdict of another day", `document.querySelector("#verdicts tr")?.innerText.match(/02\/03.*Alert/s)`)
 	g.Verdict(*passed("P"))
