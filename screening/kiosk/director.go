@@ -268,7 +268,7 @@ func (d *director) held() *announced {
 		away := !v.seen.IsZero() && d.now.Sub(v.seen) >= readTime
 		over := away && (d.now.Sub(v.since) >= d.hold || verdictOf(&v.event.Data).icon == againIcon) && !d.waits(v) &&
 			(v.attended.IsZero() || d.now.Sub(v.attended) >= comingTime)
-		if over || v.seen.IsZero() || v.seen.Before(d.peopled) || v.event.Data.Outcome == event.Pass && !d.goesIn(v) {
+		if over || d.replaced(v) || v.seen.IsZero() || v.seen.Before(d.peopled) || v.event.Data.Outcome == event.Pass && !d.goesIn(v) {
 			continue
 		}
 		if held == nil || held.event.Data.Outcome != event.Alert && v.event.Data.Outcome == event.Alert {
@@ -276,6 +276,11 @@ func (d *director) held() *announced {
 		}
 	}
 	return held
+}
+
+// replaced says whether the page has gone on from the advice to try again to how.
+func (d *director) replaced(v *announced) bool {
+	return verdictOf(&v.event.Data).icon == againIcon && d.now.Sub(v.since) >= d.hold && d.shown.verdict != v.event
 }
 
 // unattended is the latest alert for which the next person waits, nil where there is none.

@@ -58,7 +58,7 @@ func newDirector(door bool) *director {
 
 func TestWhatThePersonReads(t *testing.T) {
 	alice, bob := passed("A"), alerted("B")
-	missed := verdict("C", event.Inconclusive, event.Moving)
+	missed, turned := verdict("C", event.Inconclusive, event.Moving), verdict("T", event.Inconclusive, event.TurnedAway)
 	cold := verdict("D", event.Inconclusive, event.ColdArrival)
 	second := verdict("E", event.Inconclusive, event.SecondReading)
 	again := passed("F")
@@ -86,6 +86,20 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: .1, people: people(far("")), want: measuringMessage},
 			{at: .2, want: measuringMessage},
 			{at: 1.4, want: idleMessage},
+		}},
+		{"a man in profile, not found in some pictures, walks off", []step{
+			{at: 0, people: people(near(event.TurnedAway)), want: guideOf(event.TurnedAway, nil)},
+			{at: .3, want: guideOf(event.TurnedAway, nil)},
+			{at: .4, people: people(near(event.TurnedAway)), want: guideOf(event.TurnedAway, nil)},
+			{at: 4.2, people: people(done(near(event.TurnedAway), turned)), verdict: turned, want: inconclusiveOf(event.TurnedAway, nil)},
+			{at: 4.3, want: inconclusiveOf(event.TurnedAway, nil)},
+			{at: 6.7, people: people(done(near(event.TurnedAway), turned)), want: guideOf(event.TurnedAway, nil)},
+			{at: 11.6, people: people(done(near(event.TooFar), turned)), want: guideOf(event.TooFar, nil)},
+			{at: 12.4, people: people(done(near(event.TooFar), turned)), want: guideOf(event.TooFar, nil)},
+			{at: 12.6, want: guideOf(event.TooFar, nil)},
+			{at: 12.7, people: people(done(near(event.TooFar), turned)), want: guideOf(event.TooFar, nil)},
+			{at: 13.8, want: guideOf(event.TooFar, nil)},
+			{at: 14, want: idleMessage},
 		}},
 		{"a verdict whose person has gone is not shown to the next one", []step{
 			{at: 0, people: people(near("")), want: measuringMessage},
