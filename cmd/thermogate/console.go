@@ -38,7 +38,7 @@ func consoleWithin(s *station) (*within, error) {
 		c.MQTT.Own, c.MQTT.Broker = s.ownBroker, s.config.mqtt().Broker
 	}
 	if c.Store.File == ordinary.Store.File {
-		c.Store.File = filepath.Join(s.config.DataDir, "console", "console.db")
+		c.Store.File = filepath.Join(s.config.DataDir, consoleName, "console.db")
 	}
 	return &within{c, s, s.log.With("part", "console")}, nil
 }

@@ -73,8 +73,11 @@ A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) 
 	return command
 }
 
-// journalName is the journal's file in the data folder.
-const journalName = "journal.db"
+// Files in the data folder.
+const (
+	journalName = "journal.db"
+	brokerName  = "broker.db"
+)
 
 func journalOf(configPath, journalPath string) (string, error) {
 	if journalPath != "" {

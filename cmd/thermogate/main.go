@@ -44,6 +44,8 @@ func newRootCommand() *cobra.Command {
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),
+		newBackupCommand(),
+		newRestoreCommand(),
 		consolecmd.New("console"),
 	)
 	for _, command := range append(root.Commands(), root) {

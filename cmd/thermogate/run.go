@@ -130,7 +130,7 @@ const demoDays = 30
 func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	gate := s.config
 	c := console.DefaultConfig()
-	c.Store.File = filepath.Join(gate.DataDir, "console", "console.db")
+	c.Store.File = filepath.Join(gate.DataDir, consoleName, "console.db")
 	c.MQTT.Own, c.MQTT.Broker = s.ownBroker, gate.mqtt().Broker
 	c.HTTP.Listen = freeAddress(c.HTTP.Listen)
 	c.Pages.Language, c.Pages.MadeUpUntil = gate.HTTP.Language, time.Now()

@@ -118,7 +118,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	s.closers = append(s.closers, s.journal.Close)
 	self, connection := mqtt.Gate{Site: c.Site, Name: c.Gate}, c.mqtt()
 	if c.MQTT.Broker == "" {
-		if s.ownBroker, err = mqtt.StartBroker(c.Broker, self, filepath.Join(c.DataDir, "broker.db"), s.log); err != nil {
+		if s.ownBroker, err = mqtt.StartBroker(c.Broker, self, filepath.Join(c.DataDir, brokerName), s.log); err != nil {
 			return err
 		}
 		s.closers = append(s.closers, s.ownBroker.Close)
@@ -151,7 +151,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return err
 	}
 	if c.Clips.AroundAlerts {
-		s.clips = clip.NewKeeper(c.Clips, filepath.Join(c.DataDir, "clips"), s.log)
+		s.clips = clip.NewKeeper(c.Clips, filepath.Join(c.DataDir, clipsName), s.log)
 	}
 	s.recallVerdicts(ctx)
 	s.recallPause()
@@ -160,10 +160,10 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	return nil
 }
 
-// recallVerdicts lists the latest verdicts of earlier runs on the engineers' page.
+// recallVerdicts tells the pages of the latest verdicts of earlier runs.
 func (s *station) recallVerdicts(ctx context.Context) {
 	err := journal.List(ctx, filepath.Join(s.config.DataDir, journalName), journal.Filter{Limit: kiosk.HistoryLength},
-		func(entry journal.Entry) error { s.kiosk.Recall(entry.Event); return nil })
+		func(entry journal.Entry) error { s.kiosk.Resume(entry.Event); return nil })
 	if err != nil {
 		s.log.Warn("not all earlier verdicts can be listed", "error", err)
 	}
@@ -262,7 +262,6 @@ func (s *station) watch(ctx context.Context) error {
 		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
 		s.metrics.SetTotals(totals(broker, s.journal.Stats(), s.logins.Wrong()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
-		s.kiosk.SetConsole(broker.Connected && broker.Receivers > 0)
 		if s.door != nil {
 			fault := s.door.Err()
 			s.health.SetDoor(fault)

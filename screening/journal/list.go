@@ -32,7 +32,7 @@ func List(ctx context.Context, path string, filter Filter, fn func(Entry) error)
 	}
 	defer db.Close()
 	// A journal that an older version wrote has neither.
-	is, _ := readIdentity(ctx, db)
+	identities, _ := readIdentities(ctx, db)
 	var through int64
 	_ = db.QueryRowContext(ctx, "SELECT coalesce(min(through), 0) FROM receivers").Scan(&through)
 	query, args := filter.query()
@@ -43,7 +43,7 @@ func List(ctx context.Context, path string, filter Filter, fn func(Entry) error)
 	defer rows.Close()
 	var unreadable error
 	for rows.Next() {
-		entry, err := scanEntry(rows, is)
+		entry, err := scanEntry(rows, identities)
 		if err != nil {
 			unreadable = errors.Join(unreadable, err)
 			continue
@@ -59,11 +59,12 @@ func List(ctx context.Context, path string, filter Filter, fn func(Entry) error)
 	return nil
 }
 
-func scanEntry(rows *sql.Rows, of identity) (Entry, error) {
-	r := row{of: of}
+func scanEntry(rows *sql.Rows, all identities) (Entry, error) {
+	var r row
 	if err := rows.Scan(&r.seq, &r.id, &r.confirmed, &r.body); err != nil {
 		return Entry{}, err
 	}
+	r.of = all.at(r.seq)
 	return r.entry()
 }
 

@@ -15,10 +15,12 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// applicationID marks the file as a journal of this program ("TGJ1").
+// applicationID marks the file as a journal of this program ("TGJ1"). A file is of the oldest version whose programs can
+// work with it: 2 where it has been at another machine before (see Move), else 1.
 const (
 	applicationID = 0x54474a31
-	schemaVersion = 1
+	firstVersion  = 1
+	movedVersion  = 2
 )
 
 // What stands in the column confirmed beside marks, which begin at 1.
@@ -50,7 +52,7 @@ CREATE INDEX confirmed ON events (confirmed) WHERE confirmed IS NOT NULL;
 `
 
 type row struct {
-	of        identity // of the file it is read from
+	of        identity // what the file that it is read from called itself when it was stored
 	seq       int64
 	id        string
 	outcome   string
@@ -74,7 +76,8 @@ func (r row) entry() (Entry, error) {
 // confirmations and deletions through lazy, whose commits are not.
 type store struct {
 	synced, lazy, read *sql.DB
-	identity           identity
+	version            int
+	identities         identities
 	files              map[string]os.FileInfo // the file and those beside it, by what comes after its name
 }
 
@@ -172,22 +175,15 @@ func connect(path, mode, synchronous string) (*sql.DB, error) {
 // prepare checks that the file is a journal, makes it one if it is new, and looks for damage: the whole file if
 // thorough, else only as far as it is read.
 func (s *store) prepare(ctx context.Context, thorough bool) error {
-	var id, version, tables int
-	err := errors.Join(
-		s.synced.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
-		s.synced.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
-		s.synced.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
-	)
-	switch {
-	case err != nil:
-		return err
-	case tables == 0:
+	version, err := versionOf(ctx, s.synced)
+	if errors.Is(err, errEmpty) {
+		s.version = firstVersion
 		return s.initialise(ctx)
-	case id != applicationID:
-		return errors.New("it is some other SQLite database, not a journal; name another file")
-	case version != schemaVersion:
-		return fmt.Errorf("it is of version %d, this program writes version %d", version, schemaVersion)
 	}
+	if err != nil {
+		return err
+	}
+	s.version = version
 	if _, err := s.synced.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil || !thorough { // a copy is not in it yet
 		return err
 	}
@@ -201,10 +197,33 @@ func (s *store) prepare(ctx context.Context, thorough bool) error {
 	return nil
 }
 
+var errEmpty = errors.New("there is nothing in it")
+
+// versionOf refuses what is no journal, and one of a version that this program does not know.
+func versionOf(ctx context.Context, db *sql.DB) (version int, err error) {
+	var id, tables int
+	err = errors.Join(
+		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
+		db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
+		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
+	)
+	switch {
+	case err != nil:
+		return 0, err
+	case tables == 0:
+		return 0, errEmpty
+	case id != applicationID:
+		return 0, errors.New("it is some other SQLite database, not a journal; name another file")
+	case version > movedVersion:
+		return 0, fmt.Errorf("it is of a newer thermogate (version %d of a journal, this program knows those up to %d): use that thermogate, or a later one", version, movedVersion)
+	}
+	return version, nil
+}
+
 func (s *store) initialise(ctx context.Context) error {
 	for _, q := range []string{
 		"PRAGMA journal_mode = WAL",
-		fmt.Sprintf("BEGIN; PRAGMA application_id = %d; PRAGMA user_version = %d; %s COMMIT", applicationID, schemaVersion, schema),
+		fmt.Sprintf("BEGIN; PRAGMA application_id = %d; PRAGMA user_version = %d; %s COMMIT", applicationID, firstVersion, schema),
 	} {
 		if _, err := s.synced.ExecContext(ctx, q); err != nil {
 			return err
@@ -271,10 +290,11 @@ func (s *store) rows(ctx context.Context, where string, args ...any) ([]row, err
 	defer rows.Close()
 	var found []row
 	for rows.Next() {
-		r := row{of: s.identity}
+		var r row
 		if err := rows.Scan(&r.seq, &r.id, &r.confirmed, &r.body); err != nil {
 			return nil, err
 		}
+		r.of = s.identities.at(r.seq)
 		found = append(found, r)
 	}
 	return found, rows.Err()
@@ -388,7 +408,7 @@ func explain(err error) error {
 // probe is how long the disk takes over a sync.
 func (s *store) probe(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
-	_, err := s.synced.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+	_, err := s.synced.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", s.version))
 	return time.Since(began), explain(err)
 }
 

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode"
@@ -77,8 +79,36 @@ type identity struct {
 	base int64 // Seq of sequence 0
 }
 
+// identities are what a file has called itself, the newest last. It is more than one where the file has been at another
+// machine before: what was stored there keeps its place.
+type identities []identity
+
+func (all identities) now() identity { return all[len(all)-1] }
+
+// at is what the file called itself when the event of this Seq was stored.
+func (all identities) at(seq int64) identity {
+	for _, is := range slices.Backward(all) {
+		if is.base < seq {
+			return is
+		}
+	}
+	return identity{}
+}
+
+// span is what the events of a journal have for Seq: above from, up to and including to. The newest one has no end yet.
+func (all identities) span(journal string) (from, to int64, err error) {
+	i := slices.IndexFunc(all, func(is identity) bool { return is.id == journal })
+	switch {
+	case i < 0:
+		return 0, 0, ErrOtherJournal
+	case i+1 < len(all):
+		return all[i].base, all[i+1].base, nil
+	}
+	return all[i].base, math.MaxInt64, nil
+}
+
 const storedSchema = `
-CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL, base INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL, base INTEGER NOT NULL); -- in the order in which they were begun
 CREATE TABLE IF NOT EXISTS receivers (
 	name    TEXT    PRIMARY KEY,
 	through INTEGER NOT NULL, -- seq
@@ -99,31 +129,47 @@ type holdings struct {
 
 // identify gives the file its id, if it has none yet. The caller is adopt.
 func (j *Journal) identify(ctx context.Context, s *store) error {
-	if _, err := s.synced.ExecContext(ctx, storedSchema); err != nil {
+	if err := s.identify(ctx); err != nil {
 		return explain(err)
 	}
-	var err error
-	if s.identity, err = readIdentity(ctx, s.synced); errors.Is(err, sql.ErrNoRows) {
-		s.identity, err = s.beginIdentity(ctx)
-	}
-	if err != nil {
-		return explain(err)
-	}
-	j.identity.Store(&s.identity)
+	is := s.identities.now()
+	j.identity.Store(&is)
 	return j.countHoldings(ctx, s)
 }
 
-func readIdentity(ctx context.Context, db *sql.DB) (found identity, err error) {
-	err = db.QueryRowContext(ctx, "SELECT id, base FROM identity").Scan(&found.id, &found.base)
-	return found, err
+// identify makes the tables as well that the first journals did not have.
+func (s *store) identify(ctx context.Context) (err error) {
+	if _, err := s.synced.ExecContext(ctx, storedSchema); err != nil {
+		return err
+	}
+	if s.identities, err = readIdentities(ctx, s.synced); err != nil || len(s.identities) > 0 {
+		return err
+	}
+	return s.begin(ctx, `coalesce((SELECT min(seq) - 1 FROM events), (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)`)
 }
 
-func (s *store) beginIdentity(ctx context.Context) (identity, error) {
+func readIdentities(ctx context.Context, db *sql.DB) (found identities, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT id, base FROM identity ORDER BY rowid")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var is identity
+		if err := rows.Scan(&is.id, &is.base); err != nil {
+			return nil, err
+		}
+		found = append(found, is)
+	}
+	return found, rows.Err()
+}
+
+// begin has the file call itself anew from the Seq on that follows base, which is SQL.
+func (s *store) begin(ctx context.Context, base string) error {
 	begun := identity{id: ulid.Make().String()}
-	err := s.synced.QueryRowContext(ctx, `INSERT INTO identity (id, base) SELECT ?, coalesce(
-		(SELECT min(seq) - 1 FROM events), (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) RETURNING base`,
-		begun.id).Scan(&begun.base)
-	return begun, err
+	err := s.synced.QueryRowContext(ctx, "INSERT INTO identity (id, base) SELECT ?, "+base+" RETURNING base", begun.id).Scan(&begun.base)
+	s.identities = append(s.identities, begun)
+	return err
 }
 
 // Located is the event with its place in the journal.
@@ -143,47 +189,61 @@ func (j *Journal) Tail() Tail {
 
 // Stored notes a receiver's word, which is believed also where it is less than what the same receiver has said before:
 // it may have been restored from a backup. Of that before, Stored returns the sequence, at least the new one. It does not wait
-// for the disk. A word about another journal is ErrOtherJournal, one about events that this one has not got yet
-// ErrBeyond, and one of a receiver for which there is no room ErrReceivers; none of these changes anything.
+// for the disk. A word about what the journal called itself at another machine counts as far as it has come from there. One
+// about another journal is ErrOtherJournal, one about events that this one has not got yet ErrBeyond, and one of a receiver
+// for which there is no room ErrReceivers; none of these changes anything.
 func (j *Journal) Stored(ctx context.Context, word Word) (before int64, err error) {
 	if err := word.Validate(); err != nil {
 		return 0, err
 	}
 	err = j.do(ctx, func(s *store) error {
-		switch {
-		case word.Journal != s.identity.id:
-			return ErrOtherJournal
-		case word.Through > j.newest-s.identity.base:
-			return fmt.Errorf("through %d: %w; is its data folder an older copy?", word.Through, ErrBeyond)
-		}
-		before, err = s.noteReceiver(ctx, word.By, word.Through+s.identity.base)
+		base, end, err := s.identities.span(word.Journal)
 		if err != nil {
 			return err
 		}
-		before = max(before-s.identity.base, word.Through)
+		former := word.Journal != s.identities.now().id
+		if !former && word.Through > j.newest-base {
+			return fmt.Errorf("through %d: %w; is its data folder an older copy?", word.Through, ErrBeyond)
+		}
+		through := base + min(word.Through, end-base)
+		known, err := s.storedBy(ctx, word.By)
+		if err != nil {
+			return err
+		}
+		before = max(min(known, end)-base, word.Through)
+		if former && known >= end {
+			return nil // it has spoken of a later one
+		}
+		if err := s.noteReceiver(ctx, word.By, known, through); err != nil {
+			return err
+		}
 		return j.countHoldings(ctx, s)
 	})
 	return before, err
 }
 
-// noteReceiver returns what the receiver has stored so far by its own words.
-func (s *store) noteReceiver(ctx context.Context, name string, through int64) (before int64, err error) {
-	var known int
-	err = errors.Join(
-		s.lazy.QueryRowContext(ctx, "SELECT count(*) FROM receivers").Scan(&known),
-		s.lazy.QueryRowContext(ctx, "SELECT coalesce(max(through), -1) FROM receivers WHERE name = ?", name).Scan(&before),
-	)
-	switch {
-	case err != nil:
-		return 0, err
-	case before == through:
-		return before, nil // nothing new; spare the disk
-	case before < 0 && known >= maxReceivers:
-		return 0, fmt.Errorf("%d: %w", known, ErrReceivers)
+// storedBy is the Seq up to which a receiver holds everything by its own words, -1 for one that has not spoken yet.
+func (s *store) storedBy(ctx context.Context, name string) (through int64, err error) {
+	err = s.lazy.QueryRowContext(ctx, "SELECT coalesce(max(through), -1) FROM receivers WHERE name = ?", name).Scan(&through)
+	return through, err
+}
+
+func (s *store) noteReceiver(ctx context.Context, name string, before, through int64) error {
+	if before == through {
+		return nil // nothing new; spare the disk
 	}
-	_, err = execute(ctx, s.lazy, `INSERT INTO receivers (name, through, heard) VALUES (?, ?, ?)
+	if before < 0 {
+		var known int
+		if err := s.lazy.QueryRowContext(ctx, "SELECT count(*) FROM receivers").Scan(&known); err != nil {
+			return err
+		}
+		if known >= maxReceivers {
+			return fmt.Errorf("%d: %w", known, ErrReceivers)
+		}
+	}
+	_, err := execute(ctx, s.lazy, `INSERT INTO receivers (name, through, heard) VALUES (?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET through = excluded.through, heard = excluded.heard`, name, through, time.Now().UnixMilli())
-	return before, err
+	return err
 }
 
 // ForgetReceivers forgets every receiver. Those that are at work say again what they hold.
@@ -221,15 +281,17 @@ func (h holdings) fill(stats *Stats, last int64) {
 
 // Between returns up to limit events of journal in order, confirmed or not: those after the sequence after, up to and
 // including the sequence upTo, which may lie beyond the end. It has looked up to the sequence reached: what is missing up to
-// there, the journal does not hold any more. A journal that does not call itself so is ErrOtherJournal.
+// there, the journal does not hold any more. A journal that has never called itself so is ErrOtherJournal.
 func (j *Journal) Between(ctx context.Context, journal string, after, upTo int64, limit int) (entries []Entry, reached int64, err error) {
 	var rows []row
 	var base int64
 	read := func(s *store) (err error) {
-		if base = s.identity.base; journal != s.identity.id {
-			return ErrOtherJournal
+		var end int64
+		if base, end, err = s.identities.span(journal); err != nil {
+			return err
 		}
-		rows, err = s.between(ctx, after+base, min(upTo, j.Last()-base)+base, limit)
+		end = min(end, j.Last())
+		rows, err = s.between(ctx, after+base, min(upTo, end-base)+base, limit)
 		return err
 	}
 	j.mu.RLock()

@@ -218,24 +218,3 @@ func TestWhatIsHeldBackIsNotSentAgain(t *testing.T) {
 		t.Errorf("%d events, %v, tail %+v", len(entries), err, j.Tail())
 	}
 }
-
-// TestJournalOfAnOlderVersion has a file as it was before journals had an id, its oldest events deleted.
-func TestJournalOfAnOlderVersion(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.db")
-	fill(t, path, 20)
-	s, err := openStore(t.Context(), path, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := execute(t.Context(), s.synced, "DELETE FROM events WHERE seq <= 5"); err != nil {
-		t.Fatal(err)
-	}
-	s.close()
-	if err := List(t.Context(), path, Filter{}, func(e Entry) error { return nil }); err != nil {
-		t.Error(err)
-	}
-	j := open(t, path)
-	if got := j.Tail(); got.Sequence != 15 {
-		t.Errorf("the tail is %+v", got)
-	}
-}

@@ -170,7 +170,7 @@ func TestPageSpeaksBothLanguages(t *testing.T) {
 			waitFor(t, tab, lang+" "+test.name+": picture", pictureShown)
 			wantNumber := test.verdict != nil && test.verdict.Data.BodyCelsius != nil
 			number := ask(t, tab, chromedp.TextContent("#number"))
-			if got := strings.Contains(number, "36.02 °C") && strings.Contains(number, "37.50 °C"); got != wantNumber {
+			if got := strings.Contains(number, "36.02\u00a0°C") && strings.Contains(number, "37.50\u00a0°C"); got != wantNumber {
 				t.Errorf("%s %s: the temperature reads %q", lang, test.name, number)
 			}
 		}
@@ -243,7 +243,7 @@ func TestStatusShowsVerdicts(t *testing.T) {
 func TestStatusShowsVerdictsFromBeforeTheStart(t *testing.T) {
 	tab := browser(t)
 	g := startGate(t, "")
-	g.Recall(*alerted("A"))
+	g.Resume(*alerted("A"))
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
 	waitFor(t, tab, "a verdict of another day", `document.querySelector("#verdicts tr")?.innerText.match(/02\/03.*Alert/s)`)
 	g.Verdict(*passed("P"))

@@ -23,14 +23,13 @@ type cue struct {
 type director struct {
 	hold time.Duration
 	door bool // the gate opens a door; "go in" is then for as long as it is open
-	// alertWait is how long after an alert the next person waits for the console's word on it, at a gate that has a console.
+	// alertWait is how long after an alert the next person waits for staff to see to it, where a console has it.
 	alertWait time.Duration
 
 	now       time.Time
 	scene     event.Scene // the newest, without its picture
 	open      bool        // the door stands open
 	slow      bool        // verdicts come too late to be shown
-	console   bool        // there is one that may say a word on an alert
 	known     []*announced
 	addressed int // visit of the person that the page speaks to
 	shown     cue
@@ -53,6 +52,8 @@ type announced struct {
 	// What the console says of an alert, and since when staff have seen to it: it then holds nobody up any more.
 	word     Word
 	attended time.Time
+	// recalled is when this run began, of an alert of an earlier one: nobody is shown it, and nobody knows its person again.
+	recalled time.Time
 }
 
 // Word is what the console says of an alert.
@@ -60,7 +61,8 @@ type Word int
 
 // The words.
 const (
-	Untaken Word = iota // nobody sees to it
+	Unheard Word = iota // nothing: no console is known to have it
+	Untaken             // nobody sees to it yet
 	Taken               // staff are on the way
 	Closed              // they are done with it
 )
@@ -99,6 +101,28 @@ func (d *director) announce(e *event.Event, late bool) cue {
 	return d.steady(d.decide())
 }
 
+// recall is told of a verdict of an earlier run. An alert goes on holding people up.
+func (d *director) recall(e *event.Event) {
+	v := &announced{event: e, since: e.Time, recalled: e.Time}
+	d.follow(v)
+	if e.Data.Outcome == event.Alert {
+		d.known = append(d.known, v)
+	}
+}
+
+// resume is the first frame after an earlier run.
+func (d *director) resume(at time.Time) {
+	for _, v := range d.known {
+		if v.recalled.IsZero() {
+			continue
+		}
+		v.recalled = at
+		if v.since.After(at) { // the clock was set back
+			v.since = at
+		}
+	}
+}
+
 // follow has a verdict take the place of the same person's alert: a pass (visit.fresh_look_clears) ends the wait for it, and
 // staff who are on the way are so for the next alert as well.
 func (d *director) follow(v *announced) {
@@ -117,6 +141,9 @@ func (d *director) follow(v *announced) {
 
 // next returns what to show for a new frame.
 func (d *director) next(scene *event.Scene) cue {
+	if d.now.IsZero() {
+		d.resume(scene.Captured)
+	}
 	if scene.Captured.Before(d.now) { // a recording that starts over
 		d.known = nil
 		d.change, d.peopled, d.accompanied, d.sound = time.Time{}, time.Time{}, time.Time{}, time.Time{}
@@ -143,16 +170,13 @@ func (d *director) setSlow(slow bool) cue {
 	return d.steady(d.decide())
 }
 
-// setConsole is told that there is a console that may say a word on an alert, or is not any more.
-func (d *director) setConsole(there bool) { d.console = there }
-
 // setWord is told what the console says of an alert.
 func (d *director) setWord(id string, word Word) cue {
 	for _, v := range d.known {
 		if v.event.ID == id {
 			v.word = word
-			if word != Untaken && v.attended.IsZero() {
-				v.attended = d.now
+			if word >= Taken && v.attended.IsZero() {
+				v.attended = cmp.Or(d.now, v.recalled)
 			}
 		}
 	}
@@ -244,7 +268,7 @@ func (d *director) held() *announced {
 		away := !v.seen.IsZero() && d.now.Sub(v.seen) >= readTime
 		over := away && (d.now.Sub(v.since) >= d.hold || verdictOf(&v.event.Data).icon == againIcon) && !d.waits(v) &&
 			(v.attended.IsZero() || d.now.Sub(v.attended) >= comingTime)
-		if over || v.seen.IsZero() || v.seen.Before(d.peopled) || v.event.Data.Outcome == event.Pass && !d.goesIn(v) {
+		if over || d.replaced(v) || v.seen.IsZero() || v.seen.Before(d.peopled) || v.event.Data.Outcome == event.Pass && !d.goesIn(v) {
 			continue
 		}
 		if held == nil || held.event.Data.Outcome != event.Alert && v.event.Data.Outcome == event.Alert {
@@ -252,6 +276,11 @@ func (d *director) held() *announced {
 		}
 	}
 	return held
+}
+
+// replaced says whether the page has gone on from the advice to try again to how.
+func (d *director) replaced(v *announced) bool {
+	return verdictOf(&v.event.Data).icon == againIcon && d.now.Sub(v.since) >= d.hold && d.shown.verdict != v.event
 }
 
 // unattended is the latest alert for which the next person waits, nil where there is none.
@@ -264,12 +293,14 @@ func (d *director) unattended() *announced {
 	return nil
 }
 
-// waits says whether somebody with this verdict has been sent aside and nobody has come to them yet. Where no console can
-// say so, and where nobody takes the alert, that is so for a while only: a gate must not stay shut because of it.
+// waits says whether somebody with this verdict has been sent aside and nobody has come to them yet. Where no console has
+// the alert, so that nobody can take it, and where nobody does, that is so for a while only: a gate must not stay shut
+// because of it. One of an earlier run may be taken already: the console has to have its time to say so.
 func (d *director) waits(v *announced) bool {
 	age := d.now.Sub(v.since)
-	return v.event.Data.Outcome == event.Alert && !v.seen.IsZero() &&
-		(age < alertTime || d.console && v.attended.IsZero() && age < d.alertWait)
+	unsure := !v.recalled.IsZero() && d.now.Sub(v.recalled) < alertTime
+	return v.event.Data.Outcome == event.Alert &&
+		(age < alertTime || (v.word == Untaken || unsure) && v.attended.IsZero() && age < d.alertWait)
 }
 
 // alert is the nearest person with an alert, nil where there is none. It keeps to one while two are about as near.

@@ -58,7 +58,7 @@ func newDirector(door bool) *director {
 
 func TestWhatThePersonReads(t *testing.T) {
 	alice, bob := passed("A"), alerted("B")
-	missed := verdict("C", event.Inconclusive, event.Moving)
+	missed, turned := verdict("C", event.Inconclusive, event.Moving), verdict("T", event.Inconclusive, event.TurnedAway)
 	cold := verdict("D", event.Inconclusive, event.ColdArrival)
 	second := verdict("E", event.Inconclusive, event.SecondReading)
 	again := passed("F")
@@ -87,11 +87,25 @@ func TestWhatThePersonReads(t *testing.T) {
 			{at: .2, want: measuringMessage},
 			{at: 1.4, want: idleMessage},
 		}},
+		{"a man in profile, not found in some pictures, walks off", []step{
+			{at: 0, people: people(near(event.TurnedAway)), want: guideOf(event.TurnedAway, nil)},
+			{at: .3, want: guideOf(event.TurnedAway, nil)},
+			{at: .4, people: people(near(event.TurnedAway)), want: guideOf(event.TurnedAway, nil)},
+			{at: 4.2, people: people(done(near(event.TurnedAway), turned)), verdict: turned, want: inconclusiveOf(event.TurnedAway, nil)},
+			{at: 4.3, want: inconclusiveOf(event.TurnedAway, nil)},
+			{at: 6.7, people: people(done(near(event.TurnedAway), turned)), want: guideOf(event.TurnedAway, nil)},
+			{at: 11.6, people: people(done(near(event.TooFar), turned)), want: guideOf(event.TooFar, nil)},
+			{at: 12.4, people: people(done(near(event.TooFar), turned)), want: guideOf(event.TooFar, nil)},
+			{at: 12.6, want: guideOf(event.TooFar, nil)},
+			{at: 12.7, people: people(done(near(event.TooFar), turned)), want: guideOf(event.TooFar, nil)},
+			{at: 13.8, want: guideOf(event.TooFar, nil)},
+			{at: 14, want: idleMessage},
+		}},
 		{"a verdict whose person has gone is not shown to the next one", []step{
 			{at: 0, people: people(near("")), want: measuringMessage},
 			{at: .1, people: people(far("")), verdict: alice, want: measuringMessage},
-			{at: .2, verdict: bob, want: measuringMessage},
-			{at: 1.4, want: idleMessage},
+			{at: .2, verdict: bob, want: turnMessage},
+			{at: 6.3, want: idleMessage},
 		}},
 		{"a verdict that came too late lets nobody in", []step{
 			{at: 0, people: people(admitted(near(""), alice)), want: measuringMessage},
@@ -258,7 +272,7 @@ func TestAlertHolds(t *testing.T) {
 			{at: 5.9, want: alertTakenMessage},
 			{at: 6.1, want: idleMessage},
 		}},
-		{"six seconds where nobody can take it", false, console{}, []step{
+		{"six seconds where no console has it", false, console{}, []step{
 			{at: 0, people: people(done(near(""), bob)), verdict: bob, want: alertMessage},
 			{at: 5.9, want: alertMessage},
 			{at: 6.1, want: idleMessage},
@@ -317,14 +331,98 @@ func TestAlertHolds(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDirector(false)
-			d.setConsole(test.console)
 			i := slices.IndexFunc(test.steps, func(s step) bool { return test.said.at > 0 && s.at >= test.said.at })
 			if i < 0 {
 				i = len(test.steps)
 			}
-			play(t, d, test.steps[:i])
+			play(t, d, test.steps[:1])
+			if test.console {
+				d.setWord("B", Untaken)
+			}
+			play(t, d, test.steps[1:i])
 			d.setWord("B", test.said.word)
 			play(t, d, test.steps[i:])
+		})
+	}
+}
+
+// TestAlertOfWhoLeft has a person with an alert leave before it is on disk.
+func TestAlertOfWhoLeft(t *testing.T) {
+	bob, alice := alerted("B"), passed("A")
+	d := newDirector(false)
+	play(t, d, []step{
+		{at: 0, people: people(near("")), want: measuringMessage},
+		{at: 1, verdict: bob, late: true, want: turnMessage},
+		{at: 2, people: people(far("")), want: turnMessage},
+		{at: 3, people: people(done(far(""), alice)), verdict: alice, want: turnMessage},
+	})
+	d.setWord("B", Untaken)
+	play(t, d, []step{{at: 12, want: turnMessage}})
+	d.setWord("B", Taken)
+	play(t, d, []step{{at: 13, want: idleMessage}})
+}
+
+// TestAlertOfAnEarlierRun goes on after a restart of the gate, at a time after start.
+func TestAlertOfAnEarlierRun(t *testing.T) {
+	alice, cleared := passed("A"), passed("C")
+	cleared.Data.RescreenOf = "B"
+	type word struct {
+		at   float64 // before the first frame where it is 0
+		word Word
+	}
+	for _, test := range []struct {
+		name  string
+		age   time.Duration // of the alert at the first frame
+		after *event.Event  // of the earlier run
+		words []word
+		steps []step
+	}{
+		{"a console has it", 10 * time.Second, nil, []word{{0, Untaken}}, []step{
+			{at: 0, want: turnMessage},
+			{at: 1, people: people(admitted(near(""), alice)), verdict: alice, want: turnMessage},
+			{at: 19.9, want: turnMessage},
+			{at: 20.5, want: idleMessage},
+		}},
+		{"a console has it, as it says late", 10 * time.Second, nil, []word{{3, Untaken}}, []step{
+			{at: 0, want: turnMessage},
+			{at: 19.9, want: turnMessage},
+		}},
+		{"it was taken", 10 * time.Second, nil, []word{{2, Taken}}, []step{
+			{at: 0, want: turnMessage},
+			{at: 1.9, want: turnMessage},
+			{at: 2.5, want: idleMessage},
+		}},
+		{"it was taken, and the console says so before there is a picture", 10 * time.Second, nil, []word{{0, Taken}}, []step{
+			{at: 0, want: idleMessage},
+		}},
+		{"no console has it", 10 * time.Second, nil, nil, []step{
+			{at: 5.9, want: turnMessage},
+			{at: 6.1, want: turnMessage},
+			{at: 12, want: idleMessage},
+		}},
+		{"long ago", time.Minute, nil, []word{{0, Untaken}}, []step{{at: 0, want: idleMessage}}},
+		{"the same person was cleared", 10 * time.Second, cleared, nil, []step{{at: 0, want: idleMessage}}},
+		{"the clock was set back", -time.Hour, nil, []word{{0, Untaken}}, []step{
+			{at: 0, want: turnMessage},
+			{at: 29.9, want: turnMessage},
+			{at: 30.1, want: idleMessage},
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDirector(false)
+			bob := alerted("B")
+			bob.Time = start.Add(-test.age)
+			d.recall(bob)
+			if test.after != nil {
+				d.recall(test.after)
+			}
+			for _, s := range test.steps {
+				for len(test.words) > 0 && test.words[0].at <= s.at {
+					d.setWord("B", test.words[0].word)
+					test.words = test.words[1:]
+				}
+				play(t, d, []step{s})
+			}
 		})
 	}
 }

@@ -137,8 +137,17 @@ func (k *Kiosk) paint(scene *event.Scene) {
 	k.painted, k.paintedAt = scene.Captured, time.Now()
 }
 
-// Recall lists a verdict on the engineers' page only: one from before the start, those come oldest first, or one about
-// somebody who had left.
+// Resume is told of the verdicts of an earlier run, oldest first. They are on the engineers' page only, but an alert goes on
+// holding people up as it did.
+func (k *Kiosk) Resume(e event.Event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list(&e)
+	k.director.recall(&e)
+	k.wake()
+}
+
+// Recall lists a verdict about somebody who had left on the engineers' page only.
 func (k *Kiosk) Recall(e event.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -177,13 +186,6 @@ func (k *Kiosk) SetDoorOpen(open bool) {
 	defer k.mu.Unlock()
 	k.direct(k.director.setOpen(open))
 	k.wake()
-}
-
-// SetConsole tells whether there is a console that may say a word on an alert.
-func (k *Kiosk) SetConsole(there bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.director.setConsole(there)
 }
 
 // SetAlert tells the page at the gate what the console says of an alert.
@@ -242,8 +244,7 @@ func (k *Kiosk) SetPaused(until time.Time) {
 	}
 	k.paused, k.gate.PausedUntil = !until.IsZero(), until
 	before := &k.director
-	k.director = director{hold: before.hold, door: before.door, alertWait: before.alertWait, open: before.open, slow: before.slow,
-		console: before.console}
+	k.director = director{hold: before.hold, door: before.door, alertWait: before.alertWait, open: before.open, slow: before.slow}
 	k.setScreen(cue{message: cameraMessage(k.gate.Camera)})
 	k.wake()
 }

@@ -142,8 +142,8 @@ func (s *brokerStore) prepare() error {
 		})
 	case id != brokerApplicationID:
 		return errors.New("it is some other SQLite database, not what a broker keeps; move it away")
-	case version != brokerSchemaVersion:
-		return errors.New("it is of another version of this program; move it away")
+	case version > brokerSchemaVersion:
+		return newerBroker(version)
 	}
 	return errors.Join(
 		s.change(func(tx *sql.Tx) error {
@@ -153,6 +153,32 @@ func (s *brokerStore) prepare() error {
 		}),
 		s.db.QueryRow("SELECT coalesce(max(seq), 0) FROM message").Scan(&s.newest),
 	)
+}
+
+func newerBroker(version int) error {
+	return fmt.Errorf("it is of a newer thermogate (version %d of a broker's memory, this program knows those up to %d): use that thermogate, or a later one", version, brokerSchemaVersion)
+}
+
+// CheckBrokerFile is an error for a broker's memory that this program can't work with. It changes nothing in the file.
+func CheckBrokerFile(file string) error {
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: absolute, RawQuery: "mode=ro&immutable=true"}).String())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var version int
+	err = db.QueryRow("PRAGMA user_version").Scan(&version)
+	if err == nil && version > brokerSchemaVersion {
+		err = newerBroker(version)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	return nil
 }
 
 func (s *brokerStore) close() error { return s.db.Close() }

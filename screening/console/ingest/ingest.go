@@ -141,7 +141,10 @@ func (i *Ingest) recall(ctx context.Context) error {
 	}
 	for _, known := range gates {
 		g := i.gate(known.Gate)
-		g.journal, g.tail, g.link = known.Journal, known.Sequence, known.Parts[store.Link].Value
+		g.journal, g.link = known.Journal, known.Parts[store.Link].Value
+		if known.Journal != "" {
+			g.tails[known.Journal] = known.Sequence
+		}
 	}
 	return nil
 }

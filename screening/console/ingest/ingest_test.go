@@ -180,11 +180,11 @@ func TestAlertsAreTold(t *testing.T) {
 	if err := j.Append(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	var alerts []store.Alert
-	eventually(t, "there is an alert", func() bool {
-		alerts, _ = s.OpenAlerts(t.Context())
-		return len(alerts) == 1
-	})
+	eventually(t, "the gate knows that it can be taken", heard(mqtt.Alert{Event: e.ID}))
+	alerts, err := s.OpenAlerts(t.Context())
+	if err != nil || len(alerts) != 1 {
+		t.Fatalf("%+v, %v", alerts, err)
+	}
 	a, err := s.Take(t.Context(), e.ID, alerts[0].Version, "Li Na", time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +18,8 @@ type gate struct {
 	mqtt.Gate
 	holdings map[string]store.Holding // by journal
 	journal  string                   // that the gate has now
-	tail     int64                    // the end of that, by the gate's own word
+	tails    map[string]int64         // ends of its journals, by the gate's own word
+	flipped  time.Time                // when a journal came back that another one had followed
 	status   mqtt.StatusMessage       // as it was noted last
 	settings mqtt.Settings            // as they were noted last, and when that was
 	changed  time.Time
@@ -49,7 +49,7 @@ type word struct {
 func (i *Ingest) gate(of mqtt.Gate) *gate {
 	g := i.gates[of]
 	if g == nil {
-		g = &gate{Gate: of, holdings: map[string]store.Holding{}, noticed: map[gap]time.Time{}}
+		g = &gate{Gate: of, holdings: map[string]store.Holding{}, tails: map[string]int64{}, noticed: map[gap]time.Time{}}
 		i.gates[of] = g
 	}
 	return g
@@ -264,7 +264,7 @@ func (s *session) keep(ctx context.Context, events []store.Event, now time.Time)
 		g := s.gate(h.Gate)
 		g.holdings[h.Journal] = h
 		if g.journal < h.Journal && g.status.Journal == "" { // until the gate says which one it has
-			g.journal, g.tail = h.Journal, 0
+			g.journal = h.Journal
 		}
 	}
 	for _, e := range events {
@@ -332,9 +332,23 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 	}
 	g.status, g.link = status, status.State
 	if status.Journal != "" {
-		g.journal, g.tail = status.Journal, status.Sequence
+		s.noticeTwin(g, status.Journal, now)
+		g.journal, g.tails[status.Journal] = status.Journal, status.Sequence
 	}
 	return nil
+}
+
+// twinPause is how often the log tells of two gates of one name.
+const twinPause = time.Minute
+
+// noticeTwin tells of a gate that has two journals by turns: it was moved to another machine, and the old one still runs.
+func (s *session) noticeTwin(g *gate, journal string, now time.Time) {
+	if _, known := g.tails[journal]; !known || journal == g.journal || now.Sub(g.flipped).Abs() < twinPause {
+		return
+	}
+	g.flipped = now
+	s.log.Error("two gates of one name are at work, and throw each other off the broker; switch off the one that was replaced, or give it another name",
+		"gate", g.Site+"/"+g.Name, "journals", []string{g.journal, journal})
 }
 
 // settingsPause is how soon a gate can't have been started anew with other settings.
@@ -432,11 +446,12 @@ const mostAsked = 16
 func (s *session) ask(g *gate, now time.Time) (wanted int64) {
 	var missing []mqtt.Resend
 	for journal, h := range g.holdings {
-		missing = append(missing, gapsOf(journal, h, 0)...)
+		missing = append(missing, gapsOf(journal, h, g.tails[journal])...)
 	}
-	if _, held := g.holdings[g.journal]; g.journal != "" {
-		missing = slices.DeleteFunc(missing, func(m mqtt.Resend) bool { return held && m.Journal == g.journal })
-		missing = append(missing, gapsOf(g.journal, g.holdings[g.journal], g.tail)...)
+	for journal, tail := range g.tails {
+		if _, held := g.holdings[journal]; !held {
+			missing = append(missing, gapsOf(journal, store.Holding{}, tail)...)
+		}
 	}
 	before := g.noticed
 	g.noticed = map[gap]time.Time{}

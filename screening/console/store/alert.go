@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -94,7 +95,7 @@ type Change struct {
 	Version  int64 // that it made
 	At       time.Time
 	Who      string // empty: the console by itself
-	What     string // take, read, close, undo, expire (given back and escalated), escalate (nobody took it) or late
+	What     string // take, read, close, undo, expire (given back and escalated), escalate (nobody took it), late or again
 	From, To AlertState
 	Outcome  mqtt.AlertOutcome
 	Reading  *Reading
@@ -118,23 +119,35 @@ var (
 	ErrState   = errors.New("that can't be done with an alert in this state")
 )
 
+// alertedAgain is the change that another event of the same person makes. Nobody did it, and it gets in nobody's way.
+const alertedAgain = "again"
+
+// neverTold is a version that no alert gets.
+const neverTold = math.MaxInt32
+
 // raiseAlerts makes alerts of the events that are one.
 func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
 	for _, e := range fresh {
 		if e.Data.Outcome != event.Alert {
 			continue
 		}
-		added, err := execute(ctx, tx, `UPDATE alerts SET times = times + 1, latest = CASE WHEN latest < $1 THEN $1 ELSE latest END
-			WHERE visit = $2 AND site = $3 AND gate = $4 AND state <> 'closed'`, e.ID, e.Visit, e.Gate.Site, e.Gate.Name)
-		if err != nil {
-			return err
+		more := Change{At: e.Received, What: alertedAgain}
+		err := tx.QueryRowContext(ctx, `UPDATE alerts SET times = times + 1, latest = CASE WHEN latest < $1 THEN $1 ELSE latest END
+			WHERE visit = $2 AND site = $3 AND gate = $4 AND state <> 'closed' RETURNING event, version + 1, state`,
+			e.ID, e.Visit, e.Gate.Site, e.Gate.Name).Scan(&more.Event, &more.Version, &more.From)
+		if err == nil {
+			more.To = more.From
+			err = more.apply(ctx, tx)
 		}
-		if added > 0 {
+		if err == nil {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun)
-			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5)`,
-			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli()); err != nil {
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun, told)
+			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5, $7)`,
+			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), neverTold); err != nil {
 			return err
 		}
 		if e.Received.Sub(e.Time) > lateLimit {
@@ -236,6 +249,7 @@ func (s *Store) Undo(ctx context.Context, id string, version int64, who string, 
 		if err != nil {
 			return err
 		}
+		changes = ofPeople(changes)
 		c.What = "undo"
 		if !Undoable(changes, who, at) {
 			return ErrState
@@ -245,8 +259,14 @@ func (s *Store) Undo(ctx context.Context, id string, version int64, who string, 
 	})
 }
 
+// ofPeople leaves out what only other events of the same person changed.
+func ofPeople(changes []Change) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.What == alertedAgain })
+}
+
 // Undoable tells whether somebody can take back the last of an alert's changes.
 func Undoable(changes []Change, who string, at time.Time) bool {
+	changes = ofPeople(changes)
 	if len(changes) == 0 {
 		return false
 	}
@@ -312,9 +332,15 @@ func (s *Store) change(ctx context.Context, id string, version int64, who string
 	}
 	now := alerts[0]
 	if now.Version != version {
-		return Alert{}, s.conflict(ctx, now)
+		since, err := s.changes(ctx, "WHERE event = $1 AND version > $2", id, version)
+		if err != nil {
+			return Alert{}, fmt.Errorf("alert %s: %w", id, err)
+		}
+		if len(since) == 0 || len(ofPeople(since)) > 0 {
+			return Alert{}, s.conflict(ctx, now)
+		}
 	}
-	change := Change{Event: id, Version: version + 1, At: at, Who: who, From: now.State}
+	change := Change{Event: id, Version: now.Version + 1, At: at, Who: who, From: now.State}
 	if err := decide(now, &change); err != nil {
 		return Alert{}, fmt.Errorf("%s an alert that is %s: %w", change.What, now.State, err)
 	}
@@ -347,6 +373,7 @@ func (c Change) apply(ctx context.Context, tx *sql.Tx) error {
 		set += ", " + column + " = " + list(len(args), 1)
 	}
 	switch {
+	case c.What == alertedAgain:
 	case c.What == "take":
 		add("taken_by", c.Who)
 		add("taken_at", at)
@@ -462,7 +489,7 @@ func (s *Store) Changes(ctx context.Context, from, to time.Time) ([]Change, erro
 }
 
 func (s *Store) last(ctx context.Context, id string) (Change, error) {
-	changes, err := s.changes(ctx, "WHERE event = $1 ORDER BY version DESC LIMIT 1", id)
+	changes, err := s.changes(ctx, "WHERE event = $1 AND what <> $2 ORDER BY version DESC LIMIT 1", id, alertedAgain)
 	if err != nil || len(changes) == 0 {
 		return Change{}, err
 	}
@@ -483,7 +510,7 @@ func (s *Store) changes(ctx context.Context, rest string, args ...any) ([]Change
 	}, `SELECT event, version, at, who, what, from_state, to_state, outcome, celsius, unit, place, thermometer FROM alert_changes `+rest, args...)
 }
 
-// Word is what a gate is to be told of an alert.
+// Word is what a gate is to be told of an alert: that it has come to the console, and then what becomes of it.
 type Word struct {
 	Gate    mqtt.Gate
 	Events  []string // the alert's first and last, on whose topics it belongs
@@ -512,15 +539,22 @@ func (s *Store) words(ctx context.Context, now time.Time, all bool) ([]Word, err
 	var where conditions
 	horizon := now.Add(-keptWord).UnixMilli()
 	where.add("told >= 0 AND version > 0") // which few are
+	untouched := "WHERE state <> 'closed' AND version = 0"
 	if all {
 		where.add("(state <> 'closed' OR closed_at > ?)", horizon)
 	} else {
 		where.add("(told <> version OR state = 'closed' AND closed_at <= ?)", horizon)
+		untouched += " AND told <> version"
 	}
 	alerts, err := s.alerts(ctx, s.read, where.String(), where.args...)
 	if err != nil {
 		return nil, err
 	}
+	fresh, err := s.alerts(ctx, s.read, untouched)
+	if err != nil {
+		return nil, err
+	}
+	alerts = append(alerts, fresh...)
 	var words []Word
 	for _, a := range alerts {
 		word := Word{

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -274,8 +275,21 @@ func TestOneAlertAPerson(t *testing.T) {
 		}
 		add(t, s, second)
 		a := theAlert(t, s)
-		if a.Event != first.ID || a.Latest != second.ID || a.Times != 2 || a.Version != taken.Version || a.TakenBy != "Li Na" {
+		if a.Event != first.ID || a.Latest != second.ID || a.Times != 2 || a.Version != taken.Version+1 || a.TakenBy != "Li Na" || !a.Escalated.IsZero() {
 			t.Errorf("%+v", a)
+		}
+		if words, err := s.Untold(t.Context(), morning); err != nil || len(words) != 1 || !slices.Equal(words[0].Events, []string{first.ID, second.ID}) || words[0].State != Taken {
+			t.Errorf("the gate is told %+v, %v", words, err)
+		}
+		if _, err := s.CloseAlert(t.Context(), a.Event, taken.Version-1, "Wang", mqtt.Gone, morning); err == nil {
+			t.Error("closed by somebody who has not seen that it is taken")
+		}
+		back, err := s.Undo(t.Context(), a.Event, taken.Version, "Li Na", morning)
+		if err != nil || back.State != New {
+			t.Fatalf("the other event keeps somebody from what they began: %+v, %v", back, err)
+		}
+		if a, err = s.Take(t.Context(), a.Event, back.Version, "Li Na", morning); err != nil {
+			t.Fatal(err)
 		}
 		if _, err := s.CloseAlert(t.Context(), a.Event, a.Version, "Li Na", mqtt.Gone, morning); err != nil {
 			t.Fatal(err)
@@ -329,8 +343,14 @@ func TestWordsForGates(t *testing.T) {
 			return words[0]
 		}
 		now := morning.Add(time.Minute)
+		if word := tell(now); word.State != New || word.Escalated || word.Gate != north {
+			t.Errorf("of an alert that nobody has taken, %+v is told", word)
+		}
 		if got := untold(now); len(got) > 0 {
-			t.Errorf("of an alert that nobody has taken, %+v is told", got)
+			t.Errorf("%+v is told twice", got)
+		}
+		if words, err := s.Words(t.Context(), now); err != nil || len(words) != 1 {
+			t.Errorf("a broker without a memory is told %+v, %v", words, err)
 		}
 		a, err := s.Take(t.Context(), e.ID, 0, "Li Na", now)
 		if err != nil {

@@ -2,12 +2,16 @@ package store
 
 import (
 	"fmt"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"thermogate/screening/console/postgrestest"
 )
 
 // TestBackupWhileItRuns copies a store into which events come, and restores it into an empty folder.
@@ -142,4 +146,74 @@ func TestNewerStore(t *testing.T) {
 			t.Errorf("looking at %s: %v", kind, err)
 		}
 	}
+}
+
+// TestPostgreSQLByItsOwnTools does what the operators' page says: pg_dump while the console runs, pg_restore into an empty
+// server that knows the console's user.
+func TestPostgreSQLByItsOwnTools(t *testing.T) {
+	old, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := postgrestest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(empty.Stop)
+	onEmpty, err := empty.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	onOld, err := old.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := func(name, at string, args ...string) {
+		t.Helper()
+		server, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no %s: %v", name, err)
+		}
+		command := exec.Command(found[len(found)-1], args...)
+		command.Env = append(os.Environ(), "PGUSER=test", "PGHOST="+server.Query().Get("host"))
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", name, err, out)
+		}
+	}
+	tool("createuser", onOld, "console")
+	tool("createdb", onOld, "--owner=console", "console")
+	as := func(at string) Config {
+		server, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultConfig()
+		cfg.PostgreSQL = "postgres://console@/console?host=" + url.QueryEscape(server.Query().Get("host"))
+		return cfg
+	}
+	running := open(t, as(onOld))
+	m := newMaker(t, north)
+	add(t, running, m.pass(morning), m.alert(morning.Add(time.Minute)))
+	if err := running.Note(t.Context(), AuditLine{By: Author{Account: "$ root"}, What: BackedUp, Detail: "pg_dump"}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "console.dump")
+	tool("pg_dump", onOld, "--format=custom", "--file="+file, "console")
+	add(t, running, m.pass(morning.Add(time.Hour)))
+
+	tool("createuser", onEmpty, "console")
+	tool("pg_restore", onEmpty, "--create", "--dbname=postgres", file)
+	restored := open(t, as(onEmpty))
+	events, err := restored.Events(t.Context(), Filter{}, 10)
+	if err != nil || len(events) != 2 {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+	if _, lines, err := restored.VerifyAudit(t.Context()); err != nil || lines == 0 {
+		t.Errorf("%d lines of the audit, %v", lines, err)
+	}
+	add(t, restored, m.pass(morning.Add(2*time.Hour))) // and it goes on
 }

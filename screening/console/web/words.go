@@ -44,7 +44,7 @@ var words = map[string]phrase{
 	string(mqtt.Gone):       {"人已离开", "gone, not read"},
 
 	"take": {"接手", "taken"}, "close": {"关闭", "closed"},
-	"expire": {"超时未复测，已退回并通知经理", "not followed up: given back, and managers told"}, "escalate": {"无人接手，已通知经理", "nobody took it: managers told"}, "undo": {"撤销", "undone"}, "late": {"到达太晚", "came in too late"},
+	"expire": {"超时未复测，已退回并通知经理", "not followed up: given back, and managers told"}, "escalate": {"无人接手，已通知经理", "nobody took it: managers told"}, "undo": {"撤销", "undone"}, "late": {"到达太晚", "came in too late"}, "again": {"同一人再次告警", "the same person had an alert again"},
 
 	store.Ear: {"耳温", "ear"}, store.Mouth: {"口温", "mouth"}, store.Armpit: {"腋温", "armpit"}, // and the forehead, as of a gate's reading
 

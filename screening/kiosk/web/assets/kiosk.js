@@ -14,7 +14,7 @@ const sounds = new Sounds(page, first.code, (locked) => {
 for (const [id, language] of [["head", first], ["sub", first], ["number", first], ["second-head", second], ["second-sub", second]]) {
   if (language) element(id).lang = language.tag;
 }
-say("locked", page.languages.map((language) => language.locked).join(" · "));
+element("locked").replaceChildren(...page.languages.map((language) => clauseOf(language.locked)));
 
 function show(screen) {
   document.body.dataset.tone = screen.tone;
@@ -23,7 +23,7 @@ function show(screen) {
   say("sub", screen.sub[first.code]);
   say("second-head", second ? screen.head[second.code] : "");
   say("second-sub", second ? screen.sub[second.code] : "");
-  element("number").textContent = screen.number ? screen.number[first.code] : "";
+  element("number").textContent = screen.number ? screen.number[first.code].replace(/ (?=°C)/g, "\u00a0") : "";
   fit();
 }
 
@@ -31,10 +31,15 @@ function show(screen) {
 function say(id, text) {
   const clauses = text.match(/[^，,；:.·]+[，,；:.·]?/g) || [];
   element(id).replaceChildren(...clauses.flatMap((clause) => {
-    const span = document.createElement("span");
-    span.textContent = clause.trim();
+    const span = clauseOf(clause.trim());
     return clause.startsWith(" ") ? [" ", span] : [span];
   }));
+}
+
+function clauseOf(text) {
+  const span = document.createElement("span");
+  span.textContent = text;
+  return span;
 }
 
 // fit makes the words smaller until they have room. What the second language adds goes first, and what to do is the last to
@@ -60,6 +65,7 @@ function fit() {
 // place gives the picture the room of its stage.
 function place(ratio) {
   const stage = element("stage"), style = element("picture").style;
+  if (stage.clientWidth === 0) return; // in a pause
   const width = Math.min(stage.clientWidth, stage.clientHeight * ratio);
   style.width = `${Math.round(width)}px`;
   style.height = `${Math.round(width / ratio)}px`;
