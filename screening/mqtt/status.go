@@ -3,6 +3,8 @@ package mqtt
 import (
 	"encoding/json"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Status is what the retained status topic tells of a gate besides that it is online.
@@ -16,15 +18,8 @@ type Status struct {
 	Paused      bool      `json:"paused,omitempty"`
 	PausedUntil time.Time `json:"paused_until,omitzero"`
 	PausedBy    string    `json:"paused_by,omitempty"`
-	Lacks       Lacks     `json:"lacks,omitzero"`
-}
-
-// Lacks is what somebody still has to tell a gate: without a camera and its units it screens nobody, and without a reference
-// source it can only compare people with each other.
-type Lacks struct {
-	Camera    bool `json:"camera,omitempty"`
-	Units     bool `json:"units,omitempty"`
-	Reference bool `json:"reference,omitempty"`
+	// Lacks is what the gate was not told yet.
+	Lacks event.Lacks `json:"lacks,omitzero"`
 }
 
 // Settings are what a gate was started with, without anything secret, so that whoever listens sees what was changed when.

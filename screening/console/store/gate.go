@@ -321,7 +321,7 @@ type Gate struct {
 	Unconfirmed int64            // events that wait for the broker
 	Parts       map[string]State // by Link, Camera, Reference, Group and Pause; none of what was never told
 	Open        int              // alerts that are not closed
-	Lacks       mqtt.Lacks       // what it was not told yet
+	Lacks       event.Lacks      // what it was not told yet
 	LastMinute  int              // people whose first event was within the minute before
 }
 

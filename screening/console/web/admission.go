@@ -16,6 +16,7 @@ import (
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/join"
 	"thermogate/screening/console/store"
+	"thermogate/screening/event"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
 )
@@ -377,22 +378,10 @@ func (p *Pages) join(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(grant) // a box that is gone asks again
 }
 
-// toDos say what to tell a gate, in the order in which it needs it.
-var toDos = []struct {
-	lacks func(mqtt.Lacks) bool
-	what  phrase
-}{
-	{func(l mqtt.Lacks) bool { return l.Camera }, phrase{"接上热像仪：在那台机器上运行 thermogate cameras，把它给出的几行写进配置文件（camera.uri），再重启闸机", "Give it a camera: run thermogate cameras on that machine, put the lines that it prints into the config (camera.uri), and restart the gate"}},
-	{func(l mqtt.Lacks) bool { return l.Units }, phrase{"说明相机数值的单位：在配置里设 camera.units，thermogate cameras 会提示；没有单位不能测温", "Say what the camera's numbers mean: set camera.units, thermogate cameras tells which; without it nobody can be measured"}},
-	{func(l mqtt.Lacks) bool { return l.Reference }, phrase{"写明黑体温度：在配置里设 measure.reference_celsius，按黑体的显示或证书；没有黑体就设 policy.kind: group，只比较人与人", "Say how warm the reference source is: set measure.reference_celsius to what its display or certificate says; where there is none, set policy.kind: group, which only compares people with each other"}},
-}
-
 // ToDo is what a gate still has to be told.
-func (t tongue) ToDo(lacks mqtt.Lacks) (all []string) {
-	for _, one := range toDos {
-		if one.lacks(lacks) {
-			all = append(all, t.of(one.what))
-		}
+func (t tongue) ToDo(lacks event.Lacks) (all []string) {
+	for _, what := range lacks.ToDo() {
+		all = append(all, t.event(what))
 	}
 	return all
 }

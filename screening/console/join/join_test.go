@@ -1,0 +1,361 @@
+package join
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/screening/console/store"
+	"thermogate/screening/mqtt"
+)
+
+var (
+	quiet = slog.New(slog.DiscardHandler)
+	north = mqtt.Gate{Site: "plant", Name: "north"}
+	box   = netip.MustParseAddr("10.0.0.7")
+	admin = store.Author{Account: "admin", Address: netip.MustParseAddr("10.0.0.1")}
+)
+
+const console = "https://console.plant:8090"
+
+// dynamic is a mosquitto that has the plugin beside its password file, as deploy/mosquitto/README.md says.
+type dynamic struct {
+	t       testing.TB
+	address string
+	config  string
+	process *exec.Cmd
+}
+
+func startDynamic(t testing.TB) *dynamic {
+	t.Helper()
+	dir := t.TempDir()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dynamic{t: t, address: free.Addr().String(), config: filepath.Join(dir, "mosquitto.conf")}
+	free.Close()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, command := range [][]string{
+		{"mosquitto_ctrl", "dynsec", "init", filepath.Join(dir, "dynamic-security.json"), "join", "of join"},
+		{"mosquitto_passwd", "-c", "-b", filepath.Join(dir, "passwords"), "console", "of console"},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, out)
+		}
+	}
+	acl := file("acl", "user console\ntopic read thermogate/plant/#\ntopic write thermogate/plant/+/command/#\n")
+	file("mosquitto.conf", fmt.Sprintf(`user root
+listener %s 127.0.0.1
+allow_anonymous false
+password_file %s/passwords
+acl_file %s
+plugin /usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so
+plugin_opt_config_file %[2]s/dynamic-security.json
+`, d.address[strings.LastIndex(d.address, ":")+1:], dir, acl))
+	d.start()
+	t.Cleanup(d.stop)
+	return d
+}
+
+func (d *dynamic) start() {
+	d.process = exec.Command("/usr/sbin/mosquitto", "-c", d.config)
+	if err := d.process.Start(); err != nil {
+		d.t.Fatalf("%v; deploy/install-packages test installs it", err)
+	}
+	eventually(d.t, "mosquitto listens", func() bool {
+		conn, err := net.Dial("tcp", d.address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+func (d *dynamic) stop() { d.process.Process.Kill(); d.process.Wait() }
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+// client is somebody at the broker.
+type client struct {
+	paho.Client
+	lost chan error
+	mu   sync.Mutex
+	got  []string
+}
+
+func connect(address, id, user, password string) (*client, error) {
+	c := &client{lost: make(chan error, 1)}
+	c.Client = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetUsername(user).SetPassword(password).
+		SetAutoReconnect(false).SetConnectionLostHandler(func(_ paho.Client, err error) { c.lost <- err }).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.got = append(c.got, m.Topic()+" "+string(m.Payload()))
+		}))
+	token := c.Connect()
+	token.Wait()
+	return c, token.Error()
+}
+
+func (c *client) heard() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.got, "\n")
+}
+
+// desk is one at a broker, with a store of its own.
+func desk(t testing.TB, cfg Config, broker mqtt.Config) (*Desk, *store.Store) {
+	t.Helper()
+	c := store.DefaultConfig()
+	c.File = filepath.Join(t.TempDir(), "console.db")
+	s, err := store.Open(t.Context(), c, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(cfg, "test", broker, s, quiet)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { d.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait(); s.Close() })
+	return d, s
+}
+
+func dynamicDesk(t testing.TB, m *dynamic) (*Desk, *store.Store) {
+	cfg, broker := DefaultConfig(), mqtt.DefaultConfig()
+	broker.Broker = "mqtt://" + m.address
+	cfg.DynamicSecurity = DynamicSecurity{"join", filepath.Join(t.TempDir(), "password")}
+	if err := os.WriteFile(cfg.DynamicSecurity.PasswordFile, []byte("of join\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return desk(t, cfg, broker)
+}
+
+func secret(n int) Request { return Request{strings.Repeat(string(rune('a'+n)), 40)} }
+
+// TestMosquittoLetsInWhoJoined has a box join, speak for its gate and for no other, and be revoked while it is connected.
+func TestMosquittoLetsInWhoJoined(t *testing.T) {
+	m := startDynamic(t)
+	d, s := dynamicDesk(t, m)
+	token, i, err := d.Invite(t.Context(), north, Account{}, false, admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i.Token == token || len(token) < 26 {
+		t.Error("the store has the token itself, or one that can be guessed")
+	}
+	grant, err := d.Join(t.Context(), box, token, secret(0), console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://console.plant:" + m.address[strings.LastIndex(m.address, ":")+1:], ConsoleURL: console,
+		User: "plant/north", Password: secret(0).Password}); grant != want {
+		t.Errorf("granted %+v", grant)
+	}
+	guard, err := connect(m.address, "console", "console", "of console")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard.Subscribe("thermogate/plant/#", 1, nil).Wait()
+	gate, err := connect(m.address, "gate", grant.User, grant.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate.SubscribeMultiple(map[string]byte{north.StatusTopic(): 1, north.CommandTopic("#"): 1, "thermogate/#": 1, "#": 1, "$CONTROL/#": 1}, nil).Wait()
+	gate.Publish("thermogate/plant/south/status", 1, true, "forged").Wait()
+	gate.Publish(north.CommandTopic("pause"), 1, true, "forged").Wait()
+	guard.Publish("thermogate/plant/south/command/pause", 1, false, "of another").Wait()
+	guard.Publish(north.CommandTopic("rescreen"), 1, false, "for it").Wait()
+	gate.Publish(north.StatusTopic(), 1, true, "here").Wait()
+	eventually(t, "both hear", func() bool {
+		return strings.Contains(guard.heard(), "here") && strings.Contains(gate.heard(), "for it") && strings.Contains(gate.heard(), "here")
+	})
+	if strings.Contains(guard.heard(), "forged") || strings.Contains(gate.heard(), "of another") {
+		t.Errorf("the console heard\n%s\nthe gate heard\n%s", guard.heard(), gate.heard())
+	}
+
+	began := time.Now()
+	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gate.lost:
+		t.Logf("disconnected %v after the word", time.Since(began))
+	case <-time.After(3 * time.Second):
+		t.Error("a revoked gate is connected for longer than 3 s")
+	}
+	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
+	if _, err := connect(m.address, "gate", grant.User, grant.Password); err == nil {
+		t.Error("a revoked gate comes in")
+	}
+	var used *UsedError
+	if _, err := d.Join(t.Context(), box, token, secret(0), console); !errors.As(err, &used) {
+		t.Errorf("its old link: %v", err)
+	}
+
+	token, _, err = d.Invite(t.Context(), north, Account{}, false, admin)
+	if err == nil {
+		grant, err = d.Join(t.Context(), box, token, secret(1), console)
+	}
+	if err == nil {
+		_, err = connect(m.address, "gate", grant.User, grant.Password)
+	}
+	if err != nil || !s.Revoked(north).At.IsZero() {
+		t.Errorf("joining anew: %v", err)
+	}
+}
+
+// TestRevokedWhileTheBrokerIsAway has the broker told once it is back.
+func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
+	m := startDynamic(t)
+	d, s := dynamicDesk(t, m)
+	token, _, err := d.Invite(t.Context(), north, Account{}, false, admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.stop()
+	if _, err := d.Join(t.Context(), box, token, secret(0), console); err == nil || !strings.Contains(err.Error(), "nothing listens there") {
+		t.Errorf("joining without the broker: %v", err)
+	}
+	m.start()
+	grant, err := d.Join(t.Context(), box, token, secret(0), console)
+	if err != nil {
+		t.Fatalf("the same link, once the broker is back: %v", err)
+	}
+	m.stop()
+	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil || s.Revoked(north).Account != store.AccountDue {
+		t.Errorf("%v, %+v", err, s.Revoked(north))
+	}
+	m.start()
+	eventually(t, "the broker is told", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
+	if _, err := connect(m.address, "gate", grant.User, grant.Password); err == nil {
+		t.Error("a revoked gate comes in")
+	}
+}
+
+// TestALinkIsGoodOnce has it used by several boxes at once, used again, withdrawn, too old, guessed, and of a gate that works.
+func TestALinkIsGoodOnce(t *testing.T) {
+	d, s := desk(t, DefaultConfig(), mqtt.DefaultConfig())
+	invite := func(gate mqtt.Gate, replaces bool) (string, store.Invitation) {
+		t.Helper()
+		token, i, err := d.Invite(t.Context(), gate, Account{"hand", "made 密码"}, replaces, admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token, i
+	}
+	token, _ := invite(north, false)
+	results := make([]error, 8)
+	var boxes sync.WaitGroup
+	for n := range results {
+		boxes.Go(func() { _, results[n] = d.Join(t.Context(), box, token, secret(n), console) })
+	}
+	boxes.Wait()
+	in := -1
+	for n, err := range results {
+		var used *UsedError
+		switch {
+		case err == nil && in < 0:
+			in = n
+		case !errors.As(err, &used) || used.From != box.String() || time.Since(used.At) > time.Minute:
+			t.Errorf("box %d: %v", n, err)
+		}
+	}
+	if in < 0 {
+		t.Fatal("nobody came in")
+	}
+	if grant, err := d.Join(t.Context(), box, token, secret(in), console); err != nil || grant.User != "hand" || grant.Password != "made 密码" {
+		t.Errorf("asked again by the same box: %+v, %v", grant, err)
+	}
+
+	for name, test := range map[string]struct {
+		token func() string
+		want  error
+	}{
+		"guessed": {func() string { return token[1:] + "A" }, ErrUnknown},
+		"withdrawn": {func() string {
+			token, i := invite(north, false)
+			found, err := s.Invitation(t.Context(), i.Token)
+			if err == nil {
+				err = d.Withdraw(t.Context(), found, admin)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			return token
+		}, ErrWithdrawn},
+		"another one was made": {func() string { token, _ := invite(north, false); invite(north, false); return token }, ErrWithdrawn},
+		"too old": {func() string {
+			d.cfg.Valid = -time.Second
+			defer func() { d.cfg.Valid = time.Hour }()
+			token, _ := invite(mqtt.Gate{Site: "plant", Name: "old"}, false)
+			return token
+		}, ErrExpired},
+	} {
+		if _, err := d.Join(t.Context(), box, test.token(), secret(9), console); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := d.Join(t.Context(), box, token, Request{"short"}, console); !errors.Is(err, ErrPassword) {
+		t.Error(err)
+	}
+
+	if err := s.SetStatus(t.Context(), north, mqtt.StatusMessage{State: store.Online}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	var taken *TakenError
+	token, _ = invite(north, false)
+	if _, err := d.Join(t.Context(), box, token, secret(10), console); !errors.As(err, &taken) {
+		t.Errorf("a box works as the gate: %v", err)
+	}
+	token, _ = invite(north, true)
+	if _, err := d.Join(t.Context(), box, token, secret(10), console); err != nil {
+		t.Errorf("a link that replaces it: %v", err)
+	}
+
+	lines, err := s.Audit(t.Context(), store.AuditFilter{What: store.JoinedGate}, 10)
+	if err != nil || len(lines) != 2 || lines[0].By.Address != box || lines[0].Scope != north {
+		t.Errorf("the audit has %+v, %v", lines, err)
+	}
+}
+
+func TestBrokerForThoseElsewhere(t *testing.T) {
+	for _, test := range []struct{ broker, console, want string }{
+		{"mqtt://127.0.0.1:1883", "https://console.plant:8090", "mqtt://console.plant:1883"},
+		{"mqtts://localhost", "https://10.0.0.1:8090", "mqtts://10.0.0.1"},
+		{"mqtts://[::]:8883", "https://[fd00::1]", "mqtts://[fd00::1]:8883"},
+		{"mqtts://broker.plant:8883", "https://console.plant", "mqtts://broker.plant:8883"},
+		{"mqtt://127.0.0.1:1883", "http://127.0.0.1:8090", "mqtt://127.0.0.1:1883"},
+	} {
+		cfg := mqtt.DefaultConfig()
+		cfg.Broker = test.broker
+		if got := New(DefaultConfig(), "test", cfg, nil, quiet).BrokerFor(test.console); got != test.want {
+			t.Errorf("%s at %s: %s", test.broker, test.console, got)
+		}
+	}
+}
