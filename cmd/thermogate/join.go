@@ -62,19 +62,20 @@ func joinConsole(ctx context.Context, address, configPath string, out io.Writer)
 	if err != nil {
 		return program.Usage(err)
 	}
-	target, err := openTarget(configPath, l)
+	target, err := openTarget(configPath)
 	if err != nil {
 		return err
 	}
-	var offer join.Offer
-	if err := l.ask(ctx, http.MethodGet, nil, &offer); err != nil {
+	var grant join.Grant
+	if err := l.ask(ctx, http.MethodGet, nil, &grant); err != nil {
 		return err
 	}
-	wanted := join.Grant{Site: offer.Site, Gate: offer.Gate, Broker: offer.Broker, ConsoleURL: l.console()}
-	if _, err := target.merged(wanted); err != nil { // before the link is used up
+	if _, err := target.merged(grant); err != nil { // before the link is used up
 		return program.Usage(err)
 	}
-	var grant join.Grant
+	if err := target.prepare(l); err != nil {
+		return fmt.Errorf("%w; is the disk full or read-only, or should it be sudo thermogate join?", err)
+	}
 	if err := l.ask(ctx, http.MethodPost, join.Request{Password: target.password}, &grant); err != nil {
 		return err
 	}
@@ -254,9 +255,8 @@ type target struct {
 	secrets  []string // files that hold what was granted
 }
 
-// openTarget makes sure that all can be written before anything is asked for. The password is on disk before the console
-// knows it, so that whatever fails after that, the same link can be given again.
-func openTarget(path string, l link) (*target, error) {
+// openTarget reads the config, if there is one.
+func openTarget(path string) (*target, error) {
 	t := &target{path: path}
 	text, err := os.ReadFile(path)
 	switch {
@@ -272,31 +272,35 @@ func openTarget(path string, l link) (*target, error) {
 	if t.text == nil {
 		dataDir = newDataDir(path)
 	}
-	if t.dataDir, err = filepath.Abs(dataDir); err != nil {
-		return nil, err
+	t.dataDir, err = filepath.Abs(dataDir)
+	return t, err
+}
+
+// prepare makes sure that all can be written, and has a password on disk before the console knows it: whatever fails after
+// that, the same link can be given again.
+func (t *target) prepare(l link) error {
+	if err := os.MkdirAll(filepath.Dir(t.path), 0o755); err != nil {
+		return fmt.Errorf("the folder of the config: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("the folder of the config: %w", err)
-	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".join-*")
+	probe, err := os.CreateTemp(filepath.Dir(t.path), ".join-*")
 	if err != nil {
-		return nil, fmt.Errorf("the folder of the config takes no file: %w; is the disk full or read-only, or should it be sudo thermogate join?", err)
+		return fmt.Errorf("the folder of the config: %w", err)
 	}
 	probe.Close()
 	os.Remove(probe.Name())
 	if err := t.makeFolder(); err != nil {
-		return nil, fmt.Errorf("data_dir: %w; is the disk full or read-only, or should it be sudo thermogate join?", err)
+		return fmt.Errorf("data_dir: %w", err)
 	}
 	sum := sha256.Sum256([]byte(l.url.Path))
 	t.pending = t.secret("pending-" + hex.EncodeToString(sum[:8]))
 	if t.password, err = listen.ReadSecret(t.pending); err == nil {
-		return t, nil
+		return nil
 	}
 	t.password = rand.Text() + rand.Text()
 	if err := t.replace(t.pending, []byte(t.password+"\n"), 0o600, t.dataDir); err != nil {
-		return nil, fmt.Errorf("data_dir: %w; is the disk full?", err)
+		return fmt.Errorf("data_dir: %w", err)
 	}
-	return t, nil
+	return nil
 }
 
 func loadConfigWhereThere(path string, text []byte) (config, error) {
@@ -322,7 +326,7 @@ func (t *target) makeFolder() error {
 	if err := os.MkdirAll(t.dataDir, 0o700); err != nil {
 		return err
 	}
-	folder := filepath.Dir(t.secret(""))
+	folder := filepath.Join(t.dataDir, joinedFolder)
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -83,7 +83,8 @@ type Request struct {
 	Password string `json:"password"`
 }
 
-// Grant is what a box is told that joins. Boxes pass over what they don't know, so it may come to hold more.
+// Grant is what a box is told that joins; before it does, all but the password. Boxes pass over what they don't know, so it may
+// come to hold more.
 type Grant struct {
 	Site       string `json:"site"`
 	Gate       string `json:"gate"`
@@ -93,14 +94,6 @@ type Grant struct {
 	// User and Password are those for the broker, empty where it asks for none.
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
-}
-
-// Offer is what a link is for, before it is used.
-type Offer struct {
-	Site   string    `json:"site"`
-	Gate   string    `json:"gate"`
-	Broker string    `json:"broker"`
-	Until  time.Time `json:"until"`
 }
 
 // Errors of links, to be told apart with errors.Is.
@@ -276,9 +269,29 @@ func (d *Desk) Works(ctx context.Context, gate mqtt.Gate) (bool, error) {
 	return false, err
 }
 
-// OfferOf is what an invitation is for, told to who reaches the console at an address.
-func (d *Desk) OfferOf(i store.Invitation, console string) Offer {
-	return Offer{Site: i.Gate.Site, Gate: i.Gate.Name, Broker: d.BrokerFor(console), Until: i.Until}
+// Offer is what a box will be told that has an invitation's token and reaches the console at an address, all but the password.
+func (d *Desk) Offer(i store.Invitation, token, console string) (Grant, error) {
+	grant, _, err := d.grant(i, token, console)
+	return grant, err
+}
+
+// grant is without the password, which comes beside it where somebody has made one by hand.
+func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, password string, err error) {
+	grant = Grant{Site: i.Gate.Site, Gate: i.Gate.Name, Broker: d.BrokerFor(console), ConsoleURL: console}
+	if d.caFile != "" {
+		ca, err := os.ReadFile(d.caFile)
+		if err != nil {
+			return grant, "", fmt.Errorf("the certificate authority of the broker: %w", err)
+		}
+		grant.CA = string(ca)
+	}
+	if d.accounts != nil {
+		grant.User = d.accounts.user(i.Gate)
+		return grant, "", nil
+	}
+	account, err := unseal(token, i.Sealed)
+	grant.User = account.User
+	return grant, account.Password, err
 }
 
 var fitPassword = regexp.MustCompile(`^[A-Za-z0-9]{32,128}$`)
@@ -293,16 +306,16 @@ func (d *Desk) Join(ctx context.Context, visitor netip.Addr, token string, reque
 	if err != nil {
 		return Grant{}, err
 	}
-	grant := Grant{Site: i.Gate.Site, Gate: i.Gate.Name, Broker: d.BrokerFor(console), ConsoleURL: console}
-	if d.caFile != "" {
-		ca, err := os.ReadFile(d.caFile)
-		if err != nil {
-			return Grant{}, fmt.Errorf("the certificate authority of the broker: %w", err)
-		}
-		grant.CA = string(ca)
+	grant, password, err := d.grant(i, token, console)
+	if err != nil {
+		return Grant{}, err
+	}
+	grant.Password = password
+	if d.accounts != nil {
+		grant.Password = request.Password
 	}
 	if i.UsedWith == hash(request.Password) && d.store.Revoked(i.Gate).At.IsZero() { // by this box, which did not get the answer
-		return d.withAccount(grant, i, token, request)
+		return grant, nil
 	}
 	if err := d.Usable(ctx, i); err != nil {
 		return Grant{}, err
@@ -325,17 +338,6 @@ func (d *Desk) Join(ctx context.Context, visitor netip.Addr, token string, reque
 		return Grant{}, err
 	}
 	d.log.Info("a box has joined", "site", i.Gate.Site, "gate", i.Gate.Name, "from", visitor)
-	return d.withAccount(grant, i, token, request)
-}
-
-// withAccount adds how the box comes in at the broker.
-func (d *Desk) withAccount(grant Grant, i store.Invitation, token string, request Request) (Grant, error) {
-	if d.accounts == nil {
-		account, err := unseal(token, i.Sealed)
-		grant.User, grant.Password = account.User, account.Password
-		return grant, err
-	}
-	grant.User, grant.Password = d.accounts.user(i.Gate), request.Password
 	return grant, nil
 }
 

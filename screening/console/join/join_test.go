@@ -3,12 +3,9 @@ package join
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +16,7 @@ import (
 
 	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 var (
@@ -29,68 +27,6 @@ var (
 )
 
 const console = "https://console.plant:8090"
-
-// dynamic is a mosquitto that has the plugin beside its password file, as deploy/mosquitto/README.md says.
-type dynamic struct {
-	t       testing.TB
-	address string
-	config  string
-	process *exec.Cmd
-}
-
-func startDynamic(t testing.TB) *dynamic {
-	t.Helper()
-	dir := t.TempDir()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &dynamic{t: t, address: free.Addr().String(), config: filepath.Join(dir, "mosquitto.conf")}
-	free.Close()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	for _, command := range [][]string{
-		{"mosquitto_ctrl", "dynsec", "init", filepath.Join(dir, "dynamic-security.json"), "join", "of join"},
-		{"mosquitto_passwd", "-c", "-b", filepath.Join(dir, "passwords"), "console", "of console"},
-	} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", command, err, out)
-		}
-	}
-	acl := file("acl", "user console\ntopic read thermogate/plant/#\ntopic write thermogate/plant/+/command/#\n")
-	file("mosquitto.conf", fmt.Sprintf(`user root
-listener %s 127.0.0.1
-allow_anonymous false
-password_file %s/passwords
-acl_file %s
-plugin /usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so
-plugin_opt_config_file %[2]s/dynamic-security.json
-`, d.address[strings.LastIndex(d.address, ":")+1:], dir, acl))
-	d.start()
-	t.Cleanup(d.stop)
-	return d
-}
-
-func (d *dynamic) start() {
-	d.process = exec.Command("/usr/sbin/mosquitto", "-c", d.config)
-	if err := d.process.Start(); err != nil {
-		d.t.Fatalf("%v; deploy/install-packages test installs it", err)
-	}
-	eventually(d.t, "mosquitto listens", func() bool {
-		conn, err := net.Dial("tcp", d.address)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-}
-
-func (d *dynamic) stop() { d.process.Process.Kill(); d.process.Wait() }
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
@@ -146,9 +82,9 @@ func desk(t testing.TB, cfg Config, broker mqtt.Config) (*Desk, *store.Store) {
 	return d, s
 }
 
-func dynamicDesk(t testing.TB, m *dynamic) (*Desk, *store.Store) {
+func dynamicDesk(t testing.TB, m *testdata.Mosquitto) (*Desk, *store.Store) {
 	cfg, broker := DefaultConfig(), mqtt.DefaultConfig()
-	broker.Broker = "mqtt://" + m.address
+	broker.Broker = "mqtt://" + m.Address
 	cfg.DynamicSecurity = DynamicSecurity{"join", filepath.Join(t.TempDir(), "password")}
 	if err := os.WriteFile(cfg.DynamicSecurity.PasswordFile, []byte("of join\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -160,7 +96,7 @@ func secret(n int) Request { return Request{strings.Repeat(string(rune('a'+n)), 
 
 // TestMosquittoLetsInWhoJoined has a box join, speak for its gate and for no other, and be revoked while it is connected.
 func TestMosquittoLetsInWhoJoined(t *testing.T) {
-	m := startDynamic(t)
+	m := testdata.StartMosquitto(t, "", "")
 	d, s := dynamicDesk(t, m)
 	token, i, err := d.Invite(t.Context(), north, Account{}, false, admin)
 	if err != nil {
@@ -173,16 +109,16 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://console.plant:" + m.address[strings.LastIndex(m.address, ":")+1:], ConsoleURL: console,
+	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://console.plant:" + m.Address[strings.LastIndex(m.Address, ":")+1:], ConsoleURL: console,
 		User: "plant/north", Password: secret(0).Password}); grant != want {
 		t.Errorf("granted %+v", grant)
 	}
-	guard, err := connect(m.address, "console", "console", "of console")
+	guard, err := connect(m.Address, "console", "console", "of console")
 	if err != nil {
 		t.Fatal(err)
 	}
 	guard.Subscribe("thermogate/plant/#", 1, nil).Wait()
-	gate, err := connect(m.address, "gate", grant.User, grant.Password)
+	gate, err := connect(m.Address, "gate", grant.User, grant.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +146,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Error("a revoked gate is connected for longer than 3 s")
 	}
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
-	if _, err := connect(m.address, "gate", grant.User, grant.Password); err == nil {
+	if _, err := connect(m.Address, "gate", grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
 	}
 	var used *UsedError
@@ -223,7 +159,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		grant, err = d.Join(t.Context(), box, token, secret(1), console)
 	}
 	if err == nil {
-		_, err = connect(m.address, "gate", grant.User, grant.Password)
+		_, err = connect(m.Address, "gate", grant.User, grant.Password)
 	}
 	if err != nil || !s.Revoked(north).At.IsZero() {
 		t.Errorf("joining anew: %v", err)
@@ -232,28 +168,28 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 
 // TestRevokedWhileTheBrokerIsAway has the broker told once it is back.
 func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
-	m := startDynamic(t)
+	m := testdata.StartMosquitto(t, "", "")
 	d, s := dynamicDesk(t, m)
 	token, _, err := d.Invite(t.Context(), north, Account{}, false, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.stop()
+	m.Stop()
 	if _, err := d.Join(t.Context(), box, token, secret(0), console); err == nil || !strings.Contains(err.Error(), "nothing listens there") {
 		t.Errorf("joining without the broker: %v", err)
 	}
-	m.start()
+	m.Start()
 	grant, err := d.Join(t.Context(), box, token, secret(0), console)
 	if err != nil {
 		t.Fatalf("the same link, once the broker is back: %v", err)
 	}
-	m.stop()
+	m.Stop()
 	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil || s.Revoked(north).Account != store.AccountDue {
 		t.Errorf("%v, %+v", err, s.Revoked(north))
 	}
-	m.start()
+	m.Start()
 	eventually(t, "the broker is told", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
-	if _, err := connect(m.address, "gate", grant.User, grant.Password); err == nil {
+	if _, err := connect(m.Address, "gate", grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
 	}
 }

@@ -329,10 +329,14 @@ func (p *Pages) showOffer(w http.ResponseWriter, r *http.Request) {
 		v.refuseOffer(err, box)
 		return
 	}
-	console := p.cfg.Desk.URL(openAt(r))
 	if box {
+		grant, err := p.cfg.Desk.Offer(invitation, r.PathValue("token"), p.cfg.Desk.URL(openAt(r)))
+		if err != nil {
+			v.refuseOffer(err, true)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(p.cfg.Desk.OfferOf(invitation, console)) // as above
+		_ = json.NewEncoder(w).Encode(grant) // as above
 		return
 	}
 	to := v.linkTo(r.PathValue("token"))
