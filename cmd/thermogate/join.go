@@ -39,8 +39,8 @@ func newJoinCommand() *cobra.Command {
 	var configPath string
 	command := &cobra.Command{
 		Use:   "join URL",
-		Short: "Makes this machine a gate of a console, by a link from its page \"Add gates\"",
-		Long: `Join uses a link that an administrator has made on the console's page "Add gates". It writes into the config what the
+		Short: "Makes this machine a gate of a console, by a link from its page Gates",
+		Long: `Join uses a link that an administrator has made on the console's page Gates. It writes into the config what the
 gate is called and how it reaches broker and console, and keeps its password for the broker in the data folder. What the
 config says already stays as it is, with its comments; where it says something else than the link, nothing is done.`,
 		Args: program.ExactArgs(1),

@@ -298,7 +298,7 @@ func (s *station) watchCamera(before camera.Status) camera.Status {
 
 // turnedAway is what a broker's refusal means that let the gate in when it joined.
 const turnedAway = "it refuses this gate: an administrator has revoked it in the console, or another box has joined as it. Its events stay in the journal. " +
-	"Ask an administrator for a link (page \"Add gates\"), and give it to thermogate join"
+	"Ask an administrator for a link (page Gates of the console), and give it to thermogate join"
 
 // brokerProblem is what is wrong with the connection, or with the gate's own broker.
 func (s *station) brokerProblem(state mqtt.State) string {

@@ -295,3 +295,50 @@ func TestBrokerForThoseElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestAGatesOwnBrokerLetsInWhoJoined has a box join at the broker of another gate, and be revoked while it is connected.
+func TestAGatesOwnBrokerLetsInWhoJoined(t *testing.T) {
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("of console\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := mqtt.DefaultBrokerConfig()
+	cfg.Listen, cfg.User, cfg.PasswordFile = "127.0.0.1:0", "console", password
+	own, err := mqtt.StartBroker(cfg, mqtt.Gate{Site: "plant", Name: "south"}, filepath.Join(t.TempDir(), "broker.db"), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	broker := mqtt.DefaultConfig()
+	broker.Broker, broker.Own = "mqtt://"+own.Address, own
+	d, s := desk(t, DefaultConfig(), broker)
+	var unfit *UnfitError
+	if _, _, err := d.Invite(t.Context(), mqtt.Gate{Site: "elsewhere", Name: "north"}, Account{}, false, admin); !errors.As(err, &unfit) {
+		t.Errorf("a gate of another site: %v", err)
+	}
+	token, _, err := d.Invite(t.Context(), north, Account{}, false, admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant, err := d.Join(t.Context(), box, token, secret(0), "http://127.0.0.1:8090")
+	if err != nil || grant.User != "north" || grant.Broker != "mqtt://"+own.Address {
+		t.Fatalf("%+v, %v", grant, err)
+	}
+	gate, err := connect(own.Address, "gate", grant.User, grant.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate.Publish(north.StatusTopic(), 1, true, "here").Wait()
+	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gate.lost:
+	case <-time.After(3 * time.Second):
+		t.Error("a revoked gate is connected for longer than 3 s")
+	}
+	if _, err := connect(own.Address, "gate", grant.User, grant.Password); err == nil {
+		t.Error("a revoked gate comes in")
+	}
+	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
+}
