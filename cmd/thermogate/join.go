@@ -187,6 +187,7 @@ func (l link) ask(ctx context.Context, method string, request, answer any) error
 		return err
 	}
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Content-Type", "application/json")
 	response, err := l.client().Do(r)
 	if err != nil {
 		return l.explain(err)

@@ -220,6 +220,9 @@ func TestFromALinkToTheConsoleAndOut(t *testing.T) {
 	ready := func() string { return get(t, "http://"+pages+"/readyz?verbose") }
 	soon(t, "the gate knows that it is revoked", 10*time.Second, func() bool { return strings.Contains(ready(), "revoked it in the console") })
 	t.Logf("the gate says that it is revoked after %v", time.Since(began))
+	if said, err := command(t.Context(), "check", "-c", config); err == nil || !strings.Contains(said, "revoked") {
+		t.Errorf("check says, %v\n%s", err, said)
+	}
 	b.open("http://" + pages + "/status?lang=zh")
 	b.wait("the page says so", `document.getElementById("broker").innerText.includes("吊销")`)
 	if page := p.admin.Get("/gates?lang=en"); !strings.Contains(page, "⊘ revoked") {

@@ -24,7 +24,7 @@ func TestGatesAreAdmittedWhileTheBrokerRuns(t *testing.T) {
 		c.Disconnect(0)
 		return err
 	}
-	if err := comesIn("first"); !turnsAway(err) {
+	if err := comesIn("first"); !TurnsAway(err) {
 		t.Fatalf("before it is admitted: %v", err)
 	}
 	if err := b.Admit(west, "first"); err != nil {
@@ -65,7 +65,7 @@ func TestGatesAreAdmittedWhileTheBrokerRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	isCut("it is expelled")
-	if err := comesIn("second"); !turnsAway(err) {
+	if err := comesIn("second"); !TurnsAway(err) {
 		t.Errorf("after it was expelled: %v", err)
 	}
 	for _, wrong := range []Gate{{"elsewhere", "west"}, testGate, {testGate.Site, "console"}} {

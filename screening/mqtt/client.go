@@ -259,7 +259,7 @@ func (c *Client) disconnected(err error) {
 	c.state.Connected = false
 	if err != nil {
 		c.state.LastError = err.Error()
-		c.state.TurnedAway = turnsAway(err)
+		c.state.TurnedAway = TurnsAway(err)
 	}
 	c.mu.Unlock()
 	if err != nil && (was || err.Error() != before) { // the same line again and again helps nobody
