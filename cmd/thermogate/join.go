@@ -178,11 +178,15 @@ const (
 
 // ask sends the console a request, as JSON where there is one, and reads its answer.
 func (l link) ask(ctx context.Context, method string, request, answer any) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
+	var body io.Reader
+	if request != nil {
+		text, err := json.Marshal(request)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, l.url.String(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, l.url.String(), body)
 	if err != nil {
 		return err
 	}
@@ -249,7 +253,6 @@ const joinedFolder = "joined"
 type target struct {
 	path     string // of the config
 	text     []byte // of it as it is; nil where there is none
-	config   config
 	dataDir  string // absolute
 	pending  string // file with the password, until the gate has joined
 	password string
@@ -258,23 +261,23 @@ type target struct {
 
 // openTarget reads the config, if there is one.
 func openTarget(path string) (*target, error) {
-	t := &target{path: path}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	text, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		t.text = text
-	case !errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
+		dataDir, err := filepath.Abs(newDataDir(path))
+		return &target{path: path, dataDir: dataDir}, err
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading config: %w", err)
 	}
-	if t.config, err = loadConfigWhereThere(path, t.text); err != nil {
+	c, err := loadConfig(path)
+	if err != nil {
 		return nil, err
 	}
-	dataDir := t.config.DataDir
-	if t.text == nil {
-		dataDir = newDataDir(path)
-	}
-	t.dataDir, err = filepath.Abs(dataDir)
-	return t, err
+	dataDir, err := filepath.Abs(c.DataDir)
+	return &target{path: path, text: text, dataDir: dataDir}, err
 }
 
 // prepare makes sure that all can be written, and has a password on disk before the console knows it: whatever fails after
@@ -302,13 +305,6 @@ func (t *target) prepare(l link) error {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	return nil
-}
-
-func loadConfigWhereThere(path string, text []byte) (config, error) {
-	if text == nil {
-		return defaultConfig(), nil
-	}
-	return loadConfig(path)
 }
 
 // newDataDir is the data folder of a config that is yet to be written.

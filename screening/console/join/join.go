@@ -17,6 +17,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"thermogate/screening/console/store"
@@ -149,6 +150,7 @@ type Desk struct {
 	attempts *listen.Attempts
 	log      *slog.Logger
 	wake     chan struct{}
+	changing sync.Mutex // held over a change of accounts, up to where the store knows of it
 }
 
 // New makes the desk of a console that is at a broker, under a name.
@@ -320,6 +322,7 @@ func (d *Desk) Join(ctx context.Context, visitor netip.Addr, token string, reque
 	if err := d.Usable(ctx, i); err != nil {
 		return Grant{}, err
 	}
+	d.changing.Lock()
 	err = d.store.UseInvitation(ctx, i.ID, hash(request.Password), store.Author{Account: i.MadeBy, Address: visitor}, time.Now(), func(ctx context.Context) error {
 		if d.accounts == nil {
 			return nil
@@ -329,6 +332,7 @@ func (d *Desk) Join(ctx context.Context, visitor netip.Addr, token string, reque
 		}
 		return nil
 	})
+	d.changing.Unlock()
 	if errors.Is(err, store.ErrNotOpen) { // another box was quicker
 		if i, err = d.Look(ctx, visitor, token); err == nil {
 			err = d.Usable(ctx, i)
@@ -387,14 +391,19 @@ func (d *Desk) Run(ctx context.Context) error {
 func (d *Desk) expelDue(ctx context.Context) error {
 	var errs []error
 	for _, r := range d.store.Revocations() {
-		if r.Account != store.AccountDue || d.accounts == nil {
-			continue
-		}
-		err := d.accounts.expel(ctx, r.Gate)
-		if err == nil {
-			err = d.store.SetAccount(ctx, r.Gate, store.AccountRemoved)
-		}
-		errs = append(errs, err)
+		errs = append(errs, d.expel(ctx, r.Gate))
 	}
 	return errors.Join(errs...)
+}
+
+func (d *Desk) expel(ctx context.Context, gate mqtt.Gate) error {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	if d.accounts == nil || d.store.Revoked(gate).Account != store.AccountDue { // or it has joined anew
+		return nil
+	}
+	if err := d.accounts.expel(ctx, gate); err != nil {
+		return err
+	}
+	return d.store.SetAccount(ctx, gate, store.AccountRemoved)
 }

@@ -351,6 +351,11 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 			g.Parts[state.Part] = state
 		}
 	}
+	for i := range gates { // whatever it still says
+		if r := s.Revoked(gates[i].Gate); !r.At.IsZero() {
+			gates[i].Parts = map[string]State{Link: {Gate: gates[i].Gate, Part: Link, Value: RevokedLink, Since: r.At}}
+		}
+	}
 	for _, add := range []struct {
 		to    func(*Gate) *int
 		query string
