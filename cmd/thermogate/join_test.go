@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -293,5 +294,38 @@ func TestWhatKeepsABoxFromJoining(t *testing.T) {
 	}
 	if said, err := command(t.Context(), "join", good, "-c", filepath.Join(dir, "new", "gate.yaml")); err != nil {
 		t.Errorf("the link is not good any more: %v\n%s", err, said)
+	}
+}
+
+// TestJoinFillsInTheExample changes the lines of the example config that a link is about, and no other.
+func TestJoinFillsInTheExample(t *testing.T) {
+	text, err := os.ReadFile("../../" + exampleConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := join.Grant{Site: "苏州一厂", Gate: "7", Broker: "mqtts://broker.plant:8883", User: "苏州一厂/7", CA: "PEM", ConsoleURL: "https://console.plant"}
+	box := &target{path: exampleConfig, text: text, dataDir: "/var/lib/thermogate"}
+	filled, err := box.merged(grant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := strings.Split(string(text), "\n"), strings.Split(string(filled), "\n")
+	if len(before) != len(after) {
+		t.Fatalf("%d lines have become %d", len(before), len(after))
+	}
+	var changed []string
+	for i := range before {
+		if before[i] != after[i] {
+			changed = append(changed, strings.TrimSpace(after[i]))
+		}
+	}
+	want := []string{"site: 苏州一厂", `gate: "7"`, "broker: mqtts://broker.plant:8883", "user: 苏州一厂/7",
+		"password_file: /var/lib/thermogate/joined/broker-password", "ca_file: /var/lib/thermogate/joined/broker-ca.pem", "console_url: https://console.plant"}
+	if !slices.Equal(changed, want) {
+		t.Errorf("changed are\n%s", strings.Join(changed, "\n"))
+	}
+	box.text = filled
+	if again, err := box.merged(grant); err != nil || string(again) != string(filled) {
+		t.Errorf("filled in again: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package join
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -124,6 +125,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	}
 	gate.SubscribeMultiple(map[string]byte{north.StatusTopic(): 1, north.CommandTopic("#"): 1, "thermogate/#": 1, "#": 1, "$CONTROL/#": 1}, nil).Wait()
 	gate.Publish("thermogate/plant/south/status", 1, true, "forged").Wait()
+	gate.Publish("$CONTROL/dynamic-security/v1", 1, false, `{"commands":[{"command":"addClientRole","username":"plant/north","rolename":"admin"}]}`).Wait()
 	gate.Publish(north.CommandTopic("pause"), 1, true, "forged").Wait()
 	guard.Publish("thermogate/plant/south/command/pause", 1, false, "of another").Wait()
 	guard.Publish(north.CommandTopic("rescreen"), 1, false, "for it").Wait()
@@ -131,7 +133,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	eventually(t, "both hear", func() bool {
 		return strings.Contains(guard.heard(), "here") && strings.Contains(gate.heard(), "for it") && strings.Contains(gate.heard(), "here")
 	})
-	if strings.Contains(guard.heard(), "forged") || strings.Contains(gate.heard(), "of another") {
+	if strings.Contains(gate.heard(), "$CONTROL") || strings.Contains(guard.heard(), "forged") || strings.Contains(gate.heard(), "of another") {
 		t.Errorf("the console heard\n%s\nthe gate heard\n%s", guard.heard(), gate.heard())
 	}
 
@@ -256,6 +258,15 @@ func TestALinkIsGoodOnce(t *testing.T) {
 		if _, err := d.Join(t.Context(), box, test.token(), secret(9), console); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	guesser := netip.MustParseAddr("10.0.0.66")
+	for n := range 10 {
+		_, _ = d.Look(t.Context(), guesser, fmt.Sprint("guess ", n))
+	}
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := d.Look(short, guesser, "guess 11"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("guessing is not slowed down: %v", err)
 	}
 	if _, err := d.Join(t.Context(), box, token, Request{"short"}, console); !errors.Is(err, ErrPassword) {
 		t.Error(err)
