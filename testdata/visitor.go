@@ -1,6 +1,7 @@
 package testdata
 
 import (
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -15,14 +16,16 @@ type Visitor struct {
 	base string
 }
 
-// Visit returns a visitor of the pages at an address such as http://127.0.0.1:8090.
+// Visit returns a visitor of the pages at an address such as http://127.0.0.1:8090, who takes any certificate.
 func Visit(t testing.TB, base string) Visitor {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Visitor{t, &http.Client{Jar: jar}, base}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return Visitor{t, &http.Client{Jar: jar, Transport: transport}, base}
 }
 
 // LogIn logs in, and chooses a password in place of one that was told.

@@ -368,7 +368,11 @@ func (d *doctor) broker(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	d.say("broker", mqtt.Check(ctx, c.MQTT, mqtt.Gate{Site: c.Site, Name: c.Gate}), "%s lets this gate in", c.MQTT.Broker)
+	err := mqtt.Check(ctx, c.MQTT, mqtt.Gate{Site: c.Site, Name: c.Gate})
+	if mqtt.TurnsAway(err) && c.joined() {
+		err = errors.New(turnedAway)
+	}
+	d.say("broker", err, "%s lets this gate in", c.MQTT.Broker)
 }
 
 func (d *doctor) door(ctx context.Context) {

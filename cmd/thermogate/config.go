@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -237,6 +238,17 @@ func (c config) told() mqtt.Settings {
 		fmt.Fprintf(sum, "%s: %q\n", key, values[key])
 	}
 	return mqtt.Settings{Hash: hex.EncodeToString(sum.Sum(nil)[:8]), Written: c.written.UTC().Truncate(time.Second), Values: values}
+}
+
+// lacks is what the config does not say that only somebody at the gate can know.
+func (c config) lacks() event.Lacks {
+	return event.Lacks{Camera: c.Camera.URI == "", Reference: c.Measure.ReferenceCelsius == nil && c.Policy.Kind != policy.Group}
+}
+
+// joined tells whether the password for the broker is one that thermogate join has written.
+func (c config) joined() bool {
+	dataDir, err := filepath.Abs(c.DataDir)
+	return err == nil && filepath.Dir(c.MQTT.PasswordFile) == filepath.Join(dataDir, joinedFolder)
 }
 
 // journal is how long events are kept, and what of them.

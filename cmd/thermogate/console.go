@@ -37,6 +37,9 @@ func consoleWithin(s *station) (*within, error) {
 	if s.ownBroker != nil && (c.MQTT.Broker == ordinary.MQTT.Broker || c.MQTT.Broker == s.config.mqtt().Broker) {
 		c.MQTT.Own, c.MQTT.Broker = s.ownBroker, s.config.mqtt().Broker
 	}
+	if c.MQTT.Own != nil && c.Join.Broker == "" && s.config.Broker.CertFile != "" {
+		c.Join.Broker = "mqtts://" + reachable(s.config.Broker.Listen)
+	}
 	if c.Store.File == ordinary.Store.File {
 		c.Store.File = filepath.Join(s.config.DataDir, consoleName, "console.db")
 	}

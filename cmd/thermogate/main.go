@@ -33,6 +33,7 @@ func newRootCommand() *cobra.Command {
 	})
 	root.AddCommand(
 		newRunCommand(),
+		newJoinCommand(),
 		newDemoCommand(),
 		newReplayCommand(),
 		newTrialCommand(),

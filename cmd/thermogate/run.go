@@ -34,11 +34,14 @@ func newRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if c.Camera.URI == "" {
-				return program.Usage(errors.New("no camera: set camera.uri in the config (thermogate demo needs none)"))
+			if c.Camera.URI == "" && c.MQTT.Broker == "" { // at a broker of others the console asks for it
+				return program.Usage(errNoCamera)
 			}
 			log := newLogger(cmd.ErrOrStderr())
 			s, err := openStation(cmd.Context(), c, func(ctx context.Context) (camera.Source, error) {
+				if c.Camera.URI == "" {
+					return nil, errNoCamera
+				}
 				source, err := openLive(ctx, c.Camera.URI, c.Camera.options(camera.Options{}))
 				if err != nil {
 					return nil, err
@@ -69,6 +72,8 @@ func newRunCommand() *cobra.Command {
 	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the gate")
 	return command
 }
+
+var errNoCamera = errors.New("no camera: set camera.uri in the config (thermogate demo needs none)")
 
 func newDemoCommand() *cobra.Command {
 	var source sourceFlags

@@ -133,7 +133,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	s.broker.HandleAlerts(s.hearOfAlert)
 	s.broker.TellSettings(c.told())
 	s.tell(func(status *mqtt.Status) { // before the broker is told anything, its last will included
-		*status = mqtt.Status{Version: program.Version(), Camera: string(event.CameraStarting)}
+		*status = mqtt.Status{Version: program.Version(), Camera: string(event.CameraStarting), Lacks: c.lacks()}
 	})
 	if c.Door.Output != "" {
 		if s.door, err = door.New(c.Door, door.Calls{May: s.present.mayGoIn, Answered: s.doorAnswered, Moved: s.doorMoved}, s.log); err != nil {
@@ -145,6 +145,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
 	pages.Page, pages.Door, pages.OutcomeOnly = c.Kiosk, s.door != nil, c.OutcomeOnly
 	s.kiosk = kiosk.New(pages)
+	s.kiosk.SetLacks(c.lacks())
 	s.linkConsole("")
 	s.logins = listen.NewAttempts(s.log)
 	if s.pages, err = s.routes(); err != nil {
@@ -262,6 +263,7 @@ func (s *station) watch(ctx context.Context) error {
 		s.health.SetBroker(broker.Connected, s.brokerProblem(broker))
 		s.metrics.SetTotals(totals(broker, s.journal.Stats(), s.logins.Wrong()))
 		s.kiosk.SetBroker(broker.Connected, broker.Backlog)
+		s.kiosk.SetTurnedAway(broker.TurnedAway && s.config.joined())
 		if s.door != nil {
 			fault := s.door.Err()
 			s.health.SetDoor(fault)
@@ -293,8 +295,15 @@ func (s *station) watchCamera(before camera.Status) camera.Status {
 	return status
 }
 
+// turnedAway is what a broker's refusal means that let the gate in when it joined.
+const turnedAway = "it refuses this gate: an administrator has revoked it in the console, or another box has joined as it. Its events stay in the journal. " +
+	"Ask an administrator for a link (page Gates of the console), and give it to thermogate join"
+
 // brokerProblem is what is wrong with the connection, or with the gate's own broker.
 func (s *station) brokerProblem(state mqtt.State) string {
+	if state.TurnedAway && s.config.joined() {
+		return turnedAway
+	}
 	if state.LastError == "" && s.ownBroker != nil {
 		if err := s.ownBroker.Err(); err != nil {
 			return err.Error()
@@ -359,13 +368,25 @@ func (s *station) screen(ctx context.Context) error {
 		s.metrics.ObserveScene(scene)
 		s.health.ObserveScene(scene)
 		s.kiosk.Show(scene)
+		lacks := s.lacks(scene)
+		s.kiosk.SetLacks(lacks)
 		s.tell(func(status *mqtt.Status) {
 			status.Camera, status.Reference, status.Group = string(event.CameraOK), string(scene.Reference.Problem), string(scene.Group)
+			status.Lacks = lacks
 		})
 		for _, v := range verdicts {
 			s.verdicts <- v
 		}
 	}
+}
+
+// lacks is what nobody has told the gate, as far as a scene shows.
+func (s *station) lacks(scene *event.Scene) event.Lacks {
+	lacks := s.config.lacks()
+	reference := scene.Reference
+	lacks.Units = reference.Problem == event.NotRadiometric
+	lacks.Reference = lacks.Reference && !reference.Found && (reference.Problem == event.NoProblem || lacks.Units) // a recording may tell it
+	return lacks
 }
 
 // guardDoor locks a door that stands open for somebody else than whoever is before it now. It waits for no disk.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/join"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
@@ -26,6 +27,8 @@ type Config struct {
 	OIDC accounts.OIDC `yaml:"oidc"`
 	// Reports are files that are written by themselves.
 	Reports reports.Config `yaml:"reports"`
+	// Join lets boxes in as gates.
+	Join join.Config `yaml:"join"`
 }
 
 // BrokerConfig says which broker the gates publish to, as mqtt.Config does.
@@ -55,6 +58,7 @@ func DefaultConfig() Config {
 		OIDC:  accounts.DefaultOIDC(),
 
 		Reports: reports.DefaultConfig(),
+		Join:    join.DefaultConfig(),
 	}
 }
 
@@ -70,6 +74,7 @@ func (c Config) Validate() error {
 		{"pages", c.Pages.Validate},
 		{"oidc", c.OIDC.Validate},
 		{"reports", c.Reports.Validate},
+		{"join", c.Join.Validate},
 	} {
 		if err := section.validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

@@ -13,6 +13,7 @@ import (
 
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/ingest"
+	"thermogate/screening/console/join"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
@@ -27,6 +28,7 @@ type Console struct {
 	web     *listen.Listener
 	live    *web.Pages
 	reports *reports.Schedule
+	desk    *join.Desk
 	pages   http.Handler
 	people  *accounts.Accounts
 	once    string // password of the first account, until somebody has chosen one
@@ -85,6 +87,11 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 		return err
 	}
 	cfg.Pages.ReportFault = c.reports.Fault
+	if cfg.Join.URL == "" {
+		cfg.Join.URL = cfg.OIDC.URL
+	}
+	c.desk = join.New(cfg.Join, cfg.Name, cfg.MQTT.config(), c.store, log)
+	cfg.Pages.Desk, cfg.Pages.Fingerprint = c.desk, func() string { return c.web.Fingerprint() }
 	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
 		state := c.ingest.State()
 		return state.Connected, state.Since
@@ -137,6 +144,7 @@ func (c *Console) Run(ctx context.Context) error {
 	group.Go(func() error { return c.ingest.Run(ctx) })
 	group.Go(func() error { return c.live.Run(ctx) })
 	group.Go(func() error { return c.reports.Run(ctx) })
+	group.Go(func() error { return c.desk.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }

@@ -59,3 +59,23 @@ func PhraseOf(word string) (phrase Phrase, known bool) {
 	phrase, known = phrases[word]
 	return phrase, known
 }
+
+// ToDo is what to tell a gate, in the order in which it needs it.
+func (l Lacks) ToDo() (all []Phrase) {
+	for _, one := range []struct {
+		lacks bool
+		what  Phrase
+	}{
+		{l.Camera, Phrase{"接上热像仪：在闸机上运行 thermogate cameras，把它给出的几行写进配置文件（camera.uri），再重启闸机",
+			"Give the gate a camera: run thermogate cameras on it, put the lines that it prints into the config (camera.uri), and restart the gate"}},
+		{l.Units, Phrase{"说明相机数值的单位：设 camera.units，thermogate cameras 会提示；没有单位不能测温",
+			"Say what the camera’s numbers mean: set camera.units, thermogate cameras tells to what; without it nobody can be measured"}},
+		{l.Reference, Phrase{"写明黑体温度：设 measure.reference_celsius，按黑体的显示或证书；没有黑体就设 policy.kind: group，只比较人与人",
+			"Say how warm the reference source is: set measure.reference_celsius to what its display or certificate says; without a source set policy.kind: group, which only compares people with each other"}},
+	} {
+		if one.lacks {
+			all = append(all, one.what)
+		}
+	}
+	return all
+}

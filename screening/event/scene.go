@@ -75,3 +75,11 @@ type Needs struct {
 type StageTimes struct {
 	Radiometry, Reference, Face, Track, Measure, Policy time.Duration
 }
+
+// Lacks is what somebody still has to tell a gate: without a camera and its units it screens nobody, and without a reference
+// source it can only compare people with each other.
+type Lacks struct {
+	Camera    bool `json:"camera,omitempty"`
+	Units     bool `json:"units,omitempty"`
+	Reference bool `json:"reference,omitempty"`
+}

@@ -70,3 +70,8 @@ func (s *stageMillis) observe(took event.StageTimes) {
 		}
 	}
 }
+
+var turnedAway = phrase{
+	"服务器拒绝这台闸机：它在控制台被吊销，或者另一台设备已用它的名义接入。记录留在本机。请向管理员要一个链接（控制台“闸机”页的“接入”），交给 thermogate join",
+	"refuses this gate: it was revoked in the console, or another box has joined as it. Its events stay here. Ask an administrator for a link (page Gates of the console), and give it to thermogate join",
+}

@@ -71,7 +71,9 @@ func TestEngineersPage(t *testing.T) {
 	g := startGate(t, "")
 	console, _ := url.Parse("https://console.example")
 	g.SetConsolePages(console)
-	g.SetBroker(true, 0)
+	g.SetBroker(false, 12)
+	g.SetTurnedAway(true)
+	g.SetLacks(event.Lacks{Camera: true, Units: true, Reference: true})
 	for range 3 {
 		g.Verdict(*verdict("I", event.Inconclusive, event.BaselineShift))
 		g.Verdict(*alerted("A"))
@@ -93,9 +95,9 @@ func TestEngineersPage(t *testing.T) {
 		for _, size := range [][2]int64{{390, 2200}, {900, 1400}, {1280, 1000}} {
 			name := fmt.Sprintf("%s-%d", lang, size[0])
 			do(t, tab, chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate("http://"+g.address+"/status?lang="+lang))
-			waitFor(t, tab, name, `document.querySelectorAll("#verdicts tr").length === 9 && !document.getElementById("picture").hidden &&
+			waitFor(t, tab, name, `document.querySelectorAll("#verdicts tr").length === 9 && document.querySelectorAll("#todo li").length === 3 && !document.getElementById("picture").hidden &&
 				/11.9 (ms|毫秒)/.test(document.getElementById("stage-face").innerText) && document.getElementById("stage-policy").innerText.includes(document.documentElement.lang === "en" ? "–" : "—")`)
-			cut := ask(t, tab, chromedp.Evaluate[[]string](`[...document.querySelectorAll("header a, #states li, figure, section, td, dd, dt")]
+			cut := ask(t, tab, chromedp.Evaluate[[]string](`[...document.querySelectorAll("header a, #todo li, #states li, figure, section, td, dd, dt")]
 				.filter((e) => e.offsetWidth > 0).filter((e) => { const b = e.getBoundingClientRect(); return b.left < 0 || b.right > innerWidth || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0; })
 				.map((e) => e.tagName + " " + e.textContent.trim().slice(0, 40))`))
 			if len(cut) > 0 {

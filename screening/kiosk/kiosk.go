@@ -257,6 +257,28 @@ func (k *Kiosk) SetBroker(connected bool, backlog int) {
 	k.wake()
 }
 
+// SetTurnedAway tells the engineers' page whether the broker refuses a gate that has joined a console.
+func (k *Kiosk) SetTurnedAway(is bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gate.TurnedAway = nil
+	if is {
+		k.gate.TurnedAway = &turnedAway
+	}
+	k.wake()
+}
+
+// SetLacks tells the engineers' page what the gate was not told yet.
+func (k *Kiosk) SetLacks(lacks event.Lacks) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gate.ToDo = nil
+	for _, what := range lacks.ToDo() {
+		k.gate.ToDo = append(k.gate.ToDo, phrase(what))
+	}
+	k.wake()
+}
+
 // SetDoor tells the engineers' page of the gate's door: nil, or why it does not do what it was last told to.
 func (k *Kiosk) SetDoor(fault error) {
 	k.mu.Lock()

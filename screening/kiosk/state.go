@@ -55,6 +55,8 @@ type gateState struct {
 	Group       *phrase           `json:"group,omitempty"` // what is wrong with the readings of people together
 	Broker      bool              `json:"broker"`
 	Backlog     int               `json:"backlog"`
+	TurnedAway  *phrase           `json:"turned_away,omitempty"` // by the broker, and what to do
+	ToDo        []phrase          `json:"to_do,omitempty"`
 	Journal     faultState        `json:"journal"`
 	Door        *faultState       `json:"door,omitempty"` // of a gate that has one
 	Faces       int               `json:"faces"`

@@ -4,7 +4,10 @@ package listen
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -148,6 +151,20 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 		log.Warn("pages and passwords go through the network readable to others: set cert_file and key_file", "listen", config.Listen)
 	}
 	return &Listener{Listener: listener, hosts: names, proxies: behind, log: log}, nil
+}
+
+// Fingerprint is the SHA-256 of the certificate that is shown to clients, hexadecimal; empty without TLS.
+func (l *Listener) Fingerprint() string {
+	if l.hosts.certificate == nil {
+		return ""
+	}
+	return Fingerprint(l.hosts.certificate.current().Leaf)
+}
+
+// Fingerprint is the SHA-256 of a certificate, hexadecimal.
+func Fingerprint(certificate *x509.Certificate) string {
+	sum := sha256.Sum256(certificate.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // Serve serves until ctx is done, then gives requests under way a moment to end. Requests that come under a name this

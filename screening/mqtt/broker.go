@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -66,14 +67,18 @@ func (c BrokerConfig) Validate() error {
 
 // Broker is a running broker.
 type Broker struct {
-	server    *broker.Server
 	own       *ownListener
 	listeners []*brokerListener
-	sessions  *brokerSessions
+	access    *access
 	limits    *limits
 	close     func() error
 	cancel    context.CancelFunc // ends waiting
 	waiting   sync.WaitGroup     // for the disk, before it serves
+
+	mu       sync.Mutex // of what follows
+	server   *broker.Server
+	sessions *brokerSessions
+
 	// Address is where it listens, with the port that was chosen where Listen ends in ":0".
 	Address string
 }
@@ -95,12 +100,12 @@ func StartBroker(cfg BrokerConfig, gate Gate, file string, log *slog.Logger) (*B
 	}
 	own := newOwnListener()
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &Broker{own: own, cancel: cancel, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
+	b := &Broker{own: own, cancel: cancel, access: access, limits: limits, Address: network.Addr().String(), listeners: []*brokerListener{
 		{Listener: network, name: networkName, hangUp: network.hangUp},
 		{Listener: own, name: ownName, hangUp: own.hangUp},
 	}}
 	b.close = sync.OnceValue(b.shutDown)
-	serve := func() error { return b.serve(cfg, access, file, log) }
+	serve := func() error { return b.serve(cfg, file, log) }
 	err = serve()
 	if journal.Refused(err) {
 		limits.tell(limitClosed, "error", err)
@@ -150,7 +155,10 @@ func CheckBroker(cfg BrokerConfig, gate Gate) error {
 	return network.Close()
 }
 
-func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.Logger) error {
+func (b *Broker) serve(cfg BrokerConfig, file string, log *slog.Logger) error {
+	if err := b.access.recall(filepath.Join(filepath.Dir(file), admittedName), log); err != nil {
+		return err
+	}
 	store, err := openBrokerStore(file, log)
 	if err != nil {
 		return err
@@ -161,7 +169,7 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 		// Nobody may read $SYS, and gathering it stops the process for a moment.
 		SysTopicResendInterval: int64(24 * time.Hour / time.Second),
 	})
-	sessions, err := newBrokerSessions(cfg, access, server, store, b.limits)
+	sessions, err := newBrokerSessions(cfg, b.access, server, store, b.limits)
 	if err == nil {
 		err = server.AddHook(sessions, nil)
 	}
@@ -176,7 +184,9 @@ func (b *Broker) serve(cfg BrokerConfig, access access, file string, log *slog.L
 		return err
 	}
 	sessions.start()
+	b.mu.Lock()
 	b.server, b.sessions = server, sessions
+	b.mu.Unlock()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	broker "github.com/mochi-mqtt/server/v2"
 
@@ -61,6 +62,10 @@ func validateUsers(users []BrokerUser) error {
 type access struct {
 	gate  Gate // whose broker it is
 	users map[string]credential
+
+	mu       sync.Mutex
+	file     string                       // of admitted
+	admitted map[string][sha256.Size]byte // passwords of gates that were let in while it ran, by the gate's name
 }
 
 type credential struct {
@@ -68,8 +73,8 @@ type credential struct {
 	password [sha256.Size]byte
 }
 
-func (c BrokerConfig) access(gate Gate) (access, error) {
-	a := access{gate: gate, users: map[string]credential{}}
+func (c BrokerConfig) access(gate Gate) (*access, error) {
+	a := &access{gate: gate, users: map[string]credential{}, admitted: map[string][sha256.Size]byte{}}
 	for _, user := range c.users() {
 		password, err := listen.ReadSecret(user.PasswordFile)
 		if err != nil {
@@ -80,18 +85,31 @@ func (c BrokerConfig) access(gate Gate) (access, error) {
 	return a, nil
 }
 
+// of is what is known of a user; it has no role for a stranger.
+func (a *access) of(user string) credential {
+	if known := a.users[user]; known.role != "" {
+		return known
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if password, admitted := a.admitted[user]; admitted {
+		return credential{RoleGate, password}
+	}
+	return credential{}
+}
+
 // admits compares the password in constant time. Without users everyone comes in.
-func (a access) admits(user string, password []byte) bool {
+func (a *access) admits(user string, password []byte) bool {
 	if len(a.users) == 0 {
 		return true
 	}
-	known := a.users[user]
+	known := a.of(user)
 	sum := sha256.Sum256(password)
 	return subtle.ConstantTimeCompare(sum[:], known.password[:]) == 1 && known.role != ""
 }
 
 // mayWrite says whether a client that is let in may publish to a topic.
-func (a access) mayWrite(cl *broker.Client, topic string) bool {
+func (a *access) mayWrite(cl *broker.Client, topic string) bool {
 	if isOwn(cl) {
 		return true
 	}
@@ -99,7 +117,7 @@ func (a access) mayWrite(cl *broker.Client, topic string) bool {
 		return !a.gate.speaksOn(topic)
 	}
 	user := string(cl.Properties.Username)
-	switch a.users[user].role {
+	switch a.of(user).role {
 	case RoleGate:
 		return Gate{Site: a.gate.Site, Name: user}.speaksOn(topic)
 	case RoleConsole:

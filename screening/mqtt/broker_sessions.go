@@ -21,7 +21,7 @@ import (
 type brokerSessions struct {
 	broker.HookBase
 	cfg    BrokerConfig
-	access access
+	access *access
 	server *broker.Server
 	limits *limits
 
@@ -85,7 +85,7 @@ type flying struct {
 // nobody is a client id that no lasting session can have.
 const nobody = ""
 
-func newBrokerSessions(cfg BrokerConfig, access access, server *broker.Server, store *brokerStore, limits *limits) (*brokerSessions, error) {
+func newBrokerSessions(cfg BrokerConfig, access *access, server *broker.Server, store *brokerStore, limits *limits) (*brokerSessions, error) {
 	h := &brokerSessions{
 		cfg: cfg, access: access, server: server, limits: limits, store: store,
 		stop: make(chan struct{}), all: map[string]*brokerSession{},
@@ -282,6 +282,18 @@ func (h *brokerSessions) end(id string, client *broker.Client) {
 	}
 }
 
+// cut ends the connections of a user, however it came in.
+func (h *brokerSessions) cut(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.all {
+		if s.user == user && s.client != nil && !s.own {
+			s.cutOff = true
+			s.conn.Close()
+		}
+	}
+}
+
 // forget drops a session with all that waits for it. The caller holds mu.
 func (h *brokerSessions) forget(s *brokerSession) {
 	delete(h.all, s.id)
@@ -358,7 +370,7 @@ func (h *brokerSessions) refuses(cl *broker.Client, pk packets.Packet) *refusal 
 	defer h.mu.Unlock()
 	s := h.all[cl.ID]
 	switch {
-	case s != nil && (s.own || s.user != user && (s.client != nil || h.access.users[s.user].role != "")):
+	case s != nil && (s.own || s.user != user && (s.client != nil || h.access.of(s.user).role != "")):
 		return &refusal{packets.ErrClientIdentifierNotValid, refusedConnection, "another user has this client id"}
 	case h.here >= h.cfg.MaxClients && (s == nil || s.client == nil):
 		return &refusal{packets.ErrServerUnavailable, limitConnections, "too many clients"}

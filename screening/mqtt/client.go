@@ -84,14 +84,16 @@ const (
 type State struct {
 	Connected bool
 	Since     time.Time // of the connection, or of its loss
-	LastError string    // what is wrong, or why the last connection ended; empty while all is well
-	Backlog   int       // events that wait for the broker's confirmation
-	Unstored  int       // events that not every known receiver has stored
-	Receivers int       // receivers that have said what they hold
-	Confirmed uint64    // events that the broker has confirmed since the start
-	Commands  uint64    // commands obeyed
-	Refused   uint64    // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
-	Skipped   uint64    // events that Sparkplug hosts were not told, its connection being away
+	// TurnedAway is true while the broker does not take the gate's user and password.
+	TurnedAway bool
+	LastError  string // what is wrong, or why the last connection ended; empty while all is well
+	Backlog    int    // events that wait for the broker's confirmation
+	Unstored   int    // events that not every known receiver has stored
+	Receivers  int    // receivers that have said what they hold
+	Confirmed  uint64 // events that the broker has confirmed since the start
+	Commands   uint64 // commands obeyed
+	Refused    uint64 // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
+	Skipped    uint64 // events that Sparkplug hosts were not told, its connection being away
 }
 
 // New makes a client of gate that publishes from j. It obeys the commands in cfg.Commands by calling handle, one at a
@@ -231,7 +233,7 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	s.storedBefore = c.journal.Last()
 	s.freshAt = s.storedBefore
 	c.mu.Lock()
-	c.state.Connected, c.state.Since, c.state.LastError = true, time.Now(), ""
+	c.state.Connected, c.state.Since, c.state.LastError, c.state.TurnedAway = true, time.Now(), "", false
 	c.mu.Unlock()
 	c.log.Info("connected to the broker", "broker", c.cfg.Broker, "backlog", c.journal.Stats().Pending)
 	err = s.run(ctx, conn)
@@ -257,6 +259,7 @@ func (c *Client) disconnected(err error) {
 	c.state.Connected = false
 	if err != nil {
 		c.state.LastError = err.Error()
+		c.state.TurnedAway = TurnsAway(err)
 	}
 	c.mu.Unlock()
 	if err != nil && (was || err.Error() != before) { // the same line again and again helps nobody

@@ -129,6 +129,11 @@ func (c Config) explain(err error) error {
 	return fmt.Errorf("mqtt.broker %s: %s: %w", c.Broker, c.advice(err), err)
 }
 
+// TurnsAway tells whether an error of connecting is that user and password are not taken.
+func TurnsAway(err error) bool {
+	return errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword) || errors.Is(err, packets.ErrorRefusedNotAuthorised)
+}
+
 func (c Config) advice(err error) string {
 	var (
 		unknownAuthority x509.UnknownAuthorityError
@@ -140,7 +145,7 @@ func (c Config) advice(err error) string {
 		operation        *net.OpError
 	)
 	switch {
-	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
+	case TurnsAway(err):
 		if c.User == "" {
 			return "it wants a user and a password, set mqtt.user and mqtt.password_file"
 		}

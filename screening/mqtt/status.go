@@ -3,6 +3,8 @@ package mqtt
 import (
 	"encoding/json"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Status is what the retained status topic tells of a gate besides that it is online.
@@ -16,6 +18,8 @@ type Status struct {
 	Paused      bool      `json:"paused,omitempty"`
 	PausedUntil time.Time `json:"paused_until,omitzero"`
 	PausedBy    string    `json:"paused_by,omitempty"`
+	// Lacks is what the gate was not told yet.
+	Lacks event.Lacks `json:"lacks,omitzero"`
 }
 
 // Settings are what a gate was started with, without anything secret, so that whoever listens sees what was changed when.

@@ -249,14 +249,17 @@ func (p *puppet) online(sequence int64) {
 	p.publish("status", true, fmt.Sprintf(`{"state":"online","since":"2026-03-02T06:00:00Z","camera":"ok","journal":%q,"sequence":%d}`, p.journal, sequence))
 }
 
-func (p *puppet) event(sequence int64) {
+func (p *puppet) event(sequence int64) { p.publish("screening/pass", false, p.made(sequence)) }
+
+// made is an event that the gate has made by now.
+func (p *puppet) made(sequence int64) string {
 	e := sample(event.Pass)
 	e.Journal, e.Sequence = p.journal, strconv.FormatInt(sequence, 10)
 	body, err := json.Marshal(e)
 	if err != nil {
 		panic(err)
 	}
-	p.publish("screening/pass", false, string(body))
+	return string(body)
 }
 
 func events(t testing.TB, s *store.Store) map[string]store.Event {

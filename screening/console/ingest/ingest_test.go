@@ -292,3 +292,57 @@ func TestSettingsAreNoted(t *testing.T) {
 	p.online(1)
 	eventually(t, "the gate is heard all the same", func() bool { return faultsOf(t, s) == "" && i.State().StoreError == "" })
 }
+
+// TestRevokedGate has what a gate made before it was revoked counted whenever it comes, nothing of what it says after that, and all
+// that is missing asked for once a box has joined as it anew.
+func TestRevokedGate(t *testing.T) {
+	b := startBroker(t)
+	p := startPuppet(t, b.address)
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	i, _ := run(t, b.address, s, func(timing *timing) { timing.quiet = 300 * time.Millisecond })
+	link := func() string {
+		gates, err := s.Gates(t.Context(), time.Now())
+		if err != nil || len(gates) != 1 {
+			return "none"
+		}
+		return gates[0].Parts[store.Link].Value
+	}
+	p.event(1)
+	before := p.made(2)
+	p.online(1)
+	eventually(t, "the gate is online", func() bool { return link() == store.Online && len(events(t, s)) == 1 })
+	by := store.Author{Account: "admin"}
+	if err := s.Revoke(t.Context(), store.Revocation{Gate: north, At: time.Now(), Who: "Li Na", Reason: "stolen", Account: store.AccountByHand}, by); err != nil {
+		t.Fatal(err)
+	}
+	after := p.made(3)
+	p.publish("screening/pass", false, after)
+	p.publish("screening/pass", false, before)
+	p.online(3)
+	eventually(t, "what was made before is stored", func() bool { return len(events(t, s)) == 2 && i.State().Refused == 1 })
+	time.Sleep(2 * 300 * time.Millisecond) // as long as it takes to be called silent
+	if got := link(); got != store.RevokedLink || faultsOf(t, s) != "" {
+		t.Errorf("it is %s, with the faults %s", got, faultsOf(t, s))
+	}
+	if asked := p.last("command/resend"); asked != "" {
+		t.Errorf("a revoked gate is asked for %s", asked)
+	}
+
+	p.mu.Lock()
+	p.answer = func(mqtt.Resend) { p.publish("screening/pass", false, after) }
+	p.mu.Unlock()
+	if err := s.AddInvitation(t.Context(), store.Invitation{Token: "hash", Gate: north, MadeAt: time.Now(), Until: time.Now().Add(time.Hour)}, by); err != nil {
+		t.Fatal(err)
+	}
+	invitation, err := s.Invitation(t.Context(), "hash")
+	if err == nil {
+		err = s.UseInvitation(t.Context(), invitation.ID, "box", by, time.Now(), func(context.Context) error { return nil })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what is missing is asked for", func() bool {
+		p.online(3)
+		return link() == store.Online && len(events(t, s)) == 3
+	})
+}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -177,12 +178,21 @@ func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 		if !ok || len(message.Payload) == 0 || message.Retained && kind != "status" {
 			continue // an empty message takes back what the broker kept; only a status is kept for good
 		}
+		revoked := s.store.Revoked(of).At
+		if !revoked.IsZero() && !strings.HasPrefix(kind, "screening/") {
+			s.gate(of).link = store.RevokedLink
+			continue
+		}
 		switch {
 		case strings.HasPrefix(kind, "screening/"):
 			e, err := store.NewEvent(of, message.Payload, now)
 			if err != nil {
 				s.refuse(message.Topic, err)
 				rest = append(rest, func(ctx context.Context) error { return s.passOver(ctx, of, message.Payload, now) })
+				continue
+			}
+			if !revoked.IsZero() && e.Time.After(revoked) {
+				s.refuse(message.Topic, errors.New("the gate is revoked, and made this event after that"))
 				continue
 			}
 			events = append(events, e)
@@ -412,7 +422,7 @@ func (s *session) lookAround(ctx context.Context, now time.Time) error {
 		if heard.Before(s.began) {
 			heard = s.began
 		}
-		if g.link == store.Online && now.Sub(heard) > s.timing.quiet {
+		if g.link == store.Online && now.Sub(heard) > s.timing.quiet && s.store.Revoked(g.Gate).At.IsZero() {
 			quiet = append(quiet, g.Gate)
 		}
 		if g.seen.After(g.noted) {

@@ -46,6 +46,11 @@ const (
 	EndedHold        Deed = "ended-hold"
 	BackedUp         Deed = "backed-up"
 	Restored         Deed = "restored"
+
+	InvitedGate        Deed = "invited-gate"
+	WithdrewInvitation Deed = "withdrew-invitation"
+	JoinedGate         Deed = "joined-gate" // a box did, by an invitation
+	RevokedGate        Deed = "revoked-gate"
 )
 
 // Deeds are all of them.
@@ -53,6 +58,7 @@ var Deeds = []Deed{
 	Saw, ChangedAlert, AddedReading, Exported, DeletedEvent, LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole,
 	LockedAccount, UnlockedAccount, RenewedPassword, ChangedPassword, ChangedSettings, ChangedShifts, ChangedRetention, ChangedKept, Stripped,
 	Retired, RetiredAudit, Held, EndedHold, BackedUp, Restored,
+	InvitedGate, WithdrewInvitation, JoinedGate, RevokedGate,
 }
 
 // Author is who does something, and from where. The zero one is the console by itself.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -165,6 +166,8 @@ const (
 	Offline = "offline" // by its own word, or its broker's
 	Quiet   = "quiet"   // nothing has come from it for longer than it is ever silent
 	Unused  = "unused"  // nobody expects anything from it any more, until something comes
+	// RevokedLink is that of a gate that is not let in any more, until a box joins as it anew.
+	RevokedLink = "revoked"
 )
 
 const (
@@ -200,8 +203,12 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 			}
 		}
 		if status.State == Online {
-			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2, paused_by = $3 WHERE site = $4 AND gate = $5",
-				status.Version, milliseconds(status.PausedUntil), status.PausedBy, gate.Site, gate.Name); err != nil {
+			lacks, err := json.Marshal(status.Lacks)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2, paused_by = $3, lacks = $4 WHERE site = $5 AND gate = $6",
+				status.Version, milliseconds(status.PausedUntil), status.PausedBy, string(lacks), gate.Site, gate.Name); err != nil {
 				return err
 			}
 		}
@@ -261,8 +268,7 @@ func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error
 // PutOutOfUse notes that a gate is not there any more: that nothing comes from it is no fault, and of its parts nothing is known.
 func (s *Store) PutOutOfUse(ctx context.Context, gate mqtt.Gate, at time.Time) error {
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "UPDATE gate_states SET until = $1 WHERE site = $2 AND gate = $3 AND part <> 'link' AND until IS NULL",
-			at.UnixMilli(), gate.Site, gate.Name); err != nil {
+		if err := endParts(ctx, tx, gate, at); err != nil {
 			return err
 		}
 		return setPart(ctx, tx, gate, Link, Unused, "", at)
@@ -271,6 +277,13 @@ func (s *Store) PutOutOfUse(ctx context.Context, gate mqtt.Gate, at time.Time) e
 		return fmt.Errorf("putting %s out of use: %w", event.Source(gate.Site, gate.Name), err)
 	}
 	return nil
+}
+
+// endParts notes that of the parts of a gate nothing is known any more.
+func endParts(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, at time.Time) error {
+	_, err := tx.ExecContext(ctx, "UPDATE gate_states SET until = $1 WHERE site = $2 AND gate = $3 AND part <> 'link' AND until IS NULL",
+		at.UnixMilli(), gate.Site, gate.Name)
+	return err
 }
 
 // State is what a part of a gate was, from when until when.
@@ -308,6 +321,7 @@ type Gate struct {
 	Unconfirmed int64            // events that wait for the broker
 	Parts       map[string]State // by Link, Camera, Reference, Group and Pause; none of what was never told
 	Open        int              // alerts that are not closed
+	Lacks       event.Lacks      // what it was not told yet
 	LastMinute  int              // people whose first event was within the minute before
 }
 
@@ -315,10 +329,12 @@ type Gate struct {
 func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	gates, err := collect(ctx, s.read, func(rows *sql.Rows) (g Gate, err error) {
 		var seen, paused int64
-		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed)
+		var lacks string
+		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed, &lacks)
+		_ = json.Unmarshal([]byte(lacks), &g.Lacks) // none where it never said
 		g.Seen, g.PausedUntil, g.Parts = fromMilliseconds(seen), fromMilliseconds(paused), map[string]State{}
 		return g, err
-	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed FROM gates ORDER BY site, gate")
+	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed, lacks FROM gates ORDER BY site, gate")
 	if err != nil {
 		return nil, err
 	}
@@ -333,6 +349,11 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	for _, state := range states {
 		if g := byName[state.Gate]; g != nil {
 			g.Parts[state.Part] = state
+		}
+	}
+	for i := range gates { // whatever it still says
+		if r := s.Revoked(gates[i].Gate); !r.At.IsZero() {
+			gates[i].Parts = map[string]State{Link: {Gate: gates[i].Gate, Part: Link, Value: RevokedLink, Since: r.At}}
 		}
 	}
 	for _, add := range []struct {
@@ -384,7 +405,7 @@ type Shelf struct {
 // none, for somebody wanted it, nor is a group that is still to come together.
 func (s *Store) Faults(ctx context.Context, now time.Time) ([]Fault, error) {
 	states, err := collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL
-		AND (part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok'
+		AND (part = 'link' AND value NOT IN ('online', 'unused', 'revoked') OR part IN ('camera', 'reference') AND value <> 'ok'
 		OR part = 'group' AND value = 'baseline-shift') ORDER BY since DESC, site, gate, part`)
 	if err != nil {
 		return nil, err

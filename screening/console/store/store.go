@@ -18,6 +18,7 @@ import (
 
 	"thermogate/screening/datadir"
 	"thermogate/screening/listen"
+	"thermogate/screening/mqtt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -90,6 +91,10 @@ type Store struct {
 
 	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
+	joining   sync.Mutex // held over what makes of a gate another: one box joins by an invitation
+	revokedMu sync.RWMutex
+	revoked   map[mqtt.Gate]Revocation
+
 	sitesMu sync.RWMutex
 	sites   map[string]*time.Location
 
@@ -115,7 +120,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		open, name = s.openServer, cfg.PostgreSQL
 	}
 	err := open(ctx)
-	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.chainAudit} {
+	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.readRevoked, s.chainAudit} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -132,6 +137,7 @@ func newStore(cfg Config, log *slog.Logger) *Store {
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
 		paces: newPaces(), sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
 		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, settled: map[visitOf]bool{},
+		revoked: map[mqtt.Gate]Revocation{},
 	}
 }
 

@@ -501,6 +501,7 @@ func TestBrowserEveryPage(t *testing.T) {
 	if err := c.store.AddCheck(t.Context(), store.Check{Gate: north, At: now, Who: "王伟", OK: true, WarmedUp: true}); err != nil {
 		t.Fatal(err)
 	}
+	offer := c.admission(now)
 	password := c.account("chef", "陈师傅", store.Administrator, mqtt.Gate{})
 	b := c.browser(desktop)
 	b.logIn("chef", password, "zh")
@@ -511,6 +512,7 @@ func TestBrowserEveryPage(t *testing.T) {
 			for path, title := range map[string]string{
 				"/": "now", "/alerts/" + ids[0]: "alert", "/gates": "gates", gateAddress(north): "gate", gateAddress(dark): "gate-fault", "/faults": "faults", "/history": "history", "/history?read=yes": "history-read", "/events/" + ids[3]: "event",
 				"/check?gate=" + url.QueryEscape(south.Site+"/"+south.Name): "check", "/load": "load", "/admin/accounts": "accounts", "/admin/audit": "audit", "/admin/retention": "retention",
+				"/admin/gates": "admission", offer: "offer", gateAddress(yard): "gate-to-do", gateAddress(shed): "gate-revoked",
 			} {
 				join := "?"
 				if strings.Contains(path, "?") {

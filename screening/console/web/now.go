@@ -221,7 +221,7 @@ func (p *Pages) makePage(now *snapshot, account store.Account) nowPage {
 	for _, g := range now.gates {
 		if account.Sees(g.Gate) {
 			page.Gates = append(page.Gates, tileOf(g, now.faults))
-			if g.Parts[store.Link].Value != store.Unused && !p.sounds(g.Gate, now.at) {
+			if link := g.Parts[store.Link].Value; link != store.Unused && link != store.RevokedLink && !p.sounds(g.Gate, now.at) {
 				page.Deaf = append(page.Deaf, g.Gate)
 			}
 		}
@@ -240,7 +240,7 @@ func (p *Pages) makePage(now *snapshot, account store.Account) nowPage {
 }
 
 // rankOf puts first what needs somebody.
-var rankOf = map[string]int{"down": 3, "degraded": 2, "unknown": 1, "unused": -1}
+var rankOf = map[string]int{"down": 3, "degraded": 2, "unknown": 1, "unused": -1, "revoked": -2}
 
 func tileOf(g store.Gate, faults []store.Fault) tile {
 	t := tile{Gate: g, State: "well"}
@@ -253,8 +253,8 @@ func tileOf(g store.Gate, faults []store.Fault) tile {
 	switch {
 	case !known:
 		t.State = "unknown"
-	case link.Value == store.Unused:
-		t.State = "unused"
+	case link.Value == store.Unused, link.Value == store.RevokedLink:
+		t.State = link.Value
 	case link.Value != store.Online:
 		t.State = "down"
 	case g.Parts[store.Pause].Value == "on":

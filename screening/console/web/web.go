@@ -23,6 +23,7 @@ import (
 	"golang.org/x/text/language"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/join"
 	"thermogate/screening/console/store"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -43,6 +44,10 @@ type Config struct {
 	MadeUpUntil time.Time `yaml:"-"`
 	// ReportFault is what keeps the console from writing the reports that it is to write by itself; nil where it writes none.
 	ReportFault func() error `yaml:"-"`
+	// Desk is where boxes join as gates, and Fingerprint the SHA-256 of the certificate that these pages have, hexadecimal, empty
+	// without TLS of their own.
+	Desk        *join.Desk    `yaml:"-"`
+	Fingerprint func() string `yaml:"-"`
 }
 
 // DefaultConfig has the limit of body temperature that factories in China use, and the load that EEMUA 191 calls
@@ -165,6 +170,8 @@ func (p *Pages) routes() http.Handler {
 	mux.HandleFunc("GET /login", p.showLogin)
 	mux.HandleFunc("POST /login", p.logIn)
 	mux.HandleFunc("POST /logout", p.logOut)
+	mux.HandleFunc("GET /join/{token}", p.showOffer)
+	mux.HandleFunc("POST /join/{token}", p.join)
 	if p.accounts.HasProvider() {
 		mux.HandleFunc("GET /login/oidc", p.leaveForProvider)
 		mux.HandleFunc("GET /login/oidc/callback", p.returnFromProvider)
@@ -217,6 +224,9 @@ func (p *Pages) routes() http.Handler {
 		"GET /admin/retention":         {store.Administrator, showRetention},
 		"GET /admin/retention/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/retention") }},
 		"POST /admin/retention/{what}": {store.Administrator, changeRetention},
+		"GET /admin/gates":             {store.Administrator, showAdmission},
+		"GET /admin/gates/{what}":      {store.Administrator, func(v *visit) { v.redirect("/admin/gates") }},
+		"POST /admin/gates/{what}":     {store.Administrator, changeAdmission},
 	} {
 		mux.HandleFunc(pattern, p.guarded(route.role, route.serve))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/join"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -75,7 +76,9 @@ func startOver(t testing.TB, cfg store.Config, company accounts.OIDC) *console {
 	if c.once, err = people.First(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if c.pages, err = New(s, people, nil, DefaultConfig(), quiet); err != nil {
+	pages := DefaultConfig()
+	pages.Desk = join.New(join.DefaultConfig(), "test", mqtt.DefaultConfig(), s, quiet)
+	if c.pages, err = New(s, people, nil, pages, quiet); err != nil {
 		t.Fatal(err)
 	}
 	server.Config.Handler = c.pages

@@ -52,7 +52,7 @@ var words = map[string]phrase{
 
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
 
-	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"},
+	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	store.Refused: {"不是有效记录", "no valid event"},
@@ -76,7 +76,10 @@ var words = map[string]phrase{
 	"outcomes-kept": {"只保存结论", "outcomes only"}, "all-kept": {"也保存数值", "temperatures, too"},
 	string(store.Stripped): {"抹去已存的数值，记录数", "erased what was stored, of so many events"}, string(store.Retired): {"到期删除记录，早于", "deleted events of before"},
 	string(store.RetiredAudit): {"到期删除审计，截至", "deleted old lines of the audit, up to"}, string(store.Held): {"冻结", "held"}, string(store.EndedHold): {"解除冻结", "ended a hold"},
-	string(store.BackedUp): {"备份", "backed up to"}, string(store.Restored): {"恢复自备份", "restored from"}, notKept: {"不保存", "not kept"},
+	string(store.BackedUp): {"备份", "backed up to"}, string(store.Restored): {"恢复自备份", "restored from"},
+	string(store.InvitedGate): {"给出接入链接", "made a link for a gate"}, string(store.WithdrewInvitation): {"撤回接入链接", "withdrew the link for a gate"},
+	string(store.JoinedGate): {"设备用链接接入", "a box joined by the link"}, string(store.RevokedGate): {"吊销闸机", "revoked a gate"},
+ notKept: {"不保存", "not kept"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }

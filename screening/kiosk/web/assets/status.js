@@ -23,7 +23,8 @@ function state(id, ok, text) {
 
 function showGate(gate) {
   state("camera", gate.camera === "ok", gate.camera_label[language]);
-  state("broker", gate.broker, [gate.broker ? words.connected : words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
+  state("broker", gate.broker, [gate.broker ? words.connected : gate.turned_away?.[language] ?? words.away, ...(gate.backlog ? [words.waiting(gate.backlog)] : [])].join(" · "));
+  showToDo(gate.to_do ?? []);
   const r = gate.reference;
   state("reference", r.ok, r.nominal_celsius !== undefined
     ? `${words.nominal} ${celsius(r.nominal_celsius, 1)}${r.assumed ? words.assumed : ""} · ${words.read} ${celsius(r.measured_celsius)} · ${words.correction} ${signed(r.correction_celsius)} °C`
@@ -38,6 +39,16 @@ function showGate(gate) {
   showStages(gate.stages);
   showPause(gate.paused_until);
   element("version").textContent = `thermogate ${gate.version}`;
+}
+
+// showToDo lists what the gate was not told yet.
+function showToDo(all) {
+  element("todo").hidden = all.length === 0;
+  element("todo").lastElementChild.replaceChildren(...all.map((one) => {
+    const item = document.createElement("li");
+    item.textContent = one[language];
+    return item;
+  }));
 }
 
 // showStages tells how long each stage takes for one picture; one that has not run yet has no time.

@@ -1,0 +1,86 @@
+package testdata
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Mosquitto is a real broker with the plugin for dynamic security beside its password file, as deploy/mosquitto/README.md has
+// it. Its users are "console" for site plant and, for the plugin, "join"; their passwords are "of " and the name.
+type Mosquitto struct {
+	Address string // HOST:PORT of this machine
+	t       testing.TB
+	config  string
+	process *exec.Cmd
+}
+
+// StartMosquitto starts one that ends with the test. With files of a certificate it takes TLS alone.
+func StartMosquitto(t testing.TB, certFile, keyFile string) *Mosquitto {
+	t.Helper()
+	dir := t.TempDir()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Mosquitto{t: t, Address: free.Addr().String(), config: filepath.Join(dir, "mosquitto.conf")}
+	free.Close()
+	for _, command := range [][]string{
+		{"mosquitto_ctrl", "dynsec", "init", filepath.Join(dir, "dynamic-security.json"), "join", "of join"},
+		{"mosquitto_passwd", "-c", "-b", filepath.Join(dir, "passwords"), "console", "of console"},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, out)
+		}
+	}
+	text := fmt.Sprintf(`user root
+listener %s 127.0.0.1
+allow_anonymous false
+password_file %[2]s/passwords
+acl_file %[2]s/acl
+plugin /usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so
+plugin_opt_config_file %[2]s/dynamic-security.json
+`, m.Address[strings.LastIndex(m.Address, ":")+1:], dir)
+	if certFile != "" {
+		text += "certfile " + certFile + "\nkeyfile " + keyFile + "\n"
+	}
+	acl := "user console\ntopic read thermogate/plant/#\n"
+	for _, topic := range []string{"command/#", "alert/+", "stored"} {
+		acl += "topic write thermogate/plant/+/" + topic + "\n"
+	}
+	for path, content := range map[string]string{m.config: text, filepath.Join(dir, "acl"): acl} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.Start()
+	t.Cleanup(m.Stop)
+	return m
+}
+
+// Start starts it again after Stop.
+func (m *Mosquitto) Start() {
+	m.t.Helper()
+	m.process = exec.Command("/usr/sbin/mosquitto", "-c", m.config)
+	if err := m.process.Start(); err != nil {
+		m.t.Fatalf("%v; deploy/install-packages test installs it", err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", m.Address)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatalf("mosquitto does not listen: %v", err)
+		}
+	}
+}
+
+// Stop kills it.
+func (m *Mosquitto) Stop() { m.process.Process.Kill(); m.process.Wait() }
