@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -14,11 +15,13 @@ import (
 // Certificate is a certificate with its key in two PEM files, which somebody renews from time to time.
 type Certificate struct {
 	certFile, keyFile string
+	renew             func(now time.Time) error // nil for one that others renew
 	log               *slog.Logger
 
-	mu   sync.Mutex
-	pair *tls.Certificate
-	seen [2]fileState // as they were when they were last read, whether that gave a pair or not
+	mu     sync.Mutex
+	looked time.Time // when renew was last called
+	pair   *tls.Certificate
+	seen   [2]fileState // as they were when they were last read, whether that gave a pair or not
 }
 
 // fileState changes when a file does.
@@ -36,6 +39,25 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	}
 	c.warnIfExpired()
 	return c, nil
+}
+
+// loadCertificate returns the one in the named files, or one that is made where it is not there yet or will not do any more.
+func (c Config) loadCertificate(log *slog.Logger) (*Certificate, error) {
+	if !c.makes() {
+		return LoadCertificate(c.CertFile, c.KeyFile, log)
+	}
+	maker := maker{c}
+	failed := maker.renew(time.Now())
+	made, err := LoadCertificate(maker.certificateFile(), maker.certificateFile(), log)
+	if err != nil {
+		return nil, fmt.Errorf("no certificate can be made for listen %s: %w; give cert_file and key_file, or do without TLS with unencrypted: true",
+			c.Listen, cmp.Or(failed, err))
+	}
+	made.renew, made.looked = maker.renew, time.Now()
+	if failed != nil {
+		log.Warn("the certificate can't be made anew, the one before stays", "error", failed)
+	}
+	return made, nil
 }
 
 func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
@@ -80,11 +102,17 @@ func (c *Certificate) TLS() *tls.Config {
 	}
 }
 
-// current is the pair in the files. While they don't fit each other, because the second has yet to be replaced or the
+// current is the pair in the files, which are made anew when it is time. While they don't fit each other, because the second has yet to be replaced or the
 // first is still being written, it is the one before.
 func (c *Certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.renew != nil && time.Since(c.looked) > lookAgain {
+		c.looked = time.Now()
+		if err := c.renew(c.looked); err != nil {
+			c.log.Warn("the certificate can't be made anew, the one before stays", "error", err)
+		}
+	}
 	now := stateOf(c.certFile, c.keyFile)
 	if now == c.seen {
 		return c.pair
