@@ -18,6 +18,7 @@ say("locked", page.languages.map((language) => language.locked).join(" · "));
 
 function show(screen) {
   document.body.dataset.tone = screen.tone;
+  element("relink").hidden = true;
   element("icon").firstElementChild.setAttribute("href", `#${screen.icon}`);
   say("head", screen.head[first.code]);
   say("sub", screen.sub[first.code]);
@@ -83,6 +84,11 @@ connect("worker", {
     if (now) element("stage").hidden = true;
   },
   lost() { show(page.lost); },
+  refused() {
+    show(page.unlinked);
+    element("relink").hidden = false;
+    fit();
+  },
   picture(head, grey) {
     const hidden = !head;
     if (element("stage").hidden !== hidden) {
