@@ -174,17 +174,11 @@ func TestPageForAll(t *testing.T) {
 	for _, lang := range []string{"zh", "en"} {
 		do(t, tab, chromedp.EmulateViewport(1280, 800), chromedp.Navigate("http://"+g.address+"/?lang="+lang))
 		g.hold(t, tab)
-		do(t, tab, chromedp.Evaluate[chromedp.Void](axe))
 		for i, m := range []message{idleMessage, measuringMessage, oneMessage, turnMessage, passMessage, alertMessage,
 			inconclusiveOf(event.CutOff, nil), lateMessage, pausedMessage} {
 			g.say(cueOf(m, fmt.Sprint("I", i)))
 			waitFor(t, tab, m.head, `document.getElementById("head").textContent === `+quoted(g.words[lang].head(m)))
-			do(t, tab, chromedp.Evaluate[chromedp.Void](`window.found = null; axe.run({ resultTypes: ["violations"] }).then((result) => {
-				window.found = result.violations.filter((v) => v.impact === "serious" || v.impact === "critical" || v.id === "region" || v.id === "page-has-heading-one")
-					.map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120) + " " + n.failureSummary.slice(0, 200)).join(" | "));
-			})`))
-			waitFor(t, tab, "axe-core", "window.found !== null")
-			for _, violation := range ask(t, tab, chromedp.Evaluate[[]string]("window.found")) {
+			for _, violation := range violations(t, tab, axe) {
 				t.Errorf("%s %s: %s", lang, m.head, violation)
 			}
 			luminance[m.tone] = ask(t, tab, chromedp.Evaluate[float64](`(() => {
