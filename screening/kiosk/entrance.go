@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/boombuler/barcode/qr"
@@ -132,11 +133,10 @@ type otherLanguage struct{ Tag, Name, Address string }
 
 // linkCode is what makes a browser a device.
 type linkCode struct {
-	Name, Text string
-	Link       string
-	Minutes    int
-	Size       int // of the QR code, in modules
-	Path       string
+	Name, Text, Link string
+	Once             string // how long it is good
+	Size             int    // of the QR code, in modules
+	Path             string // of its black ones
 }
 
 func (e entrance) show(w http.ResponseWriter, r *http.Request, status int, name string, page entrancePage) {
@@ -238,7 +238,8 @@ func (e entrance) newCode(w http.ResponseWriter, r *http.Request) {
 		e.explain(w, r, err, "code")
 		return
 	}
-	code := &linkCode{Name: name, Text: text, Link: e.addressFor(r) + "/link#" + text, Minutes: int(access.CodeTime.Minutes())}
+	code := &linkCode{Name: name, Text: text, Link: e.addressFor(r) + "/link#" + text,
+		Once: strings.Replace(e.say(r, "once"), "{minutes}", strconv.Itoa(int(access.CodeTime.Minutes())), 1)}
 	if err := code.draw(); err != nil {
 		http.Error(w, "the QR code can't be drawn: "+err.Error(), http.StatusInternalServerError)
 		return

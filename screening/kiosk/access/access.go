@@ -244,11 +244,11 @@ func (a *Access) find(r *http.Request, kind string) *grant {
 }
 
 func (a *Access) of(r *http.Request) (*grant, Who) {
+	if g := a.find(r, deviceCookie); g != nil { // whatever session it has
+		return g, Device
+	}
 	if g := a.find(r, sessionCookie); g != nil {
 		return g, Engineer
-	}
-	if g := a.find(r, deviceCookie); g != nil {
-		return g, Device
 	}
 	return nil, Stranger
 }
