@@ -18,10 +18,11 @@ type Certificate struct {
 	renew             func(now time.Time) error // nil for one that others renew
 	log               *slog.Logger
 
-	mu     sync.Mutex
-	looked time.Time // when renew was last called
-	pair   *tls.Certificate
-	seen   [2]fileState // as they were when they were last read, whether that gave a pair or not
+	mu       sync.Mutex
+	looked   time.Time // when renew was last called
+	renewing bool
+	pair     *tls.Certificate
+	seen     [2]fileState // as they were when they were last read, whether that gave a pair or not
 }
 
 // fileState changes when a file does.
@@ -102,17 +103,29 @@ func (c *Certificate) TLS() *tls.Config {
 	}
 }
 
-// current is the pair in the files, which are made anew when it is time. While they don't fit each other, because the second has yet to be replaced or the
+// renewInTime makes the files anew when it is time. No connection waits for that.
+func (c *Certificate) renewInTime() {
+	if c.renew == nil || c.renewing || time.Since(c.looked) < lookAgain {
+		return
+	}
+	c.renewing = true
+	go func() {
+		err := c.renew(time.Now())
+		if err != nil {
+			c.log.Warn("the certificate can't be made anew, the one before stays", "error", err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.renewing, c.looked = false, time.Now()
+	}()
+}
+
+// current is the pair in the files. While they don't fit each other, because the second has yet to be replaced or the
 // first is still being written, it is the one before.
 func (c *Certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.renew != nil && time.Since(c.looked) > lookAgain {
-		c.looked = time.Now()
-		if err := c.renew(c.looked); err != nil {
-			c.log.Warn("the certificate can't be made anew, the one before stays", "error", err)
-		}
-	}
+	c.renewInTime()
 	now := stateOf(c.certFile, c.keyFile)
 	if now == c.seen {
 		return c.pair

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -148,5 +149,35 @@ func cut(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Truncate(path, 100); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestMadeCertificateOfALongRun is made anew while the gate runs, without anybody who waits for it.
+func TestMadeCertificateOfALongRun(t *testing.T) {
+	config := Config{Listen: "0.0.0.0:0", Folder: t.TempDir()}
+	if err := (maker{config}).renew(time.Now().Add(-380 * 24 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := config.Fingerprints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := LoadCertificate(maker{config}.certificateFile(), maker{config}.certificateFile(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed := make(chan error, 1)
+	certificate.renew = func(now time.Time) error {
+		err := maker{config}.renew(now)
+		renewed <- err
+		return err
+	}
+	certificate.current()
+	if err := <-renewed; err != nil {
+		t.Fatal(err)
+	}
+	after, err := config.Fingerprints()
+	if got := fingerprint(sha256.Sum256(certificate.current().Leaf.Raw)); err != nil || got == before.Certificate || got != after.Certificate || after.Authority != before.Authority {
+		t.Errorf("shown: %s, before: %+v, after: %+v, %v", got, before, after, err)
 	}
 }

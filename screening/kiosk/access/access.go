@@ -89,7 +89,7 @@ type grant struct {
 	valid context.Context // until it is taken back, or over
 	end   context.CancelFunc
 	seen  time.Time // when it was last used since the start
-	open  int       // streams
+	open  int       // requests
 }
 
 // code links one device.
@@ -124,7 +124,7 @@ func Open(path string, c listen.Guarded, attempts *listen.Attempts, log *slog.Lo
 		}
 	}
 	for _, g := range before.Grants {
-		if g.isDevice() || same && time.Now().Before(g.Until) {
+		if g != nil && (g.isDevice() || same && time.Now().Before(g.Until)) {
 			a.add(g)
 		}
 	}
@@ -162,8 +162,9 @@ func (a *Access) save() {
 }
 
 func (a *Access) add(g *grant) {
-	g.valid, g.end = context.WithCancel(context.Background())
-	if !g.Until.IsZero() {
+	if g.isDevice() {
+		g.valid, g.end = context.WithCancel(context.Background())
+	} else {
 		g.valid, g.end = context.WithDeadline(context.Background(), g.Until)
 	}
 	a.grants = append(a.grants, g)
@@ -306,8 +307,8 @@ func (a *Access) LogIn(w http.ResponseWriter, r *http.Request, user, password st
 	a.end(r)
 	a.drop(func(g *grant) bool { return g.valid.Err() != nil })
 	if a.count(false) >= maxSessions {
-		oldest := slices.IndexFunc(a.grants, func(g *grant) bool { return !g.isDevice() })
-		a.drop(func(g *grant) bool { return g == a.grants[oldest] })
+		oldest := a.grants[slices.IndexFunc(a.grants, func(g *grant) bool { return !g.isDevice() })]
+		a.drop(func(g *grant) bool { return g == oldest })
 	}
 	a.add(&grant{Hash: hashOf(token), Made: now, Until: now.Add(sessionTime)})
 	a.mu.Unlock()

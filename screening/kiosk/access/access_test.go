@@ -128,10 +128,14 @@ func TestWhoIsLetIn(t *testing.T) {
 		}, Stranger, Device},
 		{"an unlinking", func(g *gate, _ *browser) { unlinkAll(g) }, Engineer, Stranger},
 		{"an unlinking and a restart", func(g *gate, _ *browser) { unlinkAll(g); g.restart() }, Engineer, Stranger},
-		{"a session's end", func(*gate, *browser) { time.Sleep(sessionTime) }, Stranger, Device},
-		{"a session's end while the gate was off", func(g *gate, _ *browser) { time.Sleep(sessionTime); g.restart() }, Stranger, Device},
+		{"a session's end", func(*gate, *browser) { time.Sleep(sessionTime + time.Second) }, Stranger, Device},
+		{"a session's end while the gate was off", func(g *gate, _ *browser) { time.Sleep(sessionTime + time.Second); g.restart() }, Stranger, Device},
 		{"a year", func(*gate, *browser) { time.Sleep(366 * 24 * time.Hour) }, Stranger, Device},
 		{"a damaged file", func(g *gate, _ *browser) { _ = os.Truncate(g.file, 20); g.restart() }, Stranger, Stranger},
+		{"a file with nothing in it", func(g *gate, _ *browser) {
+			_ = os.WriteFile(g.file, []byte(`{"grants":[null,{},{"name":"x"}]}`), 0o600)
+			g.restart()
+		}, Stranger, Stranger},
 		{"a lost file", func(g *gate, _ *browser) { _ = os.Remove(g.file); g.restart() }, Stranger, Stranger},
 		{"a forged cookie", forge(func(string) string { return "AAAAAAAAAAAAAAAAAAAAAAAAAA" }), Stranger, Stranger},
 		{"an empty cookie", forge(func(string) string { return "" }), Stranger, Stranger},
