@@ -15,6 +15,11 @@ import (
 	"thermogate/screening/listen"
 )
 
+func TestMain(m *testing.M) {
+	hashing.Memory, hashing.Iterations = 64, 1 // the race detector makes more of it take seconds
+	m.Run()
+}
+
 // gate is what a gate keeps of who may see its pages.
 type gate struct {
 	t        *testing.T
