@@ -68,11 +68,12 @@ func (g *guarded) start() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.gate = startGateWith(g.t, g.config, func(pages http.Handler) http.Handler {
+	config, who := g.config, g.access
+	g.gate = startGateWith(g.t, config, func(pages http.Handler) http.Handler {
 		private := http.NewServeMux()
 		private.Handle("/", pages)
 		private.HandleFunc("/metrics", func(http.ResponseWriter, *http.Request) {})
-		return pages.(*Kiosk).Entrance(private, g.access, g.config)
+		return pages.(*Kiosk).Entrance(private, who, config)
 	})
 	g.config.Listen = g.address
 }
