@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -179,6 +180,7 @@ type doctor struct {
 func (d *doctor) examine(ctx context.Context) {
 	d.say("config", nil, "gate %s of site %s", d.config.Gate, d.config.Site)
 	d.disk()
+	d.certificate()
 	if d.running(ctx) {
 		return
 	}
@@ -386,9 +388,30 @@ func (d *doctor) door(ctx context.Context) {
 	d.say("door", err, "%s", found)
 }
 
+// certificate tells by what to know the gate's certificate on a tablet. Only the gate makes one: its key belongs to its user.
+func (d *doctor) certificate() {
+	c := d.config.HTTP
+	if !c.Encrypted() {
+		return
+	}
+	shown, err := c.Fingerprints()
+	if errors.Is(err, fs.ErrNotExist) && c.CertFile == "" {
+		d.say("encryption", nil, "the gate makes one when it starts")
+		return
+	}
+	if err != nil {
+		err = fmt.Errorf("http.%w", err)
+	}
+	d.say("encryption", err, "%s", shown)
+}
+
 func (d *doctor) pages() {
 	quiet := slog.New(slog.DiscardHandler)
-	listener, err := listen.Open(d.config.HTTP.Config, quiet)
+	address := d.config.HTTP.Config
+	if address.CertFile == "" {
+		address.Unencrypted = true // is it free? A certificate is made by the gate itself
+	}
+	listener, err := listen.Open(address, quiet)
 	if err == nil {
 		listener.Close()
 		_, err = d.config.HTTP.Guard(nil, listen.NewAttempts(quiet))
@@ -406,6 +429,9 @@ func (d *doctor) console() {
 	c, err := consolecmd.LoadConfig(d.config.Console)
 	if err == nil {
 		var listener *listen.Listener
+		if c.HTTP.CertFile == "" {
+			c.HTTP.Unencrypted = true
+		}
 		if listener, err = listen.Open(c.HTTP.Config, slog.New(slog.DiscardHandler)); err == nil {
 			listener.Close()
 		}

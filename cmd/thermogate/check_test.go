@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"thermogate/camera"
+	"thermogate/screening/listen"
 	"thermogate/testdata"
 )
 
@@ -203,5 +204,33 @@ func TestCheckOfACameraThatSendsNothing(t *testing.T) {
 	d.camera(t.Context())
 	if !strings.Contains(out.String(), "no picture came within 5s; is the sender running?") || strings.Contains(out.String(), "S3cr3t") {
 		t.Errorf("it says %q", out.String())
+	}
+}
+
+// TestCheckTellsTheFingerprint of a certificate that the gate has made, and makes none itself.
+func TestCheckTellsTheFingerprint(t *testing.T) {
+	c := gateConfig(t, "north")
+	c.HTTP.CertFile, c.HTTP.KeyFile, c.HTTP.Listen, c.HTTP.Folder = "", "", "0.0.0.0:0", filepath.Join(c.DataDir, certificateFolder)
+	said := func() string {
+		var out strings.Builder
+		d := doctor{config: c, out: &out}
+		d.certificate()
+		d.pages()
+		return out.String()
+	}
+	if first := said(); !strings.Contains(first, "makes one when it starts") || strings.Contains(first, "FAULT") {
+		t.Errorf("before the first start: %s", first)
+	}
+	if _, err := os.Stat(c.HTTP.Folder); err == nil {
+		t.Error("check has made a certificate")
+	}
+	listener, err := listen.Open(c.HTTP.Config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	shown, err := c.HTTP.Fingerprints()
+	if second := said(); err != nil || !strings.Contains(second, "SHA-256 "+shown.Certificate) || !strings.Contains(second, shown.Authority) {
+		t.Errorf("after it: %s, %v", second, err)
 	}
 }

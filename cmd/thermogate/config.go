@@ -99,6 +99,9 @@ func defaultConfig() config {
 // exampleConfig lists all keys.
 const exampleConfig = "deploy/thermogate.yaml"
 
+// certificateFolder is where in data_dir a certificate is kept that the gate has made.
+const certificateFolder = "tls"
+
 // loadConfig reads the file over the defaults; an empty path leaves these. Its errors name the file, the line and what
 // would be right.
 func loadConfig(path string) (config, error) {
@@ -112,6 +115,7 @@ func loadConfig(path string) (config, error) {
 	if file, err := os.Stat(path); err == nil {
 		c.written = file.ModTime()
 	}
+	c.HTTP.Folder = filepath.Join(c.DataDir, certificateFolder)
 	return c, nil
 }
 

@@ -51,7 +51,6 @@ func TestConfigErrorsSayWhereAndWhat(t *testing.T) {
 		{"door that is none", "door:\n  output: relay\n", `:2: door.output: "relay"`},
 		{"webhook that can't keep a door locked", "door:\n  output: webhook\n  fail: safe\n", `:3: door.fail`},
 		{"pages open to everybody", "http:\n  listen: 0.0.0.0:8080\n", `:2: http.listen is "0.0.0.0:8080", which others can reach`},
-		{"passwords readable on the way", "http:\n  password_file: secret\n  listen: 0.0.0.0:8080\n", `:3: http.listen is "0.0.0.0:8080", which others can reach, and without TLS`},
 		{"key of another section", "camera:\n  url: /dev/video0\n", `:2: unknown key "url"; did you mean "uri"?`},
 		{"misspelt key of a listener", "http:\n  cert_fil: cert.pem\n", `:2: unknown key "cert_fil"; did you mean "cert_file"?`},
 		{"half a certificate", "http:\n  cert_file: cert.pem\n", `:2: http.cert_file and key_file`},

@@ -25,6 +25,7 @@ import (
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
+	"thermogate/screening/kiosk/access"
 	"thermogate/screening/listen"
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
@@ -185,9 +186,13 @@ func (s *station) routes() (http.Handler, error) {
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
 	s.health.Register(private, s.config.identity())
-	guarded, err := s.config.HTTP.Guard(private, s.logins)
-	if err != nil {
-		return nil, err
+	guarded := http.Handler(private)
+	if s.config.HTTP.PasswordFile != "" {
+		who, err := access.Open(filepath.Join(s.config.DataDir, "access.json"), s.config.HTTP.Guarded, s.logins, s.log)
+		if err != nil {
+			return nil, err
+		}
+		guarded = s.kiosk.Entrance(private, who, s.config.HTTP.Config)
 	}
 	public := http.NewServeMux()
 	s.health.RegisterBrief(public)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,6 +62,7 @@ func (c *Console) open(ctx context.Context, cfg Config, version string, log *slo
 	if c.pages, err = c.routes(cfg.HTTP, version, listen.NewAttempts(log)); err != nil {
 		return err
 	}
+	cfg.HTTP.Folder = filepath.Join(filepath.Dir(cfg.Store.File), "tls")
 	if c.web, err = listen.Open(cfg.HTTP.Config, log); err != nil {
 		return fmt.Errorf("http.%w", err)
 	}

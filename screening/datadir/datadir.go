@@ -37,6 +37,11 @@ func Replace(path string, value any) error {
 	if err != nil {
 		return err
 	}
+	return Write(path, data)
+}
+
+// Write likewise replaces the file at path by data. Only the program's own user can read it.
+func Write(path string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func waitFor(t *testing.T, tab context.Context, what, expression string) {
 	defer cancel()
 	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond))
 	_, err := chromedp.Run(ctx, poll)
-	for err != nil && strings.Contains(err.Error(), "Cannot find context") { // of a page that has just been replaced
+	for err != nil && (strings.Contains(err.Error(), "Cannot find context") || strings.Contains(err.Error(), "navigated")) { // of a page that has just been replaced
 		_, err = chromedp.Run(ctx, poll)
 	}
 	if err != nil {

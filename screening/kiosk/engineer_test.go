@@ -107,14 +107,7 @@ func TestEngineersPage(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(folder, "status-"+name+".png"), picture, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if axe == "" {
-				continue
-			}
-			do(t, tab, chromedp.Evaluate[chromedp.Void](axe), chromedp.Evaluate[chromedp.Void](`window.found = null; axe.run({ resultTypes: ["violations"] }).then((result) => {
-				window.found = result.violations.filter((v) => v.impact === "serious" || v.impact === "critical").map((v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120)).join(" | "));
-			})`))
-			waitFor(t, tab, "axe-core", "window.found !== null")
-			for _, violation := range ask(t, tab, chromedp.Evaluate[[]string]("window.found")) {
+			for _, violation := range violations(t, tab, axe) {
 				t.Errorf("%s: %s", name, violation)
 			}
 		}

@@ -10,8 +10,10 @@ import (
 	"io/fs"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
+	"thermogate/screening/kiosk/access"
 	"thermogate/screening/listen"
 
 	"golang.org/x/text/language"
@@ -30,7 +32,7 @@ const (
 
 // The pages load nothing from anywhere else and run no script but their own.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // ServeHTTP serves
 //
@@ -41,7 +43,7 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 //	/aim       how the camera stands, for whoever puts it up; ?after=N likewise
 //	/assets/…  their scripts and styles
 //
-// The page in front of the person asks for stream and picture with ?page=worker.
+// The page in front of the person asks for stream and picture with ?page=worker, and is told no more than it shows.
 func (k *Kiosk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", contentPolicy)
 	k.mux.ServeHTTP(w, r)
@@ -68,18 +70,35 @@ func (k *Kiosk) routes() *http.ServeMux {
 func (k *Kiosk) page(pages *template.Template, name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		lang := k.languageOf(r)
-		render(w, pages, name, lang, struct {
-			Gate, Build string
-			English     bool
-			Console     string // address of the pages of guards, empty where there is none
-		}{k.config.Gate, k.gate.Build, lang == "en", k.consoleFor(r)})
+		data := statusPage{Gate: k.config.Gate, Build: k.gate.Build, Lang: lang, Console: k.consoleFor(r)}
+		if k.access != nil {
+			data.Guarded, data.LoggedIn, data.Screens = true, k.access.Of(r) == access.Engineer, k.access.Devices()
+			if shown, err := k.network.Fingerprints(); err == nil && k.network.Encrypted() {
+				data.Certificate = &shown
+			}
+		}
+		render(w, pages, http.StatusOK, name, lang, data)
 	}
 }
+
+// statusPage is what the template of the engineers' page is given.
+type statusPage struct {
+	Gate, Build, Lang string
+	Console           string // address of the pages of guards, empty where there is none
+	Guarded           bool   // it needs a password
+	LoggedIn          bool
+	Screens           []access.Linked
+	Certificate       *listen.Fingerprints // nil without TLS
+}
+
+// English tells in which of the two languages it is.
+func (p statusPage) English() bool { return p.Lang == "en" }
 
 // workerPage is what its template is given.
 type workerPage struct {
 	Gate, Build string
-	Words       words      // of the first language
+	Words       words // of the first language
+	Relink      string
 	Page        pageScript // for its script
 }
 
@@ -88,8 +107,9 @@ type pageScript struct {
 	Languages []pageLanguage `json:"languages"`
 	Sound     Sound          `json:"sound"`
 	Volume    float64        `json:"volume"`
-	Lost      screenState    `json:"lost"` // while the gate can't be reached
-	Wait      screenState    `json:"wait"` // while nobody knows whether it can
+	Lost      screenState    `json:"lost"`     // while the gate can't be reached
+	Wait      screenState    `json:"wait"`     // while nobody knows whether it can
+	Unlinked  screenState    `json:"unlinked"` // while it does not let this browser in
 }
 
 type pageLanguage struct {
@@ -101,19 +121,23 @@ type pageLanguage struct {
 func (k *Kiosk) worker(pages *template.Template) http.HandlerFunc {
 	lost := k.screenOf(cue{message: message{tone: toneFault, icon: "offline", head: "lost", sub: "lost.sub"}})
 	wait := k.screenOf(cue{message: momentMessage})
+	unlinked := k.screenOf(cue{message: message{tone: toneFault, icon: "offline", head: "unlinked", sub: "unlinked.sub"}})
 	return func(w http.ResponseWriter, r *http.Request) {
 		shown := k.languages(r.URL.Query().Get("lang"), k.languageOf(r))
 		page := workerPage{Gate: k.config.Gate, Build: k.gate.Build, Words: k.words[shown[0]],
-			Page: pageScript{Sound: k.config.Page.Sound, Volume: k.config.Page.Volume, Lost: lost, Wait: wait}}
+			Page: pageScript{Sound: k.config.Page.Sound, Volume: k.config.Page.Volume, Lost: lost, Wait: wait, Unlinked: unlinked}}
+		var relink []string
 		for _, code := range shown {
 			w := k.words[code]
 			page.Page.Languages = append(page.Page.Languages, pageLanguage{code, w["tag"], w["locked"]})
+			relink = append(relink, w["relink"])
 		}
-		render(w, pages, "kiosk.html", page.Words["tag"], page)
+		page.Relink = strings.Join(relink, " · ")
+		render(w, pages, http.StatusOK, "kiosk.html", page.Words["tag"], page)
 	}
 }
 
-func render(w http.ResponseWriter, pages *template.Template, name, lang string, data any) {
+func render(w http.ResponseWriter, pages *template.Template, status int, name, lang string, data any) {
 	var page bytes.Buffer
 	if err := pages.ExecuteTemplate(&page, name, data); err != nil {
 		http.Error(w, "this page can't be shown: "+err.Error(), http.StatusInternalServerError)
@@ -122,6 +146,7 @@ func render(w http.ResponseWriter, pages *template.Template, name, lang string, 
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", lang)
 	w.Header().Set("Vary", "Accept-Language")
+	w.WriteHeader(status)
 	_, _ = w.Write(page.Bytes()) // a browser that is gone needs no answer
 }
 
@@ -139,6 +164,9 @@ func (k *Kiosk) languageOf(r *http.Request) string {
 	return "zh"
 }
 
+// isWorker tells whether the page in front of the person asks.
+func isWorker(r *http.Request) bool { return r.URL.Query().Get("page") == "worker" }
+
 // places are for what pages keep open. However many others are open, the worker's page has its own.
 type places struct{ worker, others *listen.Places }
 
@@ -151,7 +179,7 @@ func newPlaces(config Config) places {
 func (p places) take(r *http.Request) (ctx context.Context, leave func()) {
 	ctx, cancel := context.WithCancel(r.Context())
 	of := p.others
-	if r.URL.Query().Get("page") == "worker" {
+	if isWorker(r) {
 		of = p.worker
 	}
 	free := of.Take(listen.AddressOf(r), cancel)
@@ -169,7 +197,7 @@ func (k *Kiosk) stream(w http.ResponseWriter, r *http.Request) {
 	_ = control.SetReadDeadline(time.Time{}) // a limit for requests must not end a stream
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	var sent progress
+	sent := progress{worker: isWorker(r)}
 	for due := true; ; {
 		message, changed := k.news(&sent, due)
 		if message.Len() > 0 {
@@ -193,6 +221,7 @@ func (k *Kiosk) stream(w http.ResponseWriter, r *http.Request) {
 
 // progress is what one page knows already.
 type progress struct {
+	worker   bool // it is the one in front of the person
 	screen   uint64
 	verdicts uint64
 }
@@ -206,6 +235,14 @@ func (k *Kiosk) news(sent *progress, heartbeat bool) (message bytes.Buffer, chan
 	if k.screen.version != sent.screen {
 		sent.screen = k.screen.version
 		writeEvent(&message, "screen", k.screen.json)
+	}
+	if sent.worker {
+		if heartbeat {
+			writeEvent(&message, "gate", mustJSON(struct {
+				Build string `json:"build"`
+			}{k.gate.Build}))
+		}
+		return message, k.changed
 	}
 	fresh := min(k.verdicts-sent.verdicts, uint64(len(k.history)))
 	for _, row := range k.history[uint64(len(k.history))-fresh:] {
@@ -237,7 +274,9 @@ func (k *Kiosk) servePicture(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Picture-Number", strconv.FormatUint(newest.number, 10))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, _ = w.Write(newest.body)
+	for _, part := range newest.parts(isWorker(r)) {
+		_, _ = w.Write(part)
+	}
 }
 
 // serveAim likewise answers with what the newest view says.

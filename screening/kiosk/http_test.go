@@ -94,14 +94,12 @@ func TestIdlePagesShutNobodyOut(t *testing.T) {
 	}
 	k.Show(sceneAt(0, near("")))
 	k.Verdict(*passed("P"))
-	for _, page := range []*bufio.Reader{worker, bufio.NewReader(get(t, server.URL+"/stream", nil).Body)} {
-		for {
-			line, err := page.ReadString('\n')
-			if err != nil {
+	status := bufio.NewReader(get(t, server.URL+"/stream", nil).Body)
+	for page, want := range map[*bufio.Reader]string{worker: `"tone":"measuring"`, status: "event: verdict"} {
+		for line := ""; !strings.Contains(line, want); {
+			var err error
+			if line, err = page.ReadString('\n'); err != nil {
 				t.Fatal(err)
-			}
-			if line == "event: verdict\n" {
-				break
 			}
 		}
 	}

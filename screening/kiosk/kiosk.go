@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"thermogate/screening/event"
+	"thermogate/screening/kiosk/access"
+	"thermogate/screening/listen"
 )
 
 // Config of a Kiosk.
@@ -49,6 +51,9 @@ type Kiosk struct {
 	close  sync.Once
 	// streams and polls have a place for each page that is being served.
 	streams, polls places
+	// access and network are set where there is an Entrance.
+	access  *access.Access
+	network listen.Config
 
 	mu        sync.Mutex
 	camera    event.CameraState // as it was last told; the pages may know better

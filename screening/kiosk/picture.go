@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"bytes"
 	"slices"
 
 	"thermogate/camera/radiometry"
@@ -16,6 +17,16 @@ type picture struct {
 	number uint64
 	// body is a line of JSON (pictureHead), then Width*Height bytes of grey, row by row.
 	body []byte
+	// bare is that line without temperatures, for the page in front of the person.
+	bare []byte
+}
+
+// parts are what a page is sent, one after the other.
+func (p *picture) parts(worker bool) [][]byte {
+	if !worker {
+		return [][]byte{p.body}
+	}
+	return [][]byte{p.bare, p.body[bytes.IndexByte(p.body, '\n'):]}
 }
 
 // pictureHead describes the pixels that follow it. Places are parts of the width and height of the picture, so that they
@@ -65,6 +76,7 @@ func (p *painter) paint(number uint64, scene *event.Scene, bare bool, standing f
 	p.follow(scene)
 	head := headOf(scene, standing)
 	head.Width, head.Height = scene.Image.Width/factor, scene.Image.Height/factor
+	bareLine := mustJSON(head)
 	if !scene.Image.Relative && !bare {
 		low, high := p.low, p.high
 		if scene.Reference.Found && scene.Reference.Problem == event.NoProblem {
@@ -76,7 +88,7 @@ func (p *painter) paint(number uint64, scene *event.Scene, bare bool, standing f
 	line := mustJSON(head)
 	body := make([]byte, 0, len(line)+1+head.Width*head.Height)
 	body = append(append(body, line...), '\n')
-	return &picture{number, p.appendGrey(body, scene.Image, factor)}
+	return &picture{number, p.appendGrey(body, scene.Image, factor), bareLine}
 }
 
 func headOf(scene *event.Scene, standing func(*event.Person) *event.Event) pictureHead {

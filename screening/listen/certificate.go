@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -14,11 +15,14 @@ import (
 // Certificate is a certificate with its key in two PEM files, which somebody renews from time to time.
 type Certificate struct {
 	certFile, keyFile string
+	renew             func(now time.Time) error // nil for one that others renew
 	log               *slog.Logger
 
-	mu   sync.Mutex
-	pair *tls.Certificate
-	seen [2]fileState // as they were when they were last read, whether that gave a pair or not
+	mu       sync.Mutex
+	looked   time.Time // when renew was last called
+	renewing bool
+	pair     *tls.Certificate
+	seen     [2]fileState // as they were when they were last read, whether that gave a pair or not
 }
 
 // fileState changes when a file does.
@@ -36,6 +40,25 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	}
 	c.warnIfExpired()
 	return c, nil
+}
+
+// loadCertificate returns the one in the named files, or one that is made where it is not there yet or will not do any more.
+func (c Config) loadCertificate(log *slog.Logger) (*Certificate, error) {
+	if !c.makes() {
+		return LoadCertificate(c.CertFile, c.KeyFile, log)
+	}
+	maker := maker{c}
+	failed := maker.renew(time.Now())
+	made, err := LoadCertificate(maker.certificateFile(), maker.certificateFile(), log)
+	if err != nil {
+		return nil, fmt.Errorf("no certificate can be made for listen %s: %w; give cert_file and key_file, or do without TLS with unencrypted: true",
+			c.Listen, cmp.Or(failed, err))
+	}
+	made.renew, made.looked = maker.renew, time.Now()
+	if failed != nil {
+		log.Warn("the certificate can't be made anew, the one before stays", "error", failed)
+	}
+	return made, nil
 }
 
 func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
@@ -80,11 +103,29 @@ func (c *Certificate) TLS() *tls.Config {
 	}
 }
 
+// renewInTime makes the files anew when it is time. No connection waits for that.
+func (c *Certificate) renewInTime() {
+	if c.renew == nil || c.renewing || time.Since(c.looked) < lookAgain {
+		return
+	}
+	c.renewing = true
+	go func() {
+		err := c.renew(time.Now())
+		if err != nil {
+			c.log.Warn("the certificate can't be made anew, the one before stays", "error", err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.renewing, c.looked = false, time.Now()
+	}()
+}
+
 // current is the pair in the files. While they don't fit each other, because the second has yet to be replaced or the
 // first is still being written, it is the one before.
 func (c *Certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.renewInTime()
 	now := stateOf(c.certFile, c.keyFile)
 	if now == c.seen {
 		return c.pair

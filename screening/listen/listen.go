@@ -21,7 +21,8 @@ import (
 type Config struct {
 	// Listen is ADDRESS:PORT.
 	Listen string `yaml:"listen"`
-	// CertFile and KeyFile (PEM) switch TLS on. They are read again when they change.
+	// CertFile and KeyFile (PEM) switch TLS on. They are read again when they change. Where others can reach the address and
+	// there are none, a certificate is made.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
 	// Unencrypted allows an address that others can reach without TLS.
@@ -31,6 +32,8 @@ type Config struct {
 	// TLSProxies are addresses or networks of the proxies through which all browsers come, over TLS. They say, in
 	// X-Forwarded-For, whom a request comes from.
 	TLSProxies []string `yaml:"tls_proxies"`
+	// Folder is where a certificate that is made is kept.
+	Folder string `yaml:"-"`
 }
 
 // Validate names the first key that is wrong and what would be right, without its section. It opens no file.
@@ -40,10 +43,6 @@ func (c Config) Validate() error {
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return errors.New("cert_file and key_file: give both or none")
-	}
-	if !c.Encrypted() && !c.Local() && !c.Unencrypted {
-		return fmt.Errorf("listen is %q, which others can reach, and without TLS others can read passwords on the way: give cert_file and key_file, "+
-			"listen on 127.0.0.1 behind a proxy that encrypts, or allow it with unencrypted: true", c.Listen)
 	}
 	for _, host := range c.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/* ") {
@@ -58,7 +57,35 @@ func (c Config) Validate() error {
 func (c Config) Secure() bool { return c.Encrypted() || len(c.TLSProxies) > 0 }
 
 // Encrypted tells whether TLS is on.
-func (c Config) Encrypted() bool { return c.CertFile != "" }
+func (c Config) Encrypted() bool { return c.CertFile != "" || c.makes() }
+
+// makes tells whether the certificate is a made one.
+func (c Config) makes() bool { return c.CertFile == "" && !c.Local() && !c.Unencrypted }
+
+// certificateFile is where the certificate is that browsers see.
+func (c Config) certificateFile() string {
+	if c.makes() {
+		return maker{c}.certificateFile()
+	}
+	return c.CertFile
+}
+
+// Fingerprints reads what browsers are shown; its error names the file.
+func (c Config) Fingerprints() (Fingerprints, error) {
+	leaf, err := loadLeaf(c.certificateFile())
+	if err != nil {
+		return Fingerprints{}, err
+	}
+	f := Fingerprints{Certificate: fingerprint(sha256.Sum256(leaf.Raw)), Until: leaf.NotAfter}
+	if c.makes() {
+		authority, err := loadLeaf(maker{c}.authorityFile())
+		if err != nil {
+			return Fingerprints{}, err
+		}
+		f.Authority = fingerprint(sha256.Sum256(authority.Raw))
+	}
+	return f, nil
+}
 
 // Local tells whether only this machine reaches the address.
 func (c Config) Local() bool {
@@ -80,7 +107,8 @@ func (c Config) Scheme() string {
 func (c Config) Client() (*http.Client, error) {
 	transport := &http.Transport{DisableKeepAlives: true} // and no proxy
 	if c.Encrypted() {
-		own, err := loadLeaf(c.CertFile)
+		file := c.certificateFile()
+		own, err := loadLeaf(file)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +117,7 @@ func (c Config) Client() (*http.Client, error) {
 			InsecureSkipVerify: true, // VerifyConnection asks for more: this very certificate
 			VerifyConnection: func(state tls.ConnectionState) error {
 				if !own.Equal(state.PeerCertificates[0]) {
-					return fmt.Errorf("what answers has another certificate than %s", c.CertFile)
+					return fmt.Errorf("what answers has another certificate than %s", file)
 				}
 				return nil
 			},
@@ -116,9 +144,10 @@ const (
 // Listener is an address taken.
 type Listener struct {
 	net.Listener
-	hosts   hosts
-	proxies proxies
-	log     *slog.Logger
+	hosts     hosts
+	proxies   proxies
+	authority string // file of the one that a made certificate has
+	log       *slog.Logger
 }
 
 // Open takes the address. Its errors begin with the key to look at, without its section.
@@ -129,7 +158,7 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 	}
 	var certificate *Certificate
 	if config.Encrypted() {
-		if certificate, err = LoadCertificate(config.CertFile, config.KeyFile, log); err != nil {
+		if certificate, err = config.loadCertificate(log); err != nil {
 			return nil, err
 		}
 	}
@@ -150,7 +179,36 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 	} else if !config.Local() {
 		log.Warn("pages and passwords go through the network readable to others: set cert_file and key_file", "listen", config.Listen)
 	}
-	return &Listener{Listener: listener, hosts: names, proxies: behind, log: log}, nil
+	l := &Listener{Listener: listener, hosts: names, proxies: behind, log: log}
+	if config.makes() {
+		l.authority = maker{config}.authorityFile()
+	}
+	if shown, err := config.Fingerprints(); certificate != nil && err == nil {
+		log.Info("pages are encrypted", "listen", config.Listen, "certificate_sha256", shown.Certificate, "until", shown.Until, "authority_sha256", shown.Authority)
+	}
+	return l, nil
+}
+
+// offerAuthority has browsers fetch the authority of a made certificate, which anybody may know, to be installed.
+func (l *Listener) offerAuthority(next http.Handler) http.Handler {
+	if l.authority == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/certificate" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		leaf, err := loadLeaf(l.authority)
+		if err != nil {
+			l.log.Error("the authority can't be read", "error", err)
+			http.Error(w, "the certificate can't be read; the log says why", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+		w.Header().Set("Content-Disposition", `attachment; filename="thermogate.crt"`)
+		_, _ = w.Write(leaf.Raw) // a browser that is gone needs no answer
+	})
 }
 
 // Fingerprint is the SHA-256 of the certificate that is shown to clients, hexadecimal; empty without TLS.
@@ -171,7 +229,7 @@ func Fingerprint(certificate *x509.Certificate) string {
 // machine does not have, or from another site's page, never reach the handler.
 func (l *Listener) Serve(ctx context.Context, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           l.proxies.unwrap(sameOrigin(l.hosts, handler)),
+		Handler:           l.proxies.unwrap(sameOrigin(l.hosts, l.offerAuthority(handler))),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		IdleTimeout:       idleTimeout,

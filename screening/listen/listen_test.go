@@ -72,9 +72,8 @@ func TestConfigErrorsSayWhatIsRight(t *testing.T) {
 		{listen.Config{Listen: "[::1]:8080"}, ""},
 		{listen.Config{Listen: "localhost:8080"}, ""},
 		{listen.Config{Listen: "8080"}, "ADDRESS:PORT"},
-		{listen.Config{Listen: ":8080"}, "unencrypted: true"},
-		{listen.Config{Listen: "0.0.0.0:8080"}, "unencrypted: true"},
-		{listen.Config{Listen: "gate.example:8080"}, "unencrypted: true"},
+		{listen.Config{Listen: ":8080"}, ""},
+		{listen.Config{Listen: "gate.example:8080"}, ""},
 		{listen.Config{Listen: ":8080", Unencrypted: true}, ""},
 		{listen.Config{Listen: ":8080", CertFile: "cert", KeyFile: "key"}, ""},
 		{listen.Config{Listen: ":8080", CertFile: "cert"}, "both or none"},
@@ -88,6 +87,19 @@ func TestConfigErrorsSayWhatIsRight(t *testing.T) {
 		err := test.config.Validate()
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%+v: %v, want %q", test.config, err, test.want)
+		}
+	}
+}
+
+// TestWhereToAfterALogIn has another site try to get people from a log-in.
+func TestWhereToAfterALogIn(t *testing.T) {
+	for to, want := range map[string]string{
+		"/history?outcome=alert": "/history?outcome=alert", "/": "/", "": "/", "//evil.example": "/", "https://evil.example": "/", `/\evil.example`: "/",
+		"/\t/evil.example": "/", "/\n/evil.example": "/", "\t//evil.example": "/", " /x": "/", "/%09/evil.example": "/%09/evil.example", "javascript:alert(1)": "/",
+		"evil.example": "/", "/\x00/x": "/", "///evil.example": "/", `\/evil.example`: "/", "/a//evil.example": "/a//evil.example",
+	} {
+		if got := listen.OwnPath(to); got != want {
+			t.Errorf("%q leads to %q, want %q", to, got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 )
@@ -44,6 +45,16 @@ func (h hosts) know(host string) bool {
 		return true
 	}
 	return h.names[host] || h.certificate != nil && h.certificate.names(host)
+}
+
+// OwnPath is to where that is a path of these pages, and / where it leads elsewhere. Browsers take a backslash for a slash,
+// and leave out what is unprintable.
+func OwnPath(to string) string {
+	u, err := url.Parse(to) // which refuses control characters
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.Contains(to, `\`) {
+		return "/"
+	}
+	return to
 }
 
 // pagePolicy is for what is not made to be shown as a page; handlers of pages set their own.

@@ -73,8 +73,7 @@ func (p *Password) Guard(next http.Handler) http.Handler {
 			refuse(w)
 			return
 		}
-		visitor := Visitor{Address: AddressOf(r), Mark: p.markOf(r)}
-		right, err := p.attempts.Try(r.Context(), visitor, func() bool { return p.right(user, given) })
+		right, err := p.Check(w, r, user, given)
 		switch {
 		case err != nil:
 			w.Header().Set("Retry-After", "10")
@@ -82,12 +81,20 @@ func (p *Password) Guard(next http.Handler) http.Handler {
 		case !right:
 			refuse(w)
 		default:
-			if visitor.Mark == "" {
-				p.mark(w, r)
-			}
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// Check tells whether user and password are right, once it is the visitor's turn, and marks a browser that knows them. Its
+// error is ErrTooManyTries, or that of the request's context.
+func (p *Password) Check(w http.ResponseWriter, r *http.Request, user, given string) (bool, error) {
+	visitor := Visitor{Address: AddressOf(r), Mark: p.markOf(r)}
+	right, err := p.attempts.Try(r.Context(), visitor, func() bool { return p.right(user, given) })
+	if right && visitor.Mark == "" {
+		p.mark(w, r)
+	}
+	return right, err
 }
 
 func refuse(w http.ResponseWriter) {

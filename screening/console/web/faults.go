@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
 )
 
@@ -78,7 +79,7 @@ func shelveFault(v *visit) {
 	}
 	to := "/faults"
 	if back := v.r.FormValue("to"); back != "" {
-		to = ownPath(back)
+		to = listen.OwnPath(back)
 	}
 	v.redirect(to)
 }

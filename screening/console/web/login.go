@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ func (p *Pages) showLogin(w http.ResponseWriter, r *http.Request) {
 		v.redirect("/")
 		return
 	}
-	v.showLogin(http.StatusOK, "", loginPage{To: ownPath(r.FormValue("to"))})
+	v.showLogin(http.StatusOK, "", loginPage{To: listen.OwnPath(r.FormValue("to"))})
 }
 
 func (v *visit) showLogin(status int, notice string, page loginPage) {
@@ -32,20 +31,10 @@ func (v *visit) showLogin(status int, notice string, page loginPage) {
 	v.showWith(status, "login", notice, page)
 }
 
-// ownPath is a path of these pages, and nobody else's. Browsers take a backslash for a slash, and leave out what is
-// unprintable.
-func ownPath(to string) string {
-	u, err := url.Parse(to) // which refuses control characters
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.Contains(to, `\`) {
-		return "/"
-	}
-	return to
-}
-
 // leaveForProvider sends a browser to where people log in with their company's accounts.
 func (p *Pages) leaveForProvider(w http.ResponseWriter, r *http.Request) {
 	v := &visit{Pages: p, w: w, r: r, tongue: p.tongueOf(w, r), now: time.Now()}
-	to := ownPath(r.FormValue("to"))
+	to := listen.OwnPath(r.FormValue("to"))
 	address, err := p.accounts.Leave(w, r, to)
 	v.afterLogIn(address, err, loginPage{To: to})
 }
@@ -73,7 +62,7 @@ func (v *visit) afterLogIn(to string, err error, page loginPage) {
 
 func (p *Pages) logIn(w http.ResponseWriter, r *http.Request) {
 	v := &visit{Pages: p, w: w, r: r, tongue: p.tongueOf(w, r), now: time.Now()}
-	name, to := strings.TrimSpace(r.FormValue("name")), ownPath(r.FormValue("to"))
+	name, to := strings.TrimSpace(r.FormValue("name")), listen.OwnPath(r.FormValue("to"))
 	v.afterLogIn(to, p.accounts.LogIn(w, r, name, r.FormValue("password")), loginPage{Name: name, To: to})
 }
 

@@ -18,6 +18,7 @@ element("locked").replaceChildren(...page.languages.map((language) => clauseOf(l
 
 function show(screen) {
   document.body.dataset.tone = screen.tone;
+  element("relink").hidden = true;
   element("icon").firstElementChild.setAttribute("href", `#${screen.icon}`);
   say("head", screen.head[first.code]);
   say("sub", screen.sub[first.code]);
@@ -89,6 +90,11 @@ connect("worker", {
     if (now) element("stage").hidden = true;
   },
   lost() { show(page.lost); },
+  refused() {
+    show(page.unlinked);
+    element("relink").hidden = false;
+    fit();
+  },
   picture(head, grey) {
     const hidden = !head;
     if (element("stage").hidden !== hidden) {

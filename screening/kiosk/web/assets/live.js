@@ -6,12 +6,22 @@ const RETRY = 1000;
 
 // connect calls the handlers for every message: open, screen, gate, verdict, picture(head, grey) or picture(null) when
 // there is no fresh one, quiet(true) when nothing is heard and quiet(false) when it is again, and lost when the gate can't be
-// reached. A hidden page rests. The gate keeps places for the page "worker".
+// reached, refused when it does not let this browser in. A hidden page rests. The gate keeps places for the page "worker".
 export function connect(page, handlers) {
-  let link = null;
-  const start = () => { if (!document.hidden && !link) link = new Link(page, handlers, retry); };
+  let link = null, shut = false;
+  const heard = Object.assign({}, handlers, { open() { shut = false; handlers.open(); } });
+  const start = () => { if (!document.hidden && !link) link = new Link(page, heard, retry); };
   const stop = () => { if (link) link.close(); link = null; };
-  const retry = () => { stop(); handlers.picture(null); handlers.lost(); setTimeout(start, RETRY); };
+  const retry = async () => {
+    stop();
+    handlers.picture(null);
+    if (!shut) handlers.lost();
+    const was = shut;
+    shut = await refuses(page);
+    if (shut) handlers.refused();
+    else if (was) handlers.lost();
+    setTimeout(start, RETRY);
+  };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) return start();
     stop();
@@ -19,6 +29,20 @@ export function connect(page, handlers) {
     if (handlers.quiet) handlers.quiet(true); // a verdict must not stand there when the tablet wakes up
   });
   start();
+}
+
+// refuses tells whether the gate is there and does not let this browser in.
+async function refuses(page) {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), QUIET);
+  try {
+    const answer = await fetch(`picture?page=${page}`, { signal: patience.signal });
+    return answer.status === 401 || answer.status === 403;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 class Link {

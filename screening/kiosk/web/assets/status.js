@@ -96,6 +96,8 @@ function showTable(filled) {
   element("none").hidden = filled;
 }
 
+for (const time of document.querySelectorAll("#screens time")) time.textContent = moment(time.dateTime, { hour: "2-digit", minute: "2-digit" });
+
 connect("status", {
   open() {
     element("lost").hidden = true;
@@ -110,6 +112,7 @@ connect("status", {
     showPause(undefined);
     for (const item of document.querySelectorAll("#states li")) state(item.id, false, words.none);
   },
+  refused() { location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}${location.hash}`); },
   picture(head, grey) {
     element("picture").hidden = !head;
     element("no-picture").hidden = Boolean(head);

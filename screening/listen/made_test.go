@@ -1,0 +1,183 @@
+package listen
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// TestMadeCertificate looks at what a machine makes that was given none.
+func TestMadeCertificate(t *testing.T) {
+	config := Config{Listen: "0.0.0.0:0", Hosts: []string{"gate.example", "8.8.8.8"}, Folder: filepath.Join(t.TempDir(), "tls")}
+	listener, err := Open(config, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go listener.Serve(t.Context(), http.NotFoundHandler())
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	config.Listen = "0.0.0.0:" + port
+
+	client, err := config.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Get("https://127.0.0.1:" + port + "/certificate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	der, _ := io.ReadAll(answer.Body)
+	authority, err := x509.ParseCertificate(der)
+	if err != nil || answer.Header.Get("Content-Type") != "application/x-x509-ca-cert" {
+		t.Fatalf("/certificate: %v, %v", err, answer.Header)
+	}
+
+	roots := x509.NewCertPool()
+	roots.AddCert(authority)
+	machine, _ := os.Hostname()
+	for _, name := range []string{"localhost", "127.0.0.1", "::1", machine, machine + ".local", "gate.example", "8.8.8.8"} {
+		trusting := &tls.Config{RootCAs: roots, ServerName: name}
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, trusting)
+		if err != nil {
+			t.Errorf("by %s, with the authority installed: %v", name, err)
+			continue
+		}
+		leaf := conn.ConnectionState().PeerCertificates[0]
+		conn.Close()
+		if span := leaf.NotAfter.Sub(leaf.NotBefore); span > 398*24*time.Hour || leaf.PublicKeyAlgorithm != x509.ECDSA {
+			t.Errorf("by %s: %v, %v", name, span, leaf.PublicKeyAlgorithm)
+		}
+	}
+	shown, err := config.Fingerprints()
+	if err != nil || strings.Count(shown.Certificate, ":") != 31 || strings.Count(shown.Authority, ":") != 31 || shown.Authority == shown.Certificate {
+		t.Errorf("fingerprints %+v, %v", shown, err)
+	}
+	files, err := filepath.Glob(config.Folder + "/*")
+	if err != nil || len(files) != 2 {
+		t.Errorf("in the folder: %v, %v", files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+	}
+}
+
+// TestMadeCertificateIsMadeAnew, under the authority that tablets trust for as long as that can sign it.
+func TestMadeCertificateIsMadeAnew(t *testing.T) {
+	day := 24 * time.Hour
+	tests := []struct {
+		name                   string
+		after                  time.Duration
+		change                 func(c *Config)
+		certificate, authority bool // is another one
+	}{
+		{"the next day", day, func(*Config) {}, false, false},
+		{"before the clock is set", -20 * 365 * day, func(*Config) {}, false, false},
+		{"a month before it runs out", 368 * day, func(*Config) {}, true, false},
+		{"when nobody made it anew in time", 500 * day, func(*Config) {}, true, false},
+		{"before the authority runs out", 9*365*day + 300*day, func(*Config) {}, true, true},
+		{"with one address more in a private network", day, func(c *Config) { c.Hosts = []string{"192.168.77.1"} }, true, false},
+		{"with a name that the authority can't sign for", day, func(c *Config) { c.Hosts = []string{"gate.example"} }, true, true},
+		{"with a damaged certificate", day, func(c *Config) { cut(t, maker{*c}.certificateFile()) }, true, false},
+		{"with a damaged authority", day, func(c *Config) { cut(t, maker{*c}.authorityFile()) }, true, true},
+	}
+	for _, test := range tests {
+		config, now := Config{Listen: ":8080", Folder: t.TempDir()}, time.Now()
+		if err := (maker{config}).renew(now); err != nil {
+			t.Fatal(err)
+		}
+		before, err := config.Fingerprints()
+		if err != nil {
+			t.Fatal(err)
+		}
+		test.change(&config)
+		if err := (maker{config}).renew(now.Add(test.after)); err != nil {
+			t.Fatal(err)
+		}
+		after, err := config.Fingerprints()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := after.Certificate != before.Certificate; got != test.certificate {
+			t.Errorf("%s: another certificate: %t", test.name, got)
+		}
+		if got := after.Authority != before.Authority; got != test.authority {
+			t.Errorf("%s: another authority: %t", test.name, got)
+		}
+	}
+}
+
+// TestMadeCertificateOfAFullDisk stays in use; without one the error says what to do.
+func TestMadeCertificateOfAFullDisk(t *testing.T) {
+	config := Config{Listen: "0.0.0.0:0", Folder: filepath.Join(t.TempDir(), "no folder")}
+	if err := os.WriteFile(config.Folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(config, quiet); err == nil || !strings.Contains(err.Error(), "unencrypted: true") {
+		t.Errorf("no folder for it: %v", err)
+	}
+	config.Folder = t.TempDir()
+	if err := (maker{config}).renew(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(maker{config}.authorityFile()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(maker{config}.authorityFile(), 0o700); err != nil { // nothing replaces a folder
+		t.Fatal(err)
+	}
+	listener, err := Open(config, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+}
+
+func cut(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMadeCertificateOfALongRun is made anew while the gate runs, without anybody who waits for it.
+func TestMadeCertificateOfALongRun(t *testing.T) {
+	config := Config{Listen: "0.0.0.0:0", Folder: t.TempDir()}
+	if err := (maker{config}).renew(time.Now().Add(-380 * 24 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := config.Fingerprints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := LoadCertificate(maker{config}.certificateFile(), maker{config}.certificateFile(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed := make(chan error, 1)
+	certificate.renew = func(now time.Time) error {
+		err := maker{config}.renew(now)
+		renewed <- err
+		return err
+	}
+	certificate.current()
+	if err := <-renewed; err != nil {
+		t.Fatal(err)
+	}
+	after, err := config.Fingerprints()
+	if got := fingerprint(sha256.Sum256(certificate.current().Leaf.Raw)); err != nil || got == before.Certificate || got != after.Certificate || after.Authority != before.Authority {
+		t.Errorf("shown: %s, before: %+v, after: %+v, %v", got, before, after, err)
+	}
+}
