@@ -76,13 +76,17 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err := s.countPaces(ctx, tx, pacesOf(fresh, people, visits)); err != nil {
 		return Appended{}, err
 	}
-	if err := raiseAlerts(ctx, tx, fresh); err != nil {
+	raised, err := raiseAlerts(ctx, tx, fresh)
+	if err != nil {
 		return Appended{}, err
 	}
 	if err := visits.countAlerts(ctx, tx); err != nil {
 		return Appended{}, err
 	}
 	if err := s.noteSettings(ctx, tx, fresh); err != nil {
+		return Appended{}, err
+	}
+	if err := s.queueEvents(ctx, tx, fresh, raised); err != nil {
 		return Appended{}, err
 	}
 	holdings, err := s.hold(ctx, tx, events)
