@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/district"
 	"thermogate/screening/console/ingest"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
@@ -27,6 +28,7 @@ type Console struct {
 	web     *listen.Listener
 	live    *web.Pages
 	reports *reports.Schedule
+	plant   *district.Plant
 	pages   http.Handler
 	people  *accounts.Accounts
 	once    string // password of the first account, until somebody has chosen one
@@ -50,6 +52,9 @@ func Open(ctx context.Context, cfg Config, version string, log *slog.Logger) (*C
 }
 
 func (c *Console) open(ctx context.Context, cfg Config, version string, log *slog.Logger) (err error) {
+	if c.plant, err = district.NewPlant(ctx, cfg.District, cfg.Name, version, c.store, log); err != nil {
+		return err
+	}
 	if c.ingest, err = ingest.New(cfg.Name, cfg.MQTT.config(), c.store, log); err != nil {
 		return err
 	}
@@ -137,6 +142,7 @@ func (c *Console) Run(ctx context.Context) error {
 	group.Go(func() error { return c.ingest.Run(ctx) })
 	group.Go(func() error { return c.live.Run(ctx) })
 	group.Go(func() error { return c.reports.Run(ctx) })
+	group.Go(func() error { return c.plant.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }

@@ -327,7 +327,7 @@ func (s *Store) hearSome(ctx context.Context, tx *sql.Tx, statuses []PlantStatus
 	}
 	heard, said := map[mqtt.Gate]int64{}, map[mqtt.Gate]PlantStatus{}
 	for _, status := range statuses {
-		at := status.At.UnixMilli()
+		at := status.At.UnixMicro()
 		if at <= told[status.Gate] {
 			continue
 		}
@@ -340,7 +340,7 @@ func (s *Store) hearSome(ctx context.Context, tx *sql.Tx, statuses []PlantStatus
 				continue
 			}
 			is[partOf{status.Gate, part}] = value
-			if err := setPart(ctx, tx, status.Gate, part, value, "", status.At); err != nil {
+			if _, err := setPart(ctx, tx, status.Gate, part, value, "", status.At); err != nil {
 				return err
 			}
 		}
