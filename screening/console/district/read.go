@@ -37,12 +37,14 @@ func read(msg jetstream.Msg, now time.Time) incoming {
 		one.at, one.number = about.Timestamp, about.Sequence.Stream
 	}
 	if one.site, one.kind, one.wrong = ParseSubject(msg.Subject()); one.wrong == nil {
-		one.news, one.wrong = readNews(one.site, one.kind, msg.Data(), now)
+		one.news, one.wrong = readNews(one.site, one.kind, msg.Data(), one.at, now)
 	}
 	return one
 }
 
-func readNews(site string, kind Kind, body []byte, now time.Time) (news store.News, err error) {
+// readNews reads what a plant told. What its clock says to be later than the stream had it is of then, so that a clock that is
+// ahead does not make all that follows look old.
+func readNews(site string, kind Kind, body []byte, had, now time.Time) (news store.News, err error) {
 	if len(body) > maxBytes {
 		return news, fmt.Errorf("the message has %d bytes, more than %d", len(body), maxBytes)
 	}
@@ -61,7 +63,7 @@ func readNews(site string, kind Kind, body []byte, now time.Time) (news store.Ne
 		if err := decode(body, &s); err != nil {
 			return news, err
 		}
-		return store.News{Statuses: []store.PlantStatus{{Gate: mqtt.Gate{Site: site, Name: s.Gate}, At: s.At, Link: s.Link, Said: s.Said}}}, s.check(site)
+		return store.News{Statuses: []store.PlantStatus{{Gate: mqtt.Gate{Site: site, Name: s.Gate}, At: earlier(s.At, had), Link: s.Link, Said: s.Said}}}, s.check(site)
 	case SiteKind:
 		var s Site
 		if err := decode(body, &s); err != nil {
@@ -70,7 +72,7 @@ func readNews(site string, kind Kind, body []byte, now time.Time) (news store.Ne
 		for i := range s.Plans {
 			s.Plans[i].Site = site
 		}
-		plant := store.Plant{Site: site, At: s.At, TimeZone: s.TimeZone, OutcomeOnly: s.OutcomeOnly, KeepMonths: s.KeepMonths, Plans: s.Plans, Version: s.Version, Waiting: s.Waiting}
+		plant := store.Plant{Site: site, At: earlier(s.At, had), TimeZone: s.TimeZone, OutcomeOnly: s.OutcomeOnly, KeepMonths: s.KeepMonths, Plans: s.Plans, Version: s.Version, Waiting: s.Waiting}
 		if s.Waiting < 0 || !word(s.Version) {
 			return news, fmt.Errorf("the site has no console %.40q with %d messages to send", s.Version, s.Waiting)
 		}
@@ -81,7 +83,7 @@ func readNews(site string, kind Kind, body []byte, now time.Time) (news store.Ne
 			return news, err
 		}
 		return store.News{Shifts: []store.PlantShift{{
-			Site: site, Name: t.Name, From: t.From, To: t.To, Made: t.Made, People: t.People, Pass: t.Pass, Alert: t.Alert, Confirmed: t.Confirmed,
+			Site: site, Name: t.Name, From: t.From, To: t.To, Made: earlier(t.Made, had), People: t.People, Pass: t.Pass, Alert: t.Alert, Confirmed: t.Confirmed,
 			Inconclusive: t.Inconclusive, Expected: t.Expected,
 		}}}, t.check()
 	case DeletionKind:
@@ -99,6 +101,13 @@ func decode(body []byte, into any) error {
 		return fmt.Errorf("the message is not as it should be: %w", err)
 	}
 	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func firstOf(errs ...error) error {

@@ -249,6 +249,18 @@ func TestStoreThatFails(t *testing.T) {
 	}
 }
 
+// TestClockAhead has what a plant's clock says to be of later be of when it came.
+func TestClockAhead(t *testing.T) {
+	had := time.Now()
+	body, err := json.Marshal(Site{At: had.Add(24 * time.Hour), TimeZone: "UTC", KeepMonths: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if news, err := readNews("plant", SiteKind, body, had, had); err != nil || !news.Plants[0].At.Equal(had) {
+		t.Errorf("%+v, %v", news.Plants, err)
+	}
+}
+
 // TestReadRefuses what no plant says.
 func TestReadRefuses(t *testing.T) {
 	now := time.Now()
@@ -274,7 +286,7 @@ func TestReadRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := readNews("plant", one.kind, body, now); err == nil || !strings.Contains(err.Error(), one.want) {
+		if _, err := readNews("plant", one.kind, body, now, now); err == nil || !strings.Contains(err.Error(), one.want) {
 			t.Errorf("%s %s: %v", one.kind, body, err)
 		}
 	}

@@ -222,7 +222,7 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding
 			got[of] = got[of].with(e.sequence, e.sequence)
 		}
 	}
-	holdings, err := readHoldings(ctx, tx, got)
+	holdings, err := readHoldings(ctx, tx, got, "")
 	if err != nil {
 		return nil, err
 	}
@@ -254,13 +254,16 @@ type journalOf struct {
 	journal string
 }
 
-// readHoldings returns what is held of the journals that are keys of wanted, or of all where it is nil.
-func readHoldings[T any](ctx context.Context, q querier, wanted map[journalOf]T) ([]Holding, error) {
+// readHoldings returns what is held of the journals that are keys of wanted, or of all, or all of a site, where it is nil.
+func readHoldings[T any](ctx context.Context, q querier, wanted map[journalOf]T, site string) ([]Holding, error) {
 	if wanted != nil && len(wanted) == 0 {
 		return nil, nil
 	}
 	found := map[journalOf]*Holding{}
 	var only conditions
+	if site != "" {
+		only.add("site = ?", site)
+	}
 	if wanted != nil {
 		var journals []string
 		for of := range wanted {
@@ -321,7 +324,7 @@ func (h Holding) forget(ctx context.Context, tx *sql.Tx, before spans) error {
 
 // Holdings returns what is held of every journal.
 func (s *Store) Holdings(ctx context.Context) ([]Holding, error) {
-	return readHoldings[struct{}](ctx, s.read, nil)
+	return readHoldings[struct{}](ctx, s.read, nil, "")
 }
 
 // Reasons why a part of a journal is missing.
@@ -348,7 +351,7 @@ func (s *Store) Missing(ctx context.Context, gate mqtt.Gate, journal string, mis
 				return err
 			}
 		}
-		holdings, err := readHoldings(ctx, tx, map[journalOf]bool{{gate, journal}: true})
+		holdings, err := readHoldings(ctx, tx, map[journalOf]bool{{gate, journal}: true}, "")
 		if err == nil {
 			holding = holdings[0]
 		}
