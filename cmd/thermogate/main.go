@@ -47,7 +47,7 @@ func newRootCommand() *cobra.Command {
 		newSimulateCommand(),
 		newBackupCommand(),
 		newRestoreCommand(),
-		consolecmd.New("console"),
+		consolecmd.New("console", nil),
 	)
 	for _, command := range append(root.Commands(), root) {
 		if command.Args != nil {

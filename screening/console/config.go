@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/district"
 	"thermogate/screening/console/join"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
@@ -27,6 +28,8 @@ type Config struct {
 	OIDC accounts.OIDC `yaml:"oidc"`
 	// Reports are files that are written by themselves.
 	Reports reports.Config `yaml:"reports"`
+	// District is told what the gates of this plant publish; empty without one.
+	District district.Config `yaml:"district"`
 	// Join lets boxes in as gates.
 	Join join.Config `yaml:"join"`
 }
@@ -74,6 +77,7 @@ func (c Config) Validate() error {
 		{"pages", c.Pages.Validate},
 		{"oidc", c.OIDC.Validate},
 		{"reports", c.Reports.Validate},
+		{"district", c.District.Validate},
 		{"join", c.Join.Validate},
 	} {
 		if err := section.validate(); err != nil {

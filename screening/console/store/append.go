@@ -32,7 +32,7 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 	err := s.readyMonths(ctx, events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
-			done, err = s.append(ctx, tx, events)
+			done, err = s.append(ctx, tx, events, false)
 			return err
 		})
 	}
@@ -44,14 +44,15 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 	return done, nil
 }
 
-func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appended, error) {
+// append stores events of gates, or such that their plant has stored before.
+func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants bool) (Appended, error) {
 	if s.postgres { // a young month has no statistics, and would be read whole for each batch; no plan here gets old
 		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = auto"); err != nil {
 			return Appended{}, err
 		}
 	}
 	once := s.admit(distinct(events))
-	if err := s.knowGates(ctx, tx, once); err != nil {
+	if err := s.knowGates(ctx, tx, once, ofPlants); err != nil {
 		return Appended{}, err
 	}
 	visits, err := foldInto(ctx, tx, once)
@@ -76,13 +77,17 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err := s.countPaces(ctx, tx, pacesOf(fresh, people, visits)); err != nil {
 		return Appended{}, err
 	}
-	if err := raiseAlerts(ctx, tx, fresh); err != nil {
+	raised, err := raiseAlerts(ctx, tx, fresh, ofPlants)
+	if err != nil {
 		return Appended{}, err
 	}
 	if err := visits.countAlerts(ctx, tx); err != nil {
 		return Appended{}, err
 	}
 	if err := s.noteSettings(ctx, tx, fresh); err != nil {
+		return Appended{}, err
+	}
+	if err := s.queueEvents(ctx, tx, fresh, raised); err != nil {
 		return Appended{}, err
 	}
 	holdings, err := s.hold(ctx, tx, events)
@@ -217,7 +222,7 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding
 			got[of] = got[of].with(e.sequence, e.sequence)
 		}
 	}
-	holdings, err := readHoldings(ctx, tx, got)
+	holdings, err := readHoldings(ctx, tx, got, "")
 	if err != nil {
 		return nil, err
 	}
@@ -249,13 +254,16 @@ type journalOf struct {
 	journal string
 }
 
-// readHoldings returns what is held of the journals that are keys of wanted, or of all where it is nil.
-func readHoldings[T any](ctx context.Context, q querier, wanted map[journalOf]T) ([]Holding, error) {
+// readHoldings returns what is held of the journals that are keys of wanted, or of all, or all of a site, where it is nil.
+func readHoldings[T any](ctx context.Context, q querier, wanted map[journalOf]T, site string) ([]Holding, error) {
 	if wanted != nil && len(wanted) == 0 {
 		return nil, nil
 	}
 	found := map[journalOf]*Holding{}
 	var only conditions
+	if site != "" {
+		only.add("site = ?", site)
+	}
 	if wanted != nil {
 		var journals []string
 		for of := range wanted {
@@ -316,7 +324,7 @@ func (h Holding) forget(ctx context.Context, tx *sql.Tx, before spans) error {
 
 // Holdings returns what is held of every journal.
 func (s *Store) Holdings(ctx context.Context) ([]Holding, error) {
-	return readHoldings[struct{}](ctx, s.read, nil)
+	return readHoldings[struct{}](ctx, s.read, nil, "")
 }
 
 // Reasons why a part of a journal is missing.
@@ -343,7 +351,7 @@ func (s *Store) Missing(ctx context.Context, gate mqtt.Gate, journal string, mis
 				return err
 			}
 		}
-		holdings, err := readHoldings(ctx, tx, map[journalOf]bool{{gate, journal}: true})
+		holdings, err := readHoldings(ctx, tx, map[journalOf]bool{{gate, journal}: true}, "")
 		if err == nil {
 			holding = holdings[0]
 		}

@@ -116,7 +116,10 @@ func (s *Store) UseInvitation(ctx context.Context, id, with string, by Author, a
 			return err
 		}
 		if !s.Revoked(gate).At.IsZero() {
-			if err := setPart(ctx, tx, gate, Link, Unused, "", at); err != nil { // until something comes from it
+			if _, err := setPart(ctx, tx, gate, Link, Unused, "", at); err != nil { // until something comes from it
+				return err
+			}
+			if err := s.queue(ctx, tx, urgentLane, statusOf(gate)); err != nil {
 				return err
 			}
 		}
@@ -181,7 +184,10 @@ func (s *Store) Revoke(ctx context.Context, r Revocation, by Author) error {
 		if err := endParts(ctx, tx, r.Gate, r.At); err != nil {
 			return err
 		}
-		if err := setPart(ctx, tx, r.Gate, Link, RevokedLink, r.Who, r.At); err != nil {
+		if _, err := setPart(ctx, tx, r.Gate, Link, RevokedLink, r.Who, r.At); err != nil {
+			return err
+		}
+		if err := s.queue(ctx, tx, urgentLane, statusOf(r.Gate)); err != nil {
 			return err
 		}
 		return note(ctx, tx, AuditLine{At: r.At, By: by, What: RevokedGate, About: r.Gate.Name, Scope: r.Gate, Detail: r.Reason})

@@ -128,7 +128,7 @@ func (r *reporter) missing(ctx context.Context) error {
 	for _, l := range losses {
 		lost[l.of] = lost[l.of].with(l.span.From, l.span.To)
 	}
-	holdings, err := readHoldings(ctx, r.tx, lost)
+	holdings, err := readHoldings(ctx, r.tx, lost, "")
 	held := map[journalOf]spans{}
 	for _, h := range holdings { // some came all the same
 		of := journalOf{h.Gate, h.Journal}
@@ -153,13 +153,13 @@ func (r *reporter) known(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	holdings, err := readHoldings[struct{}](ctx, r.tx, nil)
+	holdings, err := readHoldings[struct{}](ctx, r.tx, nil, r.period.Site)
 	if err != nil {
 		return err
 	}
 	waiting := map[string]bool{}
 	for _, h := range holdings {
-		if h.Gate.Site == r.period.Site && len(h.Gaps(tails[journalOf{h.Gate, h.Journal}])) > 0 {
+		if len(h.Gaps(tails[journalOf{h.Gate, h.Journal}])) > 0 {
 			waiting[h.Gate.Name] = true
 		}
 	}

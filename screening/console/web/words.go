@@ -79,7 +79,7 @@ var words = map[string]phrase{
 	string(store.BackedUp): {"备份", "backed up to"}, string(store.Restored): {"恢复自备份", "restored from"},
 	string(store.InvitedGate): {"给出接入链接", "made a link for a gate"}, string(store.WithdrewInvitation): {"撤回接入链接", "withdrew the link for a gate"},
 	string(store.JoinedGate): {"设备用链接接入", "a box joined by the link"}, string(store.RevokedGate): {"吊销闸机", "revoked a gate"},
- notKept: {"不保存", "not kept"},
+	notKept: {"不保存", "not kept"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }
