@@ -96,6 +96,14 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 		return err
 	}
 	cfg.Pages.ReportFault = c.reports.Fault
+	if c.plant != nil {
+		if _, has := c.plant.State(); has {
+			cfg.Pages.Told = func() web.Told {
+				state, _ := c.plant.State()
+				return web.Told{Connected: state.Connected, Waiting: state.Waiting, Fault: state.LastError}
+			}
+		}
+	}
 	c.live, err = web.New(c.store, people, c.hears, cfg.Pages, log)
 	return err
 }
