@@ -107,6 +107,14 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 		c.desk = join.New(cfg.Join, cfg.Name, cfg.MQTT.config(), c.store, log)
 		cfg.Pages.Desk, cfg.Pages.Fingerprint = c.desk, func() string { return c.web.Fingerprint() }
 	}
+	if c.plant != nil {
+		if _, has := c.plant.State(); has {
+			cfg.Pages.Told = func() web.Told {
+				state, _ := c.plant.State()
+				return web.Told{Connected: state.Connected, Waiting: state.Waiting, Fault: state.LastError}
+			}
+		}
+	}
 	c.live, err = web.New(c.store, people, c.hears, cfg.Pages, log)
 	return err
 }

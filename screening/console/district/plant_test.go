@@ -213,6 +213,7 @@ func eachStore(t *testing.T, test func(t *testing.T, s *store.Store, c *natstest
 }
 
 func TestPlantTellsEverythingButNames(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, s *store.Store, c *natstest.Cluster) {
 		ctx, now := t.Context(), time.Now().UTC()
 		cfg := Config{Servers: c.URLs()}
@@ -332,6 +333,7 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 
 // TestAway has a district that is away while much happens, and then an alert while that is being sent.
 func TestAway(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, s *store.Store, c *natstest.Cluster) {
 		const backlog = 10_000
 		cfg := Config{Servers: c.URLs()}
@@ -422,6 +424,10 @@ func crash(file, servers string) error {
 
 // TestKilled kills consoles in the middle of what they do. What they had stored is in the stream once.
 func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	t.Parallel()
 	eachStore(t, func(t *testing.T, s *store.Store, c *natstest.Cluster) {
 		s.Close()
 		cfg := Config{Servers: c.URLs()}

@@ -117,6 +117,7 @@ func messages(from, n int) []Message {
 }
 
 func TestAllIsSentOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	c := servers(t, 1, natstest.Options{})
 	conn := connect(t, Config{Servers: c.URLs()}, "plant")
 	s := stream(t, conn, StreamConfig{Replicas: 1, MaxBytes: 64 << 20})

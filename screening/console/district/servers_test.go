@@ -138,6 +138,7 @@ func siteMessages(site string, from, n int) []Message {
 
 // TestDeployedServers has plants of the example publish for themselves and for others.
 func TestDeployedServers(t *testing.T) {
+	t.Parallel()
 	as := deployed(t)
 	s := stream(t, connect(t, as("district"), "district"), StreamConfig{Replicas: 3, MaxBytes: 64 << 20})
 	t.Run("a plant publishes for its own sites", func(t *testing.T) {
@@ -203,6 +204,10 @@ func TestDeployedServers(t *testing.T) {
 
 // TestNodesAreKilled kills one server after the other, and then all, while a plant sends.
 func TestNodesAreKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	t.Parallel()
 	c := servers(t, 3, natstest.Options{})
 	cfg := Config{Servers: c.URLs()}
 	conn := connect(t, cfg, "district")
@@ -257,6 +262,7 @@ func TestNodesAreKilled(t *testing.T) {
 
 // TestFullStream sends more than the stream, or the disk that the server may use, takes.
 func TestFullStream(t *testing.T) {
+	t.Parallel()
 	for name, limit := range map[string]struct {
 		stream int64
 		server string
@@ -292,6 +298,7 @@ func TestFullStream(t *testing.T) {
 }
 
 func TestTooLongAMessageKeepsNoOtherBack(t *testing.T) {
+	t.Parallel()
 	c := servers(t, 1, natstest.Options{Config: "max_payload: 2000\n"})
 	conn := connect(t, Config{Servers: c.URLs()}, "plant")
 	s := stream(t, conn, StreamConfig{Replicas: 1, MaxBytes: 1 << 20})
@@ -311,6 +318,7 @@ func TestTooLongAMessageKeepsNoOtherBack(t *testing.T) {
 
 // TestWrongWay has a plant whose password or authority is wrong, which says so once, and goes on once it is right.
 func TestWrongWay(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	authority := writeCertificate(t, dir, "ca", nil)
 	writeCertificate(t, dir, "server", authority)

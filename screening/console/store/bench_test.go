@@ -10,17 +10,21 @@ import (
 )
 
 // BenchmarkAppend stores events of 50 gates, one in twenty about somebody who was there before, one in a hundred an alert,
-// in batches as they come from a broker.
+// in batches as they come from a broker, without and with a district that is to be told of them.
 func BenchmarkAppend(b *testing.B) {
 	for _, kind := range []string{"SQLite", "PostgreSQL"} {
 		for _, size := range []int{20, 100, 500} {
-			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) { benchmarkAppend(b, kind, size) })
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) { benchmarkAppend(b, kind, size, false) })
+			b.Run(fmt.Sprintf("%s/%d/district", kind, size), func(b *testing.B) { benchmarkAppend(b, kind, size, true) })
 		}
 	}
 }
 
-func benchmarkAppend(b *testing.B, kind string, size int) {
+func benchmarkAppend(b *testing.B, kind string, size int, district bool) {
 	s := open(b, config(b, kind))
+	if district {
+		tell(b, s)
+	}
 	var makers []*maker
 	for n := range 50 {
 		makers = append(makers, newMaker(b, mqtt.Gate{Site: "plant", Name: fmt.Sprint("gate-", n)}))

@@ -21,6 +21,7 @@ type gatesPage struct {
 	Rows        []gateRow
 	Versions    map[string]string
 	Differences []difference
+	Told        *Told // nil without a district, and for who sees one site alone
 }
 
 // gateRow is a gate and what its day came to so far.
@@ -68,6 +69,10 @@ func showGates(v *visit) {
 	if page.Differences, err = v.differences(page.Rows); err != nil {
 		v.fail(err)
 		return
+	}
+	if v.cfg.Told != nil && v.account.Scope.Site == "" { // it is of all sites
+		told := v.cfg.Told()
+		page.Told = &told
 	}
 	v.show("gates", page)
 }

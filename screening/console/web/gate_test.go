@@ -50,6 +50,35 @@ func TestGatePage(t *testing.T) {
 }
 
 // TestChart has bars that add up, on days of every length.
+// TestDistrictOnTheGatesPage has who sees the whole plant see how it stands with the district.
+func TestDistrictOnTheGatesPage(t *testing.T) {
+	c := start(t)
+	c.add(north, time.Now(), event.Pass, event.BelowThreshold)
+	told := Told{Connected: true}
+	all := c.client("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}))
+	one := c.client("wang", c.account("wang", "Wang", store.Guard, mqtt.Gate{Site: north.Site}))
+	if _, body := all.get("/gates?lang=en"); strings.Contains(body, "District") {
+		t.Error("a plant without a district has one")
+	}
+	c.pages.cfg.Told = func() Told { return told }
+	for want, is := range map[string]Told{
+		"Connected, and told of everything.":                         {Connected: true},
+		"Connected; 7 messages are still to be sent.":                {Connected: true, Waiting: 7},
+		"The district has not got everything; 9 messages wait here.": {Waiting: 9, Fault: "no <way>"},
+	} {
+		told = is
+		if _, body := all.get("/gates?lang=en"); !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if _, body := all.get("/gates?lang=zh"); !strings.Contains(body, "区域") {
+		t.Error("the page has no word in Chinese")
+	}
+	if _, body := one.get("/gates?lang=en"); strings.Contains(body, "District") {
+		t.Error("who sees one site is told of all")
+	}
+}
+
 func TestChart(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

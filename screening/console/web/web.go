@@ -50,6 +50,15 @@ type Config struct {
 	// without TLS of their own.
 	Desk        *join.Desk    `yaml:"-"`
 	Fingerprint func() string `yaml:"-"`
+	// Told is how it stands with the district that this plant tells what happens; nil where there is none.
+	Told func() Told `yaml:"-"`
+}
+
+// Told is how it stands with a district.
+type Told struct {
+	Connected bool
+	Waiting   int64  // messages that it has yet to get
+	Fault     string // why it does not get all; empty where it does
 }
 
 // DefaultConfig has the limit of body temperature that factories in China use, and the load that EEMUA 191 calls
