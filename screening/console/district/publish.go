@@ -136,7 +136,10 @@ func (p *Publisher) Run(ctx context.Context) {
 		wait := time.NewTimer(p.untilDue(time.Now()))
 		select {
 		case <-ctx.Done():
-		case <-status:
+		case _, open := <-status:
+			if !open {
+				status = nil // the connection was closed for good
+			}
 			p.resume, more = time.Time{}, true
 		case <-p.outbox.News():
 			more = true

@@ -27,27 +27,13 @@ import (
 
 	"thermogate/screening/console/district/natstest"
 	"thermogate/screening/event"
+	"thermogate/testdata"
 )
 
-// lines is a log that a test reads.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
+// count is how often a log says something.
+func count(log *testdata.Text, part string) int { return strings.Count(log.String(), part) }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(part string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), part)
-}
-
-func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+func logTo(log *testdata.Text) *slog.Logger { return slog.New(slog.NewTextHandler(log, nil)) }
 
 // writeCertificate writes NAME.pem and NAME.key, signed by an authority or, without one, by itself.
 func writeCertificate(t *testing.T, dir, name string, authority *tls.Certificate) *tls.Certificate {
@@ -157,11 +143,11 @@ func TestDeployedServers(t *testing.T) {
 		}
 	})
 	t.Run("and not for another plant's", func(t *testing.T) {
-		var log lines
+		var log testdata.Text
 		queue := NewQueue()
 		queue.Add(siteMessages("south", 2000, 3)...)
 		queue.Add(siteMessages("north", 2003, 300)...)
-		p, err := NewPublisher(connect(t, as("north"), "north"), queue, log.logger())
+		p, err := NewPublisher(connect(t, as("north"), "north"), queue, logTo(&log))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,8 +161,8 @@ func TestDeployedServers(t *testing.T) {
 		if got := len(stored(t, s)); got != 300 {
 			t.Errorf("%d are stored", got)
 		}
-		if !strings.Contains(p.State().LastError, "publish thermogate.district.south.>") || log.count("the site south") != 1 {
-			t.Errorf("the error is %q, the log says %s", p.State().LastError, log.text.String())
+		if !strings.Contains(p.State().LastError, "publish thermogate.district.south.>") || count(&log, "the site south") != 1 {
+			t.Errorf("the error is %q, the log says %s", p.State().LastError, log.String())
 		}
 	})
 	t.Run("nor listen, nor touch the stream", func(t *testing.T) {
@@ -274,14 +260,14 @@ func TestFullStream(t *testing.T) {
 			c := servers(t, 1, natstest.Options{Config: limit.server})
 			cfg := Config{Servers: c.URLs()}
 			str := stream(t, connect(t, cfg, "district"), StreamConfig{Replicas: 1, MaxBytes: limit.stream})
-			var log lines
+			var log testdata.Text
 			s := openStore(t, storeConfig(t, "SQLite"))
 			want := appendEvents(t, s, 300, event.Pass)
-			p, _ := runPlant(t, s, cfg, log.logger())
+			p, _ := runPlant(t, s, cfg, logTo(&log))
 			eventually(t, "refusals", func() bool { state, _ := p.State(); return state.Refused > 2 })
 			state, _ := p.State()
-			if !strings.Contains(state.LastError, "takes no messages") || log.count("takes no messages") != 1 {
-				t.Errorf("the state is %+v, the log says %s", state, log.text.String())
+			if !strings.Contains(state.LastError, "takes no messages") || count(&log, "takes no messages") != 1 {
+				t.Errorf("the state is %+v, the log says %s", state, log.String())
 			}
 			if state.Sent == 0 || state.Sent > 250 || empty(t, s)() {
 				t.Fatalf("%d were sent", state.Sent)
@@ -291,7 +277,7 @@ func TestFullStream(t *testing.T) {
 			checkOnce(t, idsOf(append(all, taken(t, str)...), EventKind), want)
 			eventually(t, "word that all is well", func() bool {
 				state, _ := p.State()
-				return state.LastError == "" && log.count("takes messages again") > 0
+				return state.LastError == "" && count(&log, "takes messages again") > 0
 			})
 		})
 	}
@@ -355,11 +341,11 @@ func TestWrongWay(t *testing.T) {
 		t.Run(wrong.name, func(t *testing.T) {
 			cfg := right
 			wrong.spoil(&cfg)
-			var log lines
+			var log testdata.Text
 			s := openStore(t, storeConfig(t, "SQLite"))
 			appendEvents(t, s, 10, event.Pass)
-			p, _ := runPlant(t, s, cfg, log.logger())
-			eventually(t, "line in the log", func() bool { return log.count(wrong.says) > 0 })
+			p, _ := runPlant(t, s, cfg, logTo(&log))
+			eventually(t, "line in the log", func() bool { return count(&log, wrong.says) > 0 })
 			if state, _ := p.State(); state.Connected || !strings.Contains(state.LastError, wrong.says) {
 				t.Errorf("the state is %+v", state)
 			}
@@ -367,8 +353,8 @@ func TestWrongWay(t *testing.T) {
 				return
 			}
 			time.Sleep(2 * (reconnectPause + reconnectJitter)) // so that it has tried again, in silence
-			if n := log.count(wrong.says); n != 1 {
-				t.Errorf("the log says it %d times: %s", n, log.text.String())
+			if n := count(&log, wrong.says); n != 1 {
+				t.Errorf("the log says it %d times: %s", n, log.String())
 			}
 			wrong.fix(&cfg)
 			eventually(t, "empty outbox", empty(t, s))
