@@ -32,7 +32,7 @@ func New(name string) *cobra.Command {
 		},
 	}
 	command.PersistentFlags().StringVarP(&configPath, "config", "c", "", "config file of the console")
-	command.AddCommand(newBackupCommand(&configPath), newRestoreCommand(&configPath), newAuditCommand(&configPath), newProveCommand(&configPath))
+	command.AddCommand(newBackupCommand(&configPath), newRestoreCommand(&configPath), newAuditCommand(&configPath), newProveCommand(&configPath), newCheckCommand(&configPath))
 	return command
 }
 
