@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # long under the race detector, which has nothing to find there, and what has a time limit would break it.
 figures = $(shell grep -rl 'testing.Short()' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
-.PHONY: demo build test lint vulnerabilities licences bench figures fuzz
+.PHONY: demo build test test-packages packages lint vulnerabilities licences bench figures fuzz
 
 demo: build
 	bin/thermogate demo
@@ -22,6 +22,16 @@ test: build
 	go vet ./...
 	go test -race -short -timeout 20m ./...
 	go test -timeout 20m $(figures)
+
+# Debian packages of gate, console and kiosk for this machine, in bin/packages; deploy/release makes those of a release.
+packages:
+	deploy/install-packages build
+	deploy/package $$(dpkg --print-architecture)
+
+# The packages in a Debian of their own: root, 300 MB of downloads, some ten minutes. Not a part of `make test`.
+test-packages:
+	deploy/install-packages packages
+	deploy/test-packages
 
 lint:
 	gofmt -l . | (! grep .)

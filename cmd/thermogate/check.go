@@ -141,7 +141,7 @@ func ask(ctx context.Context, c httpConfig, path string, login *url.Userinfo) (a
 	if err != nil {
 		return answer{}, fmt.Errorf("http.%w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+reachable(c.Listen)+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+listen.Reachable(c.Listen)+path, nil)
 	if err != nil {
 		return answer{}, err
 	}
