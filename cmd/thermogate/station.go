@@ -141,6 +141,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		}
 	}
 	s.metrics = metrics.New(program.Version())
+	s.metrics.SetGate(c.Site, c.Gate)
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
 	pages.Page, pages.Door, pages.OutcomeOnly = c.Kiosk, s.door != nil, c.OutcomeOnly

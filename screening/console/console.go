@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/screening/console/accounts"
@@ -29,7 +30,8 @@ type Console struct {
 	reports *reports.Schedule
 	pages   http.Handler
 	people  *accounts.Accounts
-	once    string // password of the first account, until somebody has chosen one
+	taken   prometheus.Histogram // how long alerts waited for somebody
+	once    string               // password of the first account, until somebody has chosen one
 }
 
 // Open opens the store and takes the address to listen on. Nothing is received before Run.
@@ -85,6 +87,8 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 		return err
 	}
 	cfg.Pages.ReportFault = c.reports.Fault
+	c.taken = newTakenHistogram()
+	cfg.Pages.Taken = func(after time.Duration) { c.taken.Observe(after.Seconds()) }
 	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
 		state := c.ingest.State()
 		return state.Connected, state.Since

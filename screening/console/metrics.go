@@ -4,19 +4,21 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"thermogate/screening/console/ingest"
+	"thermogate/screening/console/store"
+	"thermogate/screening/mqtt"
 )
 
 // metrics serves how the console is doing, in the formats that Prometheus reads.
 func (c *Console) metrics(version string) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	name := func(name string) string { return prometheus.BuildFQName("thermogate", "console", name) }
 	counter := func(s, help string, value func(ingest.State) float64) {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name(s), Help: help}, func() float64 { return value(c.ingest.State()) }))
 	}
@@ -46,12 +48,62 @@ func (c *Console) metrics(version string) http.Handler {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: name("reports_failing"), Help: "1 while reports can't be written into their folder.",
 	}, func() float64 { return oneIf(c.reports.Fault() != nil) }))
+	registry.MustRegister(c.taken, prometheus.CollectorFunc(c.countGates))
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: name("build_info"), Help: "Always 1; the labels name the build.",
 	}, []string{"version", "goversion"})
 	registry.MustRegister(build)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+func name(name string) string { return prometheus.BuildFQName("thermogate", "console", name) }
+
+// newTakenHistogram has fine steps below the limit after which an alert goes to the shift leader.
+func newTakenHistogram() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: name("alert_taken_seconds"), Help: "Time from the arrival of an alert until somebody took it.",
+		Buckets: []float64{5, 10, 20, 30, 45, 60, 90, 120, 150, store.TakeLimit.Seconds(), 300, 600, 1800},
+	})
+}
+
+var gatesDesc = prometheus.NewDesc(name("gates"),
+	"Gates by state: well, faulty (camera, reference or the readings of people are not as they should be), paused, or silent.", []string{"state"}, nil)
+
+// countGates tells how many gates are in each state; nothing where the store does not say.
+func (c *Console) countGates(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
+	defer cancel()
+	now := time.Now()
+	gates, err := c.store.Gates(ctx, now)
+	if err != nil {
+		return
+	}
+	faults, err := c.store.Faults(ctx, now)
+	if err != nil {
+		return
+	}
+	faulty := map[mqtt.Gate]bool{}
+	for _, fault := range faults {
+		faulty[fault.Gate] = true
+	}
+	count := map[string]int{"well": 0, "faulty": 0, "paused": 0, "silent": 0}
+	for _, gate := range gates {
+		switch link := gate.Parts[store.Link].Value; {
+		case link == store.Unused:
+		case link != store.Online:
+			count["silent"]++
+		case faulty[gate.Gate]:
+			count["faulty"]++
+		case gate.PausedUntil.After(now):
+			count["paused"]++
+		default:
+			count["well"]++
+		}
+	}
+	for state, n := range count {
+		metrics <- prometheus.MustNewConstMetric(gatesDesc, prometheus.GaugeValue, float64(n), state)
+	}
 }
 
 func oneIf(is bool) float64 {

@@ -60,6 +60,7 @@ var referenceFound = event.ReferenceSource{Found: true, NominalCelsius: 37, Meas
 
 func TestValues(t *testing.T) {
 	m := metrics.New("v1.2.3")
+	m.SetGate("plant", "north")
 	m.SetCamera(event.CameraOK)
 	m.AddCaptured(5)
 	m.AddDropped(2)
@@ -82,6 +83,7 @@ func TestValues(t *testing.T) {
 	m.ObserveEvent(sample(event.Pass, event.BelowThreshold, pointer(34.6), pointer(.55)))
 	revising := sample(event.Alert, event.AboveThreshold, pointer(36.9), pointer(1.2))
 	revising.Data.Revises = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+	revising.Data.BaselineCelsius = pointer(34.9)
 	m.ObserveEvent(revising)
 	m.ObserveEvent(sample(event.Inconclusive, event.WalkedThrough, nil, nil))
 	m.ObserveEvent(sample(event.Inconclusive, event.TooFar, nil, nil))
@@ -92,6 +94,8 @@ func TestValues(t *testing.T) {
 		`thermogate_screenings_total{outcome="alert",reason="above-threshold"}`: "1",
 		`thermogate_screenings_total{outcome="inconclusive",reason="too-far"}`:  "1",
 		`thermogate_screenings_total{outcome="alert",reason="above-group"}`:     "0",
+		`thermogate_gate_info{gate="north",site="plant"}`:                       "1",
+		`thermogate_baseline_celsius`:                                           "34.9",
 		`thermogate_time_to_verdict_seconds_count`:                              "2",
 		`thermogate_time_to_verdict_seconds_bucket{le="1"}`:                     "1",
 		`thermogate_skin_temperature_celsius_count`:                             "2",

@@ -43,6 +43,8 @@ type Config struct {
 	MadeUpUntil time.Time `yaml:"-"`
 	// ReportFault is what keeps the console from writing the reports that it is to write by itself; nil where it writes none.
 	ReportFault func() error `yaml:"-"`
+	// Taken is told how long each alert has waited until somebody took it; nil where nobody wants to know.
+	Taken func(after time.Duration) `yaml:"-"`
 }
 
 // DefaultConfig has the limit of body temperature that factories in China use, and the load that EEMUA 191 calls
