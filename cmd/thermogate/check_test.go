@@ -60,7 +60,11 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 	other := gateConfig(t, "south")
 	other.HTTP.Listen, other.HTTP.CertFile, other.HTTP.KeyFile = own.HTTP.Listen, own.HTTP.CertFile, own.HTTP.KeyFile
 	changed := own
-	changed.Policy.ThresholdCelsius = 37.2
+	changed.Policy.ThresholdCelsius, changed.file, changed.written = 37.2, "gate.yaml", time.Now().Add(time.Minute)
+	renamed := own
+	renamed.Gate, renamed.file = "entrance", "gate.yaml"
+	hidden := own
+	hidden.MQTT.User = "somebody"
 	forgot := own
 	forgot.HTTP.PasswordFile = "nowhere"
 	stranger := own
@@ -79,10 +83,14 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 		looks bool   // at the camera as well, for this gate does not run
 	}{
 		{"itself", own, `it runs already, at ` + own.HTTP.Listen + `, and says: {"status":"failing"`, `"detail":"`, false},
-		{"another gate", other, "gate north of site site runs, and not this one", "gate north of site site runs, and not this one", true},
-		{"another config", changed, "another config than this; restart it", `"detail":"`, false},
-		{"password that can't be read", forgot, "is not known (http.password_file: open nowhere", `{"part":"camera"}`, false},
-		{"another password", stranger, "does not take the password of this config", `{"part":"camera"}`, false},
+		{"another gate", other, "another gate answers at " + own.HTTP.Listen + ": site site gate north, and not site site gate south: give one of them another http.listen",
+			"another gate answers at " + own.HTTP.Listen + ": site site gate north", true},
+		{"another config", changed, "with another config than gate.yaml (changed after it was started at 20",
+			`restart it to use this one. policy.threshold_celsius: "37.5" there, "37.2" in the file` + "\n{", false},
+		{"another name", renamed, "with another config than gate.yaml (it was started with another one)", `warning: the gate runs with another config than gate.yaml`, false},
+		{"another user of the broker", hidden, "may be secret", "warning: the gate runs with another config than the defaults", false},
+		{"password that can't be read", forgot, "is not known: http.password_file: open nowhere", `warning: a gate runs at ` + own.HTTP.Listen + `, and whether it is this one is not known: http.password_file`, false},
+		{"another password", stranger, "does not take the password of this config", `it does not take the password of this config` + "\n{", false},
 		{"another certificate", uncertified, "pages      FAULT  http.listen", "another certificate", true},
 	}
 	for _, test := range tests {

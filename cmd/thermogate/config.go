@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"golang.org/x/sys/unix"
 
 	"thermogate/camera"
 	"thermogate/camera/clip"
@@ -57,7 +58,8 @@ type config struct {
 	// ConsoleURL is where browsers reach the console's pages, also those of one on a server; empty is the console within.
 	ConsoleURL string `yaml:"console_url"`
 
-	written time.Time // when the file was changed last; zero without one
+	file    string    // that it is from; empty without one
+	written time.Time // when that was changed last
 }
 
 type cameraConfig struct {
@@ -108,6 +110,7 @@ func loadConfig(path string) (config, error) {
 	if err := settings.Load(path, &c, c.validate, exampleConfig); err != nil {
 		return c, program.Usage(err)
 	}
+	c.file = path
 	if file, err := os.Stat(path); err == nil {
 		c.written = file.ModTime()
 	}
@@ -213,7 +216,16 @@ func (c config) identity() metrics.Identity {
 		panic(err) // these types can all be written
 	}
 	sum := sha256.Sum256(canonical)
-	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8])}
+	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8]), Folder: folderID(c.DataDir)}
+}
+
+// folderID is the device and the inode of a folder; empty where it is not there.
+func folderID(path string) string {
+	var folder unix.Stat_t
+	if unix.Stat(path, &folder) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%x:%x", folder.Dev, folder.Ino)
 }
 
 // told is what others may know of the config, and when its file was changed last; a zero time where there is none. It has no

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -184,7 +185,14 @@ func (s *station) routes() (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
-	s.health.Register(private, s.config.identity())
+	identity := s.config.identity()
+	identity.Started = time.Now().UTC().Truncate(time.Second)
+	s.health.Register(private, identity)
+	private.HandleFunc("GET /settings", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(s.config.told()) // a client that is gone needs no answer
+	})
 	guarded, err := s.config.HTTP.Guard(private, s.logins)
 	if err != nil {
 		return nil, err

@@ -212,6 +212,9 @@ type Identity struct {
 	Gate string `json:"gate"`
 	// Config changes with the configuration that the gate was started with.
 	Config string `json:"config"`
+	// Folder is what the system calls the data folder. It tells a gate that was given another name from another gate.
+	Folder  string    `json:"folder,omitempty"`
+	Started time.Time `json:"started,omitzero"`
 }
 
 // Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503
