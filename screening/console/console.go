@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/district"
 	"thermogate/screening/console/ingest"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
@@ -28,6 +29,7 @@ type Console struct {
 	web     *listen.Listener
 	live    *web.Pages
 	reports *reports.Schedule
+	plant   *district.Plant
 	pages   http.Handler
 	people  *accounts.Accounts
 	taken   prometheus.Histogram // how long alerts waited for somebody
@@ -52,6 +54,9 @@ func Open(ctx context.Context, cfg Config, version string, log *slog.Logger) (*C
 }
 
 func (c *Console) open(ctx context.Context, cfg Config, version string, log *slog.Logger) (err error) {
+	if c.plant, err = district.NewPlant(ctx, cfg.District, cfg.Name, version, c.store, log); err != nil {
+		return err
+	}
 	if c.ingest, err = ingest.New(cfg.Name, cfg.MQTT.config(), c.store, log); err != nil {
 		return err
 	}
@@ -141,6 +146,7 @@ func (c *Console) Run(ctx context.Context) error {
 	group.Go(func() error { return c.ingest.Run(ctx) })
 	group.Go(func() error { return c.live.Run(ctx) })
 	group.Go(func() error { return c.reports.Run(ctx) })
+	group.Go(func() error { return c.plant.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"thermogate/screening/console/district"
 	"thermogate/screening/console/ingest"
 	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
@@ -34,6 +35,21 @@ func (c *Console) metrics(version string) http.Handler {
 	counter("lost_events_total", "Events that nobody can get any more.", func(s ingest.State) float64 { return float64(s.Lost) })
 	counter("commits_total", "Batches of events stored.", func(s ingest.State) float64 { return float64(s.Commits) })
 	counter("commit_seconds_total", "Time that storing them took.", func(s ingest.State) float64 { return s.Committing.Seconds() })
+	if _, has := c.plant.State(); has {
+		of := func(value func(district.PlantState) float64) func() float64 {
+			return func() float64 { state, _ := c.plant.State(); return value(state) }
+		}
+		registry.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name("district_connected"), Help: "1 while a server of the district is connected."},
+				of(func(s district.PlantState) float64 { return oneIf(s.Connected) })),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name("district_waiting_messages"), Help: "Messages that the district has yet to get."},
+				of(func(s district.PlantState) float64 { return float64(s.Waiting) })),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name("district_sent_total"), Help: "Messages that the district's stream has confirmed."},
+				of(func(s district.PlantState) float64 { return float64(s.Sent) })),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name("district_refused_total"), Help: "Messages that the district's servers did not take; they wait and are sent again."},
+				of(func(s district.PlantState) float64 { return float64(s.Refused) })),
+		)
+	}
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: name("open_alerts"), Help: "Alerts that are not closed; -1 where the store does not say.",
 	}, func() float64 {

@@ -13,12 +13,16 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// knowGates makes the gates and sites known that events come from.
-func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event) error {
+// knowGates makes the gates and sites known that events come from. Those of a plant may have waited there.
+func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event, ofPlants bool) error {
 	seen := map[mqtt.Gate]time.Time{}
 	for _, e := range events {
-		if e.Received.After(seen[e.Gate]) {
-			seen[e.Gate] = e.Received
+		at := e.Received
+		if ofPlants && e.Time.Before(at) {
+			at = e.Time
+		}
+		if seen[e.Gate].IsZero() || at.After(seen[e.Gate]) {
+			seen[e.Gate] = at
 		}
 	}
 	return s.see(ctx, tx, seen)
@@ -73,8 +77,11 @@ func (s *Store) knowSite(ctx context.Context, tx *sql.Tx, site string) error {
 	if known {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
-	return err
+	added, err := execute(ctx, tx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
+	if err != nil || added == 0 {
+		return err
+	}
+	return s.queueSite(ctx, tx, site, time.Time{})
 }
 
 // zone is the time zone of a site.
@@ -114,7 +121,10 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 		if err := s.recountDays(ctx, tx, site, zone); err != nil {
 			return err
 		}
-		return s.recountPaces(ctx, tx, site, zone)
+		if err := s.recountPaces(ctx, tx, site, zone); err != nil {
+			return err
+		}
+		return s.queueSite(ctx, tx, site, time.Now().AddDate(0, 0, -mostShiftDays))
 	})
 	clear(s.paces.days)
 	if err != nil {
@@ -177,20 +187,14 @@ const (
 func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.StatusMessage, at time.Time) error {
 	parts := map[string]string{Link: Offline}
 	if status.State == Online {
-		parts = map[string]string{Link: Online, Reference: status.Reference, Pause: off}
-		if status.Camera != "" {
-			parts[Camera] = status.Camera
-		}
-		if status.Reference == "" {
-			parts[Reference] = well
-		}
-		parts[Group] = cmp.Or(status.Group, well)
-		if status.Paused {
-			parts[Pause] = on
-		}
+		parts = partsOf(status.Status)
 	}
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		if err := s.see(ctx, tx, map[mqtt.Gate]time.Time{gate: at}); err != nil {
+			return err
+		}
+		changed, err := statusChanged(ctx, tx, gate, status)
+		if err != nil {
 			return err
 		}
 		if status.Journal != "" {
@@ -210,11 +214,16 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 			if part == Pause {
 				who = status.PausedBy
 			}
-			if err := setPart(ctx, tx, gate, part, value, who, at); err != nil {
+			other, err := setPart(ctx, tx, gate, part, value, who, at)
+			if err != nil {
 				return err
 			}
+			changed = changed || other
 		}
-		return nil
+		if !changed {
+			return nil
+		}
+		return s.queue(ctx, tx, urgentLane, statusOf(gate))
 	})
 	if err != nil {
 		return fmt.Errorf("noting the status of %s: %w", event.Source(gate.Site, gate.Name), err)
@@ -222,25 +231,51 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 	return nil
 }
 
+// partsOf are the states of the parts of a gate that is online.
+func partsOf(status mqtt.Status) map[string]string {
+	parts := map[string]string{Link: Online, Reference: cmp.Or(status.Reference, well), Group: cmp.Or(status.Group, well), Pause: off}
+	if status.Camera != "" {
+		parts[Camera] = status.Camera
+	}
+	if status.Paused {
+		parts[Pause] = on
+	}
+	return parts
+}
+
+func statusOf(gate mqtt.Gate) Outgoing {
+	return Outgoing{Kind: OutgoingStatus, Site: gate.Site, Key: gate.Name}
+}
+
+// statusChanged tells whether a status says something else than the one before, but for its parts and how far its journal goes.
+func statusChanged(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, status mqtt.StatusMessage) (changed bool, err error) {
+	var version, journal string
+	var paused int64
+	err = tx.QueryRowContext(ctx, "SELECT version, paused_until, journal FROM gates WHERE site = $1 AND gate = $2", gate.Site, gate.Name).Scan(&version, &paused, &journal)
+	changed = status.Journal != "" && status.Journal != journal ||
+		status.State == Online && (status.Version != version || milliseconds(status.PausedUntil) != paused)
+	return changed, err
+}
+
 // setPart begins another state of a part, unless it is as it was. A pause is somebody's.
-func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value, who string, at time.Time) error {
+func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value, who string, at time.Time) (changed bool, err error) {
 	var before string
-	err := tx.QueryRowContext(ctx, "SELECT value FROM gate_states WHERE site = $1 AND gate = $2 AND part = $3 AND until IS NULL",
+	err = tx.QueryRowContext(ctx, "SELECT value FROM gate_states WHERE site = $1 AND gate = $2 AND part = $3 AND until IS NULL",
 		gate.Site, gate.Name, part).Scan(&before)
 	if err == nil && before == value {
-		return nil
+		return false, nil
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return false, err
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE gate_states SET until = $1 WHERE site = $2 AND gate = $3 AND part = $4 AND until IS NULL",
 		at.UnixMilli(), gate.Site, gate.Name, part); err != nil {
-		return err
+		return false, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO gate_states (site, gate, part, since, value, who) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (site, gate, part, since) DO UPDATE SET value = excluded.value, who = excluded.who, until = NULL`,
 		gate.Site, gate.Name, part, at.UnixMilli(), value, who)
-	return err
+	return true, err
 }
 
 // Hush notes that nothing has come from gates that were online, for too long.
@@ -250,7 +285,10 @@ func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		for _, gate := range gates {
-			if err := setPart(ctx, tx, gate, Link, Quiet, "", at); err != nil {
+			if _, err := setPart(ctx, tx, gate, Link, Quiet, "", at); err != nil {
+				return err
+			}
+			if err := s.queue(ctx, tx, urgentLane, statusOf(gate)); err != nil {
 				return err
 			}
 		}
@@ -265,7 +303,10 @@ func (s *Store) PutOutOfUse(ctx context.Context, gate mqtt.Gate, at time.Time) e
 			at.UnixMilli(), gate.Site, gate.Name); err != nil {
 			return err
 		}
-		return setPart(ctx, tx, gate, Link, Unused, "", at)
+		if _, err := setPart(ctx, tx, gate, Link, Unused, "", at); err != nil {
+			return err
+		}
+		return s.queue(ctx, tx, urgentLane, statusOf(gate))
 	})
 	if err != nil {
 		return fmt.Errorf("putting %s out of use: %w", event.Source(gate.Site, gate.Name), err)
@@ -313,12 +354,31 @@ type Gate struct {
 
 // Gates returns all gates in the order of their names.
 func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
+	return s.gates(ctx, "", now)
+}
+
+// SiteGates are the Gates of a site.
+func (s *Store) SiteGates(ctx context.Context, site string, now time.Time) ([]Gate, error) {
+	return s.gates(ctx, site, now)
+}
+
+func (s *Store) gates(ctx context.Context, site string, now time.Time) ([]Gate, error) {
+	of := func(condition string, args ...any) (only conditions) {
+		only.add(condition, args...)
+		if site != "" {
+			only.add("site = ?", site)
+		}
+		return only
+	}
+	known, open := of("seen >= 0"), of("state <> 'closed'")
+	lately := of("id >= ? AND id < ? AND visit = id", idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute))) // clocks differ a little
+	still := of("until IS NULL")
 	gates, err := collect(ctx, s.read, func(rows *sql.Rows) (g Gate, err error) {
 		var seen, paused int64
 		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed)
 		g.Seen, g.PausedUntil, g.Parts = fromMilliseconds(seen), fromMilliseconds(paused), map[string]State{}
 		return g, err
-	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed FROM gates ORDER BY site, gate")
+	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed FROM gates"+known.String()+" ORDER BY site, gate", known.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -326,7 +386,7 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	for i := range gates {
 		byName[gates[i].Gate] = &gates[i]
 	}
-	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL")
+	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states"+still.String(), still.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -337,15 +397,11 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	}
 	for _, add := range []struct {
 		to    func(*Gate) *int
-		query string
-		from  []any
+		table string
+		only  conditions
 	}{
-		{func(g *Gate) *int { return &g.Open }, "SELECT site, gate, count(*) FROM alerts WHERE state <> 'closed' GROUP BY site, gate", nil},
-		{
-			func(g *Gate) *int { return &g.LastMinute },
-			"SELECT site, gate, count(*) FROM events WHERE id >= $1 AND id < $2 AND visit = id GROUP BY site, gate",
-			[]any{idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute))}, // clocks differ a little
-		},
+		{func(g *Gate) *int { return &g.Open }, "alerts", open},
+		{func(g *Gate) *int { return &g.LastMinute }, "events", lately},
 	} {
 		type sum struct {
 			gate mqtt.Gate
@@ -354,7 +410,7 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 		sums, err := collect(ctx, s.read, func(rows *sql.Rows) (one sum, err error) {
 			err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.n)
 			return one, err
-		}, add.query, add.from...)
+		}, "SELECT site, gate, count(*) FROM "+add.table+add.only.String()+" GROUP BY site, gate", add.only.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -383,9 +439,25 @@ type Shelf struct {
 // Faults returns what is wrong with gates now. What the parts of a gate are that is not online, nobody knows. A pause is
 // none, for somebody wanted it, nor is a group that is still to come together.
 func (s *Store) Faults(ctx context.Context, now time.Time) ([]Fault, error) {
-	states, err := collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL
-		AND (part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok'
-		OR part = 'group' AND value = 'baseline-shift') ORDER BY since DESC, site, gate, part`)
+	return s.faults(ctx, "", now)
+}
+
+// SiteFaults are the Faults of the gates of a site.
+func (s *Store) SiteFaults(ctx context.Context, site string, now time.Time) ([]Fault, error) {
+	return s.faults(ctx, site, now)
+}
+
+// isFault is the state of a part of a gate that is not as it should be.
+const isFault = `(part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok'
+	OR part = 'group' AND value = 'baseline-shift')`
+
+func (s *Store) faults(ctx context.Context, site string, now time.Time) ([]Fault, error) {
+	var only conditions
+	only.add("until IS NULL AND " + isFault)
+	if site != "" {
+		only.add("site = ?", site)
+	}
+	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states"+only.String()+" ORDER BY since DESC, site, gate, part", only.args...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,398 @@
+package district
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"thermogate/screening/console/store"
+)
+
+const (
+	// consumerName is the place in the stream that all consoles of a district share. One of them receives at a time, for it has
+	// the store; the next one goes on where it stopped.
+	consumerName = "district"
+	// maxBatch bounds how many messages share one commit, and maxUnstored how many are on their way to it.
+	maxBatch    = 500
+	maxUnstored = 2000
+	// ackWait is after which time a message comes again that was not stored: to the next console where this one is gone.
+	ackWait = 30 * time.Second
+	// patience is after how many attempts a message is looked at for itself that the store does not take.
+	patience = 3
+	// lateLimit is how old an event may be whose way counts as the delay of the district's own.
+	lateLimit = time.Hour
+
+	second     = time.Second
+	retryPause = 200 * time.Millisecond
+	maxPause   = 5 * time.Second
+	askLimit   = 10 * time.Second
+	// heartbeat is of the stream: where two are missing it is asked anew, which may have another leader by then.
+	heartbeat = 2 * time.Second
+)
+
+// Receiving is how a receiver is doing, for health checks and metrics.
+type Receiving struct {
+	Connected  bool
+	Since      time.Time // of the connection, or of its loss
+	LastError  string    // of the connection or the stream; empty while all is well
+	StoreError string    // why messages do not get into the store; empty while they do
+	Messages   map[Kind]uint64
+	Events     uint64 // that were new
+	Refused    uint64 // messages that could not be stored
+	Pending    uint64 // messages in the stream that are not stored yet
+}
+
+// Receiver brings what plants tell into a district's store. A message leaves the stream once it is stored, or, where it can't
+// ever be, kept aside with the reason.
+type Receiver struct {
+	conn   *nats.Conn
+	stream StreamConfig
+	store  *store.Store
+	log    *slog.Logger
+	delays prometheus.Histogram
+
+	suspects map[uint64]suspicion // of Run, by their number in the stream
+
+	mu          sync.Mutex
+	state       Receiving
+	receives    bool // a consumer is there
+	refusalTold time.Time
+}
+
+// NewReceiver returns a receiver for a connection, which stays the caller's.
+func NewReceiver(conn *nats.Conn, stream StreamConfig, s *store.Store, log *slog.Logger) *Receiver {
+	return &Receiver{
+		suspects: map[uint64]suspicion{}, conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
+		delays: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "thermogate_district_delay_seconds", Help: "From an event to where it is stored here, of events no older than an hour.",
+			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600},
+		}),
+	}
+}
+
+// Delays are the times from events to where they are stored, of those that are no older than an hour.
+func (r *Receiver) Delays() prometheus.Collector { return r.delays }
+
+// State returns how it is doing.
+func (r *Receiver) State() Receiving {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.see()
+	state := r.state
+	state.Messages = maps.Clone(state.Messages)
+	return state
+}
+
+// see notes whether the connection is there.
+func (r *Receiver) see() {
+	if now := r.receives && r.conn.IsConnected(); now != r.state.Connected {
+		r.state.Connected, r.state.Since = now, time.Now()
+	}
+	if err := r.conn.LastError(); err != nil && !r.state.Connected && r.state.LastError == "" {
+		r.state.LastError = explain(err).Error()
+	}
+}
+
+func (r *Receiver) update(change func(*Receiving)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.state)
+}
+
+// Run receives until ctx ends.
+func (r *Receiver) Run(ctx context.Context) error {
+	var house sync.WaitGroup
+	defer house.Wait()
+	house.Go(func() { r.keepHouse(ctx) })
+	for wait := retryPause; ctx.Err() == nil; wait = min(2*wait, maxPause) {
+		began := time.Now()
+		err := r.receive(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		r.fail(err)
+		if time.Since(began) > maxPause {
+			wait = retryPause
+		}
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+// fail notes why nothing is received. The same line again and again helps nobody.
+func (r *Receiver) fail(err error) {
+	var told bool
+	r.update(func(s *Receiving) {
+		r.receives, told = false, s.LastError == err.Error()
+		s.LastError = err.Error()
+		r.see()
+	})
+	if !told {
+		r.log.Warn("nothing is received from plants", "error", err)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// keepHouse does what time brings, whether plants are heard or not.
+func (r *Receiver) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r.update(func(*Receiving) { r.see() })
+		err := r.store.Ping(ctx)
+		if err == nil {
+			err = r.store.RetireWhenDue(ctx, time.Now())
+		}
+		if err != nil && ctx.Err() == nil {
+			r.log.Error("the store", "error", err)
+			pause(ctx, maxPause)
+		}
+	}
+}
+
+// receive stores what is in the stream until that fails.
+func (r *Receiver) receive(ctx context.Context) error {
+	consumer, err := r.consumer(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	came := make(chan received, maxUnstored)
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+		select {
+		case came <- read(msg, time.Now()):
+		case <-ctx.Done():
+		}
+	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConnectionClosed) {
+			cancel(err)
+		}
+	}))
+	if err != nil {
+		return fmt.Errorf("receiving from the stream %s: %w", Stream, err)
+	}
+	defer consuming.Stop()
+	r.update(func(s *Receiving) {
+		r.receives, s.LastError = true, ""
+		r.see()
+	})
+	r.log.Info("receives what plants tell", "stream", Stream)
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	defer cancel(nil)
+	counting.Go(func() { r.countPending(ctx, consumer) })
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case first := <-came:
+			r.storeAll(ctx, batch(first, came))
+		}
+	}
+}
+
+func (r *Receiver) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	js, err := jetstream.New(r.conn)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := EnsureStream(ctx, js, r.stream)
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: consumerName, Description: "the console of the district", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxAckPending: maxUnstored,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the consumer %s of the stream %s: %w", consumerName, Stream, err)
+	}
+	return consumer, nil
+}
+
+// countPending keeps count of what is not stored yet.
+func (r *Receiver) countPending(ctx context.Context, consumer jetstream.Consumer) {
+	for ctx.Err() == nil {
+		ask, cancel := context.WithTimeout(ctx, askLimit)
+		if info, err := consumer.Info(ask); err == nil {
+			r.update(func(s *Receiving) { s.Pending = info.NumPending + uint64(info.NumAckPending) })
+		}
+		cancel()
+		pause(ctx, maxPause)
+	}
+}
+
+// batch is what has come already.
+func batch(first received, came <-chan received) []received {
+	all := []received{first}
+	for len(all) < maxBatch {
+		select {
+		case next := <-came:
+			all = append(all, next)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
+func (r *Receiver) storeAll(ctx context.Context, all []received) {
+	fit := slices.DeleteFunc(all, func(one received) bool {
+		if one.wrong != nil {
+			r.refuse(ctx, one, one.wrong)
+		}
+		return one.wrong != nil
+	})
+	for attempt, wait := 1, retryPause; ctx.Err() == nil && len(fit) > 0; attempt, wait = attempt+1, min(2*wait, maxPause) {
+		err := r.hear(ctx, fit)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.update(func(s *Receiving) { s.StoreError = err.Error() })
+		if attempt == 1 {
+			r.log.Error("what plants tell is not stored; it stays in the stream", "messages", len(fit), "error", err)
+		}
+		if attempt >= patience && r.store.Ping(ctx) == nil {
+			r.storeApart(ctx, fit, err)
+			return
+		}
+		pause(ctx, wait)
+	}
+}
+
+// storeApart finds the messages for which the others are not stored.
+func (r *Receiver) storeApart(ctx context.Context, all []received, err error) {
+	if len(all) == 1 {
+		r.suspect(ctx, all[0], err)
+		return
+	}
+	for _, half := range [][]received{all[:len(all)/2], all[len(all)/2:]} {
+		if err := r.hear(ctx, half); err != nil && ctx.Err() == nil {
+			r.storeApart(ctx, half, err)
+		}
+	}
+}
+
+// suspicion is how often the store did not take a message, and how many others of its kind it had taken before.
+type suspicion struct {
+	times  int
+	before uint64
+}
+
+// suspect puts a message off that the store did not take. Where it takes others of the same kind, but never this one, the
+// fault is the message's; else the store's, and the message waits.
+func (r *Receiver) suspect(ctx context.Context, one received, err error) {
+	taken := r.State().Messages[one.kind]
+	is, known := r.suspects[one.number]
+	if !known {
+		is.before = taken
+	}
+	is.times++
+	if is.times >= patience && taken > is.before {
+		delete(r.suspects, one.number)
+		r.refuse(ctx, one, err)
+		return
+	}
+	if len(r.suspects) >= maxUnstored {
+		clear(r.suspects) // they are put off again
+	}
+	r.suspects[one.number] = is
+	if err := one.msg.NakWithDelay(maxPause); err != nil {
+		r.log.Warn("a message waits for longer than it should", "error", err)
+	}
+}
+
+// hear stores messages and acknowledges them.
+func (r *Receiver) hear(ctx context.Context, all []received) error {
+	var news store.News
+	news.Heard = map[string]time.Time{}
+	for _, one := range all {
+		news.Events = append(news.Events, one.news.Events...)
+		news.Alerts = append(news.Alerts, one.news.Alerts...)
+		news.Statuses = append(news.Statuses, one.news.Statuses...)
+		news.Plants = append(news.Plants, one.news.Plants...)
+		news.Shifts = append(news.Shifts, one.news.Shifts...)
+		news.Deletions = append(news.Deletions, one.news.Deletions...)
+		if one.at.After(news.Heard[one.site]) {
+			news.Heard[one.site] = one.at
+		}
+	}
+	fresh, err := r.store.Hear(ctx, news)
+	if err != nil {
+		return err
+	}
+	r.update(func(s *Receiving) {
+		s.StoreError = ""
+		s.Events += uint64(fresh)
+		for _, one := range all {
+			s.Messages[one.kind]++
+		}
+	})
+	now := time.Now()
+	for _, e := range news.Events {
+		if delay := now.Sub(e.Time); delay <= lateLimit {
+			r.delays.Observe(max(0, delay.Seconds()))
+		}
+	}
+	r.acknowledge(all)
+	return nil
+}
+
+func (r *Receiver) acknowledge(all []received) {
+	for _, one := range all {
+		if err := one.msg.Ack(); err != nil {
+			r.log.Warn("a message is stored and may come again", "error", err)
+			return // so do the others, and it does no harm
+		}
+	}
+}
+
+// refuse keeps a message aside that can't be stored. Whoever sends many does not get to fill the log.
+func (r *Receiver) refuse(ctx context.Context, one received, why error) {
+	err := r.store.Refuse(ctx, store.RefusedMessage{
+		At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: why.Error(), Payload: one.msg.Data(),
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			r.log.Error("a message can't be stored, nor kept aside; it stays in the stream", "error", err)
+		}
+		return
+	}
+	var silent bool
+	r.update(func(s *Receiving) {
+		s.Refused++
+		if silent = time.Since(r.refusalTold) < time.Second; !silent {
+			r.refusalTold = time.Now()
+		}
+	})
+	if !silent {
+		r.log.Warn("refused a message, and keeps it aside", "subject", one.msg.Subject(), "error", why)
+	}
+	if err := one.msg.TermWithReason(why.Error()); err != nil {
+		r.log.Warn("a refused message may come again", "error", err)
+	}
+}
