@@ -24,16 +24,17 @@ import (
 
 // Console is a console that is open.
 type Console struct {
-	store   *store.Store
-	ingest  *ingest.Ingest
-	web     *listen.Listener
-	live    *web.Pages
-	reports *reports.Schedule
-	plant   *district.Plant
-	pages   http.Handler
-	people  *accounts.Accounts
-	taken   prometheus.Histogram // how long alerts waited for somebody
-	once    string               // password of the first account, until somebody has chosen one
+	store    *store.Store
+	ingest   *ingest.Ingest
+	web      *listen.Listener
+	live     *web.Pages
+	reports  *reports.Schedule
+	plant    *district.Plant
+	receiver *district.Receiver // of a district, in place of ingest and plant
+	pages    http.Handler
+	people   *accounts.Accounts
+	taken    prometheus.Histogram // how long alerts waited for somebody
+	once     string               // password of the first account, until somebody has chosen one
 }
 
 // Open opens the store and takes the address to listen on. Nothing is received before Run.
@@ -60,6 +61,11 @@ func (c *Console) open(ctx context.Context, cfg Config, version string, log *slo
 	if c.ingest, err = ingest.New(cfg.Name, cfg.MQTT.config(), c.store, log); err != nil {
 		return err
 	}
+	return c.serve(ctx, cfg, version, log)
+}
+
+// serve makes the pages, and takes the address to listen on.
+func (c *Console) serve(ctx context.Context, cfg Config, version string, log *slog.Logger) (err error) {
 	if err := c.openPages(ctx, cfg, log); err != nil {
 		return err
 	}
@@ -94,10 +100,7 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 	cfg.Pages.ReportFault = c.reports.Fault
 	c.taken = newTakenHistogram()
 	cfg.Pages.Taken = func(after time.Duration) { c.taken.Observe(after.Seconds()) }
-	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
-		state := c.ingest.State()
-		return state.Connected, state.Since
-	}, cfg.Pages, log)
+	c.live, err = web.New(c.store, people, c.hears, cfg.Pages, log)
 	return err
 }
 
@@ -143,10 +146,14 @@ func (c *Console) Store() *store.Store { return c.store }
 // Run receives and serves until ctx ends.
 func (c *Console) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.ingest.Run(ctx) })
+	if c.receiver != nil {
+		group.Go(func() error { return c.receiver.Run(ctx) })
+	} else {
+		group.Go(func() error { return c.ingest.Run(ctx) })
+		group.Go(func() error { return c.plant.Run(ctx) })
+	}
 	group.Go(func() error { return c.live.Run(ctx) })
 	group.Go(func() error { return c.reports.Run(ctx) })
-	group.Go(func() error { return c.plant.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }
@@ -183,7 +190,7 @@ func (c *Console) routes(cfg listen.Guarded, version string, attempts *listen.At
 
 // fault is a part of the console that does not work.
 type fault struct {
-	Part   string `json:"part"` // store or broker
+	Part   string `json:"part"` // store, broker or district
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -202,6 +209,9 @@ func (c *Console) hung(ctx context.Context) []fault {
 // faults returns what keeps the console from having everything.
 func (c *Console) faults(ctx context.Context) []fault {
 	faults := c.hung(ctx)
+	if c.receiver != nil {
+		return append(faults, c.districtFaults()...)
+	}
 	state := c.ingest.State()
 	if state.StoreError != "" && len(faults) == 0 {
 		faults = append(faults, fault{"store", state.StoreError})

@@ -13,13 +13,44 @@ import (
 	"thermogate/screening/console/district"
 	"thermogate/screening/console/ingest"
 	"thermogate/screening/console/store"
-	"thermogate/screening/mqtt"
 )
 
 // metrics serves how the console is doing, in the formats that Prometheus reads.
 func (c *Console) metrics(version string) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if c.receiver != nil {
+		registry.MustRegister(districtMetrics{c}, c.receiver.Delays())
+	} else {
+		c.plantMetrics(registry)
+	}
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricName("open_alerts"), Help: "Alerts that are not closed; -1 where the store does not say.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
+		defer cancel()
+		alerts, err := c.store.CountOpenAlerts(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(alerts)
+	}))
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricName("reports_failing"), Help: "1 while reports can't be written into their folder.",
+	}, func() float64 { return oneIf(c.reports.Fault() != nil) }))
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: metricName("build_info"), Help: "Always 1; the labels name the build.",
+	}, []string{"version", "goversion"})
+	registry.MustRegister(build)
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+func metricName(name string) string { return prometheus.BuildFQName("thermogate", "console", name) }
+
+// plantMetrics are those of a console of gates.
+func (c *Console) plantMetrics(registry *prometheus.Registry) {
+	name := metricName
 	counter := func(s, help string, value func(ingest.State) float64) {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name(s), Help: help}, func() float64 { return value(c.ingest.State()) }))
 	}
@@ -50,76 +81,7 @@ func (c *Console) metrics(version string) http.Handler {
 				of(func(s district.PlantState) float64 { return float64(s.Refused) })),
 		)
 	}
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: name("open_alerts"), Help: "Alerts that are not closed; -1 where the store does not say.",
-	}, func() float64 {
-		ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
-		defer cancel()
-		alerts, err := c.store.OpenAlerts(ctx)
-		if err != nil {
-			return -1
-		}
-		return float64(len(alerts))
-	}))
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: name("reports_failing"), Help: "1 while reports can't be written into their folder.",
-	}, func() float64 { return oneIf(c.reports.Fault() != nil) }))
 	registry.MustRegister(c.taken, prometheus.CollectorFunc(c.countGates))
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: name("build_info"), Help: "Always 1; the labels name the build.",
-	}, []string{"version", "goversion"})
-	registry.MustRegister(build)
-	build.WithLabelValues(version, runtime.Version()).Set(1)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-}
-
-func name(name string) string { return prometheus.BuildFQName("thermogate", "console", name) }
-
-// newTakenHistogram has fine steps below the limit after which an alert goes to the shift leader.
-func newTakenHistogram() prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: name("alert_taken_seconds"), Help: "Time from the arrival of an alert until somebody took it.",
-		Buckets: []float64{5, 10, 20, 30, 45, 60, 90, 120, 150, store.TakeLimit.Seconds(), 300, 600, 1800},
-	})
-}
-
-var gatesDesc = prometheus.NewDesc(name("gates"),
-	"Gates by state: well, faulty (camera, reference or the readings of people are not as they should be), paused, or silent.", []string{"state"}, nil)
-
-// countGates tells how many gates are in each state; nothing where the store does not say.
-func (c *Console) countGates(metrics chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
-	defer cancel()
-	now := time.Now()
-	gates, err := c.store.Gates(ctx, now)
-	if err != nil {
-		return
-	}
-	faults, err := c.store.Faults(ctx, now)
-	if err != nil {
-		return
-	}
-	faulty := map[mqtt.Gate]bool{}
-	for _, fault := range faults {
-		faulty[fault.Gate] = true
-	}
-	count := map[string]int{"well": 0, "faulty": 0, "paused": 0, "silent": 0}
-	for _, gate := range gates {
-		switch link := gate.Parts[store.Link].Value; {
-		case link == store.Unused:
-		case link != store.Online:
-			count["silent"]++
-		case faulty[gate.Gate]:
-			count["faulty"]++
-		case gate.PausedUntil.After(now):
-			count["paused"]++
-		default:
-			count["well"]++
-		}
-	}
-	for state, n := range count {
-		metrics <- prometheus.MustNewConstMetric(gatesDesc, prometheus.GaugeValue, float64(n), state)
-	}
 }
 
 func oneIf(is bool) float64 {
@@ -127,4 +89,56 @@ func oneIf(is bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// districtMetrics are those of a console of plants.
+type districtMetrics struct{ c *Console }
+
+var (
+	districtConnected = prometheus.NewDesc("thermogate_district_connected", "1 while what plants tell is received.", nil, nil)
+	districtFailing   = prometheus.NewDesc("thermogate_district_store_failing", "1 while what plants tell does not get into the store; it waits in the stream.", nil, nil)
+	districtMessages  = prometheus.NewDesc("thermogate_district_messages_total", "Messages of plants that are stored.", []string{"kind"}, nil)
+	districtEvents    = prometheus.NewDesc("thermogate_district_events_total", "Events stored that were new.", nil, nil)
+	districtRefused   = prometheus.NewDesc("thermogate_district_refused_total", "Messages of plants that can't be stored, and are kept aside.", nil, nil)
+	districtPending   = prometheus.NewDesc("thermogate_district_pending_messages", "Messages in the stream that are not stored yet.", nil, nil)
+	districtSites     = prometheus.NewDesc("thermogate_district_sites", "Sites by how they are: well, degraded, silent or unknown.", []string{"state"}, nil)
+)
+
+// Describe is for Prometheus.
+func (districtMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, one := range []*prometheus.Desc{districtConnected, districtFailing, districtMessages, districtEvents, districtRefused, districtPending, districtSites} {
+		to <- one
+	}
+}
+
+// Collect is for Prometheus.
+func (m districtMetrics) Collect(to chan<- prometheus.Metric) {
+	state := m.c.receiver.State()
+	gauge := func(of *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(of, prometheus.GaugeValue, value, labels...)
+	}
+	counter := func(of *prometheus.Desc, value uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(of, prometheus.CounterValue, float64(value), labels...)
+	}
+	gauge(districtConnected, oneIf(state.Connected))
+	gauge(districtFailing, oneIf(state.StoreError != ""))
+	gauge(districtPending, float64(state.Pending))
+	counter(districtEvents, state.Events)
+	counter(districtRefused, state.Refused)
+	for _, kind := range district.Kinds {
+		counter(districtMessages, state.Messages[kind], string(kind))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
+	defer cancel()
+	sites, err := m.c.store.PlantSites(ctx)
+	if err != nil {
+		return // health checks tell why
+	}
+	count := map[store.SiteState]int{}
+	for _, site := range sites {
+		count[site.State(time.Now())]++
+	}
+	for _, is := range store.SiteStates {
+		gauge(districtSites, float64(count[is]), string(is))
+	}
 }

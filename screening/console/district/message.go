@@ -40,6 +40,9 @@ const (
 	DeletionKind Kind = store.OutgoingDeletion // id: Deletion.MessageID
 )
 
+// Kinds are all of them.
+var Kinds = []Kind{EventKind, AlertKind, StatusKind, SiteKind, ShiftKind, DeletionKind}
+
 // Subject is where a plant publishes messages about a site: "thermogate.district.north%20plant.event". A server lets a plant
 // publish to those of its own sites alone.
 func Subject(site string, kind Kind) string { return prefix + token(site) + "." + string(kind) }

@@ -440,6 +440,12 @@ func (s *Store) OpenAlerts(ctx context.Context) ([]Alert, error) {
 	return s.alerts(ctx, s.read, "WHERE state <> 'closed' ORDER BY time DESC, event DESC")
 }
 
+// CountOpenAlerts is how many alerts are not closed.
+func (s *Store) CountOpenAlerts(ctx context.Context) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM alerts WHERE state <> 'closed'").Scan(&n)
+	return n, err
+}
+
 // NewestOpenAlerts returns the newest alerts within a scope that are not closed, so many.
 func (s *Store) NewestOpenAlerts(ctx context.Context, scope mqtt.Gate, limit int) ([]Alert, error) {
 	var where conditions

@@ -528,6 +528,36 @@ type PlantSite struct {
 	Refused int       // messages of it that could not be stored, of the newest
 }
 
+// SiteState is how a site is.
+type SiteState string
+
+// The states of a site.
+const (
+	SiteSilent   SiteState = "silent" // nothing comes from its plant, which gives a sign of life each minute
+	SiteDegraded SiteState = "degraded"
+	SiteUnknown  SiteState = "unknown" // no gate was ever heard
+	SiteWell     SiteState = "well"
+)
+
+// SiteStates are all of them, those first that need somebody.
+var SiteStates = []SiteState{SiteSilent, SiteDegraded, SiteUnknown, SiteWell}
+
+// silentAfter is after how long a plant is silent from which nothing comes.
+const silentAfter = 3 * time.Minute
+
+// State is how the site is.
+func (p PlantSite) State(now time.Time) SiteState {
+	switch {
+	case now.Sub(p.Heard) > silentAfter:
+		return SiteSilent
+	case p.Bad > 0:
+		return SiteDegraded
+	case p.Gates == 0:
+		return SiteUnknown
+	}
+	return SiteWell
+}
+
 // PlantSites returns all sites, in the order of their names.
 func (s *Store) PlantSites(ctx context.Context) ([]PlantSite, error) {
 	sites, err := collect(ctx, s.read, func(rows *sql.Rows) (p PlantSite, err error) {

@@ -41,6 +41,8 @@ type Config struct {
 	AlertsPerGuard float64 `yaml:"alerts_per_guard"`
 	// MadeUpUntil is up to when a demonstration has made-up people, which every page says; zero where all are real.
 	MadeUpUntil time.Time `yaml:"-"`
+	// District is true where the store is what plants tell: what is theirs to do is not done here.
+	District bool `yaml:"-"`
 	// ReportFault is what keeps the console from writing the reports that it is to write by itself; nil where it writes none.
 	ReportFault func() error `yaml:"-"`
 	// Taken is told how long each alert has waited until somebody took it; nil where nobody wants to know.

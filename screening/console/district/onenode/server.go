@@ -23,39 +23,9 @@ import (
 	"thermogate/screening/listen"
 )
 
-// Config is the section "district.own" of the configuration file of a district's console.
-type Config struct {
-	// Listen is ADDRESS:PORT for plants.
-	Listen string `yaml:"listen"`
-	// Folder is where it keeps what is not stored yet.
-	Folder string `yaml:"folder"`
-	// CertFile and KeyFile (PEM) switch TLS on. An address that others can reach needs them.
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
-	// User and PasswordFile are those of all plants. Without a file a password is made, and told once.
-	User         string `yaml:"user"`
-	PasswordFile string `yaml:"password_file"`
-}
-
-// DefaultConfig listens on this machine only.
-func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:4222", Folder: "thermogate-district-data/nats", User: "plants"}
-}
-
-// Validate names the first key that is wrong and what would be right. It opens no file.
-func (c Config) Validate() error {
-	if c.Folder == "" {
-		return errors.New("folder: name the folder for what is not stored yet")
-	}
-	if c.User == "" || c.User == ownUser {
-		return fmt.Errorf("user: %q can't be the user of plants", c.User)
-	}
-	return (listen.Config{Listen: c.Listen, CertFile: c.CertFile, KeyFile: c.KeyFile}).Validate()
-}
-
 const (
 	// ownUser is the console, which connects within the process alone.
-	ownUser = "district"
+	ownUser = district.ConsoleUser
 	// madeFile holds the hash of a password that was made, in the folder.
 	madeFile = "plants.bcrypt"
 	// readyLimit is how long a start may take: what waits is read.
@@ -73,7 +43,7 @@ type Server struct {
 }
 
 // Start starts a server.
-func Start(cfg Config, log *slog.Logger) (*Server, error) {
+func Start(cfg district.OneNode, log *slog.Logger) (*Server, error) {
 	s := &Server{password: rand.Text(), user: cfg.User}
 	options, err := s.options(cfg, log)
 	if err != nil {
@@ -91,7 +61,7 @@ func Start(cfg Config, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) options(cfg Config, log *slog.Logger) (*server.Options, error) {
+func (s *Server) options(cfg district.OneNode, log *slog.Logger) (*server.Options, error) {
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -142,7 +112,7 @@ func (s *Server) options(cfg Config, log *slog.Logger) (*server.Options, error) 
 }
 
 // plantsPassword is the hash of the one in the config's file, or of one that is made where there is none yet.
-func (s *Server) plantsPassword(cfg Config) (string, error) {
+func (s *Server) plantsPassword(cfg district.OneNode) (string, error) {
 	if cfg.PasswordFile != "" {
 		password, err := listen.ReadSecret(cfg.PasswordFile)
 		if err != nil {

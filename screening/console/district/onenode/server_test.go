@@ -16,7 +16,7 @@ import (
 	"thermogate/screening/console/district"
 )
 
-func start(t *testing.T, cfg Config) *Server {
+func start(t *testing.T, cfg district.OneNode) *Server {
 	t.Helper()
 	s, err := Start(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
@@ -48,7 +48,7 @@ func own(t *testing.T, s *Server) jetstream.Stream {
 
 // TestServer takes what plants publish, keeps it over a restart, and lets them do nothing else.
 func TestServer(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := district.DefaultOneNode()
 	cfg.Listen, cfg.Folder = "127.0.0.1:0", t.TempDir()
 	s := start(t, cfg)
 	user, password := s.Made()
@@ -121,7 +121,7 @@ func TestServer(t *testing.T) {
 
 // TestTakenAddress is said kindly.
 func TestTakenAddress(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := district.DefaultOneNode()
 	cfg.Listen, cfg.Folder = "127.0.0.1:0", t.TempDir()
 	s := start(t, cfg)
 	cfg.Listen, cfg.Folder = strings.TrimPrefix(s.URL(), "nats://"), t.TempDir()
