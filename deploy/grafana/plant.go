@@ -11,7 +11,7 @@ func plant() *dashboard.DashboardBuilder {
 	d := over("thermogate-plant", "Thermogate: a plant",
 		"All gates of a site and its console: what is wrong and since when, how people get through, how soon alerts are taken.",
 		choices("site", "Site", "label_values(thermogate_gate_info, site)"),
-		choice("console", "Console", "label_values(thermogate_console_build_info, instance)"))
+		choice("console", "Console", "label_values(thermogate_console_gates, instance)"))
 
 	toGate := "/d/thermogate-gate?var-site=${__data.fields.Site}&var-gate=${__data.fields.Gate}&${__url_time_range}"
 	verdicts := func(outcome, window string) string {
@@ -153,10 +153,10 @@ func plant() *dashboard.DashboardBuilder {
 		}).
 		WithPanel(panel{
 			kind: graph(), title: "Messages a minute to the district", width: 8, height: 8,
-			about: "Sent and confirmed, and refused, which should not be: the log says why.",
+			about: "Sent and confirmed, and not taken: these wait and are sent again, and the log says why.",
 			queries: []query{
 				{expr: `60 * rate(thermogate_console_district_sent_total{instance="$console"}[$__rate_interval])`, legend: "sent"},
-				{expr: `60 * rate(thermogate_console_district_refused_total{instance="$console"}[$__rate_interval])`, legend: "refused"},
+				{expr: `60 * rate(thermogate_console_district_refused_total{instance="$console"}[$__rate_interval])`, legend: "not taken"},
 			},
 		})
 }

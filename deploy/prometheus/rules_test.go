@@ -98,6 +98,8 @@ var alarms = map[string]struct {
 
 	"DistrictDown":          {"4m", "", "job: thermogate-district", []series{{`up{job="thermogate-district"}`, "1 0x9", "1 1 0 1x7"}}},
 	"DistrictWithoutStream": {"4m", "", "", []series{{"thermogate_district_connected", "1 0x9", "0 1 0 1x7"}}},
+	"DistrictStoreFails":    {"4m", "", "", []series{{"thermogate_district_store_failing", "0 1x9", "1 0 1 0x7"}}},
+	"DistrictPlantsSilent":  {"30m", "3", "state: silent", []series{{`thermogate_district_sites{state="silent"}`, "3x40", "3x20 0 3x40"}}},
 	"DistrictStoresNothing": {"20m", "9", "", []series{
 		{"thermogate_district_pending_messages", "9x30", "9x30"},
 		{`thermogate_district_messages_total{kind="event"}`, "70x30", "70+5x30"},
