@@ -528,6 +528,14 @@ type PlantSite struct {
 	Refused int       // messages of it that could not be stored, of the newest
 }
 
+// SiteNames returns the names of all sites, in order.
+func (s *Store) SiteNames(ctx context.Context) ([]string, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
+		err = rows.Scan(&name)
+		return name, err
+	}, "SELECT name FROM sites ORDER BY name")
+}
+
 // SiteState is how a site is.
 type SiteState string
 
@@ -646,7 +654,7 @@ func (s *Store) Refuse(ctx context.Context, m RefusedMessage) error {
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO refused_messages (id, site, subject, message, reason, payload) VALUES "+values(1, 6),
-				id.String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason), m.Payload[:min(len(m.Payload), maxRefusedBytes)]); err != nil {
+				id.String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason), append([]byte{}, m.Payload[:min(len(m.Payload), maxRefusedBytes)]...)); err != nil {
 				return err
 			}
 			_, err := tx.ExecContext(ctx, `DELETE FROM refused_messages WHERE site = $1 AND id NOT IN
