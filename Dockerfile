@@ -1,3 +1,4 @@
+# Two images:  docker build --target gate -t thermogate .      docker build --target console -t thermogate-console .
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY deploy/install-packages deploy/
@@ -5,13 +6,28 @@ RUN deploy/install-packages build
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN make build && deploy/check-libraries bin/thermogate
+RUN deploy/build "$(dpkg --print-architecture)" bin \
+ && deploy/image-root bin /image
 
-FROM debian:12-slim
-COPY deploy/install-packages /tmp/
-RUN /tmp/install-packages run && rm -rf /var/lib/apt/lists/* /tmp/install-packages \
- && useradd --system --groups video --home-dir /var/lib/thermogate --create-home thermogate
-COPY --from=build /src/bin/thermogate /src/bin/thermogate-console /usr/bin/
+# The console is one static file. Beside it: who signs certificates, time zones, a user, and a folder for files that are downloaded.
+FROM scratch AS console
+COPY --from=build /image/console /
+COPY --from=build --chown=990:990 /image/data /var/lib/thermogate-console
+COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
+USER 990:990
+WORKDIR /var/lib/thermogate-console
+VOLUME /var/lib/thermogate-console
+EXPOSE 8090
+HEALTHCHECK --interval=10s --timeout=6s --start-period=1h \
+	CMD ["thermogate-console", "check", "-c", "/etc/thermogate/console.yaml"]
+ENTRYPOINT ["/usr/bin/thermogate-console"]
+CMD ["-c", "/etc/thermogate/console.yaml"]
+
+FROM debian:12-slim AS gate
+COPY deploy/install-packages deploy/image-slim /tmp/
+RUN /tmp/install-packages run && /tmp/image-slim && rm -rf /var/lib/apt/lists/* /tmp/install-packages /tmp/image-slim \
+ && useradd --system --uid 990 --groups video --home-dir /var/lib/thermogate --create-home thermogate
+COPY --from=build /src/bin/thermogate /usr/bin/
 COPY deploy/thermogate.yaml /etc/thermogate/
 COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 # What OpenCV says of every pipeline it opens, thermogate says in its own log.

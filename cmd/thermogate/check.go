@@ -231,7 +231,7 @@ func fetch(ctx context.Context, c httpConfig, path string, login *url.Userinfo) 
 	if err != nil {
 		return 0, nil, fmt.Errorf("http.%w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+reachable(c.Listen)+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+listen.Reachable(c.Listen)+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}

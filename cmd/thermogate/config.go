@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -25,6 +24,7 @@ import (
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
+	"thermogate/screening/listen"
 	"thermogate/screening/measure"
 	"thermogate/screening/metrics"
 	"thermogate/screening/mqtt"
@@ -291,19 +291,7 @@ func (c config) mqtt() mqtt.Config {
 	m := c.MQTT
 	m.OutcomeOnly = c.OutcomeOnly
 	if m.Broker == "" {
-		m.Broker = "mqtt://" + reachable(c.Broker.Listen)
+		m.Broker = "mqtt://" + listen.Reachable(c.Broker.Listen)
 	}
 	return m
-}
-
-// reachable is the address at which this machine reaches what listens at another.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return listen
-	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
 }

@@ -26,18 +26,21 @@ func TestLicencesAreUpToDate(t *testing.T) {
 	}
 }
 
-// TestEveryImageHasTheLicences reads what is put beside the program where it is installed.
-func TestEveryImageHasTheLicences(t *testing.T) {
-	for path, install := range map[string]string{
-		"../../Dockerfile": "COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/",
-		"../README.md":     "sudo install -D -m 644 -t /usr/share/doc/thermogate LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt",
+// TestEveryImageAndPackageHasTheLicences reads what is put beside the program where it is installed.
+func TestEveryImageAndPackageHasTheLicences(t *testing.T) {
+	for path, installs := range map[string][]string{
+		"../../Dockerfile": {"COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/"},
+		"../package":       {"README.md kiosk.md security.md third-party-licences.txt", "{src: LICENSE, dst: /usr/share/doc/$1/copyright,"},
 	} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(text), install) {
-			t.Errorf("%s lacks: %s", path, install)
+		images := max(1, strings.Count(string(text), "ENTRYPOINT"))
+		for _, install := range installs {
+			if strings.Count(string(text), install) < images {
+				t.Errorf("%s lacks: %s", path, install)
+			}
 		}
 	}
 }

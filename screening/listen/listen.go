@@ -72,6 +72,18 @@ func (c Config) Scheme() string {
 	return "http"
 }
 
+// Reachable is the address at which this machine reaches what listens at another.
+func Reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
 // Client returns a client for what listens on this machine with this configuration. With TLS it talks to no other than
 // the owner of the certificate, under whatever name.
 func (c Config) Client() (*http.Client, error) {

@@ -134,6 +134,22 @@ func (m machine) fill() string {
 
 // TestAdministration backs a console up while it runs, restores it on another machine, which serves the same pages, deletes an
 // event there, and proves both that and the audit.
+// TestCheck asks a console before, while and after it runs, as the health check of a container does.
+func TestCheck(t *testing.T) {
+	m := newMachine(t)
+	if out, err := m.does("check"); err == nil || !strings.Contains(err.Error(), "no console answers at "+m.address) {
+		t.Errorf("of a console that does not run: %q, %v", out, err)
+	}
+	_, stop := m.starts()
+	if out := m.must("check"); !strings.Contains(out, `"status"`) {
+		t.Errorf("of a console that runs: %q", out)
+	}
+	stop()
+	if _, err := m.does("check"); err == nil {
+		t.Error("a console that was stopped is said to be alive")
+	}
+}
+
 func TestAdministration(t *testing.T) {
 	old := newMachine(t)
 	id := old.fill()

@@ -11,6 +11,7 @@ import (
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/console"
 	"thermogate/screening/console/store"
+	"thermogate/screening/listen"
 	"thermogate/screening/settings"
 )
 
@@ -44,7 +45,7 @@ func New(name string, own District) *cobra.Command {
 	if own != nil {
 		command.PersistentFlags().BoolVar(&from.district, "district", false, "the console of a district: it keeps what the consoles of plants tell")
 	}
-	command.AddCommand(newBackupCommand(&from), newRestoreCommand(&from), newAuditCommand(&from), newProveCommand(&from))
+	command.AddCommand(newBackupCommand(&from), newRestoreCommand(&from), newAuditCommand(&from), newProveCommand(&from), newCheckCommand(&from))
 	return command
 }
 
@@ -62,6 +63,16 @@ func (s source) store() (store.Config, error) {
 	}
 	cfg, err := LoadConfig(s.path)
 	return cfg.Store, err
+}
+
+// http is the part of the config that says where its pages are.
+func (s source) http() (listen.Guarded, error) {
+	if s.district {
+		cfg, err := loadDistrict(s.path)
+		return cfg.HTTP, err
+	}
+	cfg, err := LoadConfig(s.path)
+	return cfg.HTTP, err
 }
 
 // LoadConfig reads the file over the defaults; an empty path leaves these.

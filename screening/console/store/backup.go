@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Backup is a copy of an SQLite store, one file that is whole and was looked through.
@@ -177,7 +178,8 @@ func restore(ctx context.Context, cfg Config, from string, by Author, log *slog.
 	return backup, s.Note(ctx, AuditLine{By: by, What: Restored, Detail: from + " sha256=" + backup.SHA256})
 }
 
-// copyFile makes a copy that its owner alone can read, and that is whole once it is there.
+// copyFile makes a copy that its owner alone can read, and that is whole once it is there. Made by root, it belongs to whom its
+// folder belongs: the console runs as a user of its own.
 func copyFile(from, to string) error {
 	folder := filepath.Dir(to)
 	if err := os.MkdirAll(folder, 0o750); err != nil {
@@ -194,6 +196,9 @@ func copyFile(from, to string) error {
 	}
 	defer os.Remove(part.Name())
 	_, err = io.Copy(part, source)
+	if err == nil && os.Geteuid() == 0 {
+		err = giveTo(folder, part)
+	}
 	if err := errors.Join(err, part.Sync(), part.Close()); err != nil {
 		return err
 	}
@@ -201,6 +206,19 @@ func copyFile(from, to string) error {
 		return err
 	}
 	return syncDir(folder)
+}
+
+// giveTo gives a file to the user and the group that a folder belongs to.
+func giveTo(folder string, file *os.File) error {
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 func syncDir(folder string) error {
