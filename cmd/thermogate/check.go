@@ -52,18 +52,18 @@ func newCheckCommand() *cobra.Command {
 started with this config.
 
 With --running it only asks the gate that runs with this config, as the health check of a container does. It ends with 0
-while that gate is alive, also where people can't be screened for now: it prints why. That it runs with an older state of
-the file it prints as well, with the keys that are another there; it is no failure, for the gate goes on as it was started,
-and nothing but a person knows when it may be restarted. It ends with 1 where no gate answers, another gate does, or a
+while that gate is alive, also where people can't be screened for now: it prints why. That the file was changed since the
+start, or is broken now, it prints as well, with the keys that are others; it is no failure, for the gate goes on as it was
+started, and only a person knows when it may be restarted. It ends with 1 where no gate answers, another gate does, or a
 restart would help.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(configPath)
+			if running {
+				return askFor(cmd.Context(), c, err, configPath, cmd.OutOrStdout())
+			}
 			if err != nil {
 				return err
-			}
-			if running {
-				return askRunning(cmd.Context(), c, cmd.OutOrStdout())
 			}
 			d := doctor{config: c, out: cmd.OutOrStdout()}
 			d.examine(cmd.Context())
@@ -76,6 +76,24 @@ restart would help.`,
 	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the gate")
 	command.Flags().BoolVar(&running, "running", false, "ask the gate that runs with this config whether it is alive")
 	return command
+}
+
+// askFor asks the gate of a config file, which may be broken. Where the gate is not found by what the file says now, it is
+// asked by what that said when this user started it.
+func askFor(ctx context.Context, c config, broken error, file string, out io.Writer) error {
+	err := broken
+	if err == nil {
+		err = askRunning(ctx, c, out)
+	}
+	if err == nil || file == "" {
+		return err
+	}
+	started, runs := asStarted(ctx, file)
+	if !runs {
+		return err
+	}
+	fmt.Fprintf(out, "warning: the gate runs with what %s said when it was started. By what that says now: %v\n", file, err)
+	return askRunning(ctx, started, out)
 }
 
 // askRunning asks the gate of a config for its health. What keeps it from screening people it prints, and that it was started
@@ -114,7 +132,7 @@ type answer struct {
 
 // otherThan says which gate answers, if it is another one.
 func (a answer) otherThan(own metrics.Identity) error {
-	if a.gate == nil || a.gate.Site == own.Site && a.gate.Gate == own.Gate || a.gate.Folder != "" && a.gate.Folder == own.Folder {
+	if a.gate == nil || a.gate.Site == own.Site && a.gate.Gate == own.Gate {
 		return nil
 	}
 	return fmt.Errorf("another gate answers at %s: site %s gate %s, and not site %s gate %s", a.at, a.gate.Site, a.gate.Gate, own.Site, own.Gate)
@@ -144,7 +162,6 @@ func (a answer) changes(ctx context.Context, c config) string {
 		return secret
 	}
 	was, is := settings.Values, c.told().Values
-	was["site"], was["gate"], is["site"], is["gate"] = a.gate.Site, a.gate.Gate, c.Site, c.Gate
 	var changes []string
 	for _, key := range slices.Sorted(maps.Keys(is)) {
 		if old, told := was[key]; told && old != is[key] {

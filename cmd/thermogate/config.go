@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"golang.org/x/sys/unix"
 
 	"thermogate/camera"
 	"thermogate/camera/clip"
@@ -216,16 +215,7 @@ func (c config) identity() metrics.Identity {
 		panic(err) // these types can all be written
 	}
 	sum := sha256.Sum256(canonical)
-	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8]), Folder: folderID(c.DataDir)}
-}
-
-// folderID is the device and the inode of a folder; empty where it is not there.
-func folderID(path string) string {
-	var folder unix.Stat_t
-	if unix.Stat(path, &folder) != nil {
-		return ""
-	}
-	return fmt.Sprintf("%x:%x", folder.Dev, folder.Ino)
+	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8])}
 }
 
 // told is what others may know of the config, and when its file was changed last; a zero time where there is none. It has no

@@ -211,9 +211,7 @@ type Identity struct {
 	Site string `json:"site"`
 	Gate string `json:"gate"`
 	// Config changes with the configuration that the gate was started with.
-	Config string `json:"config"`
-	// Folder is what the system calls the data folder. It tells a gate that was given another name from another gate.
-	Folder  string    `json:"folder,omitempty"`
+	Config  string    `json:"config"`
 	Started time.Time `json:"started,omitzero"`
 }
 
