@@ -1,9 +1,7 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // district is for whoever runs the console over many plants.
-func district() *dashboard.DashboardBuilder {
+func district() *board {
 	d := over("thermogate-district", "Thermogate: a district",
 		"The console over many plants: whether all of them are heard, how late what it shows is, and what waits.",
 		choice("district", "District", "label_values(thermogate_district_connected, instance)"))

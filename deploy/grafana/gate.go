@@ -1,9 +1,7 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // gate is for the technician of one gate.
-func gate() *dashboard.DashboardBuilder {
+func gate() *board {
 	d := over("thermogate-gate", "Thermogate: a gate",
 		"What is wrong with one gate and since when, how quickly it decides, and whether its numbers can be trusted.",
 		choice("site", "Site", "label_values(thermogate_gate_info, site)"),

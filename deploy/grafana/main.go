@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 func main() {
@@ -33,7 +31,7 @@ func main() {
 // files are the dashboards as Grafana reads them, by the names of their files.
 func files() (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for name, builder := range map[string]*dashboard.DashboardBuilder{
+	for name, builder := range map[string]*board{
 		"gate.json":     gate(),
 		"plant.json":    plant(),
 		"district.json": district(),
@@ -54,16 +52,4 @@ func files() (map[string][]byte, error) {
 		files[name] = out.Bytes()
 	}
 	return files, nil
-}
-
-// number gives each panel an id, which an address that leads to it has in it.
-func number(d *dashboard.Dashboard) {
-	for i := range d.Panels {
-		id := uint32(i + 1)
-		if row := d.Panels[i].RowPanel; row != nil {
-			row.Id = id
-		} else {
-			d.Panels[i].Panel.Id = &id
-		}
-	}
 }

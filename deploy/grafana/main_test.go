@@ -10,7 +10,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
-	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 func TestDashboardsAreUpToDate(t *testing.T) {
@@ -40,7 +39,7 @@ func TestGrafanaReadsThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var d dashboard.Dashboard
+		var d file
 		if err := d.UnmarshalJSONStrict(raw); err != nil && err.Error() != "" { // a list of errors, which may be empty
 			t.Errorf("%s: %v", path, err)
 		}

@@ -218,33 +218,6 @@ func wellOrNot(well, not string) []dashboard.ValueMapping {
 	}}}}
 }
 
-// over is a dashboard with a choice of Prometheus and the given ones, and with links to the other dashboards.
-func over(uid, title, about string, choices ...*dashboard.QueryVariableBuilder) *dashboard.DashboardBuilder {
-	d := dashboard.NewDashboardBuilder(title).Uid(uid).Description(about).Tags([]string{"thermogate"}).
-		Time("now-6h", "now").Refresh("30s").Timezone("browser").Tooltip(dashboard.DashboardCursorSyncCrosshair).
-		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Prometheus").Type("prometheus"))
-	for _, choice := range choices {
-		d.WithVariable(choice)
-	}
-	return d.Link(dashboard.NewDashboardLinkBuilder("thermogate").Type(dashboard.DashboardLinkTypeDashboards).
-		Tags([]string{"thermogate"}).KeepTime(true).IncludeVars(true))
-}
-
-// choice is of one of the values that a label has.
-func choice(name, label, values string) *dashboard.QueryVariableBuilder {
-	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).
-		Query(dashboard.StringOrMap{String: &values}).Definition(values).
-		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortNaturalAsc)
-}
-
-// choices is of some of them, or all.
-func choices(name, label, values string) *dashboard.QueryVariableBuilder {
-	all := dashboard.VariableOption{Text: dashboard.StringOrArrayOfString{String: new("All")}, Value: dashboard.StringOrArrayOfString{String: new("$__all")}}
-	return choice(name, label, values).Multi(true).IncludeAll(true).AllValue(".*").Current(all)
-}
-
-func row(title string) *dashboard.RowBuilder { return dashboard.NewRowBuilder(title) }
-
 const (
 	seconds, celsius, share = units.Seconds, units.Celsius, units.PercentUnit
 )

@@ -1,13 +1,11 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // named gives a series of gates their site and name. A gate that is gone keeps it for a day, and one that was renamed has the
 // name that comes first.
 const named = ` * on (instance) group_left (site, gate) topk by (instance) (1, last_over_time(thermogate_gate_info{site=~"$site"}[1d]))`
 
 // plant is for whoever looks after all gates of a site and its console.
-func plant() *dashboard.DashboardBuilder {
+func plant() *board {
 	d := over("thermogate-plant", "Thermogate: a plant",
 		"All gates of a site and its console: what is wrong and since when, how people get through, how soon alerts are taken.",
 		choices("site", "Site", "label_values(thermogate_gate_info, site)"),
