@@ -203,6 +203,9 @@ func TestHealthWithoutALogInTellsOnlyTheKind(t *testing.T) {
 		if err != nil || !strings.Contains(ready.text, `"part":"broker","detail":"not connected`) || ready.gate == nil {
 			t.Errorf("no password: %t, from inside: %+v, %v", open, ready, err)
 		}
+		if body := get(t, "http://"+c.HTTP.Listen+"/settings"); strings.Contains(body, "threshold") != open {
+			t.Errorf("no password: %t, its settings: %s", open, body)
+		}
 		if body := get(t, "http://"+c.HTTP.Listen+"/readyz?verbose"); strings.Contains(body, "detail") != open {
 			t.Errorf("no password: %t, asked for more: %s", open, body)
 		}
