@@ -9,10 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -47,14 +49,22 @@ func newCheckCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Doctor: config, disk, camera, reference, broker, door, pages; says what to do",
-		Args:  cobra.NoArgs,
+		Long: `Check looks at everything a gate needs, and says what to do. At a gate that runs it asks that instead, and whether it was
+started with this config.
+
+With --running it only asks the gate that runs with this config, as the health check of a container does. It ends with 0
+while that gate is alive, also where people can't be screened for now: it prints why. That the file was changed since the
+start, or is broken now, it prints as well, with the keys that are others; it is no failure, for the gate goes on as it was
+started, and only a person knows when it may be restarted. It ends with 1 where no gate answers, another gate does, or a
+restart would help.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(configPath)
+			if running {
+				return askFor(cmd.Context(), c, err, configPath, cmd.OutOrStdout())
+			}
 			if err != nil {
 				return err
-			}
-			if running {
-				return askRunning(cmd.Context(), c, cmd.OutOrStdout())
 			}
 			d := doctor{config: c, out: cmd.OutOrStdout()}
 			d.examine(cmd.Context())
@@ -69,8 +79,26 @@ func newCheckCommand() *cobra.Command {
 	return command
 }
 
-// askRunning asks the gate of a config for its health. What keeps it from screening people it prints; only a gate that
-// a restart would help is an error, and another gate than this.
+// askFor asks the gate of a config file, which may be broken. Where the gate is not found by what the file says now, it is
+// asked by what that said when this user started it.
+func askFor(ctx context.Context, c config, broken error, file string, out io.Writer) error {
+	err := broken
+	if err == nil {
+		err = askRunning(ctx, c, out)
+	}
+	if err == nil || file == "" {
+		return err
+	}
+	started, runs := asStarted(ctx, file)
+	if !runs {
+		return err
+	}
+	fmt.Fprintf(out, "warning: the gate runs with what %s said when it was started. By what that says now: %v\n", file, err)
+	return askRunning(ctx, started, out)
+}
+
+// askRunning asks the gate of a config for its health. What keeps it from screening people it prints, and that it was started
+// with another config than the file has now; only a gate that a restart would help is an error, and another gate than this.
 func askRunning(ctx context.Context, c config, out io.Writer) error {
 	alive, err := ask(ctx, c.HTTP, "/healthz", nil)
 	if err != nil {
@@ -84,7 +112,10 @@ func askRunning(ctx context.Context, c config, out io.Writer) error {
 		return err
 	}
 	if other := ready.otherThan(c.identity()); other != nil {
-		return fmt.Errorf("at %s %w", c.HTTP.Listen, other)
+		return other
+	}
+	if old := ready.outdated(ctx, c); old != nil {
+		fmt.Fprintln(out, "warning:", old)
 	}
 	_, err = fmt.Fprintln(out, ready.text)
 	return err
@@ -92,6 +123,7 @@ func askRunning(ctx context.Context, c config, out io.Writer) error {
 
 // answer is what a gate says of its health.
 type answer struct {
+	at   string
 	well bool
 	text string
 	// gate is who answers; nil where that is not told, and secrecy is why.
@@ -104,18 +136,62 @@ func (a answer) otherThan(own metrics.Identity) error {
 	if a.gate == nil || a.gate.Site == own.Site && a.gate.Gate == own.Gate {
 		return nil
 	}
-	return fmt.Errorf("gate %s of site %s runs, and not this one", a.gate.Gate, a.gate.Site)
+	return fmt.Errorf("another gate answers at %s: site %s gate %s, and not site %s gate %s", a.at, a.gate.Site, a.gate.Gate, own.Site, own.Gate)
+}
+
+// outdated says how a gate that answers differs from what a start with the file would make of it; nil where it does not.
+func (a answer) outdated(ctx context.Context, c config) error {
+	if a.gate == nil {
+		return fmt.Errorf("a gate runs at %s, and whether it is this one is not known: %w", a.at, a.secrecy)
+	}
+	if a.gate.Config == c.identity().Config {
+		return nil
+	}
+	since := "it was started with another one"
+	if started := a.gate.Started; !started.IsZero() && c.written.After(started) {
+		since = fmt.Sprintf("changed after it was started at %s", started.Local().Format("2006-01-02 15:04:05"))
+	}
+	return fmt.Errorf("the gate runs with another config than %s (%s): restart it to use this one. %s",
+		cmp.Or(c.file, "the defaults"), since, a.changes(ctx, c))
+}
+
+// changes says which keys of the file are others than what the gate was started with.
+func (a answer) changes(ctx context.Context, c config) string {
+	const secret = "Which keys are others is not told, for their values may be secret"
+	settings, err := askSettings(ctx, c.HTTP)
+	if err != nil {
+		return secret
+	}
+	was, is := settings.Values, c.told().Values
+	var changes []string
+	for _, key := range slices.Sorted(maps.Keys(is)) {
+		if old, told := was[key]; told && old != is[key] {
+			changes = append(changes, fmt.Sprintf("%s: %q there, %q in the file", key, old, is[key]))
+		}
+	}
+	if len(changes) == 0 {
+		return secret
+	}
+	return strings.Join(changes, "; ")
+}
+
+// logIn is the log-in of a config; nil where its pages need none.
+func logIn(c httpConfig) (*url.Userinfo, error) {
+	if c.PasswordFile == "" {
+		return nil, nil
+	}
+	password, err := listen.ReadSecret(c.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("http.password_file: %w", err)
+	}
+	return url.UserPassword(c.User, password), nil
 }
 
 // askInside asks as somebody who may know, and as anybody where that gets no answer.
 func askInside(ctx context.Context, c httpConfig, path string) (answer, error) {
-	var login *url.Userinfo
-	if c.PasswordFile != "" {
-		password, err := listen.ReadSecret(c.PasswordFile)
-		if err != nil {
-			return askOutside(ctx, c, path, fmt.Errorf("http.password_file: %w", err))
-		}
-		login = url.UserPassword(c.User, password)
+	login, err := logIn(c)
+	if err != nil {
+		return askOutside(ctx, c, path, err)
 	}
 	a, err := ask(ctx, c, path+"?verbose", login)
 	if err != nil {
@@ -133,41 +209,64 @@ func askOutside(ctx context.Context, c httpConfig, path string, secrecy error) (
 	return a, err
 }
 
-// ask asks what listens at a gate's address. Whatever is no gate's answer is an error.
+// ask asks what listens at a gate's address for its health. Whatever is no gate's answer is an error.
 func ask(ctx context.Context, c httpConfig, path string, login *url.Userinfo) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	client, err := c.Client()
-	if err != nil {
-		return answer{}, fmt.Errorf("http.%w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+listen.Reachable(c.Listen)+path, nil)
+	status, body, err := fetch(ctx, c, path, login)
 	if err != nil {
 		return answer{}, err
 	}
-	request.URL.User = login
-	response, err := client.Do(request)
-	if err != nil {
-		return answer{}, fmt.Errorf("no gate answers at %s: %w", c.Listen, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-	if err != nil {
-		return answer{}, fmt.Errorf("asking the gate at %s: %w", c.Listen, err)
-	}
 	text := strings.TrimSpace(string(body))
-	if response.StatusCode == http.StatusUnauthorized {
-		return answer{}, errors.New("it does not take the password of this config")
-	}
 	if !strings.HasPrefix(text, `{"status"`) {
-		return answer{}, fmt.Errorf("what answers at %s is no gate: %s", c.Listen, response.Status)
+		return answer{}, fmt.Errorf("what answers at %s is no gate: %d %s", c.Listen, status, http.StatusText(status))
 	}
-	a := answer{well: response.StatusCode == http.StatusOK, text: text}
+	a := answer{at: c.Listen, well: status == http.StatusOK, text: text}
 	var gate metrics.Identity
 	if json.Unmarshal(body, &gate) == nil && gate.Gate != "" {
 		a.gate = &gate
 	}
 	return a, nil
+}
+
+// askSettings asks a gate what it was started with.
+func askSettings(ctx context.Context, c httpConfig) (mqtt.Settings, error) {
+	login, err := logIn(c)
+	if err != nil {
+		return mqtt.Settings{}, err
+	}
+	_, body, err := fetch(ctx, c, "/settings", login)
+	if err != nil {
+		return mqtt.Settings{}, err
+	}
+	settings := mqtt.Settings{Values: map[string]string{}}
+	return settings, json.Unmarshal(body, &settings)
+}
+
+// fetch gets what a gate says at a path.
+func fetch(ctx context.Context, c httpConfig, path string, login *url.Userinfo) (status int, body []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	client, err := c.Client()
+	if err != nil {
+		return 0, nil, fmt.Errorf("http.%w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+listen.Reachable(c.Listen)+path, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.URL.User = login
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, fmt.Errorf("no gate answers at %s: %w", c.Listen, err)
+	}
+	defer response.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return 0, nil, fmt.Errorf("asking the gate at %s: %w", c.Listen, err)
+	}
+	if response.StatusCode == http.StatusUnauthorized {
+		return 0, nil, errors.New("it does not take the password of this config")
+	}
+	return response.StatusCode, body, nil
 }
 
 // doctor looks at everything a gate needs, one part after the other, and goes on after a fault.
@@ -193,24 +292,21 @@ func (d *doctor) examine(ctx context.Context) {
 
 // running reports on a gate that runs with this config already. It has camera and ports for itself, and is not disturbed.
 func (d *doctor) running(ctx context.Context) bool {
-	address, own := d.config.HTTP.Listen, d.config.identity()
 	a, err := askInside(ctx, d.config.HTTP, "/readyz")
 	if err != nil {
 		return false
 	}
-	other := a.otherThan(own)
+	other, old := a.otherThan(d.config.identity()), a.outdated(ctx, d.config)
 	var fault error
 	switch {
 	case other != nil:
-		fault = fmt.Errorf("at %s %w: give one of them another http.listen", address, other)
-	case a.gate == nil:
-		fault = fmt.Errorf("a gate runs at %s, and whether it is this one is not known (%w); it says: %s", address, a.secrecy, a.text)
-	case a.gate.Config != own.Config:
-		fault = fmt.Errorf("it runs already, at %s, with another config than this; restart it to use this one. It says: %s", address, a.text)
+		fault = fmt.Errorf("%w: give one of them another http.listen", other)
+	case old != nil:
+		fault = fmt.Errorf("%w. It says: %s", old, a.text)
 	case !a.well:
-		fault = fmt.Errorf("it runs already, at %s, and says: %s", address, a.text)
+		fault = fmt.Errorf("it runs already, at %s, and says: %s", a.at, a.text)
 	}
-	d.say("gate", fault, "it runs already, at %s, and all is well; stop it to have the rest looked at", address)
+	d.say("gate", fault, "it runs already, at %s, and all is well; stop it to have the rest looked at", a.at)
 	return other == nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -61,7 +62,9 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 	other := gateConfig(t, "south")
 	other.HTTP.Listen, other.HTTP.CertFile, other.HTTP.KeyFile = own.HTTP.Listen, own.HTTP.CertFile, own.HTTP.KeyFile
 	changed := own
-	changed.Policy.ThresholdCelsius = 37.2
+	changed.Policy.ThresholdCelsius, changed.file, changed.written = 37.2, "gate.yaml", time.Now().Add(time.Minute)
+	hidden := own
+	hidden.MQTT.User = "somebody"
 	forgot := own
 	forgot.HTTP.PasswordFile = "nowhere"
 	stranger := own
@@ -80,10 +83,13 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 		looks bool   // at the camera as well, for this gate does not run
 	}{
 		{"itself", own, `it runs already, at ` + own.HTTP.Listen + `, and says: {"status":"failing"`, `"detail":"`, false},
-		{"another gate", other, "gate north of site site runs, and not this one", "gate north of site site runs, and not this one", true},
-		{"another config", changed, "another config than this; restart it", `"detail":"`, false},
-		{"password that can't be read", forgot, "is not known (http.password_file: open nowhere", `{"part":"camera"}`, false},
-		{"another password", stranger, "does not take the password of this config", `{"part":"camera"}`, false},
+		{"another gate", other, "another gate answers at " + own.HTTP.Listen + ": site site gate north, and not site site gate south: give one of them another http.listen",
+			"another gate answers at " + own.HTTP.Listen + ": site site gate north", true},
+		{"another config", changed, "with another config than gate.yaml (changed after it was started at 20",
+			`restart it to use this one. policy.threshold_celsius: "37.5" there, "37.2" in the file` + "\n{", false},
+		{"another user of the broker", hidden, "may be secret", "warning: the gate runs with another config than the defaults", false},
+		{"password that can't be read", forgot, "is not known: http.password_file: open nowhere", `warning: a gate runs at ` + own.HTTP.Listen + `, and whether it is this one is not known: http.password_file`, false},
+		{"another password", stranger, "does not take the password of this config", `it does not take the password of this config` + "\n{", false},
 		{"another certificate", uncertified, "pages      FAULT  http.listen", "another certificate", true},
 	}
 	for _, test := range tests {
@@ -103,6 +109,68 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 		}
 		if !strings.Contains(said.String(), test.asks) || (err != nil) != test.looks {
 			t.Errorf("%s: --running says %s", test.name, &said)
+		}
+	}
+}
+
+// TestHealthCheckWhileTheFileIsEdited is what a container does: nobody is to restart a gate since somebody edits its file.
+func TestHealthCheckWhileTheFileIsEdited(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	t.Setenv("RUNTIME_DIRECTORY", "")
+	address := freeAddress("127.0.0.1:0")
+	text := fmt.Sprintf("site: plant\ngate: north\ncamera:\n  uri: /dev/video99\ndata_dir: %s\nbroker:\n  listen: %s\nhttp:\n  listen: %s\n",
+		t.TempDir(), freeAddress("127.0.0.1:0"), address)
+	file := writeFile(t, "gate.yaml", text)
+	check := func() (string, error) {
+		var out strings.Builder
+		command := newRootCommand()
+		command.SilenceErrors, command.SilenceUsage = true, true
+		command.SetArgs([]string{"check", "--running", "-c", file})
+		command.SetOut(&out)
+		err := command.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	gate := newRootCommand()
+	gate.SetArgs([]string{"run", "-c", file})
+	gate.SetErr(io.Discard)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- gate.ExecuteContext(ctx) }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		out, err := check()
+		if err == nil {
+			if strings.Contains(out, "warning") {
+				t.Errorf("of the file as it was started: %s", out)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	for _, edited := range []struct{ what, text, says string }{
+		{"a level", text + "policy:\n  threshold_celsius: 37.2\n", `policy.threshold_celsius: "37.5" there, "37.2" in the file`},
+		{"its name", strings.Replace(text, "north", "south", 1), "By what that says now: another gate answers at " + address + ": site plant gate north, and not site plant gate south"},
+		{"its address", strings.Replace(text, address, freeAddress("127.0.0.1:0"), 1), "By what that says now: no gate answers at"},
+		{"a mistake", text + "polcy:\n", `unknown key "polcy"`},
+	} {
+		if err := os.WriteFile(file, []byte(edited.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := check(); err != nil || !strings.Contains(out, "warning: ") || !strings.Contains(out, edited.says) || !strings.Contains(out, `"gate":"north"`) {
+			t.Errorf("%s was changed: %v, %s", edited.what, err, out)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, left := range []string{text, text + "polcy:\n"} {
+		if err := os.WriteFile(file, []byte(left), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := check(); err == nil {
+			t.Errorf("a gate that has ended is alive: %s", out)
 		}
 	}
 }
@@ -135,6 +203,9 @@ func TestHealthWithoutALogInTellsOnlyTheKind(t *testing.T) {
 		ready, err := askInside(t.Context(), c.HTTP, "/readyz")
 		if err != nil || !strings.Contains(ready.text, `"part":"broker","detail":"not connected`) || ready.gate == nil {
 			t.Errorf("no password: %t, from inside: %+v, %v", open, ready, err)
+		}
+		if body := get(t, "http://"+c.HTTP.Listen+"/settings"); strings.Contains(body, "threshold") != open {
+			t.Errorf("no password: %t, its settings: %s", open, body)
 		}
 		if body := get(t, "http://"+c.HTTP.Listen+"/readyz?verbose"); strings.Contains(body, "detail") != open {
 			t.Errorf("no password: %t, asked for more: %s", open, body)

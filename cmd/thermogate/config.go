@@ -58,7 +58,8 @@ type config struct {
 	// ConsoleURL is where browsers reach the console's pages, also those of one on a server; empty is the console within.
 	ConsoleURL string `yaml:"console_url"`
 
-	written time.Time // when the file was changed last; zero without one
+	file    string    // that it is from; empty without one
+	written time.Time // when that was changed last
 }
 
 type cameraConfig struct {
@@ -112,6 +113,7 @@ func loadConfig(path string) (config, error) {
 	if err := settings.Load(path, &c, c.validate, exampleConfig); err != nil {
 		return c, program.Usage(err)
 	}
+	c.file = path
 	if file, err := os.Stat(path); err == nil {
 		c.written = file.ModTime()
 	}

@@ -13,6 +13,7 @@ import (
 	"thermogate/cmd/internal/consolecmd"
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/console"
+	"thermogate/screening/listen"
 )
 
 // within is a console in the process of a gate.
@@ -38,7 +39,7 @@ func consoleWithin(s *station) (*within, error) {
 		c.MQTT.Own, c.MQTT.Broker = s.ownBroker, s.config.mqtt().Broker
 	}
 	if c.MQTT.Own != nil && c.Join.Broker == "" && s.config.Broker.CertFile != "" {
-		c.Join.Broker = "mqtts://" + reachable(s.config.Broker.Listen)
+		c.Join.Broker = "mqtts://" + listen.Reachable(s.config.Broker.Listen)
 	}
 	if c.Store.File == ordinary.Store.File {
 		c.Store.File = filepath.Join(s.config.DataDir, consoleName, "console.db")

@@ -56,6 +56,9 @@ func newRunCommand() *cobra.Command {
 				return err
 			}
 			defer s.close()
+			if configPath != "" {
+				defer keepStarted(configPath, log)()
+			}
 			within, err := consoleWithin(s)
 			if err != nil {
 				return err

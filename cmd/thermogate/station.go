@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -142,6 +143,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		}
 	}
 	s.metrics = metrics.New(program.Version())
+	s.metrics.SetGate(c.Site, c.Gate)
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
 	pages.Page, pages.Door, pages.OutcomeOnly = c.Kiosk, s.door != nil, c.OutcomeOnly
@@ -185,7 +187,14 @@ func (s *station) routes() (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
-	s.health.Register(private, s.config.identity())
+	identity := s.config.identity()
+	identity.Started = time.Now().UTC().Truncate(time.Second)
+	s.health.Register(private, identity)
+	private.HandleFunc("GET /settings", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(s.config.told()) // a client that is gone needs no answer
+	})
 	guarded := http.Handler(private)
 	if s.config.HTTP.PasswordFile != "" {
 		who, err := access.Open(filepath.Join(s.config.DataDir, "access.json"), s.config.HTTP.Guarded, s.logins, s.log)

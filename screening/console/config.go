@@ -28,6 +28,8 @@ type Config struct {
 	OIDC accounts.OIDC `yaml:"oidc"`
 	// Reports are files that are written by themselves.
 	Reports reports.Config `yaml:"reports"`
+	// Identity is told to whoever may know; empty where nobody is to.
+	Identity Identity `yaml:"-"`
 	// District is told what the gates of this plant publish; empty without one.
 	District district.Config `yaml:"district"`
 	// Join lets boxes in as gates.

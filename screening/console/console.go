@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/screening/console/accounts"
@@ -35,7 +36,16 @@ type Console struct {
 	desk     *join.Desk
 	pages    http.Handler
 	people   *accounts.Accounts
-	once     string // password of the first account, until somebody has chosen one
+	taken    prometheus.Histogram // how long alerts waited for somebody
+	once     string               // password of the first account, until somebody has chosen one
+}
+
+// Identity says which console answers.
+type Identity struct {
+	Console string `json:"console,omitempty"`
+	// Config changes with the configuration that it was started with.
+	Config  string    `json:"config,omitempty"`
+	Started time.Time `json:"started,omitzero"`
 }
 
 // Open opens the store and takes the address to listen on. Nothing is received before Run.
@@ -70,7 +80,7 @@ func (c *Console) serve(ctx context.Context, cfg Config, version string, log *sl
 	if err := c.openPages(ctx, cfg, log); err != nil {
 		return err
 	}
-	if c.pages, err = c.routes(cfg.HTTP, version, listen.NewAttempts(log)); err != nil {
+	if c.pages, err = c.routes(cfg, version, listen.NewAttempts(log)); err != nil {
 		return err
 	}
 	cfg.HTTP.Folder = filepath.Join(filepath.Dir(cfg.Store.File), "tls")
@@ -115,6 +125,8 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 			}
 		}
 	}
+	c.taken = newTakenHistogram()
+	cfg.Pages.Taken = func(after time.Duration) { c.taken.Observe(after.Seconds()) }
 	c.live, err = web.New(c.store, people, c.hears, cfg.Pages, log)
 	return err
 }
@@ -182,22 +194,22 @@ func (c *Console) Close() error {
 	return c.store.Close()
 }
 
-func (c *Console) routes(cfg listen.Guarded, version string, attempts *listen.Attempts) (http.Handler, error) {
+func (c *Console) routes(cfg Config, version string, attempts *listen.Attempts) (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("GET /metrics", c.metrics(version))
-	private.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.faults(r.Context()), true) })
-	guarded, err := cfg.Guard(private, attempts)
+	private.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.faults(r.Context()), &cfg.Identity) })
+	guarded, err := cfg.HTTP.Guard(private, attempts)
 	if err != nil {
 		return nil, err
 	}
 	public := http.NewServeMux()
-	public.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.hung(r.Context()), false) })
+	public.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { writeFaults(w, c.hung(r.Context()), nil) })
 	public.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
 			guarded.ServeHTTP(w, r)
 			return
 		}
-		writeFaults(w, c.faults(r.Context()), false)
+		writeFaults(w, c.faults(r.Context()), nil)
 	})
 	public.Handle("GET /metrics", guarded)
 	public.Handle("/", c.live)
@@ -238,7 +250,8 @@ func (c *Console) faults(ctx context.Context) []fault {
 	return faults
 }
 
-func writeFaults(w http.ResponseWriter, faults []fault, verbose bool) {
+// writeFaults tells of the faults; only with an identity also which console it is, and what is wrong with the parts.
+func writeFaults(w http.ResponseWriter, faults []fault, identity *Identity) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	status := "ok"
@@ -247,12 +260,13 @@ func writeFaults(w http.ResponseWriter, faults []fault, verbose bool) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	for i := range faults {
-		if !verbose {
+		if identity == nil {
 			faults[i].Detail = ""
 		}
 	}
 	_ = json.NewEncoder(w).Encode(struct { // a client that is gone needs no answer
-		Status string  `json:"status"`
+		Status string `json:"status"`
+		*Identity
 		Faults []fault `json:"faults,omitempty"`
-	}{status, faults})
+	}{status, identity, faults})
 }

@@ -3,9 +3,11 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,6 +128,44 @@ func TestReportsIntoAFolder(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("there is no report")
+		}
+	}
+}
+
+// TestMetricsOfGates asks a store in which there is a gate of each kind.
+func TestMetricsOfGates(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Store.File, cfg.HTTP.Listen = filepath.Join(t.TempDir(), "console.db"), "127.0.0.1:0"
+	c, err := Open(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	now := time.Now()
+	for name, status := range map[string]mqtt.StatusMessage{
+		"well":    {State: "online", Status: mqtt.Status{Camera: "ok", Reference: "ok"}},
+		"stalled": {State: "online", Status: mqtt.Status{Camera: "stalled"}},
+		"cold":    {State: "online", Status: mqtt.Status{Camera: "ok", Reference: "reference-missing", Paused: true, PausedUntil: now.Add(time.Hour)}},
+		"drill":   {State: "online", Status: mqtt.Status{Camera: "ok", Reference: "ok", Paused: true, PausedUntil: now.Add(time.Hour)}},
+		"gone":    {State: "offline"},
+		"sold":    {State: "offline"},
+	} {
+		gate := mqtt.Gate{Site: "plant", Name: name}
+		if err := c.Store().Seen(t.Context(), map[mqtt.Gate]time.Time{gate: now}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Store().SetStatus(t.Context(), gate, status, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Store().PutOutOfUse(t.Context(), mqtt.Gate{Site: "plant", Name: "sold"}, now); err != nil {
+		t.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	c.metrics("test").ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for state, want := range map[string]int{"well": 1, "faulty": 2, "paused": 1, "silent": 1} {
+		if line := fmt.Sprintf("thermogate_console_gates{state=%q} %d\n", state, want); !strings.Contains(answer.Body.String(), line) {
+			t.Errorf("it lacks %s", line)
 		}
 	}
 }

@@ -26,6 +26,7 @@ type DistrictConfig struct {
 	Pages    web.Config     `yaml:"pages"`
 	OIDC     accounts.OIDC  `yaml:"oidc"`
 	Reports  reports.Config `yaml:"reports"`
+	Identity Identity       `yaml:"-"` // as in Config
 }
 
 // StreamSource says which servers plants tell, and how these keep what is not stored yet.
@@ -90,6 +91,7 @@ func (c StreamSource) Stream() district.StreamConfig {
 func (c DistrictConfig) plant() Config {
 	plant := DefaultConfig()
 	plant.Name, plant.Store, plant.HTTP, plant.Pages, plant.OIDC, plant.Reports = c.Name, c.Store, c.HTTP, c.Pages, c.OIDC, c.Reports
+	plant.Identity = c.Identity
 	return plant
 }
 

@@ -81,6 +81,7 @@ func (c *Console) plantMetrics(registry *prometheus.Registry) {
 				of(func(s district.PlantState) float64 { return float64(s.Refused) })),
 		)
 	}
+	registry.MustRegister(c.taken, prometheus.CollectorFunc(c.countGates))
 }
 
 func oneIf(is bool) float64 {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -52,4 +55,28 @@ func Write(path string, data []byte) error {
 		return err
 	}
 	return os.Rename(file.Name(), path)
+}
+
+// InMemory returns a folder for this user alone that outlasts the process but no reboot: what systemd gives the service for such
+// files, else the session, else shared memory.
+func InMemory() (string, error) {
+	if given, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); given != "" {
+		return given, nil
+	}
+	folder := "/dev/shm/thermogate-" + strconv.Itoa(os.Geteuid())
+	if given := os.Getenv("XDG_RUNTIME_DIR"); given != "" {
+		folder = filepath.Join(given, "thermogate")
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	info, err := os.Lstat(folder) // somebody else may have been there first
+	if err != nil {
+		return "", err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+		return "", fmt.Errorf("%s is not a folder that only this user can write to", folder)
+	}
+	return folder, nil
 }

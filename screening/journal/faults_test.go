@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"thermogate/screening/datadir"
 	"thermogate/screening/event"
 
 	"github.com/google/go-cmp/cmp"
@@ -206,7 +207,7 @@ func TestSpareOfAnotherUserIsNotTaken(t *testing.T) {
 	if err := os.Symlink(t.TempDir(), folder); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := spareFolder(); err == nil || !strings.Contains(err.Error(), folder) {
+	if _, err := datadir.InMemory(); err == nil || !strings.Contains(err.Error(), folder) {
 		t.Errorf("error %v for a link", err)
 	}
 	os.Remove(folder)
@@ -216,13 +217,13 @@ func TestSpareOfAnotherUserIsNotTaken(t *testing.T) {
 	if err := os.Chmod(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := spareFolder(); err == nil {
+	if _, err := datadir.InMemory(); err == nil {
 		t.Error("a folder that everybody can write to is taken")
 	}
 	given := filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(t.TempDir(), given))
 	t.Setenv("RUNTIME_DIRECTORY", given+":/elsewhere")
-	if got, err := spareFolder(); got != given || err != nil {
+	if got, err := datadir.InMemory(); got != given || err != nil {
 		t.Errorf("%s, %v; systemd's folder is a link where the user is made for the service", got, err)
 	}
 }

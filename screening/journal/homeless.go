@@ -52,7 +52,7 @@ func (j *Journal) moveIn(ctx context.Context) error {
 
 // doWithout has an empty file in memory stand in for one that can't be opened. Nothing is ever stored in it.
 func (j *Journal) doWithout(ctx context.Context, why error) error {
-	folder, err := spareFolder()
+	folder, err := datadir.InMemory()
 	if err != nil {
 		return why
 	}

@@ -4,16 +4,13 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 
+	"thermogate/screening/datadir"
 	"thermogate/screening/event"
 )
 
@@ -37,36 +34,13 @@ func newSpare(path string, log *slog.Logger) spare {
 	absolute, err := filepath.Abs(path)
 	if err == nil {
 		var folder string
-		if folder, err = spareFolder(); err == nil {
+		if folder, err = datadir.InMemory(); err == nil {
 			sum := sha256.Sum256([]byte(absolute))
 			return spare{path: filepath.Join(folder, fmt.Sprintf("journal-%x.jsonl", sum[:8]))}
 		}
 	}
 	log.Warn("while the disk takes nothing, a restart will lose events that the broker has not got", "error", err)
 	return spare{}
-}
-
-// spareFolder is for this user alone: what systemd gives the service for such files, else the session, else shared memory.
-func spareFolder() (string, error) {
-	if given, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); given != "" {
-		return given, nil
-	}
-	folder := "/dev/shm/thermogate-" + strconv.Itoa(os.Geteuid())
-	if given := os.Getenv("XDG_RUNTIME_DIR"); given != "" {
-		folder = filepath.Join(given, "thermogate")
-	}
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
-	}
-	info, err := os.Lstat(folder) // somebody else may have been there first
-	if err != nil {
-		return "", err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || !ok || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
-		return "", fmt.Errorf("%s is not a folder that only this user can write to", folder)
-	}
-	return folder, nil
 }
 
 // add appends a row. An error is told once; the row is then in the memory of the process only.

@@ -211,7 +211,8 @@ type Identity struct {
 	Site string `json:"site"`
 	Gate string `json:"gate"`
 	// Config changes with the configuration that the gate was started with.
-	Config string `json:"config"`
+	Config  string    `json:"config"`
+	Started time.Time `json:"started,omitzero"`
 }
 
 // Register serves /healthz (200 while the process is alive) and /readyz (200 while the gate can screen people), 503

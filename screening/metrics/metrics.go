@@ -22,6 +22,7 @@ type Metrics struct {
 	screenings       *prometheus.CounterVec
 	secondsToVerdict prometheus.Histogram
 	skin             prometheus.Histogram
+	baseline         optionalGauge
 
 	captured, dropped, processed prometheus.Counter
 	lastFrame                    prometheus.Gauge
@@ -118,6 +119,7 @@ func New(version string) *Metrics {
 		skin: f.histogram("skin_temperature_celsius",
 			"Skin temperature of the people measured, corrected with the reference source.",
 			append([]float64{28, 30, 32, 33}, prometheus.LinearBuckets(33.5, .25, 23)...)),
+		baseline:  f.optionalGauge("baseline_celsius", "What people at this gate usually read, at the latest verdict; absent before enough have been seen."),
 		captured:  f.counter("frames_captured_total", "Frames the camera delivered, dropped ones included."),
 		dropped:   f.counter("frames_dropped_total", "Frames skipped because a newer one was already there."),
 		processed: f.counter("frames_processed_total", "Frames that went through all stages."),
@@ -196,6 +198,12 @@ func (m *Metrics) startAtZero() {
 	m.group.set(string(event.GroupUnknown))
 }
 
+// SetGate tells which gate this is, so that its name can stand beside its address.
+func (m *Metrics) SetGate(site, gate string) {
+	factory{m.registry}.gaugeVec("gate_info", "Always 1; the labels name the gate.", "site", "gate").
+		WithLabelValues(site, gate).Set(1)
+}
+
 // Handler serves the metrics in the formats Prometheus reads.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
@@ -258,6 +266,9 @@ func (m *Metrics) ObserveEvent(e event.Event) {
 	}
 	if data.SkinCelsius != nil {
 		m.skin.Observe(*data.SkinCelsius)
+	}
+	if data.BaselineCelsius != nil {
+		m.baseline.set(true, *data.BaselineCelsius)
 	}
 }
 

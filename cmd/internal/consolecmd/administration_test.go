@@ -132,8 +132,6 @@ func (m machine) fill() string {
 	return e.ID
 }
 
-// TestAdministration backs a console up while it runs, restores it on another machine, which serves the same pages, deletes an
-// event there, and proves both that and the audit.
 // TestCheck asks a console before, while and after it runs, as the health check of a container does.
 func TestCheck(t *testing.T) {
 	m := newMachine(t)
@@ -141,8 +139,22 @@ func TestCheck(t *testing.T) {
 		t.Errorf("of a console that does not run: %q, %v", out, err)
 	}
 	_, stop := m.starts()
-	if out := m.must("check"); !strings.Contains(out, `"status"`) {
+	if out := m.must("check"); !strings.Contains(out, `"status":"failing","console":"console","config":"`) || strings.Contains(out, "warning") {
 		t.Errorf("of a console that runs: %q", out)
+	}
+	if page := testdata.Visit(t, "http://"+m.address).Get("/readyz"); strings.Contains(page, `"console"`) {
+		t.Errorf("anybody is told which console it is: %s", page)
+	}
+	before, err := os.ReadFile(m.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.config, append(before, "name: east\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := m.must("check"); !strings.Contains(out, "warning: the console that answers at "+m.address+", console, was started at 20") ||
+		!strings.Contains(out, "with another config than "+m.config+", which names east") {
+		t.Errorf("of a console whose file was changed: %q", out)
 	}
 	stop()
 	if _, err := m.does("check"); err == nil {
@@ -150,6 +162,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestAdministration backs a console up while it runs, restores it on another machine, which serves the same pages, deletes an
+// event there, and proves both that and the audit.
 func TestAdministration(t *testing.T) {
 	old := newMachine(t)
 	id := old.fill()

@@ -3,9 +3,13 @@ package consolecmd
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"thermogate/cmd/internal/program"
@@ -32,12 +36,14 @@ func New(name string, own District) *cobra.Command {
 				if err != nil {
 					return program.Usage(err)
 				}
+				cfg.Identity = identify(cfg.Name, cfg)
 				return runDistrict(cmd.Context(), cfg, own, log)
 			}
 			cfg, err := LoadConfig(from.path)
 			if err != nil {
 				return program.Usage(err)
 			}
+			cfg.Identity = identify(cfg.Name, cfg)
 			return run(cmd.Context(), cfg, log)
 		},
 	}
@@ -65,14 +71,24 @@ func (s source) store() (store.Config, error) {
 	return cfg.Store, err
 }
 
-// http is the part of it that says where the pages are.
-func (s source) http() (listen.Guarded, error) {
+// pages are where the console of the config serves, and which console that is.
+func (s source) pages() (listen.Guarded, console.Identity, error) {
 	if s.district {
 		cfg, err := loadDistrict(s.path)
-		return cfg.HTTP, err
+		return cfg.HTTP, identify(cfg.Name, cfg), err
 	}
 	cfg, err := LoadConfig(s.path)
-	return cfg.HTTP, err
+	return cfg.HTTP, identify(cfg.Name, cfg), err
+}
+
+// identify tells a console that starts now from others, and from itself with another config.
+func identify(name string, config any) console.Identity {
+	canonical, err := yaml.Marshal(config)
+	if err != nil {
+		panic(err) // these types can all be written
+	}
+	sum := sha256.Sum256(canonical)
+	return console.Identity{Console: name, Config: hex.EncodeToString(sum[:8]), Started: time.Now().UTC().Truncate(time.Second)}
 }
 
 // LoadConfig reads the file over the defaults; an empty path leaves these.

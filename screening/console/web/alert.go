@@ -161,6 +161,9 @@ func changeAlert(v *visit) {
 	switch v.r.PathValue("what") {
 	case "take":
 		err = v.take(id, version)
+		if err == nil && before.Alert.State == store.New && v.cfg.Taken != nil {
+			v.cfg.Taken(v.now.Sub(before.Alert.Received))
+		}
 	case "read":
 		var reading store.Reading
 		if before.Bare {

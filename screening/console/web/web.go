@@ -52,6 +52,8 @@ type Config struct {
 	Fingerprint func() string `yaml:"-"`
 	// Told is how it stands with the district that this plant tells what happens; nil where there is none.
 	Told func() Told `yaml:"-"`
+	// Taken is told how long each alert has waited until somebody took it; nil where nobody wants to know.
+	Taken func(after time.Duration) `yaml:"-"`
 }
 
 // Told is how it stands with a district.
