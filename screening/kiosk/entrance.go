@@ -2,7 +2,6 @@ package kiosk
 
 import (
 	"errors"
-	"fmt"
 	"html/template"
 	"net"
 	"net/http"
@@ -10,10 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/boombuler/barcode/qr"
-
 	"thermogate/screening/kiosk/access"
 	"thermogate/screening/listen"
+	"thermogate/screening/qrcode"
 )
 
 // maxForm is the length in bytes of the longest form that is looked at.
@@ -135,8 +133,7 @@ type otherLanguage struct{ Tag, Name, Address string }
 type linkCode struct {
 	Name, Text, Link string
 	Once             string // how long it is good
-	Size             int    // of the QR code, in modules
-	Path             string // of its black ones
+	QR               template.HTML
 }
 
 func (e entrance) show(w http.ResponseWriter, r *http.Request, status int, name string, page entrancePage) {
@@ -240,31 +237,11 @@ func (e entrance) newCode(w http.ResponseWriter, r *http.Request) {
 	}
 	code := &linkCode{Name: name, Text: text, Link: e.addressFor(r) + "/link#" + text,
 		Once: strings.Replace(e.say(r, "once"), "{minutes}", strconv.Itoa(int(access.CodeTime.Minutes())), 1)}
-	if err := code.draw(); err != nil {
-		http.Error(w, "the QR code can't be drawn: "+err.Error(), http.StatusInternalServerError)
+	if code.QR, err = qrcode.SVG(code.Link, code.Link); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	e.show(w, r, http.StatusOK, "code", entrancePage{Code: code})
-}
-
-// draw makes the QR code of the link.
-func (c *linkCode) draw() error {
-	code, err := qr.Encode(c.Link, qr.M, qr.Auto)
-	if err != nil {
-		return err
-	}
-	const margin = 4 // modules, so says the standard
-	side := code.Bounds().Dx()
-	var path strings.Builder
-	for y := range side {
-		for x := range side {
-			if red, _, _, _ := code.At(x, y).RGBA(); red == 0 {
-				fmt.Fprintf(&path, "M%d %dh1v1h-1z", x+margin, y+margin)
-			}
-		}
-	}
-	c.Size, c.Path = side+2*margin, path.String()
-	return nil
 }
 
 // addressFor is where others reach the gate that whoever asks has reached. On the gate's own machine that is not what they

@@ -264,7 +264,7 @@ func TestScreenAtTheGate(t *testing.T) {
 	logIn(t, engineer, password)
 	waitFor(t, engineer, "no screen yet", `document.getElementById("screens")?.innerText.includes("None is linked")`)
 	do(t, engineer, chromedp.SendKeys(`#new-screen input`, "tablet <left>"), chromedp.Click(`#new-screen button`))
-	waitFor(t, engineer, "a QR code", `document.querySelector("#qr path")?.getBBox().width > 20`)
+	waitFor(t, engineer, "a QR code", `document.querySelector(".qr path")?.getBBox().width > 20`)
 	link := ask(t, engineer, chromedp.TextContent("#link"))
 	if !strings.HasPrefix(link, g.at("/link#")) {
 		t.Errorf("the link is %q", link)
@@ -374,7 +374,7 @@ func TestPagesToComeIn(t *testing.T) {
 		do(t, tab, chromedp.EmulateViewport(390, 2600))
 		look(tab, "status-screens-"+lang)
 		do(t, tab, chromedp.EmulateViewport(390, 844), chromedp.SendKeys(`#new-screen input`, "门口 1"), chromedp.Click(`#new-screen button`))
-		waitFor(t, tab, "a code", `document.getElementById("qr")`)
+		waitFor(t, tab, "a code", `document.querySelector(".qr")`)
 		look(tab, "code-"+lang)
 		do(t, tab, chromedp.Navigate(g.at("/status")), chromedp.Click(`nav button`))
 		waitFor(t, tab, "logged out", `location.pathname === "/login"`)

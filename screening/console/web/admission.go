@@ -11,14 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"rsc.io/qr"
-
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/join"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
+	"thermogate/screening/qrcode"
 )
 
 // linksShown is how many links the page lists.
@@ -205,30 +204,11 @@ func commandOf(link string) string { return "sudo thermogate join '" + link + "'
 
 func (v *visit) linkOf(token string, i store.Invitation) (*link, error) {
 	to := v.linkTo(token)
-	code, err := qr.Encode(to, qr.M)
+	code, err := qrcode.SVG(to, v.tongue.Say("接入链接的二维码", "QR code of the link"))
 	if err != nil {
-		return nil, fmt.Errorf("the QR code of a link: %w", err)
+		return nil, err
 	}
-	return &link{Gate: i.Gate, URL: to, Command: commandOf(to), Code: drawing(code, v.tongue.Say("接入链接的二维码", "QR code of the link")), Until: i.Until}, nil
-}
-
-// quietZone is how many modules around a code stay white.
-const quietZone = 4
-
-// drawing is a code as SVG, black on white whatever the colours of the page.
-func drawing(code *qr.Code, label string) template.HTML {
-	var path strings.Builder
-	for y := range code.Size {
-		for x := range code.Size {
-			if code.Black(x, y) {
-				fmt.Fprintf(&path, "M%d %dh1v1h-1z", x, y)
-			}
-		}
-	}
-	side := code.Size + 2*quietZone
-	return template.HTML(fmt.Sprintf(`<svg class="code" role="img" aria-label="%s" viewBox="%d %d %d %d" shape-rendering="crispEdges">`+
-		`<path fill="#fff" d="M%[2]d %[2]dh%[4]dv%[4]dh-%[4]dz"/><path fill="#000" d="%[6]s"/></svg>`,
-		template.HTMLEscapeString(label), -quietZone, -quietZone, side, side, path.String()))
+	return &link{Gate: i.Gate, URL: to, Command: commandOf(to), Code: code, Until: i.Until}, nil
 }
 
 func (v *visit) withdraw() {

@@ -190,7 +190,7 @@ func TestBrowserAddsAGate(t *testing.T) {
 			b.shoot("admission-link-phone-" + lang)
 			b.accessible("admission-link-phone-" + lang)
 			to := evaluate[string](b, `document.getElementById("command").textContent.match(/'(.+)'/)[1]`)
-			if code := evaluate[[]float64](b, `(() => { const box = document.querySelector("svg.code").getBoundingClientRect(); return [box.width, box.height]; })()`); code[0] < 200 || code[0] != code[1] {
+			if code := evaluate[[]float64](b, `(() => { const box = document.querySelector("svg.qr").getBoundingClientRect(); return [box.width, box.height]; })()`); code[0] < 200 || code[0] != code[1] {
 				t.Errorf("the code is drawn in %v", code)
 			}
 			b.do(chromedp.EmulateViewport(desktop[0], desktop[1]))
