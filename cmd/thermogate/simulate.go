@@ -24,6 +24,7 @@ import (
 
 func newSimulateCommand() *cobra.Command {
 	fleet := fleet{config: mqtt.DefaultConfig()}
+	var plants plants
 	command := &cobra.Command{
 		Use:   "simulate",
 		Short: "Load a broker with many gates, to see what it carries",
@@ -32,10 +33,21 @@ made-up events of the site "simulated". A subscriber receives them all, and at t
 how late. All gates start at once, as after a power cut, and have events from then on; how late those are that happen while
 the fleet still connects is told apart. An event is late by the time from its verdict, before it is on disk, to the
 subscriber. All journals lie on this machine, in the folder for temporary files, so its one disk does the work of as many
-as there are gates.`,
-		Example: "  thermogate simulate --gates 200 --rate 1 --duration 60s --broker mqtt://127.0.0.1:1883",
-		Args:    cobra.NoArgs,
+as there are gates.
+
+With --district it runs many plants instead, each a connection to the district's NATS servers and the publisher that a plant's
+console has. They send events, the alerts' lives, gates, sites and a shift, of the sites "simulated-0001" on. What waits to
+be sent is kept in memory, where a plant has a database. A message is confirmed once the servers have it on disk; that it was
+is noted within a quarter of a second. --ids writes what the district then has to hold: a line an event (event, id, site,
+outcome, when in nanoseconds since 1970) and a line an alert that was closed.`,
+		Example: `  thermogate simulate --gates 200 --rate 1 --duration 60s --broker mqtt://127.0.0.1:1883
+  thermogate simulate --plants 1000 --gates 10 --rate 0.3333 --duration 10m --district nats://127.0.0.1:4222`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if plants.district.Enabled() {
+				plants.gates, plants.rate, plants.duration = fleet.gates, fleet.rate, fleet.duration
+				return plants.simulate(cmd)
+			}
 			if err := fleet.validate(); err != nil {
 				return program.Usage(err)
 			}
@@ -55,7 +67,10 @@ as there are gates.`,
 	flags.StringVar(&fleet.config.User, "user", "", "user at the broker")
 	flags.StringVar(&fleet.config.PasswordFile, "password-file", "", "file that holds the user's password")
 	flags.StringVar(&fleet.config.CAFile, "ca-file", "", "certificate authority of the broker")
-	flags.IntVar(&fleet.gates, "gates", 200, "how many gates")
+	flags.StringSliceVar(&plants.district.Servers, "district", nil, "NATS servers of a district to load instead of a broker")
+	flags.IntVar(&plants.count, "plants", 100, "how many plants, with --district")
+	flags.StringVar(&plants.idsFile, "ids", "", "file for what the plants have made, with --district")
+	flags.IntVar(&fleet.gates, "gates", 200, "how many gates, with --district of each plant")
 	flags.Float64Var(&fleet.rate, "rate", 1, "events a second of each gate")
 	fleet.duration = time.Minute
 	flags.Var((*duration)(&fleet.duration), "duration", "how long, such as 60s, 12h or 7d")
@@ -179,7 +194,7 @@ func (f *fleet) send(ctx context.Context, gate mqtt.Gate, j *journal.Journal) er
 	interval := time.Duration(float64(time.Second) / f.rate)
 	end := time.Now().Add(f.duration)
 	for awake := sleep(ctx, mathrand.N(interval)); awake && time.Now().Before(end); awake = sleep(ctx, interval) {
-		e := madeUpEvent(gate, time.Now())
+		e := madeUpEvent(gate, time.Now(), 50)
 		f.receiver.expect(e.ID)
 		if err := j.Append(context.WithoutCancel(ctx), e); err != nil {
 			return err
@@ -192,18 +207,28 @@ func (f *fleet) send(ctx context.Context, gate mqtt.Gate, j *journal.Journal) er
 // simulatedSite keeps made-up events apart from those of people.
 const simulatedSite = "simulated"
 
-func madeUpEvent(gate mqtt.Gate, now time.Time) event.Event {
-	skin := 35 + mathrand.NormFloat64()*0.4
+// madeUpEvent has what an event of a gate with a reference source has, so that it is as large. One in so many is an alert.
+func madeUpEvent(gate mqtt.Gate, now time.Time, oneAlertIn int) event.Event {
+	const offset, threshold, nominal = 1.9, 37.5, 40.0
+	skin := 34.6 + mathrand.NormFloat64()*0.3
 	outcome, reason := event.Pass, event.BelowThreshold
-	if mathrand.IntN(50) == 0 {
-		outcome, reason, skin = event.Alert, event.AboveThreshold, skin+2
+	if mathrand.IntN(oneAlertIn) == 0 {
+		outcome, reason, skin = event.Alert, event.AboveThreshold, skin+2.5
 	}
+	begin := now.Add(-600 * time.Millisecond).UTC()
 	return event.Event{
 		SpecVersion: "1.0", ID: ulid.Make().String(), Source: event.Source(gate.Site, gate.Name),
 		Type: "thermogate.screening." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
 		Data: event.Data{
-			Outcome: outcome, Reason: reason, SkinCelsius: &skin, SkinSite: "inner-canthus", Policy: "simulated",
-			FirstSeen: now.UTC(), Camera: "none, simulated", Version: program.Version(),
+			Outcome: outcome, Reason: reason, Policy: "offset",
+			SkinCelsius: new(event.Hundredths(skin)), SkinUncertaintyCelsius: new(0.24), SkinSite: event.InnerCanthus,
+			BodyCelsius: new(event.Hundredths(skin + offset)), BodyUncertaintyCelsius: new(0.31),
+			OffsetCelsius: new(offset), ThresholdCelsius: new(threshold), BaselineCelsius: new(34.61),
+			Reference: event.Reference{
+				Found: true, NominalCelsius: new(nominal), MeasuredCelsius: new(nominal + 0.2), CorrectionCelsius: new(-0.2),
+			},
+			Face: &event.Box{X: 44, Y: 31, W: 31, H: 42}, FramesUsed: 6, FirstSeen: begin, MeasurableSince: &begin,
+			SecondsToVerdict: new(0.6), Camera: "none, simulated", Version: program.Version(),
 		},
 	}
 }
