@@ -1,0 +1,46 @@
+package district
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StreamConfig is how the stream keeps what a district has yet to store.
+type StreamConfig struct {
+	// Replicas are on how many servers each message is: 3 in a cluster, 1 on a server alone.
+	Replicas int
+	// MaxBytes bounds the stream. Plants keep what a full one refuses.
+	MaxBytes int64
+}
+
+// repeatWindow is for how long the stream knows the ids of its messages. What is sent again later, the district knows.
+const repeatWindow = 10 * time.Minute
+
+// EnsureStream makes the stream, or has one that is there keep messages as it should. That is for the district's console:
+// plants only publish.
+func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:        Stream,
+		Description: "what plants tell their district, until it is stored",
+		Subjects:    []string{Subjects},
+		Storage:     jetstream.FileStorage,
+		Replicas:    cfg.Replicas,
+		Retention:   jetstream.WorkQueuePolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxBytes:    cfg.MaxBytes,
+		MaxMsgs:     -1,
+		Duplicates:  repeatWindow,
+		DenyDelete:  true, // a message leaves when it is stored, in no other way
+	})
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		err = fmt.Errorf("switch JetStream on in the server's configuration, for this account: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making the stream %s: %w", Stream, err)
+	}
+	return stream, nil
+}
