@@ -86,7 +86,7 @@ func (c *Cluster) start(binary string, nodes int, options Options) error {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
 	}
 	for i := range nodes {
-		folder := filepath.Join(c.dir, fmt.Sprint("node", i))
+		folder := c.Folder(i)
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			return err
 		}
@@ -173,6 +173,20 @@ func (c *Cluster) URLs() []string {
 	}
 	return all
 }
+
+// PID is the number of a server's process; 0 while it does not run.
+func (c *Cluster) PID(i int) int {
+	if c.nodes[i].process == nil {
+		return 0
+	}
+	return c.nodes[i].process.Process.Pid
+}
+
+// Name is what a server is called in its cluster.
+func (c *Cluster) Name(i int) string { return fmt.Sprintf("node%d", i) }
+
+// Folder is where a server keeps what it stores.
+func (c *Cluster) Folder(i int) string { return filepath.Join(c.dir, c.Name(i)) }
 
 // Log is what a server has written so far.
 func (c *Cluster) Log(i int) string {
