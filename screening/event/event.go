@@ -2,6 +2,7 @@ package event
 
 import (
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,19 @@ type Event struct {
 // Source is what the events of a gate have as their source, a URI reference whatever the names are made of.
 func Source(site, gate string) string {
 	return "/" + url.PathEscape(site) + "/" + url.PathEscape(gate)
+}
+
+// ParseSource is the site and the gate that a source names; both are empty where it names none.
+func ParseSource(source string) (site, gate string) {
+	first, last, _ := strings.Cut(strings.TrimPrefix(source, "/"), "/")
+	site, err := url.PathUnescape(first)
+	if err == nil {
+		gate, err = url.PathUnescape(last)
+	}
+	if err != nil || Source(site, gate) != source {
+		return "", ""
+	}
+	return site, gate
 }
 
 // Data is what one screening found. A number that was not measured is absent.

@@ -34,13 +34,12 @@ type timing struct {
 	retry    time.Duration // before the first attempt at what has failed, doubled with each
 	retryMax time.Duration
 	second   time.Duration // between looks at what is due
-	retire   time.Duration // between deletions of old events
 }
 
 func defaultTiming() timing {
 	return timing{
 		quiet: 12 * time.Second, patience: 5 * time.Second, askAgain: 30 * time.Second, say: time.Second,
-		retry: 100 * time.Millisecond, retryMax: 5 * time.Second, second: time.Second, retire: 6 * time.Hour,
+		retry: 100 * time.Millisecond, retryMax: 5 * time.Second, second: time.Second,
 	}
 }
 
@@ -181,7 +180,7 @@ func (i *Ingest) disconnected(err error) {
 func (i *Ingest) keepHouse(ctx context.Context) {
 	second := time.NewTicker(i.timing.second)
 	defer second.Stop()
-	for retired := (time.Time{}); ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
@@ -195,15 +194,8 @@ func (i *Ingest) keepHouse(ctx context.Context) {
 		for _, a := range escalated {
 			i.log.Warn("nobody sees to an alert: the shift leader is to", "alert", a.Event, "gate", a.Gate.Site+"/"+a.Gate.Name, "taken_before", a.Expired)
 		}
-		if err == nil && (i.store.Due() || time.Since(retired) > i.timing.retire) {
-			retired = time.Now()
-			var deleted int64
-			if deleted, err = i.store.Retire(ctx, retired); deleted > 0 {
-				i.log.Info("deleted old events", "events", deleted)
-			}
-			if end, told := i.store.AuditEnd(ctx); told == nil { // a witness that is not in the store
-				i.log.Info("the audit goes on from here", "end", end.String())
-			}
+		if err == nil {
+			err = i.store.RetireWhenDue(ctx, time.Now())
 		}
 		if err != nil && ctx.Err() == nil {
 			i.log.Error("the store", "error", err)

@@ -118,14 +118,19 @@ var (
 	ErrState   = errors.New("that can't be done with an alert in this state")
 )
 
-// raiseAlerts makes alerts of the events that are one.
-func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
+// raiseAlerts makes alerts of the events that are one. What became of those of a plant its own console says: an event counts
+// with the alert that was open when it happened.
+func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool) error {
 	for _, e := range fresh {
 		if e.Data.Outcome != event.Alert {
 			continue
 		}
+		open, args := "state <> 'closed'", []any{e.ID, e.Visit, e.Gate.Site, e.Gate.Name}
+		if ofPlants {
+			open, args = "(state <> 'closed' OR closed_at >= $5)", append(args, e.at)
+		}
 		added, err := execute(ctx, tx, `UPDATE alerts SET times = times + 1, latest = CASE WHEN latest < $1 THEN $1 ELSE latest END
-			WHERE visit = $2 AND site = $3 AND gate = $4 AND state <> 'closed'`, e.ID, e.Visit, e.Gate.Site, e.Gate.Name)
+			WHERE visit = $2 AND site = $3 AND gate = $4 AND `+open, args...)
 		if err != nil {
 			return err
 		}
@@ -137,7 +142,7 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
 			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli()); err != nil {
 			return err
 		}
-		if e.Received.Sub(e.Time) > lateLimit {
+		if !ofPlants && e.Received.Sub(e.Time) > lateLimit {
 			change := Change{Event: e.ID, Version: 1, At: e.Received, What: "late", From: New, To: Closed, Outcome: mqtt.Gone}
 			if err := change.apply(ctx, tx); err != nil {
 				return err
@@ -427,6 +432,20 @@ func (s *Store) alerts(ctx context.Context, q querier, rest string, args ...any)
 // OpenAlerts returns every alert that is not closed, the newest first.
 func (s *Store) OpenAlerts(ctx context.Context) ([]Alert, error) {
 	return s.alerts(ctx, s.read, "WHERE state <> 'closed' ORDER BY time DESC, event DESC")
+}
+
+// NewestOpenAlerts returns the newest alerts within a scope that are not closed, so many.
+func (s *Store) NewestOpenAlerts(ctx context.Context, scope mqtt.Gate, limit int) ([]Alert, error) {
+	var where conditions
+	where.add("state <> 'closed'")
+	if scope.Site != "" {
+		where.add("site = ?", scope.Site)
+	}
+	if scope.Name != "" {
+		where.add("gate = ?", scope.Name)
+	}
+	where.args = append(where.args, limit)
+	return s.alerts(ctx, s.read, where.String()+" ORDER BY time DESC, event DESC LIMIT "+list(len(where.args), 1), where.args...)
 }
 
 // Alerts returns those that were raised from one time to before another, the newest first.

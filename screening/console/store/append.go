@@ -32,7 +32,7 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 	err := s.readyMonths(ctx, events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
-			done, err = s.append(ctx, tx, events)
+			done, err = s.append(ctx, tx, events, false)
 			return err
 		})
 	}
@@ -44,14 +44,15 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 	return done, nil
 }
 
-func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appended, error) {
+// append stores events of gates, or such that their plant has stored before.
+func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants bool) (Appended, error) {
 	if s.postgres { // a young month has no statistics, and would be read whole for each batch; no plan here gets old
 		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = auto"); err != nil {
 			return Appended{}, err
 		}
 	}
 	once := s.admit(distinct(events))
-	if err := s.knowGates(ctx, tx, once); err != nil {
+	if err := s.knowGates(ctx, tx, once, ofPlants); err != nil {
 		return Appended{}, err
 	}
 	visits, err := foldInto(ctx, tx, once)
@@ -76,7 +77,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event) (Appende
 	if err := s.countPaces(ctx, tx, pacesOf(fresh, people, visits)); err != nil {
 		return Appended{}, err
 	}
-	if err := raiseAlerts(ctx, tx, fresh); err != nil {
+	if err := raiseAlerts(ctx, tx, fresh, ofPlants); err != nil {
 		return Appended{}, err
 	}
 	if err := visits.countAlerts(ctx, tx); err != nil {

@@ -37,7 +37,16 @@ type Event struct {
 // NewEvent reads what came from a gate. What is not an event, or not of this gate, is an error: nothing of it could be
 // stored or counted.
 func NewEvent(gate mqtt.Gate, body []byte, received time.Time) (Event, error) {
-	e := Event{Gate: gate, Body: body, Received: received}
+	e, err := readEvent(body, received)
+	e.Gate = gate
+	if err != nil {
+		return e, err
+	}
+	return e, e.check()
+}
+
+func readEvent(body []byte, received time.Time) (Event, error) {
+	e := Event{Body: body, Received: received}
 	if len(body) > maxEventBytes {
 		return e, fmt.Errorf("the event has %d bytes, more than %d", len(body), maxEventBytes)
 	}
@@ -47,10 +56,7 @@ func NewEvent(gate mqtt.Gate, body []byte, received time.Time) (Event, error) {
 	if err := json.Unmarshal(body, &e.Event); err != nil {
 		return e, fmt.Errorf("the event is not as it should be: %w", err)
 	}
-	if err := e.place(); err != nil {
-		return e, err
-	}
-	return e, e.check()
+	return e, e.place()
 }
 
 // place finds the event's place in its journal.

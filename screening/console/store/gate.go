@@ -13,12 +13,16 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// knowGates makes the gates and sites known that events come from.
-func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event) error {
+// knowGates makes the gates and sites known that events come from. Those of a plant may have waited there.
+func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event, ofPlants bool) error {
 	seen := map[mqtt.Gate]time.Time{}
 	for _, e := range events {
-		if e.Received.After(seen[e.Gate]) {
-			seen[e.Gate] = e.Received
+		at := e.Received
+		if ofPlants && e.Time.Before(at) {
+			at = e.Time
+		}
+		if seen[e.Gate].IsZero() || at.After(seen[e.Gate]) {
+			seen[e.Gate] = at
 		}
 	}
 	return s.see(ctx, tx, seen)
@@ -177,17 +181,7 @@ const (
 func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.StatusMessage, at time.Time) error {
 	parts := map[string]string{Link: Offline}
 	if status.State == Online {
-		parts = map[string]string{Link: Online, Reference: status.Reference, Pause: off}
-		if status.Camera != "" {
-			parts[Camera] = status.Camera
-		}
-		if status.Reference == "" {
-			parts[Reference] = well
-		}
-		parts[Group] = cmp.Or(status.Group, well)
-		if status.Paused {
-			parts[Pause] = on
-		}
+		parts = partsOf(status.Status)
 	}
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		if err := s.see(ctx, tx, map[mqtt.Gate]time.Time{gate: at}); err != nil {
@@ -220,6 +214,18 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 		return fmt.Errorf("noting the status of %s: %w", event.Source(gate.Site, gate.Name), err)
 	}
 	return nil
+}
+
+// partsOf are the states of the parts of a gate that is online.
+func partsOf(status mqtt.Status) map[string]string {
+	parts := map[string]string{Link: Online, Reference: cmp.Or(status.Reference, well), Group: cmp.Or(status.Group, well), Pause: off}
+	if status.Camera != "" {
+		parts[Camera] = status.Camera
+	}
+	if status.Paused {
+		parts[Pause] = on
+	}
+	return parts
 }
 
 // setPart begins another state of a part, unless it is as it was. A pause is somebody's.
@@ -313,12 +319,31 @@ type Gate struct {
 
 // Gates returns all gates in the order of their names.
 func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
+	return s.gates(ctx, "", now)
+}
+
+// SiteGates are the Gates of a site.
+func (s *Store) SiteGates(ctx context.Context, site string, now time.Time) ([]Gate, error) {
+	return s.gates(ctx, site, now)
+}
+
+func (s *Store) gates(ctx context.Context, site string, now time.Time) ([]Gate, error) {
+	of := func(condition string, args ...any) (only conditions) {
+		only.add(condition, args...)
+		if site != "" {
+			only.add("site = ?", site)
+		}
+		return only
+	}
+	known, open := of("seen >= 0"), of("state <> 'closed'")
+	lately := of("id >= ? AND id < ? AND visit = id", idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute))) // clocks differ a little
+	still := of("until IS NULL")
 	gates, err := collect(ctx, s.read, func(rows *sql.Rows) (g Gate, err error) {
 		var seen, paused int64
 		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed)
 		g.Seen, g.PausedUntil, g.Parts = fromMilliseconds(seen), fromMilliseconds(paused), map[string]State{}
 		return g, err
-	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed FROM gates ORDER BY site, gate")
+	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed FROM gates"+known.String()+" ORDER BY site, gate", known.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -326,7 +351,7 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	for i := range gates {
 		byName[gates[i].Gate] = &gates[i]
 	}
-	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL")
+	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states"+still.String(), still.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -337,15 +362,11 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 	}
 	for _, add := range []struct {
 		to    func(*Gate) *int
-		query string
-		from  []any
+		table string
+		only  conditions
 	}{
-		{func(g *Gate) *int { return &g.Open }, "SELECT site, gate, count(*) FROM alerts WHERE state <> 'closed' GROUP BY site, gate", nil},
-		{
-			func(g *Gate) *int { return &g.LastMinute },
-			"SELECT site, gate, count(*) FROM events WHERE id >= $1 AND id < $2 AND visit = id GROUP BY site, gate",
-			[]any{idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute))}, // clocks differ a little
-		},
+		{func(g *Gate) *int { return &g.Open }, "alerts", open},
+		{func(g *Gate) *int { return &g.LastMinute }, "events", lately},
 	} {
 		type sum struct {
 			gate mqtt.Gate
@@ -354,7 +375,7 @@ func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
 		sums, err := collect(ctx, s.read, func(rows *sql.Rows) (one sum, err error) {
 			err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.n)
 			return one, err
-		}, add.query, add.from...)
+		}, "SELECT site, gate, count(*) FROM "+add.table+add.only.String()+" GROUP BY site, gate", add.only.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -383,9 +404,25 @@ type Shelf struct {
 // Faults returns what is wrong with gates now. What the parts of a gate are that is not online, nobody knows. A pause is
 // none, for somebody wanted it, nor is a group that is still to come together.
 func (s *Store) Faults(ctx context.Context, now time.Time) ([]Fault, error) {
-	states, err := collect(ctx, s.read, scanState, `SELECT site, gate, part, value, since, 0 FROM gate_states WHERE until IS NULL
-		AND (part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok'
-		OR part = 'group' AND value = 'baseline-shift') ORDER BY since DESC, site, gate, part`)
+	return s.faults(ctx, "", now)
+}
+
+// SiteFaults are the Faults of the gates of a site.
+func (s *Store) SiteFaults(ctx context.Context, site string, now time.Time) ([]Fault, error) {
+	return s.faults(ctx, site, now)
+}
+
+// isFault is the state of a part of a gate that is not as it should be.
+const isFault = `(part = 'link' AND value NOT IN ('online', 'unused') OR part IN ('camera', 'reference') AND value <> 'ok'
+	OR part = 'group' AND value = 'baseline-shift')`
+
+func (s *Store) faults(ctx context.Context, site string, now time.Time) ([]Fault, error) {
+	var only conditions
+	only.add("until IS NULL AND " + isFault)
+	if site != "" {
+		only.add("site = ?", site)
+	}
+	states, err := collect(ctx, s.read, scanState, "SELECT site, gate, part, value, since, 0 FROM gate_states"+only.String()+" ORDER BY since DESC, site, gate, part", only.args...)
 	if err != nil {
 		return nil, err
 	}

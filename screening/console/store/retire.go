@@ -12,6 +12,25 @@ import (
 // deleteChunk bounds how many events one transaction deletes, so that nothing waits long behind it.
 const deleteChunk = 500
 
+// retireEvery is how often Retire has something to do where nobody changes anything.
+const retireEvery = 6 * time.Hour
+
+// RetireWhenDue retires at once where something was changed for which that does not wait, and every few hours.
+func (s *Store) RetireWhenDue(ctx context.Context, now time.Time) error {
+	if last := s.retired.Load(); !s.Due() && last != nil && now.Sub(*last) < retireEvery {
+		return nil
+	}
+	s.retired.Store(&now)
+	deleted, err := s.Retire(ctx, now)
+	if deleted > 0 {
+		s.log.Info("deleted old events", "events", deleted)
+	}
+	if end, told := s.AuditEnd(ctx); told == nil { // a witness that is not in the store
+		s.log.Info("the audit goes on from here", "end", end.String())
+	}
+	return err
+}
+
 // Retire deletes what is as old as it may get: of each site the pictures and the months of events and of second readings'
 // numbers, and of the audit the lines. What came late stays as long after it came, and what a hold keeps until that ends.
 // It also strips what was stored of sites before they kept outcomes only.
@@ -39,6 +58,9 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 		if err := s.strip(ctx, site.Site); err != nil {
 			return deleted, fmt.Errorf("stripping what was stored of %s: %w", site.Site, err)
 		}
+	}
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM plant_alerts WHERE received < $1", Keeping{Months: s.cfg.KeepMonths}.horizon(now).UnixMilli()); err != nil {
+		return deleted, fmt.Errorf("forgetting words on alerts that never came: %w", err)
 	}
 	held, err := s.holds(ctx, s.read, "WHERE ended_at = 0 LIMIT 1")
 	if err == nil && len(held) == 0 { // who saw what is held, and did what with it, is kept with it

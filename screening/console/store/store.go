@@ -94,6 +94,7 @@ type Store struct {
 	sites   map[string]*time.Location
 
 	due         atomic.Bool // Retire need not wait for its time
+	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
 	outcomeOnly map[string]bool  // sites
 	deleted     map[string]bool  // events

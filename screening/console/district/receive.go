@@ -1,0 +1,364 @@
+package district
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"thermogate/screening/console/store"
+)
+
+const (
+	// consumerName is the place in the stream that all consoles of a district share. One of them receives at a time, for it has
+	// the store; the next one goes on where it stopped.
+	consumerName = "district"
+	// maxBatch bounds how many messages share one commit, and maxUnstored how many are on their way to it.
+	maxBatch    = 500
+	maxUnstored = 2000
+	// ackWait is after which time a message comes again that was not stored: to the next console where this one is gone.
+	ackWait = 30 * time.Second
+	// patience is for how many attempts a message that the store does not take is not to blame, while the store answers.
+	patience = 3
+	// lateLimit is how old an event may be whose way counts as the delay of the district's own.
+	lateLimit = time.Hour
+
+	second     = time.Second
+	retryPause = 200 * time.Millisecond
+	maxPause   = 5 * time.Second
+	askLimit   = 10 * time.Second
+)
+
+// Receiving is how a receiver is doing, for health checks and metrics.
+type Receiving struct {
+	Connected  bool
+	Since      time.Time // of the connection, or of its loss
+	LastError  string    // of the connection or the stream; empty while all is well
+	StoreError string    // why messages do not get into the store; empty while they do
+	Messages   map[Kind]uint64
+	Events     uint64 // that were new
+	Refused    uint64 // messages that could not be stored
+	Pending    uint64 // messages in the stream that are not stored yet
+}
+
+// Receiver brings what plants tell into a district's store. A message leaves the stream once it is stored, or, where it can't
+// ever be, kept aside with the reason.
+type Receiver struct {
+	conn   *nats.Conn
+	stream StreamConfig
+	store  *store.Store
+	log    *slog.Logger
+	delays prometheus.Histogram
+
+	mu          sync.Mutex
+	state       Receiving
+	receives    bool // a consumer is there
+	refusalTold time.Time
+}
+
+// NewReceiver returns a receiver for a connection, which stays the caller's.
+func NewReceiver(conn *nats.Conn, stream StreamConfig, s *store.Store, log *slog.Logger) *Receiver {
+	return &Receiver{
+		conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
+		delays: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "thermogate_district_delay_seconds", Help: "From an event to where it is stored here, of events no older than an hour.",
+			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600},
+		}),
+	}
+}
+
+// Delays are the times from events to where they are stored, of those that are no older than an hour.
+func (r *Receiver) Delays() prometheus.Collector { return r.delays }
+
+// State returns how it is doing.
+func (r *Receiver) State() Receiving {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.see()
+	state := r.state
+	state.Messages = maps.Clone(state.Messages)
+	return state
+}
+
+// see notes whether the connection is there.
+func (r *Receiver) see() {
+	if now := r.receives && r.conn.IsConnected(); now != r.state.Connected {
+		r.state.Connected, r.state.Since = now, time.Now()
+	}
+	if err := r.conn.LastError(); err != nil && !r.state.Connected && r.state.LastError == "" {
+		r.state.LastError = explain(err).Error()
+	}
+}
+
+func (r *Receiver) update(change func(*Receiving)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.state)
+}
+
+// Run receives until ctx ends.
+func (r *Receiver) Run(ctx context.Context) error {
+	var house sync.WaitGroup
+	defer house.Wait()
+	house.Go(func() { r.keepHouse(ctx) })
+	for wait := retryPause; ctx.Err() == nil; wait = min(2*wait, maxPause) {
+		began := time.Now()
+		err := r.receive(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		r.fail(err)
+		if time.Since(began) > maxPause {
+			wait = retryPause
+		}
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+// fail notes why nothing is received. The same line again and again helps nobody.
+func (r *Receiver) fail(err error) {
+	var told bool
+	r.update(func(s *Receiving) {
+		r.receives, told = false, s.LastError == err.Error()
+		s.LastError = err.Error()
+		r.see()
+	})
+	if !told {
+		r.log.Warn("nothing is received from plants", "error", err)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// keepHouse does what time brings, whether plants are heard or not.
+func (r *Receiver) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r.update(func(*Receiving) { r.see() })
+		err := r.store.Ping(ctx)
+		if err == nil {
+			err = r.store.RetireWhenDue(ctx, time.Now())
+		}
+		if err != nil && ctx.Err() == nil {
+			r.log.Error("the store", "error", err)
+			pause(ctx, maxPause)
+		}
+	}
+}
+
+// receive stores what is in the stream until that fails.
+func (r *Receiver) receive(ctx context.Context) error {
+	consumer, err := r.consumer(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	came := make(chan received, maxUnstored)
+	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
+		select {
+		case came <- read(msg, time.Now()):
+		case <-ctx.Done():
+		}
+	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConnectionClosed) {
+			cancel(err)
+		}
+	}))
+	if err != nil {
+		return fmt.Errorf("receiving from the stream %s: %w", Stream, err)
+	}
+	defer consuming.Stop()
+	r.update(func(s *Receiving) {
+		r.receives, s.LastError = true, ""
+		r.see()
+	})
+	r.log.Info("receives what plants tell", "stream", Stream)
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	defer cancel(nil)
+	counting.Go(func() { r.countPending(ctx, consumer) })
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case first := <-came:
+			r.storeAll(ctx, batch(first, came))
+		}
+	}
+}
+
+func (r *Receiver) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	js, err := jetstream.New(r.conn)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := EnsureStream(ctx, js, r.stream)
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: consumerName, Description: "the console of the district", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxAckPending: maxUnstored,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the consumer %s of the stream %s: %w", consumerName, Stream, err)
+	}
+	return consumer, nil
+}
+
+// countPending keeps count of what is not stored yet.
+func (r *Receiver) countPending(ctx context.Context, consumer jetstream.Consumer) {
+	for ctx.Err() == nil {
+		ask, cancel := context.WithTimeout(ctx, askLimit)
+		if info, err := consumer.Info(ask); err == nil {
+			r.update(func(s *Receiving) { s.Pending = info.NumPending + uint64(info.NumAckPending) })
+		}
+		cancel()
+		pause(ctx, maxPause)
+	}
+}
+
+// batch is what has come already.
+func batch(first received, came <-chan received) []received {
+	all := []received{first}
+	for len(all) < maxBatch {
+		select {
+		case next := <-came:
+			all = append(all, next)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// storeAll stores messages and acknowledges them. What is not stored when ctx ends comes again.
+func (r *Receiver) storeAll(ctx context.Context, all []received) {
+	var fit []received
+	for _, one := range all {
+		if one.wrong != nil {
+			r.refuse(ctx, one)
+		} else {
+			fit = append(fit, one)
+		}
+	}
+	if len(fit) == 0 {
+		return
+	}
+	for attempt, wait := 1, retryPause; ctx.Err() == nil; attempt, wait = attempt+1, min(2*wait, maxPause) {
+		err := r.hear(ctx, fit)
+		if err == nil {
+			r.update(func(s *Receiving) { s.StoreError = "" })
+			r.acknowledge(fit)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if r.update(func(s *Receiving) { s.StoreError = err.Error() }); attempt == 1 {
+			r.log.Error("what plants tell is not stored; it stays in the stream", "messages", len(fit), "error", err)
+		}
+		pause(ctx, wait)
+		if attempt < patience || r.store.Ping(ctx) != nil {
+			continue
+		}
+		if len(fit) == 1 {
+			fit[0].wrong = err
+			r.refuse(ctx, fit[0])
+			return
+		}
+		r.storeAll(ctx, fit[:len(fit)/2]) // one of them may be to blame
+		r.storeAll(ctx, fit[len(fit)/2:])
+		return
+	}
+}
+
+func (r *Receiver) hear(ctx context.Context, all []received) error {
+	var news store.News
+	news.Heard = map[string]time.Time{}
+	for _, one := range all {
+		news.Events = append(news.Events, one.news.Events...)
+		news.Alerts = append(news.Alerts, one.news.Alerts...)
+		news.Statuses = append(news.Statuses, one.news.Statuses...)
+		news.Plants = append(news.Plants, one.news.Plants...)
+		news.Shifts = append(news.Shifts, one.news.Shifts...)
+		news.Deletions = append(news.Deletions, one.news.Deletions...)
+		if one.at.After(news.Heard[one.site]) {
+			news.Heard[one.site] = one.at
+		}
+	}
+	fresh, err := r.store.Hear(ctx, news)
+	if err != nil {
+		return err
+	}
+	r.update(func(s *Receiving) {
+		s.Events += uint64(fresh)
+		for _, one := range all {
+			s.Messages[one.kind]++
+		}
+	})
+	now := time.Now()
+	for _, e := range news.Events {
+		if delay := now.Sub(e.Time); delay <= lateLimit {
+			r.delays.Observe(max(0, delay.Seconds()))
+		}
+	}
+	return nil
+}
+
+func (r *Receiver) acknowledge(all []received) {
+	for _, one := range all {
+		if err := one.msg.Ack(); err != nil {
+			r.log.Warn("a message is stored and may come again", "error", err)
+			return // so do the others, and it does no harm
+		}
+	}
+}
+
+// refuse keeps a message aside that can't be stored. Whoever sends many does not get to fill the log.
+func (r *Receiver) refuse(ctx context.Context, one received) {
+	err := r.store.Refuse(ctx, store.RefusedMessage{
+		At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: one.wrong.Error(), Payload: one.msg.Data(),
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			r.log.Error("a message can't be stored, nor kept aside; it stays in the stream", "error", err)
+		}
+		return
+	}
+	var silent bool
+	r.update(func(s *Receiving) {
+		s.Refused++
+		if silent = time.Since(r.refusalTold) < time.Second; !silent {
+			r.refusalTold = time.Now()
+		}
+	})
+	if !silent {
+		r.log.Warn("refused a message, and keeps it aside", "subject", one.msg.Subject(), "error", one.wrong)
+	}
+	if err := one.msg.TermWithReason(one.wrong.Error()); err != nil {
+		r.log.Warn("a refused message may come again", "error", err)
+	}
+}
