@@ -44,7 +44,7 @@ func newRootCommand() *cobra.Command {
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),
-		consolecmd.New("console"),
+		consolecmd.New("console", nil),
 	)
 	for _, command := range append(root.Commands(), root) {
 		if command.Args != nil {

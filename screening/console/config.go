@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/district"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
 	"thermogate/screening/console/web"
@@ -26,6 +27,8 @@ type Config struct {
 	OIDC accounts.OIDC `yaml:"oidc"`
 	// Reports are files that are written by themselves.
 	Reports reports.Config `yaml:"reports"`
+	// District is told what the gates of this plant publish; empty without one.
+	District district.Config `yaml:"district"`
 }
 
 // BrokerConfig says which broker the gates publish to, as mqtt.Config does.
@@ -70,6 +73,7 @@ func (c Config) Validate() error {
 		{"pages", c.Pages.Validate},
 		{"oidc", c.OIDC.Validate},
 		{"reports", c.Reports.Validate},
+		{"district", c.District.Validate},
 	} {
 		if err := section.validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

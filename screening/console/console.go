@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thermogate/screening/console/accounts"
+	"thermogate/screening/console/district"
 	"thermogate/screening/console/ingest"
 	"thermogate/screening/console/reports"
 	"thermogate/screening/console/store"
@@ -22,14 +23,16 @@ import (
 
 // Console is a console that is open.
 type Console struct {
-	store   *store.Store
-	ingest  *ingest.Ingest
-	web     *listen.Listener
-	live    *web.Pages
-	reports *reports.Schedule
-	pages   http.Handler
-	people  *accounts.Accounts
-	once    string // password of the first account, until somebody has chosen one
+	store    *store.Store
+	ingest   *ingest.Ingest
+	web      *listen.Listener
+	live     *web.Pages
+	reports  *reports.Schedule
+	plant    *district.Plant
+	receiver *district.Receiver // of a district, in place of ingest and plant
+	pages    http.Handler
+	people   *accounts.Accounts
+	once     string // password of the first account, until somebody has chosen one
 }
 
 // Open opens the store and takes the address to listen on. Nothing is received before Run.
@@ -50,9 +53,17 @@ func Open(ctx context.Context, cfg Config, version string, log *slog.Logger) (*C
 }
 
 func (c *Console) open(ctx context.Context, cfg Config, version string, log *slog.Logger) (err error) {
+	if c.plant, err = district.NewPlant(ctx, cfg.District, cfg.Name, version, c.store, log); err != nil {
+		return err
+	}
 	if c.ingest, err = ingest.New(cfg.Name, cfg.MQTT.config(), c.store, log); err != nil {
 		return err
 	}
+	return c.serve(ctx, cfg, version, log)
+}
+
+// serve makes the pages, and takes the address to listen on.
+func (c *Console) serve(ctx context.Context, cfg Config, version string, log *slog.Logger) (err error) {
 	if err := c.openPages(ctx, cfg, log); err != nil {
 		return err
 	}
@@ -85,10 +96,7 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 		return err
 	}
 	cfg.Pages.ReportFault = c.reports.Fault
-	c.live, err = web.New(c.store, people, func() (bool, time.Time) {
-		state := c.ingest.State()
-		return state.Connected, state.Since
-	}, cfg.Pages, log)
+	c.live, err = web.New(c.store, people, c.hears, cfg.Pages, log)
 	return err
 }
 
@@ -134,7 +142,12 @@ func (c *Console) Store() *store.Store { return c.store }
 // Run receives and serves until ctx ends.
 func (c *Console) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.ingest.Run(ctx) })
+	if c.receiver != nil {
+		group.Go(func() error { return c.receiver.Run(ctx) })
+	} else {
+		group.Go(func() error { return c.ingest.Run(ctx) })
+		group.Go(func() error { return c.plant.Run(ctx) })
+	}
 	group.Go(func() error { return c.live.Run(ctx) })
 	group.Go(func() error { return c.reports.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
@@ -173,7 +186,7 @@ func (c *Console) routes(cfg listen.Guarded, version string, attempts *listen.At
 
 // fault is a part of the console that does not work.
 type fault struct {
-	Part   string `json:"part"` // store or broker
+	Part   string `json:"part"` // store, broker or district
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -192,6 +205,9 @@ func (c *Console) hung(ctx context.Context) []fault {
 // faults returns what keeps the console from having everything.
 func (c *Console) faults(ctx context.Context) []fault {
 	faults := c.hung(ctx)
+	if c.receiver != nil {
+		return append(faults, c.districtFaults()...)
+	}
 	state := c.ingest.State()
 	if state.StoreError != "" && len(faults) == 0 {
 		faults = append(faults, fault{"store", state.StoreError})

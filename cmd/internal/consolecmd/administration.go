@@ -13,7 +13,7 @@ import (
 	"thermogate/screening/console/store"
 )
 
-func newBackupCommand(configPath *string) *cobra.Command {
+func newBackupCommand(from *source) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copies the store to a file while the console runs",
@@ -21,7 +21,7 @@ func newBackupCommand(configPath *string) *cobra.Command {
 copy through. The file holds all that the console knows of people: keep it as safe as the store. The audit has a line of it.`,
 		Args: program.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := look(cmd, *configPath)
+			s, err := look(cmd, *from)
 			if err != nil {
 				return err
 			}
@@ -35,7 +35,7 @@ copy through. The file holds all that the console knows of people: keep it as sa
 	}
 }
 
-func newRestoreCommand(configPath *string) *cobra.Command {
+func newRestoreCommand(from *source) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Puts a backup into a machine that has no store",
@@ -44,15 +44,15 @@ Run it as the user that the console runs as, and start the console then. Gates s
 after the backup.`,
 		Args: program.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := LoadConfig(*configPath)
+			cfg, err := from.store()
 			if err != nil {
 				return program.Usage(err)
 			}
-			backup, err := store.Restore(cmd.Context(), cfg.Store, args[0], whoRuns(), quiet(cmd))
+			backup, err := store.Restore(cmd.Context(), cfg, args[0], whoRuns(), quiet(cmd))
 			if err != nil {
 				return err
 			}
-			return tell(cmd, "restored to "+cfg.Store.File+" from", backup)
+			return tell(cmd, "restored to "+cfg.File+" from", backup)
 		},
 	}
 }
@@ -62,7 +62,7 @@ func tell(cmd *cobra.Command, what string, b store.Backup) error {
 	return err
 }
 
-func newAuditCommand(configPath *string) *cobra.Command {
+func newAuditCommand(from *source) *cobra.Command {
 	var seen []string
 	command := &cobra.Command{
 		Use:   "audit",
@@ -81,7 +81,7 @@ line was changed.`,
 				}
 				ends = append(ends, end)
 			}
-			s, err := look(cmd, *configPath)
+			s, err := look(cmd, *from)
 			if err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ line was changed.`,
 	return command
 }
 
-func newProveCommand(configPath *string) *cobra.Command {
+func newProveCommand(from *source) *cobra.Command {
 	return &cobra.Command{
 		Use:   "prove FILE",
 		Short: "Proves that what an export of an event holds was deleted",
@@ -115,7 +115,7 @@ not deleted, or was another when it was.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			s, err := look(cmd, *configPath)
+			s, err := look(cmd, *from)
 			if err != nil {
 				return err
 			}
@@ -135,12 +135,12 @@ not deleted, or was another when it was.`,
 }
 
 // look opens the store that the config names, beside a console that may run.
-func look(cmd *cobra.Command, configPath string) (*store.Store, error) {
-	cfg, err := LoadConfig(configPath)
+func look(cmd *cobra.Command, from source) (*store.Store, error) {
+	cfg, err := from.store()
 	if err != nil {
 		return nil, program.Usage(err)
 	}
-	return store.Look(cmd.Context(), cfg.Store, quiet(cmd))
+	return store.Look(cmd.Context(), cfg, quiet(cmd))
 }
 
 // quiet logs what goes wrong.

@@ -51,7 +51,7 @@ func newMachine(t *testing.T) machine {
 func (m machine) does(args ...string) (out string, err error) {
 	m.t.Helper()
 	var written bytes.Buffer
-	command := New("thermogate-console")
+	command := New("thermogate-console", nil)
 	command.SilenceErrors, command.SilenceUsage = true, true
 	command.SetArgs(append(args, "-c", m.config))
 	command.SetOut(&written)
@@ -73,7 +73,7 @@ func (m machine) must(args ...string) string {
 func (m machine) starts() (password string, stop func()) {
 	m.t.Helper()
 	log := new(testdata.Text)
-	command := New("thermogate-console")
+	command := New("thermogate-console", nil)
 	command.SetArgs([]string{"-c", m.config})
 	command.SetErr(log)
 	ctx, cancel := context.WithCancel(m.t.Context())

@@ -10,30 +10,58 @@ import (
 
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/console"
+	"thermogate/screening/console/store"
 	"thermogate/screening/settings"
 )
 
 // ExampleConfig lists all keys of a console's config.
 const ExampleConfig = "deploy/thermogate-console.yaml"
 
-// New returns the command under its name.
-func New(name string) *cobra.Command {
-	var configPath string
+// New returns the command under its name. Without a District there is none of a district.
+func New(name string, own District) *cobra.Command {
+	var from source
 	command := &cobra.Command{
 		Use:   name,
 		Short: "The console: keeps what gates publish, for guards and managers",
 		Args:  program.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := LoadConfig(configPath)
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			if from.district {
+				cfg, err := loadDistrict(from.path)
+				if err != nil {
+					return program.Usage(err)
+				}
+				return runDistrict(cmd.Context(), cfg, own, log)
+			}
+			cfg, err := LoadConfig(from.path)
 			if err != nil {
 				return program.Usage(err)
 			}
-			return run(cmd.Context(), cfg, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			return run(cmd.Context(), cfg, log)
 		},
 	}
-	command.PersistentFlags().StringVarP(&configPath, "config", "c", "", "config file of the console")
-	command.AddCommand(newBackupCommand(&configPath), newRestoreCommand(&configPath), newAuditCommand(&configPath), newProveCommand(&configPath))
+	command.PersistentFlags().StringVarP(&from.path, "config", "c", "", "config file of the console")
+	if own != nil {
+		command.PersistentFlags().BoolVar(&from.district, "district", false, "the console of a district: it keeps what the consoles of plants tell")
+	}
+	command.AddCommand(newBackupCommand(&from), newRestoreCommand(&from), newAuditCommand(&from), newProveCommand(&from))
 	return command
+}
+
+// source is which config there is, and of which kind of console.
+type source struct {
+	path     string
+	district bool
+}
+
+// store is the part of the config that says where all is kept.
+func (s source) store() (store.Config, error) {
+	if s.district {
+		cfg, err := loadDistrict(s.path)
+		return cfg.Store, err
+	}
+	cfg, err := LoadConfig(s.path)
+	return cfg.Store, err
 }
 
 // LoadConfig reads the file over the defaults; an empty path leaves these.

@@ -3,6 +3,9 @@
 //
 // Each message has an id (the header Nats-Msg-Id). The stream drops one that it has had within its window, and the district
 // stores none twice, so a plant sends again what was not confirmed to it.
+//
+// What is urgent goes before what is not, and what is new before what a plant could not send for a time. So an alert may come
+// before its event, and a deletion of an event comes without it if the event was not sent before.
 package district
 
 import (
@@ -29,13 +32,16 @@ type Kind string
 // The kinds. The payload of an Event is the CloudEvent as the plant has stored it, less who it was; those of the others are
 // JSON of the type with their name.
 const (
-	EventKind    Kind = "event"    // id: the event's
-	AlertKind    Kind = "alert"    // id: Alert.MessageID
-	StatusKind   Kind = "status"   // id: GateStatus.MessageID
-	SiteKind     Kind = "site"     // without an id: on every connection, with each change, and once a minute as a sign of life
-	ShiftKind    Kind = "shift"    // id: ShiftTally.MessageID
-	DeletionKind Kind = "deletion" // id: that of the event, a dot, "deletion"
+	EventKind    Kind = store.OutgoingEvent    // id: the event's
+	AlertKind    Kind = store.OutgoingAlert    // id: Alert.MessageID
+	StatusKind   Kind = store.OutgoingStatus   // id: GateStatus.MessageID
+	SiteKind     Kind = store.OutgoingSite     // without an id: with each change, and once a minute as a sign of life
+	ShiftKind    Kind = store.OutgoingShift    // id: ShiftTally.MessageID
+	DeletionKind Kind = store.OutgoingDeletion // id: Deletion.MessageID
 )
+
+// Kinds are all of them.
+var Kinds = []Kind{EventKind, AlertKind, StatusKind, SiteKind, ShiftKind, DeletionKind}
 
 // Subject is where a plant publishes messages about a site: "thermogate.district.north%20plant.event". A server lets a plant
 // publish to those of its own sites alone.
@@ -84,16 +90,16 @@ func (a Alert) MessageID() string { return a.Event + ".alert." + strconv.FormatI
 // GateStatus is what a gate said of itself, or that the plant hears nothing of it any more.
 type GateStatus struct {
 	Gate string    `json:"gate"`
-	At   time.Time `json:"at"`
-	// Link is store.Online, store.Offline or store.Quiet.
+	At   time.Time `json:"at"` // when the plant knew
+	// Link is store.Online, store.Offline, store.Quiet or store.Unused.
 	Link string `json:"link"`
-	// Said is absent of a gate that is quiet. It has neither settings nor who paused the gate.
+	// Said is absent of a gate that is quiet or unused. It has neither settings nor who paused the gate.
 	Said *mqtt.StatusMessage `json:"said,omitempty"`
 }
 
 // MessageID is the id of the message of a gate of this site.
 func (s GateStatus) MessageID(site string) string {
-	return token(site) + "." + token(s.Gate) + ".status." + strconv.FormatInt(s.At.UnixMilli(), 10)
+	return token(site) + "." + token(s.Gate) + ".status." + strconv.FormatInt(s.At.UnixMicro(), 10)
 }
 
 // Site is how a plant counts the people of one of its sites.

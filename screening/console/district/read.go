@@ -16,12 +16,13 @@ import (
 
 // received is a message as it came.
 type received struct {
-	msg   jetstream.Msg
-	site  string
-	kind  Kind
-	at    time.Time // when the stream had it
-	news  store.News
-	wrong error // why it can't be stored
+	msg    jetstream.Msg
+	site   string
+	kind   Kind
+	at     time.Time // when the stream had it
+	number uint64    // in the stream
+	news   store.News
+	wrong  error // why it can't be stored
 }
 
 const (
@@ -33,7 +34,7 @@ const (
 func read(msg jetstream.Msg, now time.Time) received {
 	one := received{msg: msg, at: now}
 	if about, err := msg.Metadata(); err == nil {
-		one.at = about.Timestamp
+		one.at, one.number = about.Timestamp, about.Sequence.Stream
 	}
 	if one.site, one.kind, one.wrong = ParseSubject(msg.Subject()); one.wrong == nil {
 		one.news, one.wrong = readNews(one.site, one.kind, msg.Data(), now)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ const (
 	maxUnstored = 2000
 	// ackWait is after which time a message comes again that was not stored: to the next console where this one is gone.
 	ackWait = 30 * time.Second
-	// patience is for how many attempts a message that the store does not take is not to blame, while the store answers.
+	// patience is after how many attempts a message is looked at for itself that the store does not take.
 	patience = 3
 	// lateLimit is how old an event may be whose way counts as the delay of the district's own.
 	lateLimit = time.Hour
@@ -34,6 +35,8 @@ const (
 	retryPause = 200 * time.Millisecond
 	maxPause   = 5 * time.Second
 	askLimit   = 10 * time.Second
+	// heartbeat is of the stream: where two are missing it is asked anew, which may have another leader by then.
+	heartbeat = 2 * time.Second
 )
 
 // Receiving is how a receiver is doing, for health checks and metrics.
@@ -57,6 +60,8 @@ type Receiver struct {
 	log    *slog.Logger
 	delays prometheus.Histogram
 
+	suspects map[uint64]suspicion // of Run, by their number in the stream
+
 	mu          sync.Mutex
 	state       Receiving
 	receives    bool // a consumer is there
@@ -66,7 +71,7 @@ type Receiver struct {
 // NewReceiver returns a receiver for a connection, which stays the caller's.
 func NewReceiver(conn *nats.Conn, stream StreamConfig, s *store.Store, log *slog.Logger) *Receiver {
 	return &Receiver{
-		conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
+		suspects: map[uint64]suspicion{}, conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
 		delays: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "thermogate_district_delay_seconds", Help: "From an event to where it is stored here, of events no older than an hour.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600},
@@ -179,7 +184,7 @@ func (r *Receiver) receive(ctx context.Context) error {
 		case came <- read(msg, time.Now()):
 		case <-ctx.Done():
 		}
-	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConnectionClosed) {
 			cancel(err)
 		}
@@ -254,47 +259,74 @@ func batch(first received, came <-chan received) []received {
 	return all
 }
 
-// storeAll stores messages and acknowledges them. What is not stored when ctx ends comes again.
+// storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
 func (r *Receiver) storeAll(ctx context.Context, all []received) {
-	var fit []received
-	for _, one := range all {
+	fit := slices.DeleteFunc(all, func(one received) bool {
 		if one.wrong != nil {
-			r.refuse(ctx, one)
-		} else {
-			fit = append(fit, one)
+			r.refuse(ctx, one, one.wrong)
 		}
-	}
-	if len(fit) == 0 {
-		return
-	}
-	for attempt, wait := 1, retryPause; ctx.Err() == nil; attempt, wait = attempt+1, min(2*wait, maxPause) {
+		return one.wrong != nil
+	})
+	for attempt, wait := 1, retryPause; ctx.Err() == nil && len(fit) > 0; attempt, wait = attempt+1, min(2*wait, maxPause) {
 		err := r.hear(ctx, fit)
-		if err == nil {
-			r.update(func(s *Receiving) { s.StoreError = "" })
-			r.acknowledge(fit)
+		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		if r.update(func(s *Receiving) { s.StoreError = err.Error() }); attempt == 1 {
+		r.update(func(s *Receiving) { s.StoreError = err.Error() })
+		if attempt == 1 {
 			r.log.Error("what plants tell is not stored; it stays in the stream", "messages", len(fit), "error", err)
 		}
-		pause(ctx, wait)
-		if attempt < patience || r.store.Ping(ctx) != nil {
-			continue
-		}
-		if len(fit) == 1 {
-			fit[0].wrong = err
-			r.refuse(ctx, fit[0])
+		if attempt >= patience && r.store.Ping(ctx) == nil {
+			r.storeApart(ctx, fit, err)
 			return
 		}
-		r.storeAll(ctx, fit[:len(fit)/2]) // one of them may be to blame
-		r.storeAll(ctx, fit[len(fit)/2:])
-		return
+		pause(ctx, wait)
 	}
 }
 
+// storeApart finds the messages for which the others are not stored.
+func (r *Receiver) storeApart(ctx context.Context, all []received, err error) {
+	if len(all) == 1 {
+		r.suspect(ctx, all[0], err)
+		return
+	}
+	for _, half := range [][]received{all[:len(all)/2], all[len(all)/2:]} {
+		if err := r.hear(ctx, half); err != nil && ctx.Err() == nil {
+			r.storeApart(ctx, half, err)
+		}
+	}
+}
+
+// suspicion is how often the store did not take a message, and how many others of its kind it had taken before.
+type suspicion struct {
+	times  int
+	before uint64
+}
+
+// suspect puts a message off that the store did not take. Where it takes others of the same kind, but never this one, the
+// fault is the message's; else the store's, and the message waits.
+func (r *Receiver) suspect(ctx context.Context, one received, err error) {
+	taken := r.State().Messages[one.kind]
+	is, known := r.suspects[one.number]
+	if !known {
+		is.before = taken
+	}
+	is.times++
+	if is.times >= patience && taken > is.before {
+		delete(r.suspects, one.number)
+		r.refuse(ctx, one, err)
+		return
+	}
+	if len(r.suspects) >= maxUnstored {
+		clear(r.suspects) // they are put off again
+	}
+	r.suspects[one.number] = is
+	if err := one.msg.NakWithDelay(maxPause); err != nil {
+		r.log.Warn("a message waits for longer than it should", "error", err)
+	}
+}
+
+// hear stores messages and acknowledges them.
 func (r *Receiver) hear(ctx context.Context, all []received) error {
 	var news store.News
 	news.Heard = map[string]time.Time{}
@@ -314,6 +346,7 @@ func (r *Receiver) hear(ctx context.Context, all []received) error {
 		return err
 	}
 	r.update(func(s *Receiving) {
+		s.StoreError = ""
 		s.Events += uint64(fresh)
 		for _, one := range all {
 			s.Messages[one.kind]++
@@ -325,6 +358,7 @@ func (r *Receiver) hear(ctx context.Context, all []received) error {
 			r.delays.Observe(max(0, delay.Seconds()))
 		}
 	}
+	r.acknowledge(all)
 	return nil
 }
 
@@ -338,9 +372,9 @@ func (r *Receiver) acknowledge(all []received) {
 }
 
 // refuse keeps a message aside that can't be stored. Whoever sends many does not get to fill the log.
-func (r *Receiver) refuse(ctx context.Context, one received) {
+func (r *Receiver) refuse(ctx context.Context, one received, why error) {
 	err := r.store.Refuse(ctx, store.RefusedMessage{
-		At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: one.wrong.Error(), Payload: one.msg.Data(),
+		At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: why.Error(), Payload: one.msg.Data(),
 	})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -356,9 +390,9 @@ func (r *Receiver) refuse(ctx context.Context, one received) {
 		}
 	})
 	if !silent {
-		r.log.Warn("refused a message, and keeps it aside", "subject", one.msg.Subject(), "error", one.wrong)
+		r.log.Warn("refused a message, and keeps it aside", "subject", one.msg.Subject(), "error", why)
 	}
-	if err := one.msg.TermWithReason(one.wrong.Error()); err != nil {
+	if err := one.msg.TermWithReason(why.Error()); err != nil {
 		r.log.Warn("a refused message may come again", "error", err)
 	}
 }

@@ -118,9 +118,9 @@ var (
 	ErrState   = errors.New("that can't be done with an alert in this state")
 )
 
-// raiseAlerts makes alerts of the events that are one. What became of those of a plant its own console says: an event counts
-// with the alert that was open when it happened.
-func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool) error {
+// raiseAlerts makes alerts of the events that are one, and returns those that are new. What became of those of a plant its own
+// console says: an event counts with the alert that was open when it happened.
+func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool) (raised []Outgoing, err error) {
 	for _, e := range fresh {
 		if e.Data.Outcome != event.Alert {
 			continue
@@ -132,7 +132,7 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool)
 		added, err := execute(ctx, tx, `UPDATE alerts SET times = times + 1, latest = CASE WHEN latest < $1 THEN $1 ELSE latest END
 			WHERE visit = $2 AND site = $3 AND gate = $4 AND `+open, args...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if added > 0 {
 			continue
@@ -140,16 +140,17 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool)
 		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun)
 			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5)`,
 			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli()); err != nil {
-			return err
+			return nil, err
 		}
+		raised = append(raised, Outgoing{Kind: OutgoingAlert, Site: e.Gate.Site, Key: e.ID})
 		if !ofPlants && e.Received.Sub(e.Time) > lateLimit {
 			change := Change{Event: e.ID, Version: 1, At: e.Received, What: "late", From: New, To: Closed, Outcome: mqtt.Gone}
 			if err := change.apply(ctx, tx); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return raised, nil
 }
 
 // countAlerts notes of the alerts of visits when these began, and which of them a visit counts with: its last one, where
@@ -326,8 +327,13 @@ func (s *Store) change(ctx context.Context, id string, version int64, who string
 	stale := false
 	err = s.transact(ctx, func(tx *sql.Tx) error {
 		err := change.apply(ctx, tx)
-		stale = errors.Is(err, errStale)
-		return err
+		if stale = errors.Is(err, errStale); err != nil {
+			return err
+		}
+		if err := s.queue(ctx, tx, urgentLane, Outgoing{Kind: OutgoingAlert, Site: now.Gate.Site, Key: id}); err != nil {
+			return err
+		}
+		return s.queueShiftsAt(ctx, tx, now.Gate.Site, at, now.Time)
 	})
 	alerts, readErr := s.alerts(ctx, s.read, "WHERE event = $1", id)
 	switch {
@@ -432,6 +438,12 @@ func (s *Store) alerts(ctx context.Context, q querier, rest string, args ...any)
 // OpenAlerts returns every alert that is not closed, the newest first.
 func (s *Store) OpenAlerts(ctx context.Context) ([]Alert, error) {
 	return s.alerts(ctx, s.read, "WHERE state <> 'closed' ORDER BY time DESC, event DESC")
+}
+
+// CountOpenAlerts is how many alerts are not closed.
+func (s *Store) CountOpenAlerts(ctx context.Context) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM alerts WHERE state <> 'closed'").Scan(&n)
+	return n, err
 }
 
 // NewestOpenAlerts returns the newest alerts within a scope that are not closed, so many.

@@ -77,13 +77,17 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants
 	if err := s.countPaces(ctx, tx, pacesOf(fresh, people, visits)); err != nil {
 		return Appended{}, err
 	}
-	if err := raiseAlerts(ctx, tx, fresh, ofPlants); err != nil {
+	raised, err := raiseAlerts(ctx, tx, fresh, ofPlants)
+	if err != nil {
 		return Appended{}, err
 	}
 	if err := visits.countAlerts(ctx, tx); err != nil {
 		return Appended{}, err
 	}
 	if err := s.noteSettings(ctx, tx, fresh); err != nil {
+		return Appended{}, err
+	}
+	if err := s.queueEvents(ctx, tx, fresh, raised); err != nil {
 		return Appended{}, err
 	}
 	holdings, err := s.hold(ctx, tx, events)

@@ -268,7 +268,12 @@ func (s *Store) DeleteEvent(ctx context.Context, id, sum, reason string, by Auth
 	d := Deletion{Event: id, Gate: e.Gate, At: at, By: by.Account, Reason: reason, SHA256: sum, visit: e.Visit}
 	if err == nil {
 		s.setDeleted(id, true) // before it is: a picture of it may be on its way
-		if err = s.transact(ctx, func(tx *sql.Tx) error { return d.apply(ctx, tx, r.Alert, by) }); err != nil {
+		if err = s.transact(ctx, func(tx *sql.Tx) error {
+			if err := d.apply(ctx, tx, r.Alert, by); err != nil {
+				return err
+			}
+			return s.queue(ctx, tx, urgentLane, Outgoing{Kind: OutgoingDeletion, Site: d.Gate.Site, Key: d.Event})
+		}); err != nil {
 			s.setDeleted(id, false)
 		}
 	}

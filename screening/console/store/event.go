@@ -120,6 +120,15 @@ func (e *Event) origin() string {
 	return e.Data.RescreenOf
 }
 
+// idTime is when an event with this id was, by its gate's clock.
+func idTime(id string) time.Time {
+	parsed, err := ulid.ParseStrict(id)
+	if err != nil {
+		return time.Time{}
+	}
+	return ulid.Time(parsed.Time())
+}
+
 // idAt is the least id of an event at this time or later.
 func idAt(at time.Time) string {
 	var id ulid.ULID

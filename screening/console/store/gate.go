@@ -77,8 +77,11 @@ func (s *Store) knowSite(ctx context.Context, tx *sql.Tx, site string) error {
 	if known {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
-	return err
+	added, err := execute(ctx, tx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
+	if err != nil || added == 0 {
+		return err
+	}
+	return s.queueSite(ctx, tx, site, time.Time{})
 }
 
 // zone is the time zone of a site.
@@ -118,7 +121,10 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 		if err := s.recountDays(ctx, tx, site, zone); err != nil {
 			return err
 		}
-		return s.recountPaces(ctx, tx, site, zone)
+		if err := s.recountPaces(ctx, tx, site, zone); err != nil {
+			return err
+		}
+		return s.queueSite(ctx, tx, site, time.Now().AddDate(0, 0, -mostShiftDays))
 	})
 	clear(s.paces.days)
 	if err != nil {
@@ -187,6 +193,10 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 		if err := s.see(ctx, tx, map[mqtt.Gate]time.Time{gate: at}); err != nil {
 			return err
 		}
+		changed, err := statusChanged(ctx, tx, gate, status)
+		if err != nil {
+			return err
+		}
 		if status.Journal != "" {
 			if _, err := tx.ExecContext(ctx, "UPDATE gates SET journal = $1, sequence = $2, unconfirmed = $3 WHERE site = $4 AND gate = $5",
 				status.Journal, status.Sequence, status.Unconfirmed, gate.Site, gate.Name); err != nil {
@@ -204,11 +214,16 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 			if part == Pause {
 				who = status.PausedBy
 			}
-			if err := setPart(ctx, tx, gate, part, value, who, at); err != nil {
+			other, err := setPart(ctx, tx, gate, part, value, who, at)
+			if err != nil {
 				return err
 			}
+			changed = changed || other
 		}
-		return nil
+		if !changed {
+			return nil
+		}
+		return s.queue(ctx, tx, urgentLane, statusOf(gate))
 	})
 	if err != nil {
 		return fmt.Errorf("noting the status of %s: %w", event.Source(gate.Site, gate.Name), err)
@@ -228,25 +243,39 @@ func partsOf(status mqtt.Status) map[string]string {
 	return parts
 }
 
+func statusOf(gate mqtt.Gate) Outgoing {
+	return Outgoing{Kind: OutgoingStatus, Site: gate.Site, Key: gate.Name}
+}
+
+// statusChanged tells whether a status says something else than the one before, but for its parts and how far its journal goes.
+func statusChanged(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, status mqtt.StatusMessage) (changed bool, err error) {
+	var version, journal string
+	var paused int64
+	err = tx.QueryRowContext(ctx, "SELECT version, paused_until, journal FROM gates WHERE site = $1 AND gate = $2", gate.Site, gate.Name).Scan(&version, &paused, &journal)
+	changed = status.Journal != "" && status.Journal != journal ||
+		status.State == Online && (status.Version != version || milliseconds(status.PausedUntil) != paused)
+	return changed, err
+}
+
 // setPart begins another state of a part, unless it is as it was. A pause is somebody's.
-func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value, who string, at time.Time) error {
+func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value, who string, at time.Time) (changed bool, err error) {
 	var before string
-	err := tx.QueryRowContext(ctx, "SELECT value FROM gate_states WHERE site = $1 AND gate = $2 AND part = $3 AND until IS NULL",
+	err = tx.QueryRowContext(ctx, "SELECT value FROM gate_states WHERE site = $1 AND gate = $2 AND part = $3 AND until IS NULL",
 		gate.Site, gate.Name, part).Scan(&before)
 	if err == nil && before == value {
-		return nil
+		return false, nil
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return false, err
 	}
 	if _, err := tx.ExecContext(ctx, "UPDATE gate_states SET until = $1 WHERE site = $2 AND gate = $3 AND part = $4 AND until IS NULL",
 		at.UnixMilli(), gate.Site, gate.Name, part); err != nil {
-		return err
+		return false, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO gate_states (site, gate, part, since, value, who) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (site, gate, part, since) DO UPDATE SET value = excluded.value, who = excluded.who, until = NULL`,
 		gate.Site, gate.Name, part, at.UnixMilli(), value, who)
-	return err
+	return true, err
 }
 
 // Hush notes that nothing has come from gates that were online, for too long.
@@ -256,7 +285,10 @@ func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		for _, gate := range gates {
-			if err := setPart(ctx, tx, gate, Link, Quiet, "", at); err != nil {
+			if _, err := setPart(ctx, tx, gate, Link, Quiet, "", at); err != nil {
+				return err
+			}
+			if err := s.queue(ctx, tx, urgentLane, statusOf(gate)); err != nil {
 				return err
 			}
 		}
@@ -271,7 +303,10 @@ func (s *Store) PutOutOfUse(ctx context.Context, gate mqtt.Gate, at time.Time) e
 			at.UnixMilli(), gate.Site, gate.Name); err != nil {
 			return err
 		}
-		return setPart(ctx, tx, gate, Link, Unused, "", at)
+		if _, err := setPart(ctx, tx, gate, Link, Unused, "", at); err != nil {
+			return err
+		}
+		return s.queue(ctx, tx, urgentLane, statusOf(gate))
 	})
 	if err != nil {
 		return fmt.Errorf("putting %s out of use: %w", event.Source(gate.Site, gate.Name), err)

@@ -90,6 +90,9 @@ func (s *Store) SetKeepMonths(ctx context.Context, site string, months int, by A
 		if err := s.changeSite(ctx, tx, site, "keep_months", months, &before); err != nil || before == months {
 			return err
 		}
+		if err := s.queueSite(ctx, tx, site, time.Time{}); err != nil {
+			return err
+		}
 		return note(ctx, tx, AuditLine{By: by, What: ChangedRetention, Scope: mqtt.Gate{Site: site}, Detail: s.ofMonths(before) + " → " + s.ofMonths(months)})
 	})
 	if err != nil {
@@ -137,6 +140,9 @@ func (s *Store) SetOutcomeOnly(ctx context.Context, site string, only bool, by A
 		detail := "all-kept"
 		if only {
 			detail = "outcomes-kept"
+		}
+		if err := s.queueSite(ctx, tx, site, time.Time{}); err != nil {
+			return err
 		}
 		return note(ctx, tx, AuditLine{By: by, What: ChangedKept, Scope: mqtt.Gate{Site: site}, Detail: detail})
 	})

@@ -15,7 +15,7 @@ import (
 //go:embed migrations
 var migrationFiles embed.FS
 
-// eventsSchema is the one table that is not the same on both: PostgreSQL keeps each month apart, so that a month is dropped
+// eventsSchema is a table that is not the same on both: PostgreSQL keeps each month apart, so that a month is dropped
 // at once. The first ten characters of an event's id, a ULID, are its time, and so the id tells the month, and stays unique.
 const eventsSchema = `
 CREATE TABLE events (
@@ -42,22 +42,27 @@ CREATE INDEX events_of_visits ON events (visit) WHERE visit <> id;
 
 // migrations are what brings the tables up to date.
 func (s *Store) migrations() (*goose.Provider, error) {
-	dialect, collation, partitions := goose.DialectSQLite3, "", ""
+	dialect, collation, partitions, number := goose.DialectSQLite3, "", "", "INTEGER" // which alone is the place of a row in SQLite
 	if s.postgres {
-		dialect, collation, partitions = goose.DialectPostgres, `COLLATE "C"`, "PARTITION BY RANGE (id)"
+		dialect, collation, partitions, number = goose.DialectPostgres, `COLLATE "C"`, "PARTITION BY RANGE (id)", "BIGINT"
 	}
-	schema := strings.NewReplacer("COLLATION", collation, "PARTITIONS", partitions).Replace(eventsSchema)
-	events := goose.NewGoMigration(1, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, schema)
-		return err
-	}}, nil)
+	words := strings.NewReplacer("COLLATION", collation, "PARTITIONS", partitions, "NUMBER", number)
+	events := goose.NewGoMigration(1, &goose.GoFunc{RunTx: execSchema(words.Replace(eventsSchema))}, nil)
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return nil, err
 	}
 	paces := goose.NewGoMigration(7, &goose.GoFunc{RunTx: s.addPaces}, nil)
+	outbox := goose.NewGoMigration(11, &goose.GoFunc{RunTx: execSchema(words.Replace(outboxSchema))}, nil)
 	return goose.NewProvider(dialect, s.write, files,
-		goose.WithGoMigrations(events, paces), goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.log))
+		goose.WithGoMigrations(events, paces, outbox), goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.log))
+}
+
+func execSchema(schema string) func(context.Context, *sql.Tx) error {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, schema)
+		return err
+	}
 }
 
 func (s *Store) migrate(ctx context.Context) error {

@@ -327,7 +327,7 @@ func (s *Store) hearSome(ctx context.Context, tx *sql.Tx, statuses []PlantStatus
 	}
 	heard, said := map[mqtt.Gate]int64{}, map[mqtt.Gate]PlantStatus{}
 	for _, status := range statuses {
-		at := status.At.UnixMilli()
+		at := status.At.UnixMicro()
 		if at <= told[status.Gate] {
 			continue
 		}
@@ -340,7 +340,7 @@ func (s *Store) hearSome(ctx context.Context, tx *sql.Tx, statuses []PlantStatus
 				continue
 			}
 			is[partOf{status.Gate, part}] = value
-			if err := setPart(ctx, tx, status.Gate, part, value, "", status.At); err != nil {
+			if _, err := setPart(ctx, tx, status.Gate, part, value, "", status.At); err != nil {
 				return err
 			}
 		}
@@ -528,6 +528,44 @@ type PlantSite struct {
 	Refused int       // messages of it that could not be stored, of the newest
 }
 
+// SiteNames returns the names of all sites, in order.
+func (s *Store) SiteNames(ctx context.Context) ([]string, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
+		err = rows.Scan(&name)
+		return name, err
+	}, "SELECT name FROM sites ORDER BY name")
+}
+
+// SiteState is how a site is.
+type SiteState string
+
+// The states of a site.
+const (
+	SiteSilent   SiteState = "silent" // nothing comes from its plant, which gives a sign of life each minute
+	SiteDegraded SiteState = "degraded"
+	SiteUnknown  SiteState = "unknown" // no gate was ever heard
+	SiteWell     SiteState = "well"
+)
+
+// SiteStates are all of them, those first that need somebody.
+var SiteStates = []SiteState{SiteSilent, SiteDegraded, SiteUnknown, SiteWell}
+
+// silentAfter is after how long a plant is silent from which nothing comes.
+const silentAfter = 3 * time.Minute
+
+// State is how the site is.
+func (p PlantSite) State(now time.Time) SiteState {
+	switch {
+	case now.Sub(p.Heard) > silentAfter:
+		return SiteSilent
+	case p.Bad > 0:
+		return SiteDegraded
+	case p.Gates == 0:
+		return SiteUnknown
+	}
+	return SiteWell
+}
+
 // PlantSites returns all sites, in the order of their names.
 func (s *Store) PlantSites(ctx context.Context) ([]PlantSite, error) {
 	sites, err := collect(ctx, s.read, func(rows *sql.Rows) (p PlantSite, err error) {
@@ -616,7 +654,7 @@ func (s *Store) Refuse(ctx context.Context, m RefusedMessage) error {
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO refused_messages (id, site, subject, message, reason, payload) VALUES "+values(1, 6),
-				id.String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason), m.Payload[:min(len(m.Payload), maxRefusedBytes)]); err != nil {
+				id.String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason), append([]byte{}, m.Payload[:min(len(m.Payload), maxRefusedBytes)]...)); err != nil {
 				return err
 			}
 			_, err := tx.ExecContext(ctx, `DELETE FROM refused_messages WHERE site = $1 AND id NOT IN

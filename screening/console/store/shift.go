@@ -133,6 +133,9 @@ func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, by Author) err
 			ON CONFLICT (site, day) DO UPDATE SET shifts = excluded.shifts`, plan.Site, plan.From, string(shifts)); err != nil {
 			return err
 		}
+		if err := s.queueSite(ctx, tx, plan.Site, plan.From.Begin(s.zone(plan.Site))); err != nil {
+			return err
+		}
 		return note(ctx, tx, line)
 	})
 	if err != nil {

@@ -93,6 +93,8 @@ type Store struct {
 	sitesMu sync.RWMutex
 	sites   map[string]*time.Location
 
+	outbox outbox
+
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
@@ -329,6 +331,15 @@ func (s *Store) changed() {
 
 // transact does all of something or nothing, and tells the watchers.
 func (s *Store) transact(ctx context.Context, do func(*sql.Tx) error) error {
+	err := s.commit(ctx, do)
+	if err == nil {
+		s.changed()
+	}
+	return err
+}
+
+// commit does all of something or nothing.
+func (s *Store) commit(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -337,11 +348,7 @@ func (s *Store) transact(ctx context.Context, do func(*sql.Tx) error) error {
 	if err := do(tx); err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	s.changed()
-	return nil
+	return tx.Commit()
 }
 
 // querier is a transaction or a pool.

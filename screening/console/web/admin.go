@@ -33,14 +33,12 @@ func (v *visit) accountsPage(status int, notice string, page accountsPage) {
 			page.Accounts = append(page.Accounts, a)
 		}
 	}
-	if page.Gates, err = v.gatesInScope(); err != nil {
+	if page.Sites, err = v.sitesInScope(); err == nil && !v.cfg.District {
+		page.Gates, err = v.gatesInScope()
+	}
+	if err != nil {
 		v.fail(err)
 		return
-	}
-	for _, g := range page.Gates {
-		if len(page.Sites) == 0 || page.Sites[len(page.Sites)-1] != g.Site {
-			page.Sites = append(page.Sites, g.Site)
-		}
 	}
 	page.Roles = []store.Role{store.Guard, store.Manager, store.Administrator}
 	v.showWith(status, "accounts", notice, page)

@@ -133,5 +133,8 @@ func deleteEvent(v *visit) {
 
 // deletionText says what became of an event that is not there any more.
 func (p page) DeletionText(d store.Deletion) string {
+	if d.By == "" {
+		return fmt.Sprintf(p.Say("此记录已于 %s 在厂区删除；谁删的、为什么，只有厂区知道。", "This event was deleted in its plant %s. Who did it and why, only the plant knows."), p.At(d.At, d.Gate))
+	}
 	return fmt.Sprintf(p.Say("此记录已于 %s 被 %s 删除。原因：%s", "This event was deleted %s by %s. Why: %s"), p.At(d.At, d.Gate), d.By, d.Reason)
 }

@@ -119,18 +119,11 @@ const (
 
 func showGate(v *visit) {
 	gate := mqtt.Gate{Site: v.r.PathValue("site"), Name: v.r.PathValue("gate")}
-	now, err := v.snapshot()
-	if err != nil {
-		v.fail(err)
+	t, versions, ok := v.tileOfGate(gate)
+	if !ok {
 		return
 	}
-	all := v.pageOf(now, v.account)
-	i := slices.IndexFunc(all.Gates, func(t tile) bool { return t.Gate.Gate == gate })
-	if i < 0 {
-		v.missing()
-		return
-	}
-	page := gatePage{tile: all.Gates[i], Versions: all.Versions, Key: gate.Site + "/" + gate.Name}
+	page := gatePage{tile: t, Versions: versions, Key: gate.Site + "/" + gate.Name}
 	if err := page.read(v, gate); err != nil {
 		v.fail(err)
 		return

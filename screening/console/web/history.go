@@ -153,15 +153,9 @@ func showHistory(v *visit) {
 		},
 		Pairs: query.Read == "yes" || filter.Reading != store.Range{},
 	}
-	var err error
-	if page.Gates, err = v.gatesInScope(); err != nil {
+	if err := page.choose(v); err != nil {
 		v.fail(err)
 		return
-	}
-	for _, g := range page.Gates { // which are in the order of sites
-		if n := len(page.Sites); n == 0 || page.Sites[n-1] != g.Site {
-			page.Sites = append(page.Sites, g.Site)
-		}
 	}
 	if ok {
 		if err := page.read(v, filter); err != nil {
@@ -170,6 +164,14 @@ func showHistory(v *visit) {
 		}
 	}
 	v.show("history", page)
+}
+
+// choose reads what gates there are to choose from; of a district there are too many.
+func (p *historyPage) choose(v *visit) (err error) {
+	if p.Sites, err = v.sitesInScope(); err == nil && !v.cfg.District {
+		p.Gates, err = v.gatesInScope()
+	}
+	return err
 }
 
 // read reads the rows of a page, and leads to those beside it.

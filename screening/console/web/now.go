@@ -22,6 +22,7 @@ type snapshot struct {
 	alerts []openAlert // the newest first
 	gates  []store.Gate
 	faults []store.Fault
+	sites  []siteTile // of a district, in place of gates and faults
 
 	mu    sync.Mutex
 	pages map[mqtt.Gate]nowPage // by scope: many look at the same
@@ -48,6 +49,9 @@ func (a openAlert) Overdue(now time.Time) bool {
 
 // look takes a snapshot.
 func (p *Pages) look(ctx context.Context) (*snapshot, error) {
+	if p.cfg.District {
+		return p.lookAtSites(ctx)
+	}
 	now := &snapshot{at: time.Now(), pages: map[mqtt.Gate]nowPage{}}
 	alerts, err := p.store.OpenAlerts(ctx)
 	if err != nil {
@@ -151,6 +155,10 @@ type nowPage struct {
 	Versions map[string]string
 	Fresh    int // alerts that nobody has
 
+	Sites []siteTile // of a district
+	Open  int        // its open alerts, of which Alerts are the newest
+	Bad   int        // its gates that are not well
+
 	Escalated []openAlert // that nobody sees to: the newest of each gate
 	message   message     // what an open page is told
 }
@@ -180,7 +188,7 @@ const maxListed = 200
 
 // Listed are the newest open alerts, and Unlisted is how many there are beside them.
 func (n nowPage) Listed() []openAlert { return n.Alerts[:min(len(n.Alerts), maxListed)] }
-func (n nowPage) Unlisted() int       { return len(n.Alerts) - len(n.Listed()) }
+func (n nowPage) Unlisted() int       { return max(n.Open, len(n.Alerts)) - len(n.Listed()) }
 
 type tile struct {
 	store.Gate
@@ -193,7 +201,11 @@ func (p *Pages) pageOf(now *snapshot, account store.Account) nowPage {
 	defer now.mu.Unlock()
 	page, made := now.pages[account.Scope]
 	if !made {
-		page = p.makePage(now, account)
+		if p.cfg.District {
+			page = p.makeSitesPage(now, account)
+		} else {
+			page = p.makePage(now, account)
+		}
 		now.pages[account.Scope] = page
 	}
 	return page
@@ -282,14 +294,6 @@ func (n nowPage) versions(now time.Time) map[string]string {
 }
 
 func (n nowPage) messageAt(now time.Time, build string) message {
-	type fresh struct {
-		ID      string `json:"id"`
-		Overdue bool   `json:"overdue"`
-	}
-	type escalated struct {
-		ID   string `json:"id"`
-		Gate string `json:"gate"`
-	}
 	waiting, unseen := []fresh{}, []escalated{}
 	for _, a := range n.Escalated {
 		unseen = append(unseen, escalated{a.Event, tongue("").GateName(a.Gate)})
@@ -301,15 +305,37 @@ func (n nowPage) messageAt(now time.Time, build string) message {
 			}
 		}
 	}
-	body, err := json.Marshal(struct {
-		Build     string            `json:"build"`
-		Open      int               `json:"open"`
-		Fresh     int               `json:"fresh"`
-		New       []fresh           `json:"new"`
-		Escalated []escalated       `json:"escalated"`
-		Faults    int               `json:"faults"`
-		Parts     map[string]string `json:"parts"`
-	}{build, len(n.Alerts), n.Fresh, waiting, unseen, len(n.Faults), n.Versions})
+	return messageOf(liveMessage{build, len(n.Alerts), n.Fresh, waiting, unseen, len(n.Faults), n.Versions})
+}
+
+// quietMessage has nothing to sound: a district's alerts are heard in their plants.
+func (n nowPage) quietMessage(build string) message {
+	return messageOf(liveMessage{build, n.Open, 0, []fresh{}, []escalated{}, n.Bad, n.Versions})
+}
+
+// liveMessage is what an open page is told.
+type liveMessage struct {
+	Build     string            `json:"build"`
+	Open      int               `json:"open"`
+	Fresh     int               `json:"fresh"`
+	New       []fresh           `json:"new"`
+	Escalated []escalated       `json:"escalated"`
+	Faults    int               `json:"faults"`
+	Parts     map[string]string `json:"parts"`
+}
+
+type fresh struct {
+	ID      string `json:"id"`
+	Overdue bool   `json:"overdue"`
+}
+
+type escalated struct {
+	ID   string `json:"id"`
+	Gate string `json:"gate"`
+}
+
+func messageOf(what liveMessage) message {
+	body, err := json.Marshal(what)
 	if err != nil {
 		panic(err) // nothing in it can fail
 	}
@@ -332,5 +358,12 @@ func showNow(v *visit) {
 		v.fail(err)
 		return
 	}
-	v.show("now", v.pageOf(now, v.account))
+	switch page := v.pageOf(now, v.account); {
+	case !v.cfg.District:
+		v.show("now", page)
+	case v.account.Scope.Site != "":
+		v.showOwnSite(page)
+	default:
+		v.showSites(page)
+	}
 }

@@ -44,8 +44,9 @@ type reportPage struct {
 	KeptSince     time.Time // where events of it are older than that, and gone; else zero
 	MoreAlerts    string    // address of all alerts, where they are not listed
 	Unknown       []unknownLine
-	Download      string // what follows the address of a download
-	Fault         string // of the files that are written by themselves
+	Download      string       // what follows the address of a download
+	Fault         string       // of the files that are written by themselves
+	Plant         *plantReport // what the plant's own report says; nil outside of a district
 }
 
 // part is a piece of a sentence, with an address where it is a figure with events behind it.
@@ -162,6 +163,12 @@ type unknownLine struct {
 
 // sitesInScope are those of the gates that the visitor sees.
 func (v *visit) sitesInScope() ([]string, error) {
+	if v.cfg.District {
+		if site := v.account.Scope.Site; site != "" {
+			return []string{site}, nil
+		}
+		return v.store.SiteNames(v.ctx())
+	}
 	gates, err := v.gatesInScope()
 	var sites []string
 	for _, g := range gates { // which are in the order of sites
@@ -306,6 +313,9 @@ func (v *visit) reportPage(made reports.Made) (reportPage, error) {
 	}
 	page.Empty = made.Report.All.People == 0 && !(made.Report.All.Known > 0) // which may be NaN
 	page.Sentences = v.tongue.sentences(page)
+	if page.Plant, err = v.plantReport(made); err != nil {
+		return page, err
+	}
 	return page, page.compare(v)
 }
 

@@ -71,7 +71,7 @@ func showShifts(v *visit) {
 	if !ok {
 		return
 	}
-	page := shiftsPage{Site: site, Sites: sites, MayPlan: v.account.Scope.Name == "", Fault: v.reportFault()}
+	page := shiftsPage{Site: site, Sites: sites, MayPlan: v.account.Scope.Name == "" && !v.cfg.District, Fault: v.reportFault()}
 	if site == "" {
 		v.show("shifts", page)
 		return

@@ -41,6 +41,8 @@ type Config struct {
 	AlertsPerGuard float64 `yaml:"alerts_per_guard"`
 	// MadeUpUntil is up to when a demonstration has made-up people, which every page says; zero where all are real.
 	MadeUpUntil time.Time `yaml:"-"`
+	// District is true where the store is what plants tell: what is theirs to do is not done here.
+	District bool `yaml:"-"`
 	// ReportFault is what keeps the console from writing the reports that it is to write by itself; nil where it writes none.
 	ReportFault func() error `yaml:"-"`
 }
@@ -87,6 +89,7 @@ type Pages struct {
 	changed   chan struct{}          // closed at every new snapshot and replaced
 	sounding  map[string]soundingTab // by session: whose page sounds alerts
 	evidences map[string]evidence    // of open alerts
+	sites     siteNews               // of a district
 }
 
 // New returns the pages of a store; hears may be nil. They are live while Run runs.
@@ -169,55 +172,71 @@ func (p *Pages) routes() http.Handler {
 		mux.HandleFunc("GET /login/oidc", p.leaveForProvider)
 		mux.HandleFunc("GET /login/oidc/callback", p.returnFromProvider)
 	}
-	for pattern, route := range map[string]struct {
+	type route struct {
 		role  store.Role
 		serve func(*visit)
-	}{
+	}
+	routes := map[string]route{
 		"GET /password":                {store.Guard, showPassword},
 		"POST /password":               {store.Guard, changePassword},
 		"GET /{$}":                     {store.Guard, showNow},
 		"GET /stream":                  {store.Guard, serveStream},
-		"POST /sound":                  {store.Guard, noteSound},
-		"GET /alerts/next":             {store.Guard, showNext},
 		"GET /alerts/{id}":             {store.Guard, showAlert},
 		"GET /alerts/{id}/picture":     {store.Guard, showPicture},
-		"POST /alerts/{id}/{what}":     {store.Guard, changeAlert},
 		"GET /alerts/{id}/{what}":      {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
 		"GET /admin/accounts/{what}":   {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},
 		"GET /":                        {store.Guard, (*visit).missing},
 		"GET /faults":                  {store.Guard, showFaults},
-		"POST /faults":                 {store.Guard, shelveFault},
 		"GET /history":                 {store.Guard, showHistory},
 		"GET /events/{id}":             {store.Guard, showEvent},
-		"GET /events/{id}/reading":     {store.Guard, func(v *visit) { v.redirect("/events/" + v.r.PathValue("id")) }}, // as above
-		"POST /events/{id}/reading":    {store.Guard, addSpotReading},
 		"GET /gates":                   {store.Guard, showGates},
 		"GET /gates/{site}/{gate}":     {store.Guard, showGate},
 		"GET /history.csv":             {store.Manager, downloadCSV},
 		"GET /history.xlsx":            {store.Manager, downloadXLSX},
-		"GET /study":                   {store.Manager, showStudy},
-		"GET /study/pairs.csv":         {store.Manager, downloadPairs},
 		"GET /shifts":                  {store.Manager, showShifts},
 		"GET /shifts/{day}/{shift}":    {store.Manager, showShift},
-		"GET /shifts/plan":             {store.Manager, showPlan},
-		"POST /shifts/plan":            {store.Manager, changePlan},
 		"GET /reports":                 {store.Manager, showReports},
 		"GET /reports.csv":             {store.Manager, downloadReport},
 		"GET /reports.xlsx":            {store.Manager, downloadReport},
 		"GET /reports/summary.csv":     {store.Manager, downloadReport},
-		"GET /check":                   {store.Guard, showChecks},
-		"POST /check":                  {store.Guard, addCheck},
-		"GET /load":                    {store.Manager, showLoad},
 		"GET /admin/accounts":          {store.Administrator, showAccounts},
 		"POST /admin/accounts/{what}":  {store.Administrator, changeAccounts},
 		"GET /admin/audit":             {store.Administrator, showAudit},
 		"GET /events/{id}/export.json": {store.Administrator, exportEvent},
+	}
+	// What a plant sees to by itself.
+	inPlant := map[string]route{
+		"POST /sound":                  {store.Guard, noteSound},
+		"GET /alerts/next":             {store.Guard, showNext},
+		"POST /alerts/{id}/{what}":     {store.Guard, changeAlert},
+		"POST /faults":                 {store.Guard, shelveFault},
+		"GET /events/{id}/reading":     {store.Guard, func(v *visit) { v.redirect("/events/" + v.r.PathValue("id")) }}, // as above
+		"POST /events/{id}/reading":    {store.Guard, addSpotReading},
+		"GET /study":                   {store.Manager, showStudy},
+		"GET /study/pairs.csv":         {store.Manager, downloadPairs},
+		"GET /shifts/plan":             {store.Manager, showPlan},
+		"POST /shifts/plan":            {store.Manager, changePlan},
+		"GET /check":                   {store.Guard, showChecks},
+		"POST /check":                  {store.Guard, addCheck},
+		"GET /load":                    {store.Manager, showLoad},
 		"GET /events/{id}/delete":      {store.Administrator, showDeletion},
 		"POST /events/{id}/delete":     {store.Administrator, deleteEvent},
 		"GET /admin/retention":         {store.Administrator, showRetention},
 		"GET /admin/retention/{what}":  {store.Administrator, func(v *visit) { v.redirect("/admin/retention") }},
 		"POST /admin/retention/{what}": {store.Administrator, changeRetention},
-	} {
+	}
+	for pattern, route := range inPlant {
+		if p.cfg.District {
+			route.serve = staysWithPlant
+		}
+		routes[pattern] = route
+	}
+	if p.cfg.District {
+		routes["GET /sites/{site}"] = route{store.Guard, showSite}
+		routes["GET /gates"] = route{store.Guard, func(v *visit) { v.redirect("/") }}
+		routes["GET /faults"] = route{store.Guard, showDistrictFaults}
+	}
+	for pattern, route := range routes {
 		mux.HandleFunc(pattern, p.guarded(route.role, route.serve))
 	}
 	protection := http.NewCrossOriginProtection()
@@ -337,6 +356,7 @@ type page struct {
 	Escalated []openAlert
 	Store     *store.Store
 	MadeUp    time.Time // up to when people are
+	District  bool      // the store is what plants tell
 	Data      any
 }
 
@@ -351,7 +371,7 @@ func (p page) Below(path string) bool { return strings.HasPrefix(p.Path, path) }
 
 // Watches tells whether this is where alerts are to be heard.
 func (p page) Watches() bool {
-	return p.Account.Role == store.Guard || p.Path == "/" || strings.HasPrefix(p.Path, "/alerts/")
+	return !p.District && (p.Account.Role == store.Guard || p.Path == "/" || strings.HasPrefix(p.Path, "/alerts/"))
 }
 
 // At is a time by the clock at a gate.
@@ -395,7 +415,7 @@ func (v *visit) page(data any) page {
 	query.Set("lang", v.tongue.Say("en", "zh"))
 	return page{
 		tongue: v.tongue, Path: v.r.URL.Path, Build: v.build, Account: v.account, Now: v.now,
-		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, MadeUp: v.cfg.MadeUpUntil, Escalated: v.escalated(),
+		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, MadeUp: v.cfg.MadeUpUntil, Escalated: v.escalated(), District: v.cfg.District,
 	}
 }
 

@@ -56,6 +56,11 @@ func startWith(t testing.TB, company accounts.OIDC) *console {
 // startOver has pages over a store that there may be already.
 func startOver(t testing.TB, cfg store.Config, company accounts.OIDC) *console {
 	t.Helper()
+	return startPages(t, cfg, company, DefaultConfig())
+}
+
+func startPages(t testing.TB, cfg store.Config, company accounts.OIDC, pages Config) *console {
+	t.Helper()
 	cfg.TimeZone = "Asia/Shanghai"
 	quiet := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	s, err := store.Open(t.Context(), cfg, quiet)
@@ -75,7 +80,7 @@ func startOver(t testing.TB, cfg store.Config, company accounts.OIDC) *console {
 	if c.once, err = people.First(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if c.pages, err = New(s, people, nil, DefaultConfig(), quiet); err != nil {
+	if c.pages, err = New(s, people, nil, pages, quiet); err != nil {
 		t.Fatal(err)
 	}
 	server.Config.Handler = c.pages

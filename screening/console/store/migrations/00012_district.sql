@@ -51,4 +51,4 @@ CREATE TABLE refused_messages (
 );
 CREATE INDEX refused_messages_of_sites ON refused_messages (site, id);
 
-ALTER TABLE gates ADD COLUMN told BIGINT NOT NULL DEFAULT 0; -- when its plant said the newest of its state
+ALTER TABLE gates ADD COLUMN told BIGINT NOT NULL DEFAULT 0; -- microseconds since 1970: when its plant said the newest of its state

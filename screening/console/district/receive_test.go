@@ -1,0 +1,318 @@
+package district
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // to break what the store rests on
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+
+	"thermogate/screening/console/district/natstest"
+	"thermogate/screening/console/postgrestest"
+	"thermogate/screening/console/store"
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+var postgres = sync.OnceValues(postgrestest.Start)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if s, err := postgres(); err == nil {
+		s.Stop()
+	}
+	os.Exit(code)
+}
+
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	server, err := postgres()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := server.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+func openStore(t *testing.T, cfg store.Config) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// receiving has a store receive until stop is called.
+func receiving(t *testing.T, url string, s *store.Store) (r *Receiver, stop func()) {
+	t.Helper()
+	conn := connect(t, Config{Servers: []string{url}}, "district")
+	r = NewReceiver(conn, StreamConfig{Replicas: 1, MaxBytes: 1 << 30}, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	eventually(t, "receiver", func() bool { return r.State().Connected })
+	return r, stop
+}
+
+// plant publishes what plants tell.
+type plant struct {
+	t  *testing.T
+	js jetstream.JetStream
+}
+
+func newPlant(t *testing.T, url string) plant {
+	t.Helper()
+	js, err := jetstream.New(connect(t, Config{Servers: []string{url}}, "plant"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plant{t, js}
+}
+
+func (p plant) tells(site string, kind Kind, id string, what any) {
+	p.t.Helper()
+	body, err := json.Marshal(what)
+	if err == nil {
+		msg := &nats.Msg{Subject: Subject(site, kind), Data: body, Header: nats.Header{}}
+		if id != "" {
+			msg.Header.Set(jetstream.MsgIDHeader, id)
+		}
+		_, err = p.js.PublishMsg(p.t.Context(), msg)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func newEvent(site, gate string, outcome event.Outcome, at time.Time) event.Event {
+	return event.Event{
+		SpecVersion: "1.0", ID: ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String(), Source: event.Source(site, gate), Time: at,
+		Type: "thermogate.screening." + string(outcome) + ".v1", DataContentType: "application/json",
+		Data: event.Data{Outcome: outcome, Reason: event.AboveThreshold, Camera: "test", Version: "test"},
+	}
+}
+
+// empty waits until all in the stream is stored.
+func (p plant) empty() {
+	p.t.Helper()
+	eventually(p.t, "end of what waits", func() bool {
+		s, err := p.js.Stream(p.t.Context(), Stream)
+		return err == nil && s.CachedInfo().State.Msgs == 0
+	})
+}
+
+// TestAllKindsAreStored has a plant tell all that there is to tell, an alert's life before the alert, and two things that
+// can't be.
+func TestAllKindsAreStored(t *testing.T) {
+	c := servers(t, 1, natstest.Options{})
+	for _, kind := range []string{"SQLite", "PostgreSQL"} {
+		t.Run(kind, func(t *testing.T) {
+			cfg := store.DefaultConfig()
+			cfg.File = filepath.Join(t.TempDir(), "district.db")
+			if kind == "PostgreSQL" {
+				cfg.PostgreSQL = newDatabase(t)
+			}
+			s := openStore(t, cfg)
+			r, _ := receiving(t, c.URL(0), s)
+			p := newPlant(t, c.URL(0))
+			site, now := "north plant "+kind, time.Now().UTC()
+			e, gone := newEvent(site, "a", event.Alert, now), newEvent(site, "a", event.Pass, now)
+			life := Alert{Event: e.ID, Gate: "a", Version: 2, State: store.Closed, Outcome: mqtt.Confirmed, Taken: &now, Read: &now, Closed: &now}
+			said := mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Version: "1", Camera: "ok"}}
+			status := GateStatus{Gate: "a", At: now, Link: store.Online, Said: &said}
+			tally := ShiftTally{Name: "1", From: now.Truncate(time.Hour), To: now.Truncate(time.Hour).Add(8 * time.Hour), Made: now, People: 2}
+			p.tells(site, AlertKind, life.MessageID(), life)
+			p.tells(site, SiteKind, "", Site{At: now, TimeZone: "Asia/Shanghai", KeepMonths: 6, Version: "1.2", Waiting: 3})
+			p.tells(site, StatusKind, status.MessageID(site), status)
+			p.tells(site, ShiftKind, tally.MessageID(site), tally)
+			p.tells(site, EventKind, e.ID, e)
+			p.tells(site, EventKind, gone.ID, gone)
+			p.tells(site, DeletionKind, Deletion{Event: gone.ID}.MessageID(), Deletion{Event: gone.ID, At: now})
+			p.tells(site, EventKind, "", newEvent("elsewhere", "a", event.Pass, now))
+			p.tells(site, "weather", "", "sunny")
+			p.empty()
+
+			a, _, err := s.Alert(t.Context(), e.ID)
+			if err != nil || a.State != store.Closed || a.Outcome != mqtt.Confirmed {
+				t.Errorf("the alert is %+v, %v", a, err)
+			}
+			if _, err := s.Event(t.Context(), gone.ID); err == nil {
+				t.Error("the deleted event is there")
+			}
+			sites, err := s.PlantSites(t.Context())
+			if err != nil || len(sites) != 1 || sites[0].Waiting != 3 || sites[0].Gates != 1 || sites[0].Bad != 0 || time.Since(sites[0].Heard) > time.Minute {
+				t.Errorf("the sites are %+v, %v", sites, err)
+			}
+			if _, ok, err := s.PlantShift(t.Context(), site, tally.From); err != nil || !ok {
+				t.Errorf("the shift is not there: %v", err)
+			}
+			refused, err := s.RefusedMessages(t.Context(), site, 10)
+			if err != nil || len(refused) != 2 || !strings.Contains(refused[0].Reason, "older than that of the plant") || !strings.Contains(refused[1].Reason, "elsewhere") {
+				t.Errorf("refused are %+v, %v", refused, err)
+			}
+			state := r.State()
+			if state.Refused != 2 || state.Messages[EventKind] != 2 || state.Messages[AlertKind] != 1 || state.Events != 2 {
+				t.Errorf("the state is %+v", state)
+			}
+		})
+	}
+}
+
+// TestNextConsoleGoesOn ends a console amid its work: the next one stores the rest, and nothing twice.
+func TestNextConsoleGoesOn(t *testing.T) {
+	c := servers(t, 1, natstest.Options{})
+	cfg := store.DefaultConfig()
+	cfg.PostgreSQL = newDatabase(t)
+	first := openStore(t, cfg)
+	r, stop := receiving(t, c.URL(0), first)
+	p := newPlant(t, c.URL(0))
+	const all = 3000
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for i := range all {
+			e := newEvent("plant", fmt.Sprint("gate", i%7), event.Pass, time.Now())
+			body, err := json.Marshal(e)
+			if err == nil {
+				_, err = p.js.PublishAsync(Subject("plant", EventKind), body, jetstream.WithMsgID(e.ID))
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		<-p.js.PublishAsyncComplete()
+	})
+	eventually(t, "first event", func() bool { return r.State().Events > 0 })
+	if _, err := store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another console has it open") {
+		t.Errorf("two consoles have the store: %v", err)
+	}
+	stop()
+	first.Close()
+	telling.Wait()
+	second := openStore(t, cfg)
+	receiving(t, c.URL(0), second)
+	p.empty()
+	totals, err := second.GateTotals(t.Context(), store.DayOf(time.Now().UTC())-1, store.DayOf(time.Now().UTC()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events, people int64
+	for _, one := range totals {
+		events, people = events+one.Events, people+one.People
+	}
+	if events != all || people != all {
+		t.Errorf("of %d events %d are there, as %d people", all, events, people)
+	}
+}
+
+// TestStoreThatFails keeps everything in the stream while the store takes nothing, and keeps aside what it takes never.
+func TestStoreThatFails(t *testing.T) {
+	c := servers(t, 1, natstest.Options{})
+	cfg := store.DefaultConfig()
+	cfg.PostgreSQL = newDatabase(t)
+	s := openStore(t, cfg)
+	db, err := sql.Open("pgx", cfg.PostgreSQL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	do := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, _ := receiving(t, c.URL(0), s)
+	p := newPlant(t, c.URL(0))
+	do("ALTER TABLE quarters RENAME TO away")
+	for range 5 {
+		e := newEvent("plant", "a", event.Pass, time.Now())
+		p.tells("plant", EventKind, e.ID, e)
+	}
+	eventually(t, "word of the failing store", func() bool { return r.State().StoreError != "" })
+	info, err := p.js.Stream(t.Context(), Stream)
+	if err != nil || info.CachedInfo().State.Msgs != 5 || r.State().Refused != 0 {
+		t.Errorf("%d of 5 events are in the stream, %d are refused, %v", info.CachedInfo().State.Msgs, r.State().Refused, err)
+	}
+	do("ALTER TABLE away RENAME TO quarters")
+	p.empty()
+	if state := r.State(); state.Events != 5 || state.StoreError != "" {
+		t.Errorf("the state is %+v", state)
+	}
+
+	do("ALTER TABLE quarters ADD CHECK (gate <> 'poison')")
+	bad := newEvent("plant", "poison", event.Pass, time.Now())
+	p.tells("plant", EventKind, bad.ID, bad)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for i := 0; ; i++ { // of which the store takes each
+			select {
+			case <-done:
+				return
+			case <-time.After(300 * time.Millisecond):
+			}
+			body, _ := json.Marshal(newEvent("plant", "a", event.Pass, time.Now()))
+			p.js.Publish(t.Context(), Subject("plant", EventKind), body)
+		}
+	}()
+	eventually(t, "message aside", func() bool { return r.State().Refused == 1 })
+	refused, err := s.RefusedMessages(t.Context(), "plant", 10)
+	if err != nil || len(refused) != 1 || refused[0].ID != bad.ID {
+		t.Errorf("refused are %+v, %v", refused, err)
+	}
+}
+
+// TestReadRefuses what no plant says.
+func TestReadRefuses(t *testing.T) {
+	now := time.Now()
+	for _, one := range []struct {
+		kind Kind
+		body any
+		want string
+	}{
+		{EventKind, "no event", "not as it should be"},
+		{AlertKind, Alert{Event: "x", Gate: "a", State: store.New}, "the id of no event"},
+		{AlertKind, Alert{Event: ulid.Make().String(), Gate: "a/b", State: store.New}, "MQTT topics"},
+		{AlertKind, Alert{Event: ulid.Make().String(), Gate: "a", State: store.Closed, Closed: &now}, "no outcome"},
+		{AlertKind, Alert{Event: ulid.Make().String(), Gate: "a", State: "lost"}, "no state of an alert"},
+		{StatusKind, GateStatus{Gate: "a", At: now, Link: "maybe"}, "no state of a link"},
+		{StatusKind, GateStatus{Gate: "a", Link: store.Quiet}, "no time"},
+		{SiteKind, Site{At: now, TimeZone: "Mars", KeepMonths: 1}, "no time zone"},
+		{SiteKind, Site{At: now, TimeZone: "UTC", KeepMonths: 0}, "months"},
+		{ShiftKind, ShiftTally{Name: "1", From: now, To: now, Made: now}, "can't be"},
+		{ShiftKind, ShiftTally{Name: "1", From: now, To: now.Add(time.Hour), Made: now, People: -1}, "people"},
+		{DeletionKind, Deletion{Event: "x", At: now}, "the id of no event"},
+	} {
+		body, err := json.Marshal(one.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readNews("plant", one.kind, body, now); err == nil || !strings.Contains(err.Error(), one.want) {
+			t.Errorf("%s %s: %v", one.kind, body, err)
+		}
+	}
+}
