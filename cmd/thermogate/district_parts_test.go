@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -61,6 +62,20 @@ func (p *programProcess) wait() string {
 	return p.out.String()
 }
 
+// lastingAddress is below the ports that the system gives to connections, so that a server that is started again gets it.
+func lastingAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
 // consoleProcess is the console of the district.
 type consoleProcess struct {
 	t       *testing.T
@@ -72,12 +87,12 @@ type consoleProcess struct {
 
 func newConsoleProcess(t *testing.T, servers []string, database string) *consoleProcess {
 	t.Helper()
-	c := &consoleProcess{t: t, dir: t.TempDir(), address: freeAddress("127.0.0.1:0")}
+	c := &consoleProcess{t: t, dir: t.TempDir(), address: lastingAddress(t)}
 	c.binary = filepath.Join(c.dir, "thermogate-console")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "../thermogate-console").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	config := fmt.Sprintf("http: {listen: %q}\nstore: {postgres: %q}\ndistrict: {servers: [%s]}\n", c.address, database, strings.Join(servers, ", "))
+	config := fmt.Sprintf("http: {listen: %q}\nstore: {postgresql: %q}\ndistrict: {servers: [\"%s\"]}\n", c.address, database, strings.Join(servers, `", "`))
 	if err := os.WriteFile(filepath.Join(c.dir, "console.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -150,20 +165,21 @@ func (c *consoleProcess) logIn() *http.Client {
 	}
 	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	const chosen = "correct horse"
-	for path, form := range map[string]url.Values{
-		"/login":    {"name": {"admin"}, "password": {found[1]}},
-		"/password": {"old": {found[1]}, "password": {chosen}, "again": {chosen}},
-	} {
-		answer, err := client.PostForm("http://"+c.address+path, form)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		answer.Body.Close()
-		if answer.StatusCode != http.StatusSeeOther {
-			c.t.Fatalf("%s: %s", path, answer.Status)
-		}
-	}
+	c.post(client, "/login", url.Values{"name": {"admin"}, "password": {found[1]}})
+	c.post(client, "/password", url.Values{"old": {found[1]}, "password": {chosen}, "again": {chosen}})
 	return client
+}
+
+func (c *consoleProcess) post(client *http.Client, path string, form url.Values) {
+	c.t.Helper()
+	answer, err := client.PostForm("http://"+c.address+path, form)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusSeeOther {
+		c.t.Fatalf("%s: %s", path, answer.Status)
+	}
 }
 
 // page is the district's page as a browser has it: it fetches the alerts when the stream says that they have changed, and
@@ -323,7 +339,7 @@ func startMosquitto(t *testing.T) string {
 	if _, err := os.Stat(program); err != nil {
 		t.Skip("skipped, mosquitto is not installed")
 	}
-	address := freeAddress("127.0.0.1:0")
+	address := lastingAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

@@ -52,6 +52,10 @@ func TestSimulateRefuses(t *testing.T) {
 		"--duration 1ms":              "--duration",
 		"--broker nowhere":            "--broker",
 		"--broker mqtt://127.0.0.1:1": "nothing listens there",
+		"--district nowhere":          "--district",
+		"--district nats://127.0.0.1:1 --plants 0":                   "--plants",
+		"--district nats://127.0.0.1:1 --gates 200":                  "--gates",
+		"--district nats://127.0.0.1:1 --ids /nowhere/ids --gates 1": "/nowhere/ids",
 	} {
 		command := newSimulateCommand()
 		command.SilenceErrors, command.SilenceUsage = true, true
