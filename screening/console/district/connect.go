@@ -80,6 +80,10 @@ const (
 // Connect returns a connection that is made and made again in the background until it is closed. Its error is of the
 // config or its files alone. name is what servers call it in their logs; without a user it names the inbox, too.
 func Connect(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
+	return connectTelling(cfg, name, &told{log: log})
+}
+
+func connectTelling(cfg Config, name string, told *told) (*nats.Conn, error) {
 	options, err := cfg.options()
 	if err != nil {
 		return nil, err
@@ -88,7 +92,6 @@ func Connect(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
 	if inbox == "" {
 		inbox = name
 	}
-	told := &told{log: log.With("servers", strings.Join(cfg.Servers, " "))}
 	return nats.Connect(strings.Join(cfg.Servers, ","), append(options,
 		nats.Name(name), nats.CustomInboxPrefix(Inbox(inbox)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(),
@@ -99,7 +102,7 @@ func Connect(cfg Config, name string, log *slog.Logger) (*nats.Conn, error) {
 		nats.ReconnectHandler(func(c *nats.Conn) { told.connected(c) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { told.failed(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { told.failed(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told.failed(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told.erred(err) }),
 	)...)
 }
 
@@ -146,8 +149,16 @@ func (c Config) options() ([]nats.Option, error) {
 type told struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	last string
+	mu    sync.Mutex
+	last  string // what is wrong with the connection; empty while nothing is
+	other string
+}
+
+// fault is what is wrong with the connection.
+func (t *told) fault() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }
 
 func (t *told) connected(c *nats.Conn) {
@@ -163,10 +174,20 @@ func (t *told) failed(err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err.Error() != t.last {
-		t.log.Warn("the district", "error", explain(err))
+	if text := explain(err).Error(); text != t.last {
+		t.last = text
+		t.log.Warn("no connection to the district", "error", text)
 	}
-	t.last = err.Error()
+}
+
+// erred takes what does not end the connection.
+func (t *told) erred(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if text := explain(err).Error(); text != t.other {
+		t.other = text
+		t.log.Warn("the district", "error", text)
+	}
 }
 
 // explain says what to do about an error that says little.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,9 +42,6 @@ func (o *plantOutbox) Next(ctx context.Context, most int, except Except) ([]Mess
 	if err != nil {
 		return nil, err
 	}
-	if shifts && len(all) < most {
-		o.shiftsAt = now
-	}
 	if len(all) < most && !o.allQueued {
 		queued, err := o.store.QueueHistory(ctx)
 		if err != nil {
@@ -54,6 +52,9 @@ func (o *plantOutbox) Next(ctx context.Context, most int, except Except) ([]Mess
 				return nil, err
 			}
 		}
+	}
+	if slices.ContainsFunc(all, func(one store.Outgoing) bool { return one.Kind == store.OutgoingShift }) {
+		o.shiftsAt = now
 	}
 	return o.messages(ctx, all)
 }

@@ -19,6 +19,7 @@ type Plant struct {
 	version string
 	store   *store.Store
 	log     *slog.Logger
+	told    *told
 
 	mu        sync.Mutex
 	publisher *Publisher // nil until there is a connection to be made
@@ -42,7 +43,7 @@ const (
 // NewPlant has the store keep what a district is to be told; without a district in the config it is told nothing. name is
 // the console's.
 func NewPlant(ctx context.Context, cfg Config, name, version string, s *store.Store, log *slog.Logger) (*Plant, error) {
-	p := &Plant{cfg: cfg, name: name, version: version, store: s, log: log}
+	p := &Plant{cfg: cfg, name: name, version: version, store: s, log: log, told: &told{log: log}}
 	return p, s.TellDistrict(ctx, cfg.Enabled(), time.Now())
 }
 
@@ -52,7 +53,9 @@ func (p *Plant) State() (PlantState, bool) {
 	defer p.mu.Unlock()
 	state := PlantState{Sending: Sending{LastError: p.fault}}
 	if p.publisher != nil {
-		state.Sending = p.publisher.State()
+		if state.Sending = p.publisher.State(); !state.Connected {
+			state.LastError = p.told.fault()
+		}
 	}
 	for _, n := range p.waiting {
 		state.Waiting += n
@@ -90,7 +93,7 @@ func (p *Plant) Run(ctx context.Context) error {
 // connect waits for the files that the config names.
 func (p *Plant) connect(ctx context.Context) *nats.Conn {
 	for ctx.Err() == nil {
-		conn, err := Connect(p.cfg, p.name, p.log)
+		conn, err := connectTelling(p.cfg, p.name, p.told)
 		if err == nil {
 			return conn
 		}

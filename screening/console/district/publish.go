@@ -51,13 +51,15 @@ const (
 	// refusedPause is how long a site rests for which the server takes nothing, or a message that it finds too long.
 	refusedPause = time.Minute
 	mostRefused  = 1000 // messages that rest by themselves
+	// calm is for how long nothing was refused when all is well again. A stream that is full takes one now and then.
+	calm = 2*longPause + ackLimit
 )
 
 // Sending is how a publisher is doing.
 type Sending struct {
 	Connected bool
 	Since     time.Time // when that changed last
-	LastError string    // why nothing is sent, or not all; empty while all is well
+	LastError string    // why not all is sent; empty while all is
 	Sent      uint64    // messages that the stream has
 	Refused   uint64    // those that it, or the server, did not take; they are tried again
 }
@@ -84,8 +86,10 @@ type Publisher struct {
 	resume      time.Time
 	results     chan result
 
-	mu    sync.Mutex
-	state Sending
+	mu     sync.Mutex
+	state  Sending
+	erred  time.Time // of state.LastError
+	sentAt time.Time // of the last that is counted in state.Sent
 }
 
 type result struct {
@@ -136,7 +140,8 @@ func (p *Publisher) Run(ctx context.Context) {
 			p.resume, more = time.Time{}, true
 		case <-p.outbox.News():
 			more = true
-		case <-second.C:
+		case now := <-second.C:
+			p.calmDown(now)
 			more = true
 		case r := <-p.results:
 			p.settle(r)
@@ -163,9 +168,6 @@ func (p *Publisher) seeConnection() {
 	defer p.mu.Unlock()
 	if p.state.Connected != connected {
 		p.state.Connected, p.state.Since = connected, time.Now()
-	}
-	if err := p.conn.LastError(); !connected && err != nil {
-		p.state.LastError = explain(err).Error()
 	}
 }
 
@@ -207,7 +209,8 @@ func (p *Publisher) fill(ctx context.Context) (more bool) {
 	batch, err := p.outbox.Next(ctx, room, p.except)
 	if err != nil {
 		if ctx.Err() == nil {
-			p.slowDown(fmt.Errorf("reading what is to be sent: %w", err))
+			p.tell(fmt.Errorf("reading what is to be sent: %w", err))
+			p.slowDown()
 		}
 		return true
 	}
@@ -243,7 +246,7 @@ func (p *Publisher) settle(r result) {
 	if r.err == nil {
 		p.confirmed = append(p.confirmed, m.Number)
 		p.window, p.pause = min(p.window+1, mostUnconfirmed), 0
-		p.recovered()
+		p.accepted()
 		return
 	}
 	delete(p.except.Numbers, m.Number) // it comes again
@@ -251,18 +254,21 @@ func (p *Publisher) settle(r result) {
 	switch {
 	case p.denied(r):
 		p.closed[m.Site], p.except.Sites[m.Site] = time.Now().Add(refusedPause), true
-		p.refused(fmt.Errorf("the server does not let this plant send for the site %s; what it has to tell waits: %w", m.Site, nats.ErrPermissionViolation))
+		p.refused(fmt.Errorf("the server does not let this user publish %s; what the site %s has to tell waits: %w", Subject(m.Site, ">"), m.Site, nats.ErrPermissionViolation))
 	case errors.Is(r.err, nats.ErrMaxPayload) || errors.As(r.err, &answer) && answer.ErrorCode == jetstream.JSErrCodeStreamMessageExceedsMaximum:
 		p.resting[m.Number], p.except.Numbers[m.Number] = time.Now().Add(refusedPause), true
 		p.refused(fmt.Errorf("a message of %d bytes is too long for the server; raise its max_payload, and max_msg_size of the stream: %w", len(m.Body), r.err))
 		if len(p.resting) >= mostRefused {
-			p.slowDown(r.err)
+			p.slowDown()
 		}
 	case errors.As(r.err, &answer):
 		p.refused(fmt.Errorf("the stream of the district takes no messages; they wait here: %w", r.err))
-		p.slowDown(r.err)
-	default:
-		p.slowDown(r.err)
+		p.slowDown()
+	case errors.Is(r.err, jetstream.ErrAsyncPublishTimeout), errors.Is(r.err, jetstream.ErrNoStreamResponse):
+		p.tell(fmt.Errorf("no stream of the district answers; what there is to send waits here: %w", r.err))
+		p.slowDown()
+	default: // the connection tells
+		p.slowDown()
 	}
 }
 
@@ -274,14 +280,11 @@ func (p *Publisher) denied(r result) bool {
 }
 
 // slowDown has what comes next wait, each time for longer.
-func (p *Publisher) slowDown(err error) {
+func (p *Publisher) slowDown() {
 	p.window = 1
 	if now := time.Now(); now.After(p.resume) { // once for all that was on its way
 		p.pause = min(max(2*p.pause, firstPause), longPause)
 		p.resume = now.Add(p.pause/2 + rand.N(p.pause))
-	}
-	if !errors.Is(err, nats.ErrDisconnected) && !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrConnectionReconnecting) { // the connection tells
-		p.tell(err)
 	}
 }
 
@@ -299,15 +302,21 @@ func (p *Publisher) tell(err error) {
 	if p.state.LastError != err.Error() {
 		p.log.Warn("the district does not get everything", "error", err)
 	}
-	p.state.LastError = err.Error()
+	p.state.LastError, p.erred = err.Error(), time.Now()
 }
 
-// recovered notes that a message is confirmed.
-func (p *Publisher) recovered() {
+func (p *Publisher) accepted() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.Sent++
-	if p.state.LastError != "" && len(p.closed) == 0 && len(p.resting) == 0 {
+	p.sentAt = time.Now()
+}
+
+// calmDown notes that all is well again.
+func (p *Publisher) calmDown(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state.LastError != "" && len(p.closed) == 0 && len(p.resting) == 0 && p.sentAt.After(p.erred) && now.Sub(p.erred) > calm {
 		p.log.Info("the district takes messages again")
 		p.state.LastError = ""
 	}
@@ -320,7 +329,8 @@ func (p *Publisher) remove(ctx context.Context) {
 	}
 	p.removed = time.Now()
 	if err := p.outbox.Remove(ctx, p.confirmed); err != nil {
-		p.slowDown(fmt.Errorf("noting what was sent: %w", err)) // and again later
+		p.tell(fmt.Errorf("noting what was sent: %w", err)) // and again later
+		p.slowDown()
 		return
 	}
 	for _, number := range p.confirmed {

@@ -14,8 +14,8 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// received is a message as it came.
-type received struct {
+// incoming is a message as it came.
+type incoming struct {
 	msg    jetstream.Msg
 	site   string
 	kind   Kind
@@ -31,8 +31,8 @@ const (
 )
 
 // read reads a message of a plant. Only the events of a site come on its subject, and so with all else.
-func read(msg jetstream.Msg, now time.Time) received {
-	one := received{msg: msg, at: now}
+func read(msg jetstream.Msg, now time.Time) incoming {
+	one := incoming{msg: msg, at: now}
 	if about, err := msg.Metadata(); err == nil {
 		one.at, one.number = about.Timestamp, about.Sequence.Stream
 	}

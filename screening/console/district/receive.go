@@ -178,7 +178,7 @@ func (r *Receiver) receive(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	came := make(chan received, maxUnstored)
+	came := make(chan incoming, maxUnstored)
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
 		select {
 		case came <- read(msg, time.Now()):
@@ -250,8 +250,8 @@ func (r *Receiver) countPending(ctx context.Context, consumer jetstream.Consumer
 }
 
 // batch is what has come already.
-func batch(first received, came <-chan received) []received {
-	all := []received{first}
+func batch(first incoming, came <-chan incoming) []incoming {
+	all := []incoming{first}
 	for len(all) < maxBatch {
 		select {
 		case next := <-came:
@@ -264,8 +264,8 @@ func batch(first received, came <-chan received) []received {
 }
 
 // storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
-func (r *Receiver) storeAll(ctx context.Context, all []received) {
-	fit := slices.DeleteFunc(all, func(one received) bool {
+func (r *Receiver) storeAll(ctx context.Context, all []incoming) {
+	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong != nil {
 			r.refuse(ctx, one, one.wrong)
 		}
@@ -289,12 +289,12 @@ func (r *Receiver) storeAll(ctx context.Context, all []received) {
 }
 
 // storeApart finds the messages for which the others are not stored.
-func (r *Receiver) storeApart(ctx context.Context, all []received, err error) {
+func (r *Receiver) storeApart(ctx context.Context, all []incoming, err error) {
 	if len(all) == 1 {
 		r.suspect(ctx, all[0], err)
 		return
 	}
-	for _, half := range [][]received{all[:len(all)/2], all[len(all)/2:]} {
+	for _, half := range [][]incoming{all[:len(all)/2], all[len(all)/2:]} {
 		if err := r.hear(ctx, half); err != nil && ctx.Err() == nil {
 			r.storeApart(ctx, half, err)
 		}
@@ -309,7 +309,7 @@ type suspicion struct {
 
 // suspect puts a message off that the store did not take. Where it takes others of the same kind, but never this one, the
 // fault is the message's; else the store's, and the message waits.
-func (r *Receiver) suspect(ctx context.Context, one received, err error) {
+func (r *Receiver) suspect(ctx context.Context, one incoming, err error) {
 	taken := r.State().Messages[one.kind]
 	is, known := r.suspects[one.number]
 	if !known {
@@ -331,7 +331,7 @@ func (r *Receiver) suspect(ctx context.Context, one received, err error) {
 }
 
 // hear stores messages and acknowledges them.
-func (r *Receiver) hear(ctx context.Context, all []received) error {
+func (r *Receiver) hear(ctx context.Context, all []incoming) error {
 	var news store.News
 	news.Heard = map[string]time.Time{}
 	for _, one := range all {
@@ -366,7 +366,7 @@ func (r *Receiver) hear(ctx context.Context, all []received) error {
 	return nil
 }
 
-func (r *Receiver) acknowledge(all []received) {
+func (r *Receiver) acknowledge(all []incoming) {
 	for _, one := range all {
 		if err := one.msg.Ack(); err != nil {
 			r.log.Warn("a message is stored and may come again", "error", err)
@@ -376,7 +376,7 @@ func (r *Receiver) acknowledge(all []received) {
 }
 
 // refuse keeps a message aside that can't be stored. Whoever sends many does not get to fill the log.
-func (r *Receiver) refuse(ctx context.Context, one received, why error) {
+func (r *Receiver) refuse(ctx context.Context, one incoming, why error) {
 	err := r.store.Refuse(ctx, store.RefusedMessage{
 		At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: why.Error(), Payload: one.msg.Data(),
 	})

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,44 +17,10 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/district/natstest"
-	"thermogate/screening/console/postgrestest"
 	"thermogate/screening/console/store"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
-
-var postgres = sync.OnceValues(postgrestest.Start)
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if s, err := postgres(); err == nil {
-		s.Stop()
-	}
-	os.Exit(code)
-}
-
-func newDatabase(t *testing.T) string {
-	t.Helper()
-	server, err := postgres()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := server.Database()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
-
-func openStore(t *testing.T, cfg store.Config) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
 
 // receiving has a store receive until stop is called.
 func receiving(t *testing.T, url string, s *store.Store) (r *Receiver, stop func()) {
@@ -107,7 +71,7 @@ func (p plant) tells(site string, kind Kind, id string, what any) {
 	}
 }
 
-func newEvent(site, gate string, outcome event.Outcome, at time.Time) event.Event {
+func eventOf(site, gate string, outcome event.Outcome, at time.Time) event.Event {
 	return event.Event{
 		SpecVersion: "1.0", ID: ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String(), Source: event.Source(site, gate), Time: at,
 		Type: "thermogate.screening." + string(outcome) + ".v1", DataContentType: "application/json",
@@ -130,16 +94,11 @@ func TestAllKindsAreStored(t *testing.T) {
 	c := servers(t, 1, natstest.Options{})
 	for _, kind := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(kind, func(t *testing.T) {
-			cfg := store.DefaultConfig()
-			cfg.File = filepath.Join(t.TempDir(), "district.db")
-			if kind == "PostgreSQL" {
-				cfg.PostgreSQL = newDatabase(t)
-			}
-			s := openStore(t, cfg)
+			s := openStore(t, storeConfig(t, kind))
 			r, _ := receiving(t, c.URL(0), s)
 			p := newPlant(t, c.URL(0))
 			site, now := "north plant "+kind, time.Now().UTC()
-			e, gone := newEvent(site, "a", event.Alert, now), newEvent(site, "a", event.Pass, now)
+			e, gone := eventOf(site, "a", event.Alert, now), eventOf(site, "a", event.Pass, now)
 			life := Alert{Event: e.ID, Gate: "a", Version: 2, State: store.Closed, Outcome: mqtt.Confirmed, Taken: &now, Read: &now, Closed: &now}
 			said := mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Version: "1", Camera: "ok"}}
 			status := GateStatus{Gate: "a", At: now, Link: store.Online, Said: &said}
@@ -151,7 +110,7 @@ func TestAllKindsAreStored(t *testing.T) {
 			p.tells(site, EventKind, e.ID, e)
 			p.tells(site, EventKind, gone.ID, gone)
 			p.tells(site, DeletionKind, Deletion{Event: gone.ID}.MessageID(), Deletion{Event: gone.ID, At: now})
-			p.tells(site, EventKind, "", newEvent("elsewhere", "a", event.Pass, now))
+			p.tells(site, EventKind, "", eventOf("elsewhere", "a", event.Pass, now))
 			p.tells(site, "weather", "", "sunny")
 			p.empty()
 
@@ -184,8 +143,7 @@ func TestAllKindsAreStored(t *testing.T) {
 // TestNextConsoleGoesOn ends a console amid its work: the next one stores the rest, and nothing twice.
 func TestNextConsoleGoesOn(t *testing.T) {
 	c := servers(t, 1, natstest.Options{})
-	cfg := store.DefaultConfig()
-	cfg.PostgreSQL = newDatabase(t)
+	cfg := storeConfig(t, "PostgreSQL")
 	first := openStore(t, cfg)
 	r, stop := receiving(t, c.URL(0), first)
 	p := newPlant(t, c.URL(0))
@@ -193,7 +151,7 @@ func TestNextConsoleGoesOn(t *testing.T) {
 	var telling sync.WaitGroup
 	telling.Go(func() {
 		for i := range all {
-			e := newEvent("plant", fmt.Sprint("gate", i%7), event.Pass, time.Now())
+			e := eventOf("plant", fmt.Sprint("gate", i%7), event.Pass, time.Now())
 			body, err := json.Marshal(e)
 			if err == nil {
 				_, err = p.js.PublishAsync(Subject("plant", EventKind), body, jetstream.WithMsgID(e.ID))
@@ -212,7 +170,13 @@ func TestNextConsoleGoesOn(t *testing.T) {
 	stop()
 	first.Close()
 	telling.Wait()
-	second := openStore(t, cfg)
+	var second *store.Store
+	eventually(t, "way into the store", func() (is bool) { // the server notices in its own time that the first one is gone
+		s, err := store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		second = s
+		return err == nil
+	})
+	t.Cleanup(func() { second.Close() })
 	receiving(t, c.URL(0), second)
 	began := time.Now()
 	p.empty()
@@ -235,8 +199,7 @@ func TestNextConsoleGoesOn(t *testing.T) {
 // TestStoreThatFails keeps everything in the stream while the store takes nothing, and keeps aside what it takes never.
 func TestStoreThatFails(t *testing.T) {
 	c := servers(t, 1, natstest.Options{})
-	cfg := store.DefaultConfig()
-	cfg.PostgreSQL = newDatabase(t)
+	cfg := storeConfig(t, "PostgreSQL")
 	s := openStore(t, cfg)
 	db, err := sql.Open("pgx", cfg.PostgreSQL)
 	if err != nil {
@@ -253,7 +216,7 @@ func TestStoreThatFails(t *testing.T) {
 	p := newPlant(t, c.URL(0))
 	do("ALTER TABLE quarters RENAME TO away")
 	for range 5 {
-		e := newEvent("plant", "a", event.Pass, time.Now())
+		e := eventOf("plant", "a", event.Pass, time.Now())
 		p.tells("plant", EventKind, e.ID, e)
 	}
 	eventually(t, "word of the failing store", func() bool { return r.State().StoreError != "" })
@@ -268,7 +231,7 @@ func TestStoreThatFails(t *testing.T) {
 	}
 
 	do("ALTER TABLE quarters ADD CHECK (gate <> 'poison')")
-	bad := newEvent("plant", "poison", event.Pass, time.Now())
+	bad := eventOf("plant", "poison", event.Pass, time.Now())
 	p.tells("plant", EventKind, bad.ID, bad)
 	done := make(chan struct{})
 	defer close(done)
@@ -279,7 +242,7 @@ func TestStoreThatFails(t *testing.T) {
 				return
 			case <-time.After(300 * time.Millisecond):
 			}
-			body, _ := json.Marshal(newEvent("plant", "a", event.Pass, time.Now()))
+			body, _ := json.Marshal(eventOf("plant", "a", event.Pass, time.Now()))
 			p.js.Publish(t.Context(), Subject("plant", EventKind), body)
 		}
 	}()

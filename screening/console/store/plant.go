@@ -524,7 +524,6 @@ type PlantSite struct {
 	Version string    // of its plant's console
 	Gates   int       // in use
 	Bad     int       // of them: not online, or with a fault
-	Open    int       // alerts that are not closed
 	Refused int       // messages of it that could not be stored, of the newest
 }
 
@@ -598,7 +597,6 @@ func (s *Store) PlantSites(ctx context.Context) ([]PlantSite, error) {
 			sum(CASE WHEN ` + isFault + ` THEN 1 ELSE 0 END) AS bad
 			FROM gates LEFT JOIN gate_states ON gate_states.site = gates.site AND gate_states.gate = gates.gate AND until IS NULL GROUP BY gates.site, gates.gate
 			) AS one WHERE unused = 0 GROUP BY site`},
-		{func(p *PlantSite, c counts) { p.Open = c.all }, "SELECT site, count(*), 0 FROM alerts WHERE state <> 'closed' GROUP BY site"},
 		{func(p *PlantSite, c counts) { p.Refused = c.all }, "SELECT site, count(*), 0 FROM refused_messages GROUP BY site"},
 	} {
 		all, err := collect(ctx, s.read, scan, of.query)
@@ -614,9 +612,18 @@ func (s *Store) PlantSites(ctx context.Context) ([]PlantSite, error) {
 	return sites, nil
 }
 
+// SiteAlerts is how many alerts of each site are not closed.
+func (s *Store) SiteAlerts(ctx context.Context) (map[string]int, error) {
+	return s.bySite(ctx, "SELECT site, count(*) FROM alerts WHERE state <> 'closed' GROUP BY site")
+}
+
 // SitePeople is how many people began their visit at each site within the minute before.
 func (s *Store) SitePeople(ctx context.Context, now time.Time) (map[string]int, error) {
-	people := map[string]int{}
+	return s.bySite(ctx, "SELECT site, count(*) FROM events WHERE id >= $1 AND id < $2 AND visit = id GROUP BY site", idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute)))
+}
+
+func (s *Store) bySite(ctx context.Context, query string, args ...any) (map[string]int, error) {
+	counts := map[string]int{}
 	type sum struct {
 		site string
 		n    int
@@ -624,11 +631,11 @@ func (s *Store) SitePeople(ctx context.Context, now time.Time) (map[string]int, 
 	all, err := collect(ctx, s.read, func(rows *sql.Rows) (one sum, err error) {
 		err = rows.Scan(&one.site, &one.n)
 		return one, err
-	}, "SELECT site, count(*) FROM events WHERE id >= $1 AND id < $2 AND visit = id GROUP BY site", idAt(now.Add(-time.Minute)), idAt(now.Add(time.Minute)))
+	}, query, args...)
 	for _, one := range all {
-		people[one.site] = one.n
+		counts[one.site] = one.n
 	}
-	return people, err
+	return counts, err
 }
 
 // RefusedMessage is a message of a plant that could not be stored.

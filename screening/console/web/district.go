@@ -46,10 +46,16 @@ type siteTile struct {
 	store.PlantSite
 	State  store.SiteState
 	People int // a minute
+	Open   int // alerts that are not closed
 }
 
-// GatesWell is how many of its gates are.
-func (t siteTile) GatesWell() int { return t.Gates - t.Bad }
+// GatesWell is how many of its gates are, as text: of a silent plant nobody knows.
+func (t siteTile) GatesWell() string {
+	if t.State == store.SiteSilent {
+		return "?"
+	}
+	return strconv.Itoa(t.Gates - t.Bad)
+}
 
 // onlyOf has the tile tell of some gates and no others.
 func (t *siteTile) onlyOf(gates []tile, now time.Time) {
@@ -104,8 +110,11 @@ func (p *Pages) lookAtSites(ctx context.Context) (*snapshot, error) {
 	p.mu.Lock()
 	p.sites = news
 	p.mu.Unlock()
+	if now.open, err = p.store.SiteAlerts(ctx); err != nil {
+		return nil, err
+	}
 	for _, site := range news.sites {
-		now.sites = append(now.sites, siteTile{site, site.State(now.at), news.people[site.Name]})
+		now.sites = append(now.sites, siteTile{site, site.State(now.at), news.people[site.Name], now.open[site.Name]})
 	}
 	slices.SortStableFunc(now.sites, func(a, b siteTile) int {
 		return slices.Index(store.SiteStates, a.State) - slices.Index(store.SiteStates, b.State)
@@ -125,8 +134,12 @@ func (p *Pages) makeSitesPage(now *snapshot, account store.Account) nowPage {
 	for _, site := range now.sites {
 		if scope.Site == "" || scope.Site == site.Name {
 			page.Sites = append(page.Sites, site)
-			page.Open += site.Open
 			page.Bad += site.Bad
+		}
+	}
+	for site, open := range now.open {
+		if scope.Site == "" || scope.Site == site {
+			page.Open += open
 		}
 	}
 	if scope.Name != "" { // whose site is more than they see
@@ -262,6 +275,11 @@ func (v *visit) showSiteOf(all nowPage, is siteTile) {
 	if page.Part {
 		page.nowPage.Open = len(alerts)
 		page.SiteTile.onlyOf(page.Gates, v.now)
+	}
+	if page.SiteTile.State == store.SiteSilent {
+		for i := range page.Gates {
+			page.Gates[i].State = "unknown"
+		}
 	}
 	v.show("site", page)
 }

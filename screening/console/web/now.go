@@ -22,7 +22,8 @@ type snapshot struct {
 	alerts []openAlert // the newest first
 	gates  []store.Gate
 	faults []store.Fault
-	sites  []siteTile // of a district, in place of gates and faults
+	sites  []siteTile     // of a district, in place of gates and faults
+	open   map[string]int // how many alerts are open at its sites
 
 	mu    sync.Mutex
 	pages map[mqtt.Gate]nowPage // by scope: many look at the same

@@ -37,8 +37,27 @@ type node struct {
 type Options struct {
 	// Config is added to that of each server, such as accounts and TLS.
 	Config string
+	// Whole makes all of a server's config, in place of the usual one.
+	Whole func(Node) string
 	// Connect are for who asks whether the servers are ready, where Config has users or TLS.
 	Connect []nats.Option
+}
+
+// Node is what a config of a server names.
+type Node struct {
+	Number       int // from 0 on
+	Listen       string
+	Cluster      string   // where it listens for the others
+	ClusterPeers []string // where all do
+	Folder       string   // for what it stores
+}
+
+func (n Node) config() string {
+	config := fmt.Sprintf("server_name: node%d\nlisten: %q\njetstream: {store_dir: %q}\n", n.Number, n.Listen, n.Folder)
+	if len(n.ClusterPeers) > 1 {
+		config += fmt.Sprintf("cluster: {name: district, listen: %q, routes: [\"nats://%s\"]}\n", n.Cluster, strings.Join(n.ClusterPeers, `", "nats://`))
+	}
+	return config
 }
 
 // readyLimit is how long servers may take until JetStream works, on a machine that does much else.
@@ -81,21 +100,22 @@ func (c *Cluster) start(binary string, nodes int, options Options) error {
 	if err != nil {
 		return err
 	}
-	var routes []string
+	address := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	var peers []string
 	for _, port := range ports[nodes:] {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+		peers = append(peers, address(port))
 	}
 	for i := range nodes {
-		folder := c.Folder(i)
-		if err := os.Mkdir(folder, 0o700); err != nil {
+		is := Node{i, address(ports[i]), peers[i], peers, c.Folder(i)}
+		if err := os.Mkdir(is.Folder, 0o700); err != nil {
 			return err
 		}
-		config := fmt.Sprintf("server_name: node%d\nlisten: \"127.0.0.1:%d\"\njetstream: {store_dir: %q}\n", i, ports[i], folder)
-		if nodes > 1 {
-			config += fmt.Sprintf("cluster: {name: district, listen: \"127.0.0.1:%d\", routes: [%s]}\n", ports[nodes+i], strings.Join(routes, ", "))
+		config := is.config() + options.Config
+		if options.Whole != nil {
+			config = options.Whole(is)
 		}
 		file := filepath.Join(c.dir, fmt.Sprintf("node%d.conf", i))
-		if err := os.WriteFile(file, []byte(config+options.Config), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 			return err
 		}
 		c.nodes = append(c.nodes, &node{port: ports[i], log: filepath.Join(c.dir, fmt.Sprintf("node%d.log", i)), args: []string{binary, "-c", file}})
@@ -212,6 +232,7 @@ func (c *Cluster) StartNode(i int) error {
 	go func() {
 		defer close(exited)
 		runtime.LockOSThread() // for Pdeathsig is sent when the thread ends that has started the process
+		defer runtime.UnlockOSThread()
 		if err := cmd.Start(); err != nil {
 			started <- err
 			return

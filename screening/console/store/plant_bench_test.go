@@ -1,0 +1,85 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+// BenchmarkDistrict is what a district of 1,000 plants with 10 gates each asks of a PostgreSQL server, with 100,000 people in
+// the last minute and 2,000 open alerts.
+func BenchmarkDistrict(b *testing.B) {
+	s := open(b, config(b, "PostgreSQL"))
+	const sites, gates, batch = 1000, 10, 500
+	now := time.Now()
+	var makers []*maker
+	var statuses []PlantStatus
+	for site := range sites {
+		for gate := range gates {
+			of := mqtt.Gate{Site: fmt.Sprintf("plant %04d", site), Name: fmt.Sprint(gate)}
+			makers = append(makers, newMaker(b, of))
+			said := mqtt.StatusMessage{State: Online, Status: mqtt.Status{Camera: "ok", Version: "1"}}
+			said.Journal, said.Sequence = makers[len(makers)-1].journal, 1
+			statuses = append(statuses, PlantStatus{Gate: of, At: now, Link: Online, Said: &said})
+		}
+	}
+	hear(b, s, News{Statuses: statuses})
+	made := 0
+	next := func() News {
+		news := News{Heard: map[string]time.Time{}}
+		for range batch {
+			m := makers[(made*7919)%len(makers)]
+			at := now.Add(-time.Duration(made%60_000) * time.Millisecond)
+			if made++; made%50 == 0 {
+				news.Events = append(news.Events, m.alert(at))
+			} else {
+				news.Events = append(news.Events, m.pass(at))
+			}
+			news.Heard[m.gate.Site] = at
+		}
+		return news
+	}
+	begin := time.Now()
+	for range 200 {
+		hear(b, s, next())
+	}
+	b.Logf("%d events in batches of %d: %.0f a second", made, batch, float64(made)/time.Since(begin).Seconds())
+	for name, do := range map[string]func() error{
+		"batch":       func() error { _, err := s.Hear(b.Context(), next()); return err },
+		"sites":       func() error { _, err := s.PlantSites(b.Context()); return err },
+		"site-alerts": func() error { _, err := s.SiteAlerts(b.Context()); return err },
+		"site-people": func() error { _, err := s.SitePeople(b.Context(), now); return err },
+		"open-alerts": func() error { _, err := s.NewestOpenAlerts(b.Context(), mqtt.Gate{}, 1000); return err },
+		"site-gates":  func() error { _, err := s.SiteGates(b.Context(), "plant 0042", now); return err },
+		"all-gates":   func() error { _, err := s.Gates(b.Context(), now); return err },
+		"shift-report": func() error {
+			from := now.Truncate(time.Hour).Add(-8 * time.Hour)
+			_, err := s.Report(b.Context(), Period{Site: "plant 0042", From: from, To: from.Add(8 * time.Hour)})
+			return err
+		},
+		"history": func() error {
+			_, err := s.History(b.Context(), Filter{Site: "plant 0042", Outcome: event.Alert}, 200)
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := do(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	again := statuses[:batch]
+	b.Run("status-batch", func(b *testing.B) {
+		for b.Loop() {
+			for i := range again {
+				again[i].At = again[i].At.Add(time.Second)
+			}
+			hear(b, s, News{Statuses: again})
+		}
+	})
+}
