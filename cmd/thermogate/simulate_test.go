@@ -27,7 +27,8 @@ func TestSimulateLoadsABroker(t *testing.T) {
 	if err := command.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "events missing    0\n") || strings.Contains(out.String(), "events sent       0\n") {
+	told := out.String()
+	if !strings.Contains(told, "events missing    0\n") || strings.Contains(told, "events sent       0\n") || strings.Contains(told, "never") {
 		t.Errorf("report\n%s", out.String())
 	}
 	left := make(chan mqtt.Message, 100)
@@ -51,6 +52,10 @@ func TestSimulateRefuses(t *testing.T) {
 		"--duration 1ms":              "--duration",
 		"--broker nowhere":            "--broker",
 		"--broker mqtt://127.0.0.1:1": "nothing listens there",
+		"--district nowhere":          "--district",
+		"--district nats://127.0.0.1:1 --plants 0":                   "--plants",
+		"--district nats://127.0.0.1:1 --gates 200":                  "--gates",
+		"--district nats://127.0.0.1:1 --ids /nowhere/ids --gates 1": "/nowhere/ids",
 	} {
 		command := newSimulateCommand()
 		command.SilenceErrors, command.SilenceUsage = true, true

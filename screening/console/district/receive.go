@@ -24,7 +24,7 @@ const (
 	// maxBatch bounds how many messages share one commit, and maxUnstored how many are on their way to it.
 	maxBatch    = 500
 	maxUnstored = 2000
-	// ackWait is after which time a message comes again that was not stored: to the next console where this one is gone.
+	// ackWait is after which time a message comes again that was not stored.
 	ackWait = 30 * time.Second
 	// patience is after how many attempts a message is looked at for itself that the store does not take.
 	patience = 3
@@ -222,6 +222,10 @@ func (r *Receiver) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	stream, err := EnsureStream(ctx, js, r.stream)
 	if err != nil {
 		return nil, err
+	}
+	// A new place begins with what is not stored: what the console before had on its way would else come after ackWait only.
+	if err := stream.DeleteConsumer(ctx, consumerName); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, fmt.Errorf("removing the consumer %s of the stream %s: %w", consumerName, Stream, err)
 	}
 	consumer, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: consumerName, Description: "the console of the district", AckPolicy: jetstream.AckExplicitPolicy,

@@ -18,6 +18,7 @@ import (
 type Server struct {
 	dir       string
 	process   *exec.Cmd
+	ended     chan struct{} // closed once process has
 	bin       string
 	as        *syscall.SysProcAttr
 	databases atomic.Int32
@@ -51,8 +52,12 @@ func (s *Server) start() error {
 	if out, err := s.command("initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync").CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	s.process = s.command("postgres", "-D", data, "-k", s.dir, "-h", "", "-c", "shared_buffers=128MB")
-	if err := s.process.Start(); err != nil {
+	return s.Restart()
+}
+
+// Restart starts a server that was killed, with what it had stored, and returns once it answers.
+func (s *Server) Restart() error {
+	if err := s.run(); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -64,7 +69,38 @@ func (s *Server) start() error {
 			s.Stop()
 			return fmt.Errorf("PostgreSQL does not start: %w", err)
 		}
+		select {
+		case <-s.ended: // it found processes of the one that was killed
+			if err := s.run(); err != nil {
+				return err
+			}
+		default:
+		}
 	}
+}
+
+func (s *Server) run() error {
+	process, ended := s.command("postgres", "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-h", "", "-c", "shared_buffers=128MB"), make(chan struct{})
+	if err := process.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = process.Wait() // it ends by a signal, or is started again
+		close(ended)
+	}()
+	s.process, s.ended = process, ended
+	return nil
+}
+
+// Kill ends the server's first process at once; the others notice.
+func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// PID is the number of the server's first process.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
+func (s *Server) end(signal syscall.Signal) {
+	_ = s.process.Process.Signal(signal) // which is refused where it has ended
+	<-s.ended
 }
 
 func (s *Server) asUser(name string) error {
@@ -101,7 +137,6 @@ func (s *Server) Database() (string, error) {
 
 // Stop ends the server and removes what it kept.
 func (s *Server) Stop() {
-	s.process.Process.Signal(syscall.SIGINT) // disconnects clients
-	s.process.Wait()
+	s.end(syscall.SIGINT) // disconnects clients
 	os.RemoveAll(s.dir)
 }

@@ -41,8 +41,20 @@ func (p paces) forget() {
 	clear(p.days)
 }
 
-// maxPaces is how many quarters are remembered.
-const maxPaces = 4096
+// maxPaces is how many quarters are remembered: the last ones of ten thousand gates and their sites.
+const maxPaces = 40_000
+
+// forgetOld forgets the quarters before the newest one and the one before that, or all where these are too many.
+func (p paces) forgetOld() {
+	var newest int64
+	for key := range p.quarters {
+		newest = max(newest, key.number)
+	}
+	maps.DeleteFunc(p.quarters, func(key paceOf, _ *quarterPace) bool { return key.number < newest-1 })
+	if len(p.quarters) > maxPaces*3/4 {
+		p.forget()
+	}
+}
 
 // morePaces is what is new in quarters.
 type morePaces struct {
@@ -112,7 +124,7 @@ func (m morePaces) visit(members []member) {
 // readyQueues reads the looks that are stored already of the quarters in which events have theirs.
 func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, events []*Event) error {
 	if len(s.paces.quarters) > maxPaces {
-		s.paces.forget()
+		s.paces.forgetOld()
 	}
 	wanted := map[paceOf]bool{}
 	for _, e := range events {

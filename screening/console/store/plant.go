@@ -326,6 +326,7 @@ func (s *Store) hearSome(ctx context.Context, tx *sql.Tx, statuses []PlantStatus
 		is[partOf{state.Gate, state.Part}] = state.Value
 	}
 	heard, said := map[mqtt.Gate]int64{}, map[mqtt.Gate]PlantStatus{}
+	var first []any // parts that begin
 	for _, status := range statuses {
 		at := status.At.UnixMicro()
 		if at <= told[status.Gate] {
@@ -336,16 +337,37 @@ func (s *Store) hearSome(ctx context.Context, tx *sql.Tx, statuses []PlantStatus
 			said[status.Gate] = status
 		}
 		for part, value := range status.parts() {
-			if is[partOf{status.Gate, part}] == value {
+			before, known := is[partOf{status.Gate, part}]
+			if before == value {
 				continue
 			}
 			is[partOf{status.Gate, part}] = value
+			if !known {
+				first = append(first, status.Gate.Site, status.Gate.Name, part, status.At.UnixMilli(), value, "")
+				continue
+			}
+			if err := s.beginParts(ctx, tx, first); err != nil {
+				return err
+			}
+			first = nil
 			if _, err := setPart(ctx, tx, status.Gate, part, value, "", status.At); err != nil {
 				return err
 			}
 		}
 	}
+	if err := s.beginParts(ctx, tx, first); err != nil {
+		return err
+	}
 	return s.noteStatuses(ctx, tx, heard, said)
+}
+
+// beginParts has parts be as they are said to be of which nothing was said before.
+func (s *Store) beginParts(ctx context.Context, tx *sql.Tx, parts []any) error {
+	return s.inSteps(parts, 6, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO gate_states (site, gate, part, since, value, who) VALUES "+rows+
+			" ON CONFLICT (site, gate, part, since) DO UPDATE SET value = excluded.value, who = excluded.who, until = NULL", args...)
+		return err
+	})
 }
 
 // noteStatuses notes until when statuses were heard, and what the last of them say of journal and pause.

@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -32,10 +32,10 @@ const Hash = "hash"
 
 // What is kept of settings, so that no gate fills the store with them.
 const (
-	maxSettingChanges = 100 // of each name
-	maxSettings       = 300 // names of a gate
-	maxSettingsKnown  = 20_000
-	maxSettingName    = 80 // bytes
+	maxSettingChanges = 100     // of each name
+	maxSettings       = 300     // names of a gate
+	maxSettingsKnown  = 150_000 // of ten thousand gates, each with some ten
+	maxSettingName    = 80      // bytes
 	maxSettingValue   = 160
 )
 
@@ -90,21 +90,19 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 	if len(s.settings) > maxSettingsKnown {
 		clear(s.settings)
 	}
+	if err := s.readySettings(ctx, tx, fresh); err != nil {
+		return err
+	}
 	for _, e := range fresh {
-		told, err := s.newestSetting(ctx, tx, settingOf{e.Gate, Hash})
-		if err != nil {
-			return err
-		}
+		told := s.settings[settingOf{e.Gate, Hash}]
 		for name, value := range settingsOf(e.Data) {
 			if told.status && statusKnows(name) {
 				continue
 			}
 			of := settingOf{e.Gate, name}
-			seen, err := s.newestSetting(ctx, tx, of)
-			if err != nil {
-				return err
-			}
+			seen := s.settings[of]
 			var changed int64
+			var err error
 			switch {
 			case seen.value == value && e.ID < seen.event:
 				changed, err = execute(ctx, tx, `UPDATE settings_seen SET event = $1 WHERE site = $2 AND gate = $3 AND name = $4 AND event = $5
@@ -223,19 +221,45 @@ func (s *Store) SetSettings(ctx context.Context, gate mqtt.Gate, told mqtt.Setti
 	return nil
 }
 
-func (s *Store) newestSetting(ctx context.Context, tx *sql.Tx, of settingOf) (settingSeen, error) {
-	if seen, known := s.settings[of]; known {
-		return seen, nil
+// readySettings has the newest values of what events tell at hand, those of many gates with one look.
+func (s *Store) readySettings(ctx context.Context, tx *sql.Tx, events []*Event) error {
+	gates := map[mqtt.Gate]bool{}
+	for _, e := range events {
+		names := settingsOf(e.Data)
+		names[Hash] = ""
+		for name := range names {
+			of := settingOf{e.Gate, name}
+			if _, known := s.settings[of]; !known {
+				s.settings[of], gates[e.Gate] = settingSeen{}, true
+			}
+		}
 	}
-	var seen settingSeen
-	err := tx.QueryRowContext(ctx, "SELECT event, value, written IS NOT NULL FROM settings_seen WHERE site = $1 AND gate = $2 AND name = $3 ORDER BY event DESC LIMIT 1",
-		of.gate.Site, of.gate.Name, of.name).Scan(&seen.event, &seen.value, &seen.status)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return seen, err
+	type found struct {
+		settingOf
+		settingSeen
 	}
-	s.settings[of] = seen
-	return seen, nil
+	for some := range slices.Chunk(slices.Collect(maps.Keys(gates)), stepRows) {
+		var where conditions
+		for _, gate := range some {
+			where.add("site = ? AND gate = ?", gate.Site, gate.Name)
+		}
+		all, err := collect(ctx, tx, func(rows *sql.Rows) (one found, err error) {
+			err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.name, &one.event, &one.value, &one.status)
+			return one, err
+		}, "SELECT site, gate, name, event, value, written IS NOT NULL FROM settings_seen WHERE "+newestOfName+" AND ("+where.any()+")", where.args...)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			s.settings[one.settingOf] = one.settingSeen
+		}
+	}
+	return nil
 }
+
+// newestOfName are the settings in force.
+const newestOfName = `event = (SELECT max(event) FROM settings_seen AS other
+	WHERE other.site = settings_seen.site AND other.gate = settings_seen.gate AND other.name = settings_seen.name)`
 
 const settingColumns = "site, gate, name, value, event, written"
 
@@ -252,9 +276,7 @@ func scanSetting(rows *sql.Rows) (one Setting, err error) {
 
 // newestSettings are the newest of each name.
 func newestSettings(ctx context.Context, q querier, gate mqtt.Gate) ([]Setting, error) {
-	return collect(ctx, q, scanSetting, "SELECT "+settingColumns+` FROM settings_seen WHERE site = $1 AND gate = $2 AND event =
-		(SELECT max(event) FROM settings_seen AS other WHERE other.site = settings_seen.site AND other.gate = settings_seen.gate AND other.name = settings_seen.name)`,
-		gate.Site, gate.Name)
+	return collect(ctx, q, scanSetting, "SELECT "+settingColumns+` FROM settings_seen WHERE site = $1 AND gate = $2 AND `+newestOfName, gate.Site, gate.Name)
 }
 
 // Settings returns the newest settings of a gate, the latest first, so many of each name.
@@ -272,7 +294,5 @@ func (s *Store) Settings(ctx context.Context, gate mqtt.Gate, limit int) ([]Sett
 // SettingsInForce returns the newest of each of all gates of a site, in order of names and gates. Those that a status tells
 // no more have no value.
 func (s *Store) SettingsInForce(ctx context.Context, site string) ([]Setting, error) {
-	return collect(ctx, s.read, scanSetting, "SELECT "+settingColumns+` FROM settings_seen WHERE site = $1 AND event =
-		(SELECT max(event) FROM settings_seen AS other WHERE other.site = settings_seen.site AND other.gate = settings_seen.gate AND other.name = settings_seen.name)
-		ORDER BY name, gate`, site)
+	return collect(ctx, s.read, scanSetting, "SELECT "+settingColumns+` FROM settings_seen WHERE site = $1 AND `+newestOfName+" ORDER BY name, gate", site)
 }

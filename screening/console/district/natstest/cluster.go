@@ -106,7 +106,7 @@ func (c *Cluster) start(binary string, nodes int, options Options) error {
 		peers = append(peers, address(port))
 	}
 	for i := range nodes {
-		is := Node{i, address(ports[i]), peers[i], peers, filepath.Join(c.dir, fmt.Sprint("node", i))}
+		is := Node{i, address(ports[i]), peers[i], peers, c.Folder(i)}
 		if err := os.Mkdir(is.Folder, 0o700); err != nil {
 			return err
 		}
@@ -193,6 +193,20 @@ func (c *Cluster) URLs() []string {
 	}
 	return all
 }
+
+// PID is the number of a server's process; 0 while it does not run.
+func (c *Cluster) PID(i int) int {
+	if c.nodes[i].process == nil {
+		return 0
+	}
+	return c.nodes[i].process.Process.Pid
+}
+
+// Name is what a server is called in its cluster.
+func (c *Cluster) Name(i int) string { return fmt.Sprintf("node%d", i) }
+
+// Folder is where a server keeps what it stores.
+func (c *Cluster) Folder(i int) string { return filepath.Join(c.dir, c.Name(i)) }
 
 // Log is what a server has written so far.
 func (c *Cluster) Log(i int) string {

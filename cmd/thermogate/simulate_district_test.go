@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"thermogate/screening/console/district"
+	"thermogate/screening/console/district/natstest"
+)
+
+// TestSimulatedPlantsTellTheDistrict reads what is in the stream afterwards.
+func TestSimulatedPlantsTellTheDistrict(t *testing.T) {
+	servers, err := natstest.Start(3, natstest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer servers.Stop()
+	conn, err := district.Connect(district.Config{Servers: servers.URLs()}, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stream, err := district.EnsureStream(ctx, js, district.StreamConfig{Replicas: 3, MaxBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	idsFile := filepath.Join(t.TempDir(), "ids")
+	command := newSimulateCommand()
+	var out bytes.Buffer
+	command.SetOut(&out)
+	command.SetArgs([]string{"--district", strings.Join(servers.URLs(), ","), "--plants", "4", "--gates", "5", "--rate", "20", "--duration", "2s", "--ids", idsFile})
+	if err := command.ExecuteContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Log(out.String())
+	var want, got []string
+	text, err := os.ReadFile(idsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); fields[0] == "event" {
+			want = append(want, fields[1])
+		}
+	}
+	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[district.Kind]int{}
+	for n := consumer.CachedInfo().NumPending; n > 0; n-- {
+		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, kind, err := district.ParseSubject(m.Subject())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kinds[kind]++; kind == district.EventKind {
+			got = append(got, m.Headers().Get(jetstream.MsgIDHeader))
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) || len(got) < 700 {
+		t.Errorf("%d events are in the stream, and %d were made", len(got), len(want))
+	}
+	if kinds[district.StatusKind] != 20 || kinds[district.ShiftKind] != 4 || kinds[district.SiteKind] < 4 {
+		t.Errorf("in the stream are %v", kinds)
+	}
+	if !strings.Contains(out.String(), fmt.Sprintf("%d events", len(want))) {
+		t.Errorf("it tells\n%s", out.String())
+	}
+}
