@@ -28,19 +28,19 @@ import (
 	"thermogate/testdata"
 )
 
-// plant is a console with an administrator, and a mosquitto in which it may make accounts, both with certificates that they
+// joinable is a console with an administrator, and a mosquitto in which it may make accounts, both with certificates that they
 // have made themselves.
-type plant struct {
+type joinable struct {
 	t      *testing.T
 	over   *console.Console
 	broker *testdata.Mosquitto
 	admin  testdata.Visitor
 }
 
-func startPlant(t *testing.T) plant {
+func startPlant(t *testing.T) joinable {
 	t.Helper()
 	certificate, key := testdata.Certificate(t, "localhost")
-	p := plant{t: t, broker: testdata.StartMosquitto(t, certificate, key)}
+	p := joinable{t: t, broker: testdata.StartMosquitto(t, certificate, key)}
 	c := console.DefaultConfig()
 	c.Store.File = filepath.Join(t.TempDir(), "console.db")
 	c.HTTP.Listen = freeAddress("127.0.0.1:0")
@@ -77,7 +77,7 @@ func startPlant(t *testing.T) plant {
 var joinCommand = regexp.MustCompile(`thermogate join '([^']+)'`)
 
 // link is one that the administrator makes.
-func (p plant) link(gate string) string {
+func (p joinable) link(gate string) string {
 	p.t.Helper()
 	page := html.UnescapeString(p.admin.Post("/admin/gates/add", url.Values{"site": {"plant"}, "gate": {gate}}))
 	found := joinCommand.FindStringSubmatch(page)
@@ -88,7 +88,7 @@ func (p plant) link(gate string) string {
 }
 
 // gate is how the console has one now.
-func (p plant) gate(name string) store.Gate {
+func (p joinable) gate(name string) store.Gate {
 	p.t.Helper()
 	gates, err := p.over.Store().Gates(p.t.Context(), time.Now())
 	if err != nil {
