@@ -93,6 +93,7 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 	if err := s.readySettings(ctx, tx, fresh); err != nil {
 		return err
 	}
+	var first []any // settings that were never told before
 	for _, e := range fresh {
 		told := s.settings[settingOf{e.Gate, Hash}]
 		for name, value := range settingsOf(e.Data) {
@@ -108,6 +109,9 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 				changed, err = execute(ctx, tx, `UPDATE settings_seen SET event = $1 WHERE site = $2 AND gate = $3 AND name = $4 AND event = $5
 					AND NOT EXISTS (SELECT 1 FROM settings_seen AS other WHERE site = $2 AND gate = $3 AND name = $4 AND event >= $1 AND event < $5)`,
 					e.ID, e.Gate.Site, e.Gate.Name, name, seen.event)
+			case seen.event == "":
+				changed = 1
+				first = append(first, e.Gate.Site, e.Gate.Name, name, e.ID, value, nil)
 			case seen.value != value && e.ID > seen.event:
 				changed = 1
 				err = s.addSetting(ctx, tx, of, settingSeen{e.ID, value, false}, nil)
@@ -120,13 +124,20 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 			}
 		}
 	}
-	return nil
+	return s.inSteps(first, 6, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, addSettings+rows+replaceSetting, args...)
+		return err
+	})
 }
+
+const (
+	addSettings    = "INSERT INTO settings_seen (site, gate, name, event, value, written) VALUES "
+	replaceSetting = " ON CONFLICT (site, gate, name, event) DO UPDATE SET value = excluded.value, written = excluded.written"
+)
 
 // addSetting adds a value, and forgets the oldest ones of so many.
 func (s *Store) addSetting(ctx context.Context, tx *sql.Tx, of settingOf, seen settingSeen, written *int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO settings_seen (site, gate, name, event, value, written) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (site, gate, name, event) DO UPDATE SET value = excluded.value, written = excluded.written`,
+	_, err := tx.ExecContext(ctx, addSettings+"($1, $2, $3, $4, $5, $6)"+replaceSetting,
 		of.gate.Site, of.gate.Name, of.name, seen.event, seen.value, written)
 	if err != nil {
 		return err
