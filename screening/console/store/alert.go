@@ -491,6 +491,14 @@ func (s *Store) NewestOpenAlerts(ctx context.Context, scope mqtt.Gate, limit int
 	return s.alerts(ctx, s.read, where.String()+" ORDER BY time DESC, event DESC LIMIT "+list(len(where.args), 1), where.args...)
 }
 
+// OpenAlertsOfSites returns the newest alerts of all sites that are not closed, so many, and so many of each site: behind one
+// that has very many those of the others are seen, too. What a clock that is ahead says to be later is of when it came.
+func (s *Store) OpenAlertsOfSites(ctx context.Context, ofEach, limit int) ([]Alert, error) {
+	return s.alerts(ctx, s.read, `WHERE event IN (SELECT event FROM (SELECT event, row_number() OVER (PARTITION BY site ORDER BY time DESC, event DESC) AS place
+		FROM alerts WHERE state <> 'closed') AS open WHERE place <= $1)
+		ORDER BY CASE WHEN time > received THEN received ELSE time END DESC, event DESC LIMIT $2`, ofEach, limit)
+}
+
 // Alerts returns those that were raised from one time to before another, the newest first.
 func (s *Store) Alerts(ctx context.Context, from, to time.Time) ([]Alert, error) {
 	return s.alerts(ctx, s.read, "WHERE time >= $1 AND time < $2 ORDER BY time DESC, event DESC", from.UnixMilli(), to.UnixMilli())

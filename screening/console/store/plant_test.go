@@ -326,3 +326,24 @@ func TestSiteAfterFailure(t *testing.T) {
 		}
 	})
 }
+
+// TestLoudSite does not hide an alert of another site behind its own, which its clock says to be of the year 9999.
+func TestLoudSite(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		loud, quiet := newMaker(t, mqtt.Gate{Site: "loud", Name: "1"}), newMaker(t, north)
+		var news News
+		for i := range 30 {
+			e := loud.alert(time.Date(9999, 1, 1, 0, i, 0, 0, time.UTC))
+			e.Received = morning
+			news.Events = append(news.Events, e)
+		}
+		late := quiet.alert(morning.Add(time.Minute))
+		late.Received = morning.Add(time.Minute)
+		news.Events = append(news.Events, late)
+		hear(t, s, news)
+		alerts, err := s.OpenAlertsOfSites(t.Context(), 20, 100)
+		if err != nil || len(alerts) != 21 || alerts[0].Event != late.ID {
+			t.Errorf("%d alerts, %v", len(alerts), err)
+		}
+	})
+}
