@@ -46,6 +46,7 @@ outcome, when in nanoseconds since 1970) and a line an alert that was closed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if plants.district.Enabled() {
 				plants.gates, plants.rate, plants.duration = fleet.gates, fleet.rate, fleet.duration
+				plants.district.User, plants.district.PasswordFile, plants.district.CAFile = fleet.config.User, fleet.config.PasswordFile, fleet.config.CAFile
 				return plants.simulate(cmd)
 			}
 			if err := fleet.validate(); err != nil {
@@ -64,9 +65,9 @@ outcome, when in nanoseconds since 1970) and a line an alert that was closed.`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&fleet.config.Broker, "broker", fleet.config.Broker, "broker to load")
-	flags.StringVar(&fleet.config.User, "user", "", "user at the broker")
+	flags.StringVar(&fleet.config.User, "user", "", "user at the broker, or as which all plants of a district come")
 	flags.StringVar(&fleet.config.PasswordFile, "password-file", "", "file that holds the user's password")
-	flags.StringVar(&fleet.config.CAFile, "ca-file", "", "certificate authority of the broker")
+	flags.StringVar(&fleet.config.CAFile, "ca-file", "", "certificate authority of the broker or the district")
 	flags.StringSliceVar(&plants.district.Servers, "district", nil, "NATS servers of a district to load instead of a broker")
 	flags.IntVar(&plants.count, "plants", 100, "how many plants, with --district")
 	flags.StringVar(&plants.idsFile, "ids", "", "file for what the plants have made, with --district")

@@ -161,11 +161,11 @@ func (p *plant) run(ctx context.Context) error {
 		case now != last:
 			last, at = now, time.Now()
 		case time.Since(at) > unsentLimit:
-			p.sent.give(last, publisher.State())
+			p.sent.give(last, publisher.State(), conn.LastError())
 			return nil
 		}
 	}
-	p.sent.give(p.outbox.Len(), publisher.State())
+	p.sent.give(p.outbox.Len(), publisher.State(), conn.LastError())
 	return nil
 }
 
@@ -332,13 +332,15 @@ func (s *sent) confirmed(took time.Duration) {
 	s.ended = time.Now()
 }
 
-// give is what a plant has left at its end.
-func (s *sent) give(left int, state district.Sending) {
+// give is what a plant has left at its end, and what was wrong last with its connection.
+func (s *sent) give(left int, state district.Sending, wrong error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left += left
 	s.refused += state.Refused
-	s.problem = cmp.Or(s.problem, state.LastError)
+	if s.problem = cmp.Or(s.problem, state.LastError); s.problem == "" && left > 0 && wrong != nil {
+		s.problem = wrong.Error()
+	}
 }
 
 // note writes a line for whoever checks what the district has.
@@ -366,12 +368,13 @@ func (s *sent) String() string {
 	for _, n := range s.messages {
 		all += n
 	}
+	took := max(s.ended.Sub(s.began), 0) // nothing was confirmed where it has no end
 	return fmt.Sprintf(`messages made       %d: %d events, %d of alerts, %d of gates, %d of sites, %d of shifts; %d bytes each on average
 messages confirmed  %d in %v, %.0f a second
 messages refused    %d times, and sent again
 messages left       %d
 from outbox to confirmation: %v
 `, all, s.messages[district.EventKind], s.messages[district.AlertKind], s.messages[district.StatusKind], s.messages[district.SiteKind],
-		s.messages[district.ShiftKind], s.bytes/int64(max(all, 1)), len(s.took), s.ended.Sub(s.began).Round(time.Second),
-		float64(len(s.took))/max(s.ended.Sub(s.began).Seconds(), 1), s.refused, s.left, s.took)
+		s.messages[district.ShiftKind], s.bytes/int64(max(all, 1)), len(s.took), took.Round(time.Second),
+		float64(len(s.took))/max(took.Seconds(), 1), s.refused, s.left, s.took)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"thermogate/screening/console/district"
 	"thermogate/screening/console/district/natstest"
+	"thermogate/screening/console/district/onenode"
 )
 
 // TestSimulatedPlantsTellTheDistrict reads what is in the stream afterwards.
@@ -87,5 +89,39 @@ func TestSimulatedPlantsTellTheDistrict(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), fmt.Sprintf("%d events", len(want))) {
 		t.Errorf("it tells\n%s", out.String())
+	}
+}
+
+// TestSimulatedPlantsSayWhoTheyAre to a server that asks, all at once.
+func TestSimulatedPlantsSayWhoTheyAre(t *testing.T) {
+	cfg := district.DefaultOneNode()
+	cfg.Listen, cfg.Folder = "127.0.0.1:0", t.TempDir()
+	server, err := onenode.Start(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	conn, err := server.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := district.EnsureStream(t.Context(), js, district.StreamConfig{Replicas: 1, MaxBytes: 64 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	user, password := server.Made()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := newSimulateCommand()
+	command.SetOut(io.Discard)
+	command.SetArgs([]string{"--district", server.URL(), "--user", user, "--password-file", file, "--plants", "60", "--gates", "1", "--duration", "1s"})
+	if err := command.ExecuteContext(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

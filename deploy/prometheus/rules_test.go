@@ -185,7 +185,12 @@ func TestJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	of := map[string]string{"thermogate": "plant", "thermogate-console": "plant", "thermogate-district": "district"}
 	for _, job := range regexp.MustCompile(`job="([\w-]+)"`).FindAllStringSubmatch(string(rules), -1) {
+		composed, err := os.ReadFile("../compose/" + of[job[1]] + "/prometheus.yml")
+		if err != nil || !strings.Contains(string(composed), "job_name: "+job[1]+"\n") {
+			t.Errorf("the containers of a %s ask no %s: %v", of[job[1]], job[1], err)
+		}
 		if !regexp.MustCompile(`job_name: ` + job[1] + `\b[^-]`).Match(config) {
 			t.Errorf("prometheus.yml asks no %s", job[1])
 		}

@@ -164,7 +164,20 @@ func (o *plantOutbox) site(ctx context.Context, name string) (Site, error) {
 	if err == nil {
 		told.Plans, err = o.store.ShiftPlans(ctx, name)
 	}
+	told.Plans = fitting(told.Plans)
 	return told, err
+}
+
+// fitting are the latest plans, as many as a message takes: the district knows the others from before.
+func fitting(plans []store.ShiftPlan) []store.ShiftPlan {
+	size := 0
+	for i, plan := range plans {
+		body, err := json.Marshal(plan)
+		if size += len(body) + 1; err != nil || size > maxBytes/2 {
+			return plans[:i]
+		}
+	}
+	return plans
 }
 
 func (o *plantOutbox) shift(ctx context.Context, one store.Outgoing) (Message, error) {

@@ -264,6 +264,9 @@ func (p *Publisher) settle(r result) {
 		if len(p.resting) >= mostRefused {
 			p.slowDown()
 		}
+	case errors.As(r.err, &answer) && strings.Contains(answer.Description, "messages per subject"):
+		p.tell(fmt.Errorf("the district has as much of %s as it takes at once; the rest waits here: %w", Subject(m.Site, m.Kind), r.err))
+		p.slowDown()
 	case errors.As(r.err, &answer):
 		p.refused(fmt.Errorf("the stream of the district takes no messages; they wait here: %w", r.err))
 		p.slowDown()

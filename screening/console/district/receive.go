@@ -265,12 +265,14 @@ func batch(first incoming, came <-chan incoming) []incoming {
 
 // storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
 func (r *Receiver) storeAll(ctx context.Context, all []incoming) {
+	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong != nil {
-			r.refuse(ctx, one, one.wrong)
+			wrong = append(wrong, one)
 		}
 		return one.wrong != nil
 	})
+	r.refuse(ctx, wrong)
 	for attempt, wait := 1, retryPause; ctx.Err() == nil && len(fit) > 0; attempt, wait = attempt+1, min(2*wait, maxPause) {
 		err := r.hear(ctx, fit)
 		if err == nil || ctx.Err() != nil {
@@ -318,7 +320,8 @@ func (r *Receiver) suspect(ctx context.Context, one incoming, err error) {
 	is.times++
 	if is.times >= patience && taken > is.before {
 		delete(r.suspects, one.number)
-		r.refuse(ctx, one, err)
+		one.wrong = err
+		r.refuse(ctx, []incoming{one})
 		return
 	}
 	if len(r.suspects) >= maxUnstored {
@@ -375,28 +378,37 @@ func (r *Receiver) acknowledge(all []incoming) {
 	}
 }
 
-// refuse keeps a message aside that can't be stored. Whoever sends many does not get to fill the log.
-func (r *Receiver) refuse(ctx context.Context, one incoming, why error) {
-	err := r.store.Refuse(ctx, store.RefusedMessage{
-		At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: why.Error(), Payload: one.msg.Data(),
-	})
-	if err != nil {
+// refuse keeps messages aside that can't be stored. Whoever sends many gets neither to fill the log nor to hold up the others.
+func (r *Receiver) refuse(ctx context.Context, all []incoming) {
+	if len(all) == 0 {
+		return
+	}
+	aside := make([]store.RefusedMessage, len(all))
+	for i, one := range all {
+		aside[i] = store.RefusedMessage{
+			At: time.Now(), Site: one.site, Subject: one.msg.Subject(), ID: one.msg.Headers().Get(jetstream.MsgIDHeader), Reason: one.wrong.Error(), Payload: one.msg.Data(),
+		}
+	}
+	if err := r.store.Refuse(ctx, aside...); err != nil {
 		if ctx.Err() == nil {
-			r.log.Error("a message can't be stored, nor kept aside; it stays in the stream", "error", err)
+			r.log.Error("messages can't be stored, nor kept aside; they stay in the stream", "messages", len(all), "error", err)
 		}
 		return
 	}
 	var silent bool
 	r.update(func(s *Receiving) {
-		s.Refused++
+		s.Refused += uint64(len(all))
 		if silent = time.Since(r.refusalTold) < time.Second; !silent {
 			r.refusalTold = time.Now()
 		}
 	})
 	if !silent {
-		r.log.Warn("refused a message, and keeps it aside", "subject", one.msg.Subject(), "error", why)
+		r.log.Warn("refused messages, and keeps them aside", "messages", len(all), "subject", all[0].msg.Subject(), "error", all[0].wrong)
 	}
-	if err := one.msg.TermWithReason(why.Error()); err != nil {
-		r.log.Warn("a refused message may come again", "error", err)
+	for _, one := range all {
+		if err := one.msg.TermWithReason(one.wrong.Error()); err != nil {
+			r.log.Warn("a refused message may come again", "error", err)
+			return
+		}
 	}
 }

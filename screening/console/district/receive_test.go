@@ -88,7 +88,7 @@ func (p plant) empty() {
 	})
 }
 
-// TestAllKindsAreStored has a plant tell all that there is to tell, an alert's life before the alert, and two things that
+// TestAllKindsAreStored has a plant tell all that there is to tell, an alert's life before the alert, and something that
 // can't be.
 func TestAllKindsAreStored(t *testing.T) {
 	c := servers(t, 1, natstest.Options{})
@@ -111,7 +111,6 @@ func TestAllKindsAreStored(t *testing.T) {
 			p.tells(site, EventKind, gone.ID, gone)
 			p.tells(site, DeletionKind, Deletion{Event: gone.ID}.MessageID(), Deletion{Event: gone.ID, At: now})
 			p.tells(site, EventKind, "", eventOf("elsewhere", "a", event.Pass, now))
-			p.tells(site, "weather", "", "sunny")
 			p.empty()
 
 			a, _, err := s.Alert(t.Context(), e.ID)
@@ -129,11 +128,11 @@ func TestAllKindsAreStored(t *testing.T) {
 				t.Errorf("the shift is not there: %v", err)
 			}
 			refused, err := s.RefusedMessages(t.Context(), site, 10)
-			if err != nil || len(refused) != 2 || !strings.Contains(refused[0].Reason, "older than that of the plant") || !strings.Contains(refused[1].Reason, "elsewhere") {
+			if err != nil || len(refused) != 1 || !strings.Contains(refused[0].Reason, "elsewhere") {
 				t.Errorf("refused are %+v, %v", refused, err)
 			}
 			state := r.State()
-			if state.Refused != 2 || state.Messages[EventKind] != 2 || state.Messages[AlertKind] != 1 || state.Events != 2 {
+			if state.Refused != 1 || state.Messages[EventKind] != 2 || state.Messages[AlertKind] != 1 || state.Events != 2 {
 				t.Errorf("the state is %+v", state)
 			}
 		})
@@ -293,5 +292,45 @@ func TestReadRefuses(t *testing.T) {
 		if _, err := readNews("plant", one.kind, body, now, now); err == nil || !strings.Contains(err.Error(), one.want) {
 			t.Errorf("%s %s: %v", one.kind, body, err)
 		}
+	}
+}
+
+// TestPlantThatFloods gets so much room in the stream and no more, while others find theirs; all that it has comes in the end, once.
+func TestPlantThatFloods(t *testing.T) {
+	t.Parallel()
+	c := servers(t, 3, natstest.Options{})
+	conn := connect(t, Config{Servers: c.URLs()}, "district")
+	cfg := StreamConfig{Replicas: 3, MaxBytes: 1 << 30}
+	waits := stream(t, conn, cfg)
+	const all = 3 * mostOfKind
+	queue := NewQueue()
+	for i := range all {
+		m, err := encode(fmt.Sprint(i), eventOf("flood", fmt.Sprint(i%7), event.Pass, time.Now()), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Site, m.Kind = "flood", EventKind
+		queue.Add(m)
+	}
+	flood, _ := publish(t, connect(t, Config{Servers: c.URLs()}, "flood"), queue)
+	eventually(t, "end of its room", func() bool { return strings.Contains(flood.State().LastError, "as much of") })
+	if info, err := waits.Info(t.Context()); err != nil || info.State.Msgs != mostOfKind {
+		t.Errorf("%d of its messages are in the stream, %v", info.State.Msgs, err)
+	}
+	other := newPlant(t, c.URL(0))
+	alert := eventOf("other", "a", event.Alert, time.Now())
+	other.tells("other", EventKind, alert.ID, alert)
+	if _, err := other.js.Publish(t.Context(), prefix+"flood.more", nil, jetstream.WithRetryAttempts(0)); err == nil {
+		t.Error("a plant makes room for itself with a kind of its own")
+	}
+	s := openStore(t, storeConfig(t, "SQLite"))
+	r := NewReceiver(conn, cfg, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	eventually(t, "all of it", func() bool { return queue.Len() == 0 && r.State().Events == all+1 })
+	if state := r.State(); state.Refused != 0 || flood.State().Refused != 0 {
+		t.Errorf("%+v, %+v", state, flood.State())
 	}
 }

@@ -17,24 +17,37 @@ type StreamConfig struct {
 	MaxBytes int64
 }
 
+// mostOfKind is how many messages of one kind of a site wait in the stream at most. The plant keeps what is beyond it, and sends
+// alerts first, so that behind a plant that floods the stream, or has an hour to catch up on, the others' alerts wait for a
+// second and not for all of it.
+const mostOfKind = 1000
+
 // repeatWindow is for how long the stream knows the ids of its messages. What is sent again later, the district knows.
 const repeatWindow = 10 * time.Minute
 
 // EnsureStream makes the stream, or has one that is there keep messages as it should. That is for the district's console:
 // plants only publish.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg StreamConfig) (jetstream.Stream, error) {
+	subjects := make([]string, len(Kinds)) // no others, or a plant could have as many as it likes
+	for i, kind := range Kinds {
+		subjects[i] = prefix + "*." + string(kind)
+	}
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        Stream,
 		Description: "what plants tell their district, until it is stored",
-		Subjects:    []string{Subjects},
+		Subjects:    subjects,
 		Storage:     jetstream.FileStorage,
 		Replicas:    cfg.Replicas,
 		Retention:   jetstream.WorkQueuePolicy,
 		Discard:     jetstream.DiscardNew,
 		MaxBytes:    cfg.MaxBytes,
 		MaxMsgs:     -1,
-		Duplicates:  repeatWindow,
-		DenyDelete:  true, // a message leaves when it is stored, in no other way
+
+		MaxMsgsPerSubject:    mostOfKind,
+		DiscardNewPerSubject: true,
+
+		Duplicates: repeatWindow,
+		DenyDelete: true, // a message leaves when it is stored, in no other way
 	})
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 		err = fmt.Errorf("switch JetStream on in the server's configuration, for this account: %w", err)

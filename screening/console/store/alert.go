@@ -122,8 +122,11 @@ var (
 // alertedAgain is the change that another event of the same person makes. Nobody did it, and it gets in nobody's way.
 const alertedAgain = "again"
 
-// neverTold is a version that no alert gets.
-const neverTold = math.MaxInt32
+// neverTold is a version that no alert gets. One of toldByPlant no gate is told of here.
+const (
+	neverTold   = math.MaxInt32
+	toldByPlant = -1
+)
 
 // raiseAlerts makes alerts of the events that are one, and returns those that are new or changed. What became of those of a plant
 // its own console says: an event counts with the alert that was open when it happened.
@@ -132,9 +135,10 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool)
 		if e.Data.Outcome != event.Alert {
 			continue
 		}
-		open, args := "state <> 'closed'", []any{e.ID, e.Visit, e.Gate.Site, e.Gate.Name}
+		open, args, told := "state <> 'closed'", []any{e.ID, e.Visit, e.Gate.Site, e.Gate.Name}, neverTold
 		if ofPlants {
-			open, args = "(state <> 'closed' OR closed_at >= $5)", append(args, e.at)
+			args, told = append(args, e.at), toldByPlant
+			open = "(state <> 'closed' OR closed_at >= " + list(len(args), 1) + ")"
 		}
 		more := Change{At: e.Received, What: alertedAgain}
 		err := tx.QueryRowContext(ctx, `UPDATE alerts SET times = times + 1, latest = CASE WHEN latest < $1 THEN $1 ELSE latest END
@@ -152,7 +156,7 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool)
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun, told)
 			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5, $7)`,
-			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), neverTold); err != nil {
+			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), told); err != nil {
 			return nil, err
 		}
 		raised = append(raised, Outgoing{Kind: OutgoingAlert, Site: e.Gate.Site, Key: e.ID})
@@ -487,6 +491,14 @@ func (s *Store) NewestOpenAlerts(ctx context.Context, scope mqtt.Gate, limit int
 	return s.alerts(ctx, s.read, where.String()+" ORDER BY time DESC, event DESC LIMIT "+list(len(where.args), 1), where.args...)
 }
 
+// OpenAlertsOfSites returns the newest alerts of all sites that are not closed, so many, and so many of each site: behind one
+// that has very many those of the others are seen, too. What a clock that is ahead says to be later is of when it came.
+func (s *Store) OpenAlertsOfSites(ctx context.Context, ofEach, limit int) ([]Alert, error) {
+	return s.alerts(ctx, s.read, `WHERE event IN (SELECT event FROM (SELECT event, row_number() OVER (PARTITION BY site ORDER BY time DESC, event DESC) AS place
+		FROM alerts WHERE state <> 'closed') AS open WHERE place <= $1)
+		ORDER BY CASE WHEN time > received THEN received ELSE time END DESC, event DESC LIMIT $2`, ofEach, limit)
+}
+
 // Alerts returns those that were raised from one time to before another, the newest first.
 func (s *Store) Alerts(ctx context.Context, from, to time.Time) ([]Alert, error) {
 	return s.alerts(ctx, s.read, "WHERE time >= $1 AND time < $2 ORDER BY time DESC, event DESC", from.UnixMilli(), to.UnixMilli())
@@ -570,7 +582,7 @@ func (s *Store) words(ctx context.Context, now time.Time, all bool) ([]Word, err
 	var where conditions
 	horizon := now.Add(-keptWord).UnixMilli()
 	where.add("told >= 0 AND version > 0") // which few are
-	untouched := "WHERE state <> 'closed' AND version = 0"
+	untouched := "WHERE told >= 0 AND state <> 'closed' AND version = 0"
 	if all {
 		where.add("(state <> 'closed' OR closed_at > ?)", horizon)
 	} else {

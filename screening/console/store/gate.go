@@ -67,18 +67,24 @@ func (s *Store) readSites(ctx context.Context) error {
 		if s.sites[site.name], err = time.LoadLocation(site.zone); err != nil {
 			return fmt.Errorf("site %s: %w", site.name, err)
 		}
+		s.sited[site.name] = true
 	}
 	return nil
 }
 
 func (s *Store) knowSite(ctx context.Context, tx *sql.Tx, site string) error {
 	s.sitesMu.RLock()
-	known := s.sites[site] != nil
+	known := s.sited[site]
 	s.sitesMu.RUnlock()
 	if known {
 		return nil
 	}
 	added, err := execute(ctx, tx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
+	if err == nil {
+		s.sitesMu.Lock()
+		s.sited[site] = true // until a transaction fails, which may be this one
+		s.sitesMu.Unlock()
+	}
 	if err != nil || added == 0 {
 		return err
 	}

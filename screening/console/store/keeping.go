@@ -85,8 +85,8 @@ func (s *Store) SetKeepMonths(ctx context.Context, site string, months int, by A
 	if months < 0 || months > maxKeepMonths {
 		return fmt.Errorf("%d months are not between 1 and %d, or 0 for the console's %d", months, maxKeepMonths, s.cfg.KeepMonths)
 	}
+	var before int
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		var before int
 		if err := s.changeSite(ctx, tx, site, "keep_months", months, &before); err != nil || before == months {
 			return err
 		}
@@ -98,7 +98,9 @@ func (s *Store) SetKeepMonths(ctx context.Context, site string, months int, by A
 	if err != nil {
 		return fmt.Errorf("keeping the events of %s for %d months: %w", site, months, err)
 	}
-	s.due.Store(true)
+	if before != months {
+		s.due.Store(true)
+	}
 	return nil
 }
 
@@ -129,8 +131,9 @@ func (s *Store) Due() bool { return s.due.Swap(false) }
 func (s *Store) SetOutcomeOnly(ctx context.Context, site string, only bool, by Author) error {
 	s.appending.Lock()
 	defer s.appending.Unlock()
+	var before bool
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		var before, strips bool
+		var strips bool
 		if err := s.changeSite(ctx, tx, site, "outcome_only", only, &before); err != nil || before == only {
 			return err
 		}
@@ -152,7 +155,9 @@ func (s *Store) SetOutcomeOnly(ctx context.Context, site string, only bool, by A
 	s.peopleMu.Lock()
 	s.outcomeOnly[site] = only
 	s.peopleMu.Unlock()
-	s.due.Store(true)
+	if before != only {
+		s.due.Store(true)
+	}
 	return nil
 }
 

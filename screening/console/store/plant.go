@@ -451,16 +451,22 @@ func newestPlants(all []Plant) []Plant {
 	return newest(all, func(p Plant) (mqtt.Gate, string, int64) { return mqtt.Gate{Site: p.Site}, "", p.At.UnixMilli() })
 }
 
-// follow has sites counted and kept as their plants do it.
+// followPause is for how long settings of a site that have changed are not followed again. Another time zone has all days
+// counted anew, and meanwhile no other plant is heard. What was left out the next sign of life brings.
+const followPause = 10 * time.Second
+
+// follow has sites counted and kept as their plants do it. Most of what they say is what they said before.
 func (s *Store) follow(ctx context.Context, plants []Plant) error {
 	for _, p := range newestPlants(plants) {
 		var told int64
-		err := s.read.QueryRowContext(ctx, "SELECT told FROM plants WHERE site = $1", p.Site).Scan(&told)
+		var months int
+		err := s.read.QueryRowContext(ctx, `SELECT coalesce(told, 0), coalesce(keep_months, 0) FROM sites LEFT JOIN plants ON plants.site = sites.name
+			WHERE name = $1`, p.Site).Scan(&told, &months)
 		if err == nil && told >= p.At.UnixMilli() {
 			continue
 		}
 		if err == nil || errors.Is(err, sql.ErrNoRows) {
-			err = s.followPlant(ctx, p)
+			err = s.followPlant(ctx, p, months)
 		}
 		if err != nil {
 			return fmt.Errorf("following the plant of site %s: %w", p.Site, err)
@@ -469,33 +475,59 @@ func (s *Store) follow(ctx context.Context, plants []Plant) error {
 	return nil
 }
 
-func (s *Store) followPlant(ctx context.Context, p Plant) error {
-	if err := s.SetOutcomeOnly(ctx, p.Site, p.OutcomeOnly, Author{}); err != nil {
+// followPlant has what protects people follow at once.
+func (s *Store) followPlant(ctx context.Context, p Plant, months int) error {
+	if s.OutcomeOnly(p.Site) != p.OutcomeOnly {
+		if err := s.SetOutcomeOnly(ctx, p.Site, p.OutcomeOnly, Author{}); err != nil {
+			return err
+		}
+	}
+	plans, err := s.newPlans(ctx, p)
+	if err != nil {
 		return err
 	}
-	if err := s.SetKeepMonths(ctx, p.Site, p.KeepMonths, Author{}); err != nil {
-		return err
+	zoned := s.zone(p.Site).String() == p.TimeZone
+	if months == p.KeepMonths && zoned && len(plans) == 0 || time.Since(s.followed[p.Site]) < followPause {
+		return nil
 	}
-	if s.zone(p.Site).String() != p.TimeZone {
+	s.followed[p.Site] = time.Now()
+	if months != p.KeepMonths {
+		if err := s.SetKeepMonths(ctx, p.Site, p.KeepMonths, Author{}); err != nil {
+			return err
+		}
+	}
+	if !zoned {
 		if err := s.SetZone(ctx, p.Site, p.TimeZone); err != nil {
 			return err
 		}
 	}
-	known, err := s.ShiftPlans(ctx, p.Site)
-	if err != nil {
-		return err
-	}
-	for _, plan := range p.Plans {
-		plan.Site = p.Site
-		if slices.ContainsFunc(known, func(k ShiftPlan) bool { return k.String() == plan.String() }) {
-			continue
-		}
+	for _, plan := range plans {
 		if err := s.SetShiftPlan(ctx, plan, Author{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// newPlans are those of a plant that are not known here.
+func (s *Store) newPlans(ctx context.Context, p Plant) ([]ShiftPlan, error) {
+	all, err := s.ShiftPlans(ctx, p.Site)
+	known := map[string]bool{}
+	for _, plan := range all {
+		known[plan.String()] = true
+	}
+	var plans []ShiftPlan
+	for _, plan := range p.Plans {
+		plan.Site = p.Site
+		if !known[plan.String()] && len(all)+len(plans) < maxPlans {
+			plans = append(plans, plan)
+		}
+	}
+	return plans, err
+}
+
+// maxPlans is how many plans of shifts a site has here.
+const maxPlans = 2000
 
 // apply deletes the event, or keeps it from being stored when it comes. It has no effect twice, nor on another site's event.
 func (d PlantDeletion) apply(ctx context.Context, tx *sql.Tx) (done Deletion, isNew bool, err error) {
@@ -676,23 +708,31 @@ const (
 	maxRefusedBytes = 64 << 10
 )
 
-// Refuse keeps a message that could not be stored, for whoever finds out why.
-func (s *Store) Refuse(ctx context.Context, m RefusedMessage) error {
+// Refuse keeps messages that could not be stored, for whoever finds out why.
+func (s *Store) Refuse(ctx context.Context, messages ...RefusedMessage) error {
 	text := func(s string) string { return cut(strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?")) }
-	id, err := ulid.New(ulid.Timestamp(m.At), ulid.DefaultEntropy())
-	if err == nil {
-		err = s.transact(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO refused_messages (id, site, subject, message, reason, payload) VALUES "+values(1, 6),
-				id.String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason), append([]byte{}, m.Payload[:min(len(m.Payload), maxRefusedBytes)]...)); err != nil {
-				return err
-			}
-			_, err := tx.ExecContext(ctx, `DELETE FROM refused_messages WHERE site = $1 AND id NOT IN
-				(SELECT id FROM refused_messages WHERE site = $1 ORDER BY id DESC LIMIT $2)`, m.Site, maxRefused)
+	var args []any
+	sites := map[string]bool{}
+	for _, m := range messages {
+		sites[m.Site] = true
+		args = append(args, ulid.MustNew(ulid.Timestamp(m.At), ulid.DefaultEntropy()).String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason),
+			append([]byte{}, m.Payload[:min(len(m.Payload), maxRefusedBytes)]...))
+	}
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		err := s.inSteps(args, 6, func(rows string, args []any) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO refused_messages (id, site, subject, message, reason, payload) VALUES "+rows, args...)
 			return err
 		})
-	}
+		for site := range sites {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `DELETE FROM refused_messages WHERE site = $1 AND id <=
+					(SELECT id FROM refused_messages WHERE site = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`, site, maxRefused)
+			}
+		}
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("keeping a refused message: %w", err)
+		return fmt.Errorf("keeping %d refused messages: %w", len(messages), err)
 	}
 	return nil
 }

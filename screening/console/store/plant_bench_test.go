@@ -52,7 +52,7 @@ func BenchmarkDistrict(b *testing.B) {
 		"sites":       func() error { _, err := s.PlantSites(b.Context()); return err },
 		"site-alerts": func() error { _, err := s.SiteAlerts(b.Context()); return err },
 		"site-people": func() error { _, err := s.SitePeople(b.Context(), now); return err },
-		"open-alerts": func() error { _, err := s.NewestOpenAlerts(b.Context(), mqtt.Gate{}, 1000); return err },
+		"open-alerts": func() error { _, err := s.OpenAlertsOfSites(b.Context(), 50, 1000); return err },
 		"site-gates":  func() error { _, err := s.SiteGates(b.Context(), "plant 0042", now); return err },
 		"all-gates":   func() error { _, err := s.Gates(b.Context(), now); return err },
 		"shift-report": func() error {

@@ -253,5 +253,97 @@ func TestRefusedMessages(t *testing.T) {
 		if err != nil || len(kept) != 1 || string(kept[0].Payload) != "\x00\xff" || !kept[0].At.Equal(morning) {
 			t.Errorf("%+v, %v", kept, err)
 		}
+		var many []RefusedMessage
+		for i := range maxRefused + 5 {
+			many = append(many, RefusedMessage{At: morning.Add(time.Duration(i+1) * time.Millisecond), Site: "flood", Reason: "no event"})
+		}
+		if err := s.Refuse(t.Context(), many...); err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.RefusedMessages(t.Context(), "", 2*maxRefused)
+		if err != nil || len(all) != maxRefused+1 || !all[0].At.Equal(many[len(many)-1].At) {
+			t.Errorf("%d are kept, %v", len(all), err)
+		}
+	})
+}
+
+// TestSignOfLife writes no line and has nothing looked through where it says what was known, and settings that change again and
+// again do not hold up what others tell.
+func TestSignOfLife(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		says := func(p Plant) {
+			t.Helper()
+			p.Site, p.KeepMonths = "plant", 6
+			hear(t, s, News{Plants: []Plant{p}, Heard: map[string]time.Time{"plant": p.At}})
+		}
+		lines := func() int64 {
+			t.Helper()
+			var n int64
+			if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM audit").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		says(Plant{At: morning, TimeZone: "Asia/Tokyo"})
+		if !s.Due() {
+			t.Error("another retention is not looked at")
+		}
+		before := lines()
+		says(Plant{At: morning.Add(time.Minute), TimeZone: "Asia/Tokyo"})
+		if s.Due() || lines() != before {
+			t.Error("what was known is looked at again")
+		}
+		says(Plant{At: morning.Add(time.Minute + time.Second), TimeZone: "UTC", OutcomeOnly: true})
+		if !s.OutcomeOnly("plant") || s.Zone("plant").String() != "Asia/Tokyo" {
+			t.Errorf("outcomes only: %t; the zone is %s", s.OutcomeOnly("plant"), s.Zone("plant"))
+		}
+		s.followed["plant"] = time.Now().Add(-followPause)
+		says(Plant{At: morning.Add(2 * time.Minute), TimeZone: "UTC", OutcomeOnly: true})
+		if s.Zone("plant") != time.UTC {
+			t.Errorf("the zone stays %s", s.Zone("plant"))
+		}
+	})
+}
+
+// TestSiteAfterFailure is known though the first that came from it could not be stored.
+func TestSiteAfterFailure(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		news := News{Events: []Event{newMaker(t, north).pass(morning)}, Heard: map[string]time.Time{"plant": morning}}
+		rename := func(from, to string) {
+			t.Helper()
+			if _, err := s.write.ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rename("quarters", "away")
+		if _, err := s.Hear(t.Context(), news); err == nil {
+			t.Fatal("it is stored without a table")
+		}
+		rename("away", "quarters")
+		hear(t, s, news)
+		if sites, err := s.PlantSites(t.Context()); err != nil || len(sites) != 1 {
+			t.Errorf("%v, %v", sites, err)
+		}
+	})
+}
+
+// TestLoudSite does not hide an alert of another site behind its own, which its clock says to be of the year 9999.
+func TestLoudSite(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		loud, quiet := newMaker(t, mqtt.Gate{Site: "loud", Name: "1"}), newMaker(t, north)
+		var news News
+		for i := range 30 {
+			e := loud.alert(time.Date(9999, 1, 1, 0, i, 0, 0, time.UTC))
+			e.Received = morning
+			news.Events = append(news.Events, e)
+		}
+		late := quiet.alert(morning.Add(time.Minute))
+		late.Received = morning.Add(time.Minute)
+		news.Events = append(news.Events, late)
+		hear(t, s, news)
+		alerts, err := s.OpenAlertsOfSites(t.Context(), 20, 100)
+		if err != nil || len(alerts) != 21 || alerts[0].Event != late.ID {
+			t.Errorf("%d alerts, %v", len(alerts), err)
+		}
 	})
 }

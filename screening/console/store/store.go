@@ -96,7 +96,10 @@ type Store struct {
 	revoked   map[mqtt.Gate]Revocation
 
 	sitesMu sync.RWMutex
-	sites   map[string]*time.Location
+	sites   map[string]*time.Location // how their days are counted
+	sited   map[string]bool           // those that are in the store
+
+	followed map[string]time.Time // of Hear: when settings of sites were followed that had changed
 
 	outbox outbox
 
@@ -138,7 +141,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
-		paces: newPaces(), sites: map[string]*time.Location{}, watchers: map[chan struct{}]bool{},
+		paces: newPaces(), sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
 		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, settled: map[visitOf]bool{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
@@ -351,10 +354,15 @@ func (s *Store) commit(ctx context.Context, do func(*sql.Tx) error) error {
 		return err
 	}
 	defer tx.Rollback()
-	if err := do(tx); err != nil {
-		return err
+	if err = do(tx); err == nil {
+		err = tx.Commit()
 	}
-	return tx.Commit()
+	if err != nil {
+		s.sitesMu.Lock()
+		clear(s.sited)
+		s.sitesMu.Unlock()
+	}
+	return err
 }
 
 // querier is a transaction or a pool.

@@ -26,8 +26,9 @@ const (
 	// gatesEvery is how often the gates on an open page are looked at again.
 	gatesEvery = 5 * time.Second
 	sitesShown = 60 // on a page
-	// mostOpen is how many open alerts of all sites are looked through, the newest.
-	mostOpen = 1000
+	// mostOpen is how many open alerts of all sites are looked through, and mostOfSite how many of each, the newest.
+	mostOpen   = 1000
+	mostOfSite = 50
 	// faultsShown is how many faults the page of them lists; refusedShown how many messages that were refused.
 	faultsShown  = 200
 	refusedShown = 50
@@ -81,7 +82,7 @@ type siteNews struct {
 // lookAtSites takes a snapshot of a district. What of it takes long is as old as it may be.
 func (p *Pages) lookAtSites(ctx context.Context) (*snapshot, error) {
 	now := &snapshot{at: time.Now(), pages: map[mqtt.Gate]nowPage{}}
-	alerts, err := p.store.NewestOpenAlerts(ctx, mqtt.Gate{}, mostOpen)
+	alerts, err := p.store.OpenAlertsOfSites(ctx, mostOfSite, mostOpen)
 	if err != nil {
 		return nil, err
 	}

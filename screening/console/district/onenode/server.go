@@ -30,6 +30,9 @@ const (
 	madeFile = "plants.bcrypt"
 	// readyLimit is how long a start may take: what waits is read.
 	readyLimit = time.Minute
+	// hashCost is the least: made passwords nobody guesses, and the hash of another is in memory only. A hundred plants that come
+	// at once would not all be looked at before they give up, and come again, and so on.
+	hashCost = bcrypt.MinCost
 	// maxPayload bounds a message in bytes; the longest is an event of 64 KiB.
 	maxPayload = 128 << 10
 )
@@ -85,7 +88,7 @@ func (s *Server) options(cfg district.OneNode, log *slog.Logger) (*server.Option
 	if err != nil {
 		return nil, err
 	}
-	own, err := bcrypt.GenerateFromPassword([]byte(s.password), bcrypt.MinCost) // which nobody guesses
+	own, err := bcrypt.GenerateFromPassword([]byte(s.password), hashCost)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func (s *Server) plantsPassword(cfg district.OneNode) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("password_file: %w", err)
 		}
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), hashCost)
 		if err != nil {
 			return "", fmt.Errorf("password_file: %w", err)
 		}
@@ -130,7 +133,7 @@ func (s *Server) plantsPassword(cfg district.OneNode) (string, error) {
 		return string(hash), err
 	}
 	s.made = rand.Text()
-	if hash, err = bcrypt.GenerateFromPassword([]byte(s.made), bcrypt.DefaultCost); err != nil {
+	if hash, err = bcrypt.GenerateFromPassword([]byte(s.made), hashCost); err != nil {
 		return "", err
 	}
 	return string(hash), os.WriteFile(path, hash, 0o600)
