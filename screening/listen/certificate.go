@@ -161,7 +161,7 @@ func useless(leaf *x509.Certificate, now time.Time) error {
 	case now.After(leaf.NotAfter):
 		return fmt.Errorf("it has expired on %s", leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(leaf.NotBefore):
-		return fmt.Errorf("it counts from %s on only: the clock is wrong, or was when it was made; if it is right now, remove the certificate and start anew",
+		return fmt.Errorf("it counts from %s on only: the clock is wrong, or was when it was made; if it is right now, have another one made (of a made one delete the folder tls, and start again)",
 			leaf.NotBefore.Format(time.DateOnly))
 	}
 	return nil
