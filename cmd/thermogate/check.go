@@ -495,8 +495,11 @@ func (d *doctor) certificate() {
 		d.say("encryption", nil, "the gate makes one when it starts")
 		return
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		err = fmt.Errorf("http.%w", err)
+	case shown.Useless != nil:
+		err = fmt.Errorf("clients will refuse it: %w (%s)", shown.Useless, shown)
 	}
 	d.say("encryption", err, "%s", shown)
 }

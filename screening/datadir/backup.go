@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	_ "github.com/mattn/go-sqlite3" // opens what is copied
 )
@@ -29,6 +30,7 @@ const (
 	backupVersion    = 1
 	maxContentsBytes = 16 << 20
 	sqliteMagic      = "SQLite format 3\x00"
+	ofTheDisk        = "lost+found" // lies in a folder that is a disk of its own
 )
 
 // Backup is what is in a backup, and of whom.
@@ -153,7 +155,7 @@ func (p Plan) names(dir string) (names, leftOut []string, err error) {
 			return err
 		}
 		name := filepath.ToSlash(relative)
-		passing := strings.HasPrefix(entry.Name(), ".") || strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm")
+		passing := name == ofTheDisk || strings.HasPrefix(entry.Name(), ".") || strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm")
 		switch {
 		case passing || p.LeavesOut(name) || !entry.IsDir() && !entry.Type().IsRegular():
 			if !passing {
@@ -297,6 +299,7 @@ func restore(dir, kind, from, first string, ready func(Backup, string) error) (B
 	if err != nil {
 		return Backup{}, err
 	}
+	entries = slices.DeleteFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() == ofTheDisk })
 	if len(entries) > 0 {
 		return Backup{}, fmt.Errorf("the folder is not empty (%s): stop the program that it belongs to, and move it away first", entries[0].Name())
 	}
@@ -335,7 +338,7 @@ func settle(work, dir, first string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(os.Chown(path, uid, gid), syncDir(path))
+		return errors.Join(os.Lchown(path, uid, gid), syncDir(path))
 	})
 	if err != nil {
 		return err
@@ -395,7 +398,7 @@ func lookThrough(path string, put func(name string) (io.WriteCloser, error)) (Ba
 	}
 	seen := map[string]bool{contentsName: true}
 	for _, f := range backup.Files {
-		if !fs.ValidPath(f.Name) || f.Name == "." || strings.ContainsAny(f.Name, "\\\x00") || seen[f.Name] {
+		if !fs.ValidPath(f.Name) || f.Name == "." || strings.Contains(f.Name, `\`) || strings.ContainsFunc(f.Name, unprintable) || seen[f.Name] {
 			return Backup{}, fmt.Errorf("it is no backup: %.100q is the name of no file in it", f.Name)
 		}
 		seen[f.Name] = true
@@ -419,11 +422,16 @@ func readContents(archive *zip.Reader) (backup Backup, err error) {
 	if err := json.Unmarshal(contents, &backup); err != nil {
 		return backup, fmt.Errorf("it is damaged: %s: %w", contentsName, err)
 	}
+	if strings.ContainsFunc(backup.Of+backup.Program, unprintable) {
+		return backup, errors.New("it is no backup of a gate: no gate and no program has a name such as it tells")
+	}
 	if backup.Version > backupVersion {
 		return backup, fmt.Errorf("it was made by a newer thermogate (%s): use that, or a later one", backup.Program)
 	}
 	return backup, nil
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // read compares the file in the archive to what it should be.
 func (f File) read(archive *zip.Reader, put func(name string) (io.WriteCloser, error)) error {

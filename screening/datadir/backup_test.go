@@ -37,6 +37,7 @@ func folder(t *testing.T) (dir string, db *sql.DB) {
 	put(t, filepath.Join(dir, "clips", "1.tiff"), "a picture")
 	put(t, filepath.Join(dir, ".memory.json-123"), "half")
 	must(t, os.Symlink("/etc/passwd", filepath.Join(dir, "link")))
+	must(t, os.Mkdir(filepath.Join(dir, "lost+found"), 0o700))
 	db, err := sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: filepath.Join(dir, "journal.db"), RawQuery: "_journal_mode=WAL"}).String())
 	must(t, err)
 	db.SetMaxOpenConns(1)
@@ -71,6 +72,7 @@ func TestBackupOfAFolderInUse(t *testing.T) {
 	must(t, err)
 
 	to := filepath.Join(t.TempDir(), "data")
+	must(t, os.MkdirAll(filepath.Join(to, "lost+found"), 0o700)) // of a new disk
 	got, err := Restore(to, "gate", file, "journal.db", asItIs)
 	must(t, err)
 	var names []string
@@ -159,6 +161,8 @@ func TestRestoreRefuses(t *testing.T) {
 		"a file too many":   {rewritten(t, good, nil, map[string]string{"more": "more"}), "damaged"},
 		"out of the folder": {rewritten(t, good, func(text string) string { return strings.Replace(text, "keys/gate.pem", "../gate.pem", 1) }, nil), "name of no file"},
 		"a file twice":      {rewritten(t, good, func(text string) string { return strings.Replace(text, "keys/gate.pem", "memory.json", 1) }, nil), "damaged"},
+		"a file's name":     {rewritten(t, good, func(text string) string { return strings.Replace(text, "keys/gate.pem", `keys/\u001b[31m`, 1) }, nil), "name of no file"},
+		"commands":          {rewritten(t, good, func(text string) string { return strings.Replace(text, `"v1"`, `"\u001b]0;x\u0007"`, 1) }, nil), "name such as"},
 		"not a zip of ours": {rewritten(t, good, func(string) string { return "[]" }, nil), "damaged"},
 	} {
 		to := filepath.Join(t.TempDir(), "data")

@@ -3,7 +3,6 @@ package face
 import (
 	_ "embed"
 	"fmt"
-	"math"
 	"slices"
 
 	"thermogate/camera/radiometry"
@@ -75,11 +74,7 @@ func (m *marker) normalise(gain float32) {
 	}
 	median := nth(m.middle, len(m.middle)/2)
 	for i, c := range m.Input {
-		v := (c - median) * gain
-		if v != v {
-			v = 0
-		}
-		m.Input[i] = v / float32(math.Sqrt(float64(1+v*v/(cutBend*cutBend))))
+		m.Input[i] = bent((c-median)*gain, cutBend)
 	}
 }
 

@@ -56,11 +56,7 @@ func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
 	for y := range height {
 		row := p.Input[y*p.width : (y+1)*p.width]
 		for x, c := range pixels[y*width : (y+1)*width] {
-			v := (c - level) * gain
-			if v != v {
-				v = 0
-			}
-			row[x] = v / float32(math.Sqrt(float64(1+v*v/(bend*bend))))
+			row[x] = bent((c-level)*gain, bend)
 		}
 		for x := width; x < p.width; x++ {
 			row[x] = row[width-1]
@@ -70,6 +66,15 @@ func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
 	for y := height; y < p.height; y++ {
 		copy(p.Input[y*p.width:], last)
 	}
+}
+
+// bent keeps v within ±most. What is no number, or endless, becomes 0: networks of some processors hand it on to all around.
+func bent(v, most float32) float32 {
+	v /= float32(math.Sqrt(float64(1 + v*v/(most*most))))
+	if v != v {
+		return 0
+	}
+	return v
 }
 
 // run appends the faces the network sees to faces, in input pixels.

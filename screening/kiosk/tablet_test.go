@@ -44,3 +44,25 @@ func TestTabletSleeps(t *testing.T) {
 	startGate(t, g.address)
 	waitFor(t, tab, "the gate again", pictureShown)
 }
+
+// TestTabletWakesUpBetweenTries: what the page asked before it slept says nothing of the gate that is there since.
+func TestTabletWakesUpBetweenTries(t *testing.T) {
+	tab := browser(t)
+	onNewPages(t, tab, `window.away = false;
+		Object.defineProperty(Document.prototype, "hidden", { get: () => window.away });
+		window.turn = (away) => { window.away = away; document.dispatchEvent(new Event("visibilitychange")); };
+		const ask = window.fetch;
+		window.fetch = (at, how) => String(at).includes("after") ? ask(at, how) : new Promise((resolve) => { window.answer = resolve; });`)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/"))
+	waitFor(t, tab, "the gate", pictureShown)
+	g.stop()
+	waitFor(t, tab, "a question that nobody answers", `window.answer !== undefined && `+pictureGone)
+	startGate(t, g.address)
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`turn(true); turn(false)`))
+	waitFor(t, tab, "the gate again", pictureShown)
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`window.answer(new Response("", { status: 401 }))`))
+	if stands := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("relink").hidden && document.body.dataset.tone !== "fault"`)); !stands {
+		t.Error("a late answer takes the place of what the gate says now")
+	}
+}

@@ -38,7 +38,7 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	if c.pair, err = loadCertificate(certFile, keyFile); err != nil {
 		return nil, err
 	}
-	c.warnIfExpired()
+	c.warnIfUseless()
 	return c, nil
 }
 
@@ -138,14 +138,33 @@ func (c *Certificate) current() *tls.Certificate {
 	}
 	c.pair = pair
 	c.log.Info("new certificate", "file", c.certFile, "until", pair.Leaf.NotAfter)
-	c.warnIfExpired()
+	c.warnIfUseless()
 	return c.pair
 }
 
-func (c *Certificate) warnIfExpired() {
-	if until := c.pair.Leaf.NotAfter; time.Now().After(until) {
-		c.log.Warn("the certificate has expired, clients will refuse it", "file", c.certFile, "until", until)
+func (c *Certificate) warnIfUseless() {
+	for _, der := range c.pair.Certificate {
+		leaf, err := x509.ParseCertificate(der)
+		if err == nil {
+			err = useless(leaf, time.Now())
+		}
+		if err != nil {
+			c.log.Warn("clients will refuse the certificate", "file", c.certFile, "error", err)
+			return
+		}
 	}
+}
+
+// useless says why clients whose clock is right refuse a certificate; nil where they need not.
+func useless(leaf *x509.Certificate, now time.Time) error {
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("it has expired on %s", leaf.NotAfter.Format(time.DateOnly))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("it counts from %s on only: the clock is wrong, or was when it was made; if it is right now, have another one made (of a made one delete the folder tls, and start again)",
+			leaf.NotBefore.Format(time.DateOnly))
+	}
+	return nil
 }
 
 // names tells whether the certificate is for this host.

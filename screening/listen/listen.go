@@ -76,13 +76,13 @@ func (c Config) Fingerprints() (Fingerprints, error) {
 	if err != nil {
 		return Fingerprints{}, err
 	}
-	f := Fingerprints{Certificate: fingerprint(sha256.Sum256(leaf.Raw)), Until: leaf.NotAfter}
+	f := Fingerprints{Certificate: fingerprint(sha256.Sum256(leaf.Raw)), Until: leaf.NotAfter, Useless: useless(leaf, time.Now())}
 	if c.makes() {
 		authority, err := loadLeaf(maker{c}.authorityFile())
 		if err != nil {
 			return Fingerprints{}, err
 		}
-		f.Authority = fingerprint(sha256.Sum256(authority.Raw))
+		f.Authority, f.Useless = fingerprint(sha256.Sum256(authority.Raw)), useless(authority, time.Now())
 	}
 	return f, nil
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
@@ -47,8 +48,12 @@ func (m maker) renew(now time.Time) error {
 		return err
 	}
 	authority, err := readPair(m.authorityFile())
+	if unreadable(err) {
+		return err // tablets trust it: it is replaced only where it is known to be of no use
+	}
 	if err == nil && !expires(authority, now) {
-		if certificate, err := readPair(m.certificateFile()); err == nil && !expires(certificate, now) && covers(authority, certificate, names, addresses) {
+		if certificate, err := readPair(m.certificateFile()); err == nil && !expires(certificate, now) && !hasty(authority, certificate, now) &&
+			covers(authority, certificate, names, addresses) {
 			return nil
 		}
 		certificate, err := sign(authority, names, addresses, now)
@@ -69,7 +74,16 @@ func (m maker) renew(now time.Time) error {
 	if err := os.MkdirAll(m.config.Folder, 0o700); err != nil {
 		return err
 	}
-	return errors.Join(writePair(m.authorityFile(), authority), writePair(m.certificateFile(), certificate))
+	if err := writePair(m.authorityFile(), authority); err != nil {
+		return err
+	}
+	return writePair(m.certificateFile(), certificate)
+}
+
+// unreadable tells whether a file is there, whatever it holds, and can't be read for now.
+func unreadable(err error) bool {
+	var disk *fs.PathError
+	return errors.As(err, &disk) && !errors.Is(err, fs.ErrNotExist)
 }
 
 // names are those that browsers may call this machine by. Its IPv6 addresses are left out: they change by the day.
@@ -105,6 +119,11 @@ func expires(pair *tls.Certificate, now time.Time) bool {
 	return now.Add(renewBefore).After(pair.Leaf.NotAfter)
 }
 
+// hasty tells whether a certificate was made while the clock was ahead, and its authority was not.
+func hasty(authority, certificate *tls.Certificate, now time.Time) bool {
+	return now.Before(certificate.Leaf.NotBefore) && !now.Before(authority.Leaf.NotBefore)
+}
+
 // covers tells whether a certificate is for all names and addresses, and its authority may say so.
 func covers(authority, certificate *tls.Certificate, names []string, addresses []net.IP) bool {
 	roots := x509.NewCertPool()
@@ -130,8 +149,11 @@ func newAuthority(names []string, addresses []net.IP, now time.Time) (*tls.Certi
 		BasicConstraintsValid: true,
 		MaxPathLenZero:        true,
 		KeyUsage:              x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, // no mail, no programs: those have no names to be permitted
 		PermittedDNSDomains:   names,
 		PermittedIPRanges:     privateNetworks(),
+
+		PermittedDNSDomainsCritical: true, // of both
 	}
 	for _, address := range addresses {
 		bits := 8 * len(address)
@@ -210,6 +232,7 @@ func writePair(path string, pair *tls.Certificate) error {
 type Fingerprints struct {
 	Certificate, Authority string
 	Until                  time.Time
+	Useless                error // why clients refuse it, and the gate does not mend that; nil where they need not
 }
 
 func (f Fingerprints) String() string {

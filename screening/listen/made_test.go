@@ -90,6 +90,7 @@ func TestMadeCertificateIsMadeAnew(t *testing.T) {
 		{"before the authority runs out", 9*365*day + 300*day, func(*Config) {}, true, true},
 		{"with one address more in a private network", day, func(c *Config) { c.Hosts = []string{"192.168.77.1"} }, true, false},
 		{"with a name that the authority can't sign for", day, func(c *Config) { c.Hosts = []string{"gate.example"} }, true, true},
+		{"when the clock was ahead as the certificate was made", 2 * day, func(c *Config) { ahead(t, *c) }, true, false},
 		{"with a damaged certificate", day, func(c *Config) { cut(t, maker{*c}.certificateFile()) }, true, false},
 		{"with a damaged authority", day, func(c *Config) { cut(t, maker{*c}.authorityFile()) }, true, true},
 	}
@@ -179,5 +180,103 @@ func TestMadeCertificateOfALongRun(t *testing.T) {
 	after, err := config.Fingerprints()
 	if got := fingerprint(sha256.Sum256(certificate.current().Leaf.Raw)); err != nil || got == before.Certificate || got != after.Certificate || after.Authority != before.Authority {
 		t.Errorf("shown: %s, before: %+v, after: %+v, %v", got, before, after, err)
+	}
+}
+
+// ahead has a certificate that was made while the clock was ten days ahead.
+func ahead(t *testing.T, config Config) {
+	t.Helper()
+	authority, err := readPair(maker{config}.authorityFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, addresses, err := maker{config}.names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := sign(authority, names, addresses, time.Now().Add(10*24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writePair(maker{config}.certificateFile(), certificate); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMadeCertificateOfAWrongClock can't be told from one that a clock is behind; so people are told.
+func TestMadeCertificateOfAWrongClock(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		made    time.Duration // from now
+		useless bool
+	}{
+		{"right", 0, false}, {"1970", -56 * 365 * 24 * time.Hour, false}, {"ten years ahead", 10 * 365 * 24 * time.Hour, true},
+	} {
+		var logged strings.Builder
+		config := Config{Listen: "0.0.0.0:0", Folder: t.TempDir()}
+		if err := (maker{config}).renew(time.Now().Add(test.made)); err != nil {
+			t.Fatal(err)
+		}
+		listener, err := Open(config, slog.New(slog.NewTextHandler(&logged, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.Close()
+		shown, err := config.Fingerprints()
+		if err != nil || (shown.Useless != nil) != test.useless || strings.Contains(logged.String(), "clients will refuse") != test.useless {
+			t.Errorf("%s: %v, %v, logged:\n%s", test.name, shown.Useless, err, &logged)
+		}
+	}
+}
+
+// TestAuthorityThatCantBeReadStays: whatever keeps it from being read passes, and a new one has to be installed on all tablets.
+func TestAuthorityThatCantBeReadStays(t *testing.T) {
+	config := Config{Listen: "0.0.0.0:0", Folder: t.TempDir()}
+	file := maker{config}.authorityFile()
+	if err := (maker{config}).renew(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file, file+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Base(file), file); err != nil { // to itself: nothing opens that
+		t.Fatal(err)
+	}
+	if err := (maker{config}).renew(time.Now()); err == nil {
+		t.Error("another authority was made")
+	}
+	if err := os.Rename(file+".kept", file); err != nil {
+		t.Fatal(err)
+	}
+	if err := (maker{config}).renew(time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAuthoritySignsForServersAlone: a certificate for mail or programs has no name that could be forbidden.
+func TestAuthoritySignsForServersAlone(t *testing.T) {
+	authority, err := newAuthority([]string{"gate"}, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.Leaf)
+	for use, good := range map[x509.ExtKeyUsage]bool{x509.ExtKeyUsageServerAuth: true, x509.ExtKeyUsageCodeSigning: false, x509.ExtKeyUsageEmailProtection: false} {
+		pair, err := issue(&x509.Certificate{NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{use}, DNSNames: []string{"gate"}}, authority, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{use}}); (err == nil) != good {
+			t.Errorf("use %d: %v", use, err)
+		}
+	}
+}
+
+// TestOddMachineName keeps nobody from having a certificate.
+func TestOddMachineName(t *testing.T) {
+	for name, good := range map[string]bool{"gate-1": true, "gate_1.plant": true, "gate 1": false, "tor-süd": false, "a..b": false, "(none)": false} {
+		if hostname.MatchString(name) != good {
+			t.Errorf("%q: %t", name, !good)
+		}
 	}
 }

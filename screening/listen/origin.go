@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -25,12 +26,15 @@ func knownHosts(config Config) hosts {
 	if listen, _, err := net.SplitHostPort(config.Listen); err == nil && listen != "" {
 		h.names[plain(listen)] = true
 	}
-	if machine, err := os.Hostname(); err == nil {
+	if machine, err := os.Hostname(); err == nil && hostname.MatchString(plain(machine)) {
 		h.names[plain(machine)] = true
 		h.names[plain(machine)+".local"] = true
 	}
 	return h
 }
+
+// hostname is a name that browsers can ask for and certificates can have; that of a machine may be anything.
+var hostname = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
 // plain is how a name is compared: without its case and the dot that ends a full one.
 func plain(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }

@@ -124,7 +124,7 @@ func Open(path string, c listen.Guarded, attempts *listen.Attempts, log *slog.Lo
 		}
 	}
 	for _, g := range before.Grants {
-		if g != nil && (g.isDevice() || same && time.Now().Before(g.Until)) {
+		if g != nil && (g.isDevice() || same && !g.over(time.Now())) {
 			a.add(g)
 		}
 	}
@@ -181,6 +181,11 @@ func (a *Access) drop(gone func(*grant) bool) bool {
 		return false
 	})
 	return len(a.grants) < before
+}
+
+// over tells whether a session has ended; one that has longer to go than any began while the clock was ahead.
+func (g *grant) over(now time.Time) bool {
+	return !now.Before(g.Until) || g.Until.Sub(now) > sessionTime
 }
 
 func (g *grant) isDevice() bool { return g.Name != "" }

@@ -135,6 +135,14 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"an unlinking and a restart", func(g *gate, _ *browser) { unlinkAll(g); g.restart() }, Engineer, Stranger},
 		{"a session's end", func(*gate, *browser) { time.Sleep(sessionTime + time.Second) }, Stranger, Device},
 		{"a session's end while the gate was off", func(g *gate, _ *browser) { time.Sleep(sessionTime + time.Second); g.restart() }, Stranger, Device},
+		{"a session from while the clock was ten years ahead", func(g *gate, _ *browser) {
+			g.drop(func(one *grant) bool {
+				one.Made, one.Until = one.Made.AddDate(10, 0, 0), one.Until.AddDate(10, 0, 0)
+				return false
+			})
+			g.save()
+			g.restart()
+		}, Stranger, Device},
 		{"a year", func(*gate, *browser) { time.Sleep(366 * 24 * time.Hour) }, Stranger, Device},
 		{"a damaged file", func(g *gate, _ *browser) { _ = os.Truncate(g.file, 20); g.restart() }, Stranger, Stranger},
 		{"a file with nothing in it", func(g *gate, _ *browser) {

@@ -16,8 +16,9 @@ export function connect(page, handlers) {
     stop();
     handlers.picture(null);
     if (!shut) handlers.lost();
-    const was = shut;
-    shut = await refuses(page);
+    const was = shut, now = await refuses(page);
+    if (link) return; // the page was hidden and is back meanwhile
+    shut = now;
     if (shut) handlers.refused();
     else if (was) handlers.lost();
     setTimeout(start, RETRY);
