@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -285,7 +286,9 @@ func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, pa
 		if err != nil {
 			return grant, "", fmt.Errorf("the certificate authority of the broker: %w", err)
 		}
-		grant.CA = string(ca)
+		if grant.CA = certificatesOf(ca); grant.CA == "" {
+			return grant, "", fmt.Errorf("the certificate authority of the broker: %s holds no certificate in PEM", d.caFile)
+		}
 	}
 	if d.accounts != nil {
 		grant.User = d.accounts.user(i.Gate)
@@ -294,6 +297,17 @@ func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, pa
 	account, err := unseal(token, i.Sealed)
 	grant.User = account.User
 	return grant, account.Password, err
+}
+
+// certificatesOf leaves out what else a PEM file holds: the key of a certificate may be in the same one.
+func certificatesOf(text []byte) string {
+	var all []byte
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			all = append(all, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+		}
+	}
+	return string(all)
 }
 
 var fitPassword = regexp.MustCompile(`^[A-Za-z0-9]{32,128}$`)

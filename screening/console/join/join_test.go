@@ -353,3 +353,27 @@ func TestAGatesOwnBrokerLetsInWhoJoined(t *testing.T) {
 	}
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
 }
+
+// TestNoKeyIsHandedOut where the file of the authority holds its key besides, as that of a made one does.
+func TestNoKeyIsHandedOut(t *testing.T) {
+	certificate, key := testdata.Certificate(t, "broker.plant")
+	public, err := os.ReadFile(certificate)
+	private, keyErr := os.ReadFile(key)
+	if err != nil || keyErr != nil {
+		t.Fatal(err, keyErr)
+	}
+	cfg := DefaultConfig()
+	cfg.CAFile = filepath.Join(t.TempDir(), "authority.pem")
+	for name, test := range map[string]struct{ file, want, err string }{
+		"both":    {string(private) + string(public) + string(private), string(public), ""},
+		"the key": {string(private), "", "authority.pem holds no certificate"},
+	} {
+		if err := os.WriteFile(cfg.CAFile, []byte(test.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		grant, err := New(cfg, "test", mqtt.DefaultConfig(), nil, quiet).Offer(store.Invitation{Gate: north}, "token", console)
+		if grant.CA != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %q, %v", name, grant.CA, err)
+		}
+	}
+}
