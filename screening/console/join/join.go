@@ -129,6 +129,9 @@ type UnfitError struct{ Err error }
 
 func (e *UnfitError) Error() string { return e.Err.Error() }
 
+// errNoAccount is for a gate that comes in by an account that somebody else has made.
+var errNoAccount = errors.New("the broker has no account of the gate that a link has made")
+
 // accounts makes and removes the accounts of gates at a broker.
 type accounts interface {
 	// fits says why a gate can't have an account there.
@@ -137,7 +140,7 @@ type accounts interface {
 	user(gate mqtt.Gate) string
 	// admit gives the gate's account this password, and disconnects who had another.
 	admit(ctx context.Context, gate mqtt.Gate, password string) error
-	// expel removes the gate's account, if there is one, and disconnects who uses it.
+	// expel removes the gate's account, and disconnects who uses it; errNoAccount where there was none.
 	expel(ctx context.Context, gate mqtt.Gate) error
 }
 
@@ -416,8 +419,11 @@ func (d *Desk) expel(ctx context.Context, gate mqtt.Gate) error {
 	if d.accounts == nil || d.store.Revoked(gate).Account != store.AccountDue { // or it has joined anew
 		return nil
 	}
-	if err := d.accounts.expel(ctx, gate); err != nil {
+	is := store.AccountRemoved
+	if err := d.accounts.expel(ctx, gate); errors.Is(err, errNoAccount) {
+		is = store.AccountByHand
+	} else if err != nil {
 		return err
 	}
-	return d.store.SetAccount(ctx, gate, store.AccountRemoved)
+	return d.store.SetAccount(ctx, gate, is)
 }

@@ -196,6 +196,15 @@ func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
 	}
 }
 
+// TestRevokedWithAnAccountOfMosquittosOwn has somebody look for it: the plugin knows nothing of the users in a password file.
+func TestRevokedWithAnAccountOfMosquittosOwn(t *testing.T) {
+	d, s := dynamicDesk(t, testdata.StartMosquitto(t, "", ""))
+	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is to be removed by hand", func() bool { return s.Revoked(north).Account == store.AccountByHand })
+}
+
 // TestALinkIsGoodOnce has it used by several boxes at once, used again, withdrawn, too old, guessed, and of a gate that works.
 func TestALinkIsGoodOnce(t *testing.T) {
 	d, s := desk(t, DefaultConfig(), mqtt.DefaultConfig())
