@@ -224,6 +224,9 @@ func (d *Desk) Invite(ctx context.Context, gate mqtt.Gate, account Account, repl
 			return "", i, &UnfitError{err}
 		}
 	}
+	if _, err := d.authority(); err != nil {
+		return "", i, &UnfitError{err}
+	}
 	token = rand.Text()
 	now := time.Now()
 	i = store.Invitation{Token: hash(token), Gate: gate, MadeAt: now, MadeBy: by.Account, Until: now.Add(d.cfg.Valid), Replaces: replaces, Sealed: seal(token, account)}
@@ -284,14 +287,8 @@ func (d *Desk) Offer(i store.Invitation, token, console string) (Grant, error) {
 // grant is without the password, which comes beside it where somebody has made one by hand.
 func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, password string, err error) {
 	grant = Grant{Site: i.Gate.Site, Gate: i.Gate.Name, Broker: d.BrokerFor(console), ConsoleURL: console}
-	if d.caFile != "" {
-		ca, err := os.ReadFile(d.caFile)
-		if err != nil {
-			return grant, "", fmt.Errorf("the certificate authority of the broker: %w", err)
-		}
-		if grant.CA = certificatesOf(ca); grant.CA == "" {
-			return grant, "", fmt.Errorf("the certificate authority of the broker: %s holds no certificate in PEM", d.caFile)
-		}
+	if grant.CA, err = d.authority(); err != nil {
+		return grant, "", err
 	}
 	if d.accounts != nil {
 		grant.User = d.accounts.user(i.Gate)
@@ -300,6 +297,26 @@ func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, pa
 	account, err := unseal(token, i.Sealed)
 	grant.User = account.User
 	return grant, account.Password, err
+}
+
+// authority is that of the broker's certificate, in PEM; empty for a public one.
+func (d *Desk) authority() (string, error) {
+	scheme, _, _ := strings.Cut(d.broker, "://")
+	switch encrypted := scheme == "mqtts" || scheme == "wss"; {
+	case d.caFile == "", !encrypted && d.cfg.CAFile == "":
+		return "", nil
+	case !encrypted:
+		return "", fmt.Errorf("join.ca_file is given, and %s is not encrypted: use mqtts:// or wss://, or take join.ca_file out", d.broker)
+	}
+	text, err := os.ReadFile(d.caFile)
+	if err != nil {
+		return "", fmt.Errorf("ca_file: %w", err)
+	}
+	found := certificatesOf(text)
+	if found == "" {
+		return "", fmt.Errorf("ca_file: %s holds no certificate in PEM", d.caFile)
+	}
+	return found, nil
 }
 
 // certificatesOf leaves out what else a PEM file holds: the key of a certificate may be in the same one.

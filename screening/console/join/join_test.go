@@ -373,14 +373,23 @@ func TestNoKeyIsHandedOut(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.CAFile = filepath.Join(t.TempDir(), "authority.pem")
-	for name, test := range map[string]struct{ file, want, err string }{
-		"both":    {string(private) + string(public) + string(private), string(public), ""},
-		"the key": {string(private), "", "authority.pem holds no certificate"},
+	for name, test := range map[string]struct{ broker, file, want, err string }{
+		"both":            {"mqtts://broker.plant", string(private) + string(public) + string(private), string(public), ""},
+		"the key":         {"mqtts://broker.plant", string(private), "", "authority.pem holds no certificate"},
+		"for no broker's": {"mqtt://broker.plant", string(public), "", "is not encrypted"},
 	} {
+		cfg.Broker = test.broker
 		if err := os.WriteFile(cfg.CAFile, []byte(test.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		grant, err := New(cfg, "test", mqtt.DefaultConfig(), nil, quiet).Offer(store.Invitation{Gate: north}, "token", console)
+		d := New(cfg, "test", mqtt.DefaultConfig(), nil, quiet)
+		grant, err := d.Offer(store.Invitation{Gate: north}, "token", console)
+		var unfit *UnfitError
+		if test.err != "" {
+			if _, _, err := d.Invite(t.Context(), north, Account{}, false, admin); !errors.As(err, &unfit) {
+				t.Errorf("%s: a link is made: %v", name, err)
+			}
+		}
 		if grant.CA != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: %q, %v", name, grant.CA, err)
 		}
