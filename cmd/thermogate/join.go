@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,18 +63,20 @@ func joinConsole(ctx context.Context, address, configPath string, out io.Writer)
 	if err != nil {
 		return program.Usage(err)
 	}
-	target, err := openTarget(configPath)
+	target, err := openTarget(configPath, l)
 	if err != nil {
 		return err
 	}
 	var grant join.Grant
-	if err := l.ask(ctx, http.MethodGet, nil, &grant); err != nil {
-		return err
+	if target.password == "" { // else this machine may have used the link already, and not got the answer
+		if err := l.ask(ctx, http.MethodGet, nil, &grant); err != nil {
+			return err
+		}
+		if _, err := target.merged(grant); err != nil { // before the link is used up
+			return program.Usage(err)
+		}
 	}
-	if _, err := target.merged(grant); err != nil { // before the link is used up
-		return program.Usage(err)
-	}
-	if err := target.prepare(l); err != nil {
+	if err := target.prepare(); err != nil {
 		return fmt.Errorf("%w; is the disk full or read-only, or should it be sudo thermogate join?", err)
 	}
 	if err := l.ask(ctx, http.MethodPost, join.Request{Password: target.password}, &grant); err != nil {
@@ -83,7 +86,7 @@ func joinConsole(ctx context.Context, address, configPath string, out io.Writer)
 	if err != nil {
 		return fmt.Errorf("%w; mend that and give the same link again", err)
 	}
-	os.Remove(target.pending)
+	target.inDataDir(func(dir *os.Root) error { return dir.Remove(target.pending) }) // one that stays is of no use to anybody
 	fmt.Fprintf(out, "This machine is gate %s of %s.\nwrote %s\n", grant.Gate, grant.Site, configPath)
 	for _, path := range target.secrets {
 		fmt.Fprintf(out, "wrote %s\n", path)
@@ -140,7 +143,7 @@ func parseLink(text string) (link, error) {
 		u.Fragment = ""
 	}
 	if u.Scheme == "http" && !isThisMachine(u.Hostname()) {
-		return link{}, errors.New("the link is for http:, where others could read along; the console needs TLS (http.cert_file and http.key_file), and then another link")
+		return link{}, errors.New("the link is for http:, where others could read along; the console needs TLS (no http.unencrypted in its config, or its proxy in http.tls_proxies), and then another link")
 	}
 	return l, nil
 }
@@ -251,38 +254,57 @@ const joinedFolder = "joined"
 
 // target is what join writes: the config, and secrets in a folder of their own within the data folder.
 type target struct {
-	path     string // of the config
-	text     []byte // of it as it is; nil where there is none
-	dataDir  string // absolute
-	pending  string // file with the password, until the gate has joined
-	password string
+	path     string   // of the config
+	text     []byte   // of it as it is; nil where there is none
+	dataDir  string   // absolute
+	pending  string   // file, by its path in the data folder, with the password until the gate has joined
+	password string   // empty for a link that this machine has not begun to use
 	secrets  []string // files that hold what was granted
 }
 
-// openTarget reads the config, if there is one.
-func openTarget(path string) (*target, error) {
+// openTarget reads the config, if there is one, and how far this machine has come with the link.
+func openTarget(path string, l link) (*target, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
+	sum := sha256.Sum256([]byte(l.url.Path))
+	t := &target{path: path, pending: filepath.Join(joinedFolder, "pending-"+hex.EncodeToString(sum[:8]))}
+	dataDir := newDataDir(path)
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		dataDir, err := filepath.Abs(newDataDir(path))
-		return &target{path: path, dataDir: dataDir}, err
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading config: %w", err)
 	}
-	c, err := loadConfig(path)
-	if err != nil {
+	if err == nil {
+		c, err := loadConfig(path)
+		if err != nil {
+			return nil, err
+		}
+		t.text, dataDir = text, c.DataDir
+	}
+	if t.dataDir, err = filepath.Abs(dataDir); err != nil {
 		return nil, err
 	}
-	dataDir, err := filepath.Abs(c.DataDir)
-	return &target{path: path, text: text, dataDir: dataDir}, err
+	t.inDataDir(func(dir *os.Root) error { // there may be none
+		text, err := dir.ReadFile(t.pending)
+		t.password = strings.TrimSpace(string(text))
+		return err
+	})
+	return t, nil
+}
+
+// inDataDir has root work in the data folder without being led out of it: it belongs to the service, whose user could have
+// put a link to another folder there.
+func (t *target) inDataDir(work func(dir *os.Root) error) error {
+	dir, err := os.OpenRoot(t.dataDir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(dir), dir.Close())
 }
 
 // prepare makes sure that all can be written, and has a password on disk before the console knows it: whatever fails after
 // that, the same link can be given again.
-func (t *target) prepare(l link) error {
+func (t *target) prepare() error {
 	if err := os.MkdirAll(filepath.Dir(t.path), 0o755); err != nil {
 		return fmt.Errorf("the folder of the config: %w", err)
 	}
@@ -292,19 +314,13 @@ func (t *target) prepare(l link) error {
 	}
 	probe.Close()
 	os.Remove(probe.Name())
-	if err := t.makeFolder(); err != nil {
+	if err := os.MkdirAll(t.dataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	sum := sha256.Sum256([]byte(l.url.Path))
-	t.pending = t.secret("pending-" + hex.EncodeToString(sum[:8]))
-	if t.password, err = listen.ReadSecret(t.pending); err == nil {
-		return nil
+	if t.password == "" {
+		t.password = rand.Text() + rand.Text()
 	}
-	t.password = rand.Text() + rand.Text()
-	if err := t.replace(t.pending, []byte(t.password+"\n"), 0o600, t.dataDir); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	return nil
+	return t.keep(t.pending, t.password)
 }
 
 // newDataDir is the data folder of a config that is yet to be written.
@@ -318,46 +334,48 @@ func newDataDir(configPath string) string {
 // secret is a file in the folder that belongs to join alone.
 func (t *target) secret(name string) string { return filepath.Join(t.dataDir, joinedFolder, name) }
 
-// makeFolder makes data folder and its own in it, which belongs to whoever the data folder does: a service of its own user.
-func (t *target) makeFolder() error {
-	if err := os.MkdirAll(t.dataDir, 0o700); err != nil {
+// keep writes a secret into a file in the data folder, whole or not at all. File and folder belong to whoever the data folder
+// does: a service of its own user.
+func (t *target) keep(name, secret string) error {
+	err := t.inDataDir(func(dir *os.Root) error {
+		like, err := dir.Stat(".")
+		if err != nil {
+			return err
+		}
+		if err := dir.Mkdir(joinedFolder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		part := filepath.Join(joinedFolder, ".join-"+rand.Text())
+		file, err := dir.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = file.WriteString(secret + "\n")
+		err = errors.Join(err, file.Sync(), file.Close())
+		for _, path := range []string{joinedFolder, part} {
+			err = errors.Join(err, giveTo(like, func(user, group int) error { return dir.Lchown(path, user, group) }))
+		}
+		if err == nil {
+			err = dir.Rename(part, name)
+		}
+		if err != nil {
+			dir.Remove(part)
+		}
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
 	}
-	folder := filepath.Join(t.dataDir, joinedFolder)
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return giveTo(t.dataDir, folder)
+	return nil
 }
 
-// giveTo gives a file the owner of another. Only root can, and nobody else needs to.
-func giveTo(like, path string) error {
-	info, err := os.Stat(like)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
+// giveTo gives what chown is for the owner of something else. Only root can, and nobody else needs to.
+func giveTo(like fs.FileInfo, chown func(user, group int) error) error {
+	owner, ok := like.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 {
 		return nil
 	}
-	return os.Chown(path, int(owner.Uid), int(owner.Gid))
-}
-
-// replace writes a file whole or not at all, with the owner of another one.
-func (t *target) replace(path string, content []byte, mode fs.FileMode, like string) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".join-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := giveTo(like, file.Name()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return chown(int(owner.Uid), int(owner.Gid))
 }
 
 // lines are the keys of the config that a grant brings, each with its value.
@@ -405,25 +423,40 @@ func (t *target) write(g join.Grant) (config, error) {
 	if err != nil {
 		return config{}, err
 	}
-	keep := func(name, content string) error {
-		if content == "" {
-			return nil
+	for name, secret := range map[string]string{"broker-password": g.Password, "broker-ca.pem": strings.TrimRight(g.CA, "\n")} {
+		if secret == "" {
+			continue
 		}
-		if err := t.replace(t.secret(name), []byte(strings.TrimRight(content, "\n")+"\n"), 0o600, t.dataDir); err != nil {
-			return fmt.Errorf("data_dir: %w", err)
+		if err := t.keep(filepath.Join(joinedFolder, name), secret); err != nil {
+			return config{}, err
 		}
 		t.secrets = append(t.secrets, t.secret(name))
-		return nil
 	}
-	if err := errors.Join(keep("broker-password", g.Password), keep("broker-ca.pem", g.CA)); err != nil {
-		return config{}, err
+	slices.Sort(t.secrets)
+	if err := t.replaceConfig(text); err != nil {
+		return config{}, fmt.Errorf("writing config: %w", err)
 	}
+	return loadConfig(t.path)
+}
+
+// replaceConfig writes the config whole or not at all.
+func (t *target) replaceConfig(text []byte) error {
 	mode, like := fs.FileMode(0o644), filepath.Dir(t.path) // the service's own user has to read it; it holds no secret
 	if info, err := os.Stat(t.path); err == nil {
 		mode, like = info.Mode().Perm(), t.path
 	}
-	if err := t.replace(t.path, text, mode, like); err != nil {
-		return config{}, fmt.Errorf("writing config: %w", err)
+	owner, err := os.Stat(like)
+	if err != nil {
+		return err
 	}
-	return loadConfig(t.path)
+	file, err := os.CreateTemp(filepath.Dir(t.path), ".join-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(text)
+	if err := errors.Join(err, file.Chmod(mode), giveTo(owner, file.Chown), file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), t.path)
 }

@@ -329,3 +329,46 @@ func TestJoinFillsInTheExample(t *testing.T) {
 		t.Errorf("filled in again: %v", err)
 	}
 }
+
+// TestALinkIsGivenAgain on a machine that used it and never got the answer.
+func TestALinkIsGivenAgain(t *testing.T) {
+	p := startPlant(t)
+	given := p.link("north")
+	l, err := parseLink(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "gate.yaml")
+	before, err := openTarget(config, l)
+	if err == nil {
+		err = before.prepare()
+	}
+	if err == nil {
+		err = l.ask(t.Context(), http.MethodPost, join.Request{Password: before.password}, &join.Grant{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := command(t.Context(), "join", given, "-c", filepath.Join(t.TempDir(), "other.yaml")); err == nil || !strings.Contains(err.Error(), "this link was used at") {
+		t.Errorf("another machine: %v", err)
+	}
+	if said, err := command(t.Context(), "join", given, "-c", config); err != nil || !strings.Contains(said, "lets it in") {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+// TestJoinStaysInTheDataFolder whatever the service's user has put there: root joins.
+func TestJoinStaysInTheDataFolder(t *testing.T) {
+	p := startPlant(t)
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	data := filepath.Join(dir, "thermogate-data")
+	if err := errors.Join(os.Mkdir(data, 0o700), os.Symlink(elsewhere, filepath.Join(data, "joined"))); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := command(t.Context(), "join", p.link("north"), "-c", filepath.Join(dir, "gate.yaml")); err == nil || !strings.Contains(err.Error(), "data_dir") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if files, err := os.ReadDir(elsewhere); err != nil || len(files) > 0 {
+		t.Errorf("%v, %v", files, err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -83,12 +84,15 @@ func (c *Console) serve(ctx context.Context, cfg Config, version string, log *sl
 	if c.pages, err = c.routes(cfg, version, listen.NewAttempts(log)); err != nil {
 		return err
 	}
-	cfg.HTTP.Folder = filepath.Join(filepath.Dir(cfg.Store.File), "tls")
+	cfg.HTTP.Folder = CertificateFolder(cfg.Store)
 	if c.web, err = listen.Open(cfg.HTTP.Config, log); err != nil {
 		return fmt.Errorf("http.%w", err)
 	}
 	return nil
 }
+
+// CertificateFolder is where a console with this store keeps a certificate that it makes.
+func CertificateFolder(c store.Config) string { return filepath.Join(filepath.Dir(c.File), "tls") }
 
 // openPages makes the pages, and the first account of a new store, whose password the log tells.
 func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) error {
@@ -115,7 +119,8 @@ func (c *Console) openPages(ctx context.Context, cfg Config, log *slog.Logger) e
 			cfg.Join.URL = cfg.OIDC.URL
 		}
 		c.desk = join.New(cfg.Join, cfg.Name, cfg.MQTT.config(), c.store, log)
-		cfg.Pages.Desk, cfg.Pages.Fingerprint = c.desk, func() string { return c.web.Fingerprint() }
+		cfg.Pages.Desk = c.desk
+		cfg.Pages.FingerprintAt = func(pages *url.URL, r *http.Request) string { return c.web.FingerprintAt(pages, r) }
 	}
 	if c.plant != nil {
 		if _, has := c.plant.State(); has {

@@ -10,9 +10,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -121,6 +123,9 @@ func (c Config) Client() (*http.Client, error) {
 	if c.Encrypted() {
 		file := c.certificateFile()
 		own, err := loadLeaf(file)
+		if c.makes() && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("listen %s: nothing was started with this yet, for there is no %s", c.Listen, file)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +194,7 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 		encryption.NextProtos = []string{"h2", "http/1.1"}
 		listener = tls.NewListener(listener, encryption)
 	} else if !config.Local() {
-		log.Warn("pages and passwords go through the network readable to others: set cert_file and key_file", "listen", config.Listen)
+		log.Warn("pages and passwords go through the network readable to others, as unencrypted allows", "listen", config.Listen)
 	}
 	l := &Listener{Listener: listener, hosts: names, proxies: behind, log: log}
 	if config.makes() {
@@ -223,9 +228,14 @@ func (l *Listener) offerAuthority(next http.Handler) http.Handler {
 	})
 }
 
-// Fingerprint is the SHA-256 of the certificate that is shown to clients, hexadecimal; empty without TLS.
-func (l *Listener) Fingerprint() string {
-	if l.hosts.certificate == nil {
+// FingerprintAt is the SHA-256, hexadecimal, of the certificate that clients find at the address of some pages, where somebody
+// has sent a request. It is empty where the certificate is a proxy's, or there is none.
+func (l *Listener) FingerprintAt(pages *url.URL, r *http.Request) string {
+	direct := r.TLS != nil && r.Context().Value(proxiedKey{}) == nil
+	if l.hosts.certificate == nil || pages.Scheme != "https" || !direct {
+		return ""
+	}
+	if pages.Host != r.Host && (len(l.proxies) > 0 || !l.hosts.certificate.names(pages.Hostname())) {
 		return ""
 	}
 	return Fingerprint(l.hosts.certificate.current().Leaf)

@@ -46,11 +46,11 @@ func peer(text string) netip.Addr {
 	return address.Unmap().WithZone("")
 }
 
-type encryptedKey struct{}
+type proxiedKey struct{}
 
 // Encrypted tells whether a request came over TLS, to this listener or to a proxy before it.
 func Encrypted(r *http.Request) bool {
-	return r.TLS != nil || r.Context().Value(encryptedKey{}) != nil
+	return r.TLS != nil || r.Context().Value(proxiedKey{}) != nil
 }
 
 // unwrap gives requests that come through a proxy the address of whom they come from. What somebody else says of that
@@ -75,7 +75,7 @@ func (p proxies) unwrap(next http.Handler) http.Handler {
 				break
 			}
 		}
-		r = r.WithContext(context.WithValue(r.Context(), encryptedKey{}, true))
+		r = r.WithContext(context.WithValue(r.Context(), proxiedKey{}, true))
 		r.RemoteAddr = net.JoinHostPort(from.String(), "0")
 		next.ServeHTTP(w, r)
 	})

@@ -1,9 +1,13 @@
 package listen_test
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"thermogate/screening/listen"
@@ -47,6 +51,65 @@ func TestWhoComesThroughAProxy(t *testing.T) {
 		response.Body.Close()
 		if err != nil || string(body) != test.want {
 			t.Errorf("proxies %v, forwarded for %q: %s, %v, want %s", test.proxies, test.forwarded, body, err, test.want)
+		}
+	}
+}
+
+// TestFingerprintAt gives the certificate of this listener for its own addresses alone: at a proxy clients find another one.
+func TestFingerprintAt(t *testing.T) {
+	for name, test := range map[string]struct {
+		made    bool // its certificate
+		proxies []string
+		asked   string // at which address
+		pages   string
+		knows   bool
+	}{
+		"the same address":            {true, nil, "127.0.0.1", "https://127.0.0.1", true},
+		"another name of it":          {true, nil, "127.0.0.1", "https://localhost:1", true},
+		"somebody else's name":        {true, nil, "127.0.0.1", "https://elsewhere.example", false},
+		"without TLS":                 {true, nil, "127.0.0.1", "http://127.0.0.1", false},
+		"through a proxy":             {true, []string{"127.0.0.1"}, "127.0.0.1", "https://127.0.0.1", false},
+		"past the proxy":              {true, []string{"192.0.2.1"}, "127.0.0.1", "https://127.0.0.1", true},
+		"past the proxy, for that":    {true, []string{"192.0.2.1"}, "127.0.0.1", "https://localhost", false},
+		"a listener that has no cert": {false, nil, "127.0.0.1", "https://127.0.0.1", false},
+	} {
+		config := listen.Config{Listen: "0.0.0.0:0", Folder: t.TempDir(), TLSProxies: test.proxies}
+		if !test.made {
+			config.Listen = "127.0.0.1:0"
+		}
+		listener, err := listen.Open(config, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error)
+		go func() {
+			served <- listener.Serve(ctx, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				pages, err := url.Parse(test.pages)
+				if err == nil && pages.Host == test.asked {
+					pages.Host = r.Host
+				}
+				fmt.Fprint(w, listener.FingerprintAt(pages, r))
+			}))
+		}()
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		response, err := client.Get(config.Scheme() + "://" + net.JoinHostPort(test.asked, port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		want := ""
+		if test.knows {
+			want = listen.Fingerprint(response.TLS.PeerCertificates[0])
+		}
+		if err != nil || string(body) != want {
+			t.Errorf("%s: %q, %v, want %q", name, body, err, want)
+		}
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"thermogate/screening/listen"
 )
 
-// Role is what a user of the broker may do. All may read everything.
+// Role is what a user of the broker may do. All but gates may read everything.
 type Role string
 
 // The roles.
 const (
-	RoleGate    Role = "gate"    // speaks for the gate that has its name
+	RoleGate    Role = "gate"    // speaks for the gate that has its name, and hears what concerns that
 	RoleConsole Role = "console" // sends commands, closes alerts, says what it has stored; speaks for no gate
 	RoleReader  Role = "reader"  // writes nothing
 )
@@ -127,6 +127,15 @@ func (a *access) mayWrite(cl *broker.Client, topic string) bool {
 	}
 }
 
+// mayRead says whether a client that is let in may subscribe to a filter.
+func (a *access) mayRead(cl *broker.Client, filter string) bool {
+	user := string(cl.Properties.Username)
+	if isOwn(cl) || len(a.users) == 0 || a.of(user).role != RoleGate {
+		return true
+	}
+	return Gate{Site: a.gate.Site, Name: user}.mayHear(filter)
+}
+
 // isOwn tells the gate itself by where it comes in.
 func isOwn(cl *broker.Client) bool { return cl.Net.Listener == ownName }
 
@@ -144,6 +153,19 @@ func (g Gate) speaksOn(topic string) bool {
 		return levels[len(levels)-2] == g.discoveryID()
 	default: // ONVIF with a prefix of its own does not say of which gate it is
 		return true
+	}
+}
+
+// mayHear says whether a filter takes in nothing of other gates.
+func (g Gate) mayHear(filter string) bool {
+	levels := strings.Split(filter, "/")
+	switch {
+	case levels[0] == "thermogate":
+		return len(levels) > 3 && levels[1] == g.Site && levels[2] == g.Name
+	case levels[0] == "spBv1.0":
+		return len(levels) > 2 && levels[1] == "STATE" || len(levels) > 3 && levels[3] == g.Name
+	default: // with a prefix of their own, such as "homeassistant/status"
+		return !strings.ContainsAny(filter, "+#$") && !gatesOnly(filter)
 	}
 }
 

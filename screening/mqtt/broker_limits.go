@@ -60,6 +60,7 @@ var (
 	limitClosed        = limit{"the broker can't open its file and serves nobody until it can", true}
 	refusedConnection  = limit{"the broker refuses a connection", false}
 	refusedMessage     = limit{"the broker refuses a message, its sender may not write there", false}
+	refusedFilter      = limit{"the broker refuses a subscription, its sender may not read there", false}
 )
 
 // Clients whose messages are kept while they are away, and for how long. Only the time counts that the broker runs.

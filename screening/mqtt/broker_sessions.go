@@ -416,6 +416,10 @@ func (h *brokerSessions) OnACLCheck(cl *broker.Client, topic string, write bool)
 	if strings.HasPrefix(topic, broker.SysPrefix) {
 		return false // the library's own figures, which are not gathered
 	}
+	if !h.access.mayRead(cl, topic) {
+		h.limits.tell(refusedFilter, "filter", clip(topic), "client", clip(cl.ID), "user", clip(string(cl.Properties.Username)), "from", cl.Net.Remote)
+		return false
+	}
 	_, known := cl.State.Subscriptions.Get(topic)
 	may := known || cl.State.Subscriptions.Len() < brokerMaxFilters &&
 		h.server.Info.Clone().Subscriptions < int64(brokerFiltersPerClient*h.cfg.MaxClients)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -481,6 +482,43 @@ func TestBrokerRoles(t *testing.T) {
 	}
 	if !a.admits("wall", []byte("of wall")) || a.admits("wall", []byte("of console")) || a.admits("nobody", nil) || a.admits("", nil) {
 		t.Error("passwords are not looked at")
+	}
+}
+
+// TestWhatGatesMayHear at the broker of another one.
+func TestWhatGatesMayHear(t *testing.T) {
+	cfg := localBroker()
+	for name, role := range map[string]Role{"south": RoleGate, "wall": RoleReader} {
+		cfg.Users = append(cfg.Users, BrokerUser{name, passwordFile(t, "of "+name), role})
+	}
+	b := startBroker(t, cfg)
+	south := join(t, b.Address, "gate-south", as("south", "of south"))
+	for filter, may := range map[string]bool{
+		"thermogate/plant/south/screening/+":     true,
+		"thermogate/plant/south/command/#":       true,
+		"thermogate/plant/south/status":          true,
+		"spBv1.0/plant/NCMD/south":               true,
+		"spBv1.0/STATE/scada":                    true,
+		"homeassistant/status":                   true,
+		"#":                                      false,
+		"+/plant/north/status":                   false,
+		"thermogate/#":                           false,
+		"thermogate/plant/+/status":              false,
+		"thermogate/plant/north/snapshot/+":      false,
+		"$share/x/thermogate/plant/north/status": false,
+		"spBv1.0/plant/DDATA/north/screening":    false,
+		"spBv1.0/#":                              false,
+		"homeassistant/#":                        false,
+	} {
+		token := south.Subscribe(filter, 1, nil).(*paho.SubscribeToken)
+		done(t, token)
+		if got := !slices.Contains(slices.Collect(maps.Values(token.Result())), 0x80); got != may {
+			t.Errorf("%s may be heard: %v", filter, got)
+		}
+	}
+	everything := join(t, b.Address, "wall", as("wall", "of wall")).Subscribe("#", 1, nil).(*paho.SubscribeToken)
+	if done(t, everything); everything.Result()["#"] >= 0x80 {
+		t.Error("a reader does not hear everything")
 	}
 }
 

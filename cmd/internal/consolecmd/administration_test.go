@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -159,6 +160,25 @@ func TestCheck(t *testing.T) {
 	stop()
 	if _, err := m.does("check"); err == nil {
 		t.Error("a console that was stopped is said to be alive")
+	}
+}
+
+// TestCheckOfACertificateThatWasMade knows where the console keeps it.
+func TestCheckOfACertificateThatWasMade(t *testing.T) {
+	m := newMachine(t)
+	password := filepath.Join(t.TempDir(), "password")
+	config, err := os.ReadFile(m.config)
+	open := strings.Replace(string(config), "listen: 127.0.0.1:", "password_file: "+password+"\n  listen: 0.0.0.0:", 1)
+	if err := errors.Join(err, os.WriteFile(password, []byte("of metrics\n"), 0o600), os.WriteFile(m.config, []byte(open), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := m.does("check"); err == nil || !strings.Contains(err.Error(), "nothing was started with this yet") {
+		t.Errorf("before it ever ran: %q, %v", out, err)
+	}
+	_, stop := m.starts()
+	defer stop()
+	if out := m.must("check"); !strings.Contains(out, `"console":"console"`) || strings.Contains(out, "warning") {
+		t.Errorf("of a console that runs: %q", out)
 	}
 }
 

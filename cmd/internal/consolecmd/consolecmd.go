@@ -75,9 +75,11 @@ func (s source) store() (store.Config, error) {
 func (s source) pages() (listen.Guarded, console.Identity, error) {
 	if s.district {
 		cfg, err := loadDistrict(s.path)
+		cfg.HTTP.Folder = console.CertificateFolder(cfg.Store)
 		return cfg.HTTP, identify(cfg.Name, cfg), err
 	}
 	cfg, err := LoadConfig(s.path)
+	cfg.HTTP.Folder = console.CertificateFolder(cfg.Store)
 	return cfg.HTTP, identify(cfg.Name, cfg), err
 }
 

@@ -77,20 +77,25 @@ func rulesOf(gate mqtt.Gate) []dynamicRule {
 
 func (a *mosquittoAccounts) admit(ctx context.Context, gate mqtt.Gate, password string) error {
 	name := a.user(gate)
-	return a.command(ctx,
+	_, err := a.command(ctx,
 		dynamicCommand{Command: "deleteClient", Username: name}, // which disconnects it
 		dynamicCommand{Command: "deleteRole", Rolename: name},
 		dynamicCommand{Command: "createRole", Rolename: name, ACLs: rulesOf(gate)},
 		dynamicCommand{Command: "createClient", Username: name, Password: password, Roles: []dynamicRole{{name}}})
+	return err
 }
 
 func (a *mosquittoAccounts) expel(ctx context.Context, gate mqtt.Gate) error {
 	name := a.user(gate)
-	return a.command(ctx, dynamicCommand{Command: "deleteClient", Username: name}, dynamicCommand{Command: "deleteRole", Rolename: name})
+	absent, err := a.command(ctx, dynamicCommand{Command: "deleteClient", Username: name}, dynamicCommand{Command: "deleteRole", Rolename: name})
+	if err == nil && absent {
+		return errNoAccount
+	}
+	return err
 }
 
-// command has the plugin do all of some things. What is to be deleted need not be there.
-func (a *mosquittoAccounts) command(ctx context.Context, commands ...dynamicCommand) error {
+// command has the plugin do all of some things. What is to be deleted need not be there; absent tells that a client was not.
+func (a *mosquittoAccounts) command(ctx context.Context, commands ...dynamicCommand) (absent bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	id := rand.Text()
@@ -99,7 +104,7 @@ func (a *mosquittoAccounts) command(ctx context.Context, commands ...dynamicComm
 	}
 	request, err := json.Marshal(map[string][]dynamicCommand{"commands": commands})
 	if err != nil {
-		return err
+		return false, err
 	}
 	var said struct {
 		Responses []struct {
@@ -115,16 +120,20 @@ func (a *mosquittoAccounts) command(ctx context.Context, commands ...dynamicComm
 		err = json.Unmarshal(answer, &said)
 	}
 	if err != nil {
-		return fmt.Errorf("dynamic security of mosquitto: %w", err)
+		return false, fmt.Errorf("dynamic security of mosquitto: %w", err)
 	}
 	var errs []error
 	for _, one := range said.Responses {
-		if one.Error != "" && one.Error != "Client not found" && one.Error != "Role not found" {
+		switch one.Error {
+		case "", "Role not found":
+		case "Client not found":
+			absent = true
+		default:
 			errs = append(errs, fmt.Errorf("dynamic security of mosquitto: %s: %s", one.Command, one.Error))
 		}
 	}
 	if len(said.Responses) < len(commands) {
 		errs = append(errs, errors.New("dynamic security of mosquitto: it did not answer all that it was asked"))
 	}
-	return errors.Join(errs...)
+	return absent, errors.Join(errs...)
 }

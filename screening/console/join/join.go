@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,6 +129,9 @@ type UnfitError struct{ Err error }
 
 func (e *UnfitError) Error() string { return e.Err.Error() }
 
+// errNoAccount is for a gate that comes in by an account that somebody else has made.
+var errNoAccount = errors.New("the broker has no account of the gate that a link has made")
+
 // accounts makes and removes the accounts of gates at a broker.
 type accounts interface {
 	// fits says why a gate can't have an account there.
@@ -136,7 +140,7 @@ type accounts interface {
 	user(gate mqtt.Gate) string
 	// admit gives the gate's account this password, and disconnects who had another.
 	admit(ctx context.Context, gate mqtt.Gate, password string) error
-	// expel removes the gate's account, if there is one, and disconnects who uses it.
+	// expel removes the gate's account, and disconnects who uses it; errNoAccount where there was none.
 	expel(ctx context.Context, gate mqtt.Gate) error
 }
 
@@ -220,6 +224,9 @@ func (d *Desk) Invite(ctx context.Context, gate mqtt.Gate, account Account, repl
 			return "", i, &UnfitError{err}
 		}
 	}
+	if _, err := d.authority(); err != nil {
+		return "", i, &UnfitError{err}
+	}
 	token = rand.Text()
 	now := time.Now()
 	i = store.Invitation{Token: hash(token), Gate: gate, MadeAt: now, MadeBy: by.Account, Until: now.Add(d.cfg.Valid), Replaces: replaces, Sealed: seal(token, account)}
@@ -280,12 +287,8 @@ func (d *Desk) Offer(i store.Invitation, token, console string) (Grant, error) {
 // grant is without the password, which comes beside it where somebody has made one by hand.
 func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, password string, err error) {
 	grant = Grant{Site: i.Gate.Site, Gate: i.Gate.Name, Broker: d.BrokerFor(console), ConsoleURL: console}
-	if d.caFile != "" {
-		ca, err := os.ReadFile(d.caFile)
-		if err != nil {
-			return grant, "", fmt.Errorf("the certificate authority of the broker: %w", err)
-		}
-		grant.CA = string(ca)
+	if grant.CA, err = d.authority(); err != nil {
+		return grant, "", err
 	}
 	if d.accounts != nil {
 		grant.User = d.accounts.user(i.Gate)
@@ -294,6 +297,37 @@ func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, pa
 	account, err := unseal(token, i.Sealed)
 	grant.User = account.User
 	return grant, account.Password, err
+}
+
+// authority is that of the broker's certificate, in PEM; empty for a public one.
+func (d *Desk) authority() (string, error) {
+	scheme, _, _ := strings.Cut(d.broker, "://")
+	switch encrypted := scheme == "mqtts" || scheme == "wss"; {
+	case d.caFile == "", !encrypted && d.cfg.CAFile == "":
+		return "", nil
+	case !encrypted:
+		return "", fmt.Errorf("join.ca_file is given, and %s is not encrypted: use mqtts:// or wss://, or take join.ca_file out", d.broker)
+	}
+	text, err := os.ReadFile(d.caFile)
+	if err != nil {
+		return "", fmt.Errorf("ca_file: %w", err)
+	}
+	found := certificatesOf(text)
+	if found == "" {
+		return "", fmt.Errorf("ca_file: %s holds no certificate in PEM", d.caFile)
+	}
+	return found, nil
+}
+
+// certificatesOf leaves out what else a PEM file holds: the key of a certificate may be in the same one.
+func certificatesOf(text []byte) string {
+	var all []byte
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			all = append(all, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+		}
+	}
+	return string(all)
 }
 
 var fitPassword = regexp.MustCompile(`^[A-Za-z0-9]{32,128}$`)
@@ -402,8 +436,11 @@ func (d *Desk) expel(ctx context.Context, gate mqtt.Gate) error {
 	if d.accounts == nil || d.store.Revoked(gate).Account != store.AccountDue { // or it has joined anew
 		return nil
 	}
-	if err := d.accounts.expel(ctx, gate); err != nil {
+	is := store.AccountRemoved
+	if err := d.accounts.expel(ctx, gate); errors.Is(err, errNoAccount) {
+		is = store.AccountByHand
+	} else if err != nil {
 		return err
 	}
-	return d.store.SetAccount(ctx, gate, store.AccountRemoved)
+	return d.store.SetAccount(ctx, gate, is)
 }

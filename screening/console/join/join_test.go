@@ -196,6 +196,15 @@ func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
 	}
 }
 
+// TestRevokedWithAnAccountOfMosquittosOwn has somebody look for it: the plugin knows nothing of the users in a password file.
+func TestRevokedWithAnAccountOfMosquittosOwn(t *testing.T) {
+	d, s := dynamicDesk(t, testdata.StartMosquitto(t, "", ""))
+	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is to be removed by hand", func() bool { return s.Revoked(north).Account == store.AccountByHand })
+}
+
 // TestALinkIsGoodOnce has it used by several boxes at once, used again, withdrawn, too old, guessed, and of a gate that works.
 func TestALinkIsGoodOnce(t *testing.T) {
 	d, s := desk(t, DefaultConfig(), mqtt.DefaultConfig())
@@ -352,4 +361,37 @@ func TestAGatesOwnBrokerLetsInWhoJoined(t *testing.T) {
 		t.Error("a revoked gate comes in")
 	}
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
+}
+
+// TestNoKeyIsHandedOut where the file of the authority holds its key besides, as that of a made one does.
+func TestNoKeyIsHandedOut(t *testing.T) {
+	certificate, key := testdata.Certificate(t, "broker.plant")
+	public, err := os.ReadFile(certificate)
+	private, keyErr := os.ReadFile(key)
+	if err != nil || keyErr != nil {
+		t.Fatal(err, keyErr)
+	}
+	cfg := DefaultConfig()
+	cfg.CAFile = filepath.Join(t.TempDir(), "authority.pem")
+	for name, test := range map[string]struct{ broker, file, want, err string }{
+		"both":            {"mqtts://broker.plant", string(private) + string(public) + string(private), string(public), ""},
+		"the key":         {"mqtts://broker.plant", string(private), "", "authority.pem holds no certificate"},
+		"for no broker's": {"mqtt://broker.plant", string(public), "", "is not encrypted"},
+	} {
+		cfg.Broker = test.broker
+		if err := os.WriteFile(cfg.CAFile, []byte(test.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := New(cfg, "test", mqtt.DefaultConfig(), nil, quiet)
+		grant, err := d.Offer(store.Invitation{Gate: north}, "token", console)
+		var unfit *UnfitError
+		if test.err != "" {
+			if _, _, err := d.Invite(t.Context(), north, Account{}, false, admin); !errors.As(err, &unfit) {
+				t.Errorf("%s: a link is made: %v", name, err)
+			}
+		}
+		if grant.CA != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %q, %v", name, grant.CA, err)
+		}
+	}
 }

@@ -194,8 +194,10 @@ func openAt(r *http.Request) string {
 // linkTo is what a box needs to join, with the certificate that it is to find there. A proxy's the console does not know.
 func (v *visit) linkTo(token string) string {
 	to := v.cfg.Desk.URL(openAt(v.r)) + "/join/" + token
-	if there, err := url.Parse(to); err == nil && there.Scheme == "https" && there.Host == v.r.Host && v.r.TLS != nil && v.cfg.Fingerprint != nil {
-		to += "#sha256=" + v.cfg.Fingerprint()
+	if there, err := url.Parse(to); err == nil && v.cfg.FingerprintAt != nil {
+		if fingerprint := v.cfg.FingerprintAt(there, v.r); fingerprint != "" {
+			to += "#sha256=" + fingerprint
+		}
 	}
 	return to
 }
@@ -281,7 +283,7 @@ func (p *Pages) admissible(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if !listen.Encrypted(r) && !listen.AddressOf(r).IsLoopback() {
-		refuseBox(w, http.StatusForbidden, "without TLS others could read along: give the console http.cert_file and http.key_file, then make another link")
+		refuseBox(w, http.StatusForbidden, "without TLS others could read along: take http.unencrypted out of the console's config, or name its proxy in http.tls_proxies, then make another link")
 		return false
 	}
 	return true

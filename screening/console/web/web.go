@@ -46,10 +46,10 @@ type Config struct {
 	District bool `yaml:"-"`
 	// ReportFault is what keeps the console from writing the reports that it is to write by itself; nil where it writes none.
 	ReportFault func() error `yaml:"-"`
-	// Desk is where boxes join as gates, and Fingerprint the SHA-256 of the certificate that these pages have, hexadecimal, empty
-	// without TLS of their own.
-	Desk        *join.Desk    `yaml:"-"`
-	Fingerprint func() string `yaml:"-"`
+	// Desk is where boxes join as gates, and FingerprintAt the SHA-256, hexadecimal, of the certificate that they find at an
+	// address of these pages; empty where the console does not know it. The request is of whoever asks for the address.
+	Desk          *join.Desk                                   `yaml:"-"`
+	FingerprintAt func(pages *url.URL, r *http.Request) string `yaml:"-"`
 	// Told is how it stands with the district that this plant tells what happens; nil where there is none.
 	Told func() Told `yaml:"-"`
 	// Taken is told how long each alert has waited until somebody took it; nil where nobody wants to know.
