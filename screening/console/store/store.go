@@ -219,8 +219,21 @@ func (s *Store) openServer(ctx context.Context) error {
 	if err := s.connectServer(); err != nil {
 		return err
 	}
-	return s.holdServer(ctx)
+	// The server notices a while later that a console has ended: it may be the one before this.
+	for until := time.Now().Add(3 * time.Second); ; {
+		err := s.holdServer(ctx)
+		if !errors.Is(err, errOpenElsewhere) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
+
+var errOpenElsewhere = errors.New("another console has it open")
 
 func (s *Store) connectServer() error {
 	config, err := pgx.ParseConfig(s.cfg.PostgreSQL)
@@ -260,7 +273,7 @@ func (s *Store) holdServer(ctx context.Context) error {
 	var alone bool
 	err = held.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", consoleLock).Scan(&alone)
 	if err == nil && !alone {
-		err = errors.New("another console has it open")
+		err = errOpenElsewhere
 	}
 	if err != nil {
 		held.Close()
