@@ -334,3 +334,29 @@ func TestPlantThatFloods(t *testing.T) {
 		t.Errorf("%+v, %+v", state, flood.State())
 	}
 }
+
+// TestSiteWithTooManyGates gets no more of them, and what comes from those that it has is stored.
+func TestSiteWithTooManyGates(t *testing.T) {
+	s := openStore(t, storeConfig(t, "SQLite"))
+	r := &Receiver{store: s, gates: map[string]map[string]bool{}}
+	now := time.Now()
+	status := func(gate string) incoming {
+		return incoming{site: "plant", news: store.News{Statuses: []store.PlantStatus{{Gate: mqtt.Gate{Site: "plant", Name: gate}, At: now, Link: store.Quiet}}}}
+	}
+	if _, err := s.Hear(t.Context(), status("first").news); err != nil {
+		t.Fatal(err)
+	}
+	for i := range mostGates - 1 {
+		if err := r.checkGates(t.Context(), status(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.checkGates(t.Context(), status("one more")); err == nil || !strings.Contains(err.Error(), "no room") {
+		t.Errorf("one more: %v", err)
+	}
+	for _, known := range []string{"first", "7"} {
+		if err := r.checkGates(t.Context(), status(known)); err != nil {
+			t.Error(err)
+		}
+	}
+}
