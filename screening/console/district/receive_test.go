@@ -150,10 +150,11 @@ func TestNextConsoleGoesOn(t *testing.T) {
 	var telling sync.WaitGroup
 	telling.Go(func() {
 		for i := range all {
-			e := eventOf("plant", fmt.Sprint("gate", i%7), event.Pass, time.Now())
+			site := fmt.Sprint("plant", i%7) // each has its room in the stream
+			e := eventOf(site, "gate", event.Pass, time.Now())
 			body, err := json.Marshal(e)
 			if err == nil {
-				_, err = p.js.PublishAsync(Subject("plant", EventKind), body, jetstream.WithMsgID(e.ID))
+				_, err = p.js.PublishAsync(Subject(site, EventKind), body, jetstream.WithMsgID(e.ID))
 			}
 			if err != nil {
 				t.Error(err)
