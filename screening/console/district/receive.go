@@ -30,6 +30,8 @@ const (
 	patience = 3
 	// lateLimit is how old an event may be whose way counts as the delay of the district's own.
 	lateLimit = time.Hour
+	// mostGates is how many gates a site has. Each is looked at for the pages of all.
+	mostGates = 2000
 
 	second     = time.Second
 	retryPause = 200 * time.Millisecond
@@ -60,7 +62,8 @@ type Receiver struct {
 	log    *slog.Logger
 	delays prometheus.Histogram
 
-	suspects map[uint64]suspicion // of Run, by their number in the stream
+	suspects map[uint64]suspicion       // of Run, by their number in the stream
+	gates    map[string]map[string]bool // of Run, the gates of sites that were heard
 
 	mu          sync.Mutex
 	state       Receiving
@@ -71,7 +74,7 @@ type Receiver struct {
 // NewReceiver returns a receiver for a connection, which stays the caller's.
 func NewReceiver(conn *nats.Conn, stream StreamConfig, s *store.Store, log *slog.Logger) *Receiver {
 	return &Receiver{
-		suspects: map[uint64]suspicion{}, conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
+		suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}, conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
 		delays: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "thermogate_district_delay_seconds", Help: "From an event to where it is stored here, of events no older than an hour.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600},
@@ -267,6 +270,9 @@ func batch(first incoming, came <-chan incoming) []incoming {
 func (r *Receiver) storeAll(ctx context.Context, all []incoming) {
 	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
+		if one.wrong == nil {
+			one.wrong = r.checkGates(ctx, one)
+		}
 		if one.wrong != nil {
 			wrong = append(wrong, one)
 		}
@@ -288,6 +294,40 @@ func (r *Receiver) storeAll(ctx context.Context, all []incoming) {
 		}
 		pause(ctx, wait)
 	}
+}
+
+// checkGates refuses gates of a site beyond so many.
+func (r *Receiver) checkGates(ctx context.Context, one incoming) error {
+	known := r.gates[one.site]
+	if known == nil {
+		names, err := r.store.GateNames(ctx, one.site)
+		if err != nil {
+			return nil // the store tells, and stores nothing now
+		}
+		known = map[string]bool{}
+		for _, name := range names {
+			known[name] = true
+		}
+		r.gates[one.site] = known
+	}
+	check := func(gate string) error {
+		if !known[gate] && len(known) >= mostGates {
+			return fmt.Errorf("the site has %d gates, and no room for one more, %.80q", len(known), gate)
+		}
+		known[gate] = true
+		return nil
+	}
+	for _, e := range one.news.Events {
+		if err := check(e.Gate.Name); err != nil {
+			return err
+		}
+	}
+	for _, s := range one.news.Statuses {
+		if err := check(s.Gate.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // storeApart finds the messages for which the others are not stored.

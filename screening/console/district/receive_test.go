@@ -150,10 +150,11 @@ func TestNextConsoleGoesOn(t *testing.T) {
 	var telling sync.WaitGroup
 	telling.Go(func() {
 		for i := range all {
-			e := eventOf("plant", fmt.Sprint("gate", i%7), event.Pass, time.Now())
+			site := fmt.Sprint("plant", i%7) // each has its room in the stream
+			e := eventOf(site, "gate", event.Pass, time.Now())
 			body, err := json.Marshal(e)
 			if err == nil {
-				_, err = p.js.PublishAsync(Subject("plant", EventKind), body, jetstream.WithMsgID(e.ID))
+				_, err = p.js.PublishAsync(Subject(site, EventKind), body, jetstream.WithMsgID(e.ID))
 			}
 			if err != nil {
 				t.Error(err)
@@ -332,5 +333,31 @@ func TestPlantThatFloods(t *testing.T) {
 	eventually(t, "all of it", func() bool { return queue.Len() == 0 && r.State().Events == all+1 })
 	if state := r.State(); state.Refused != 0 || flood.State().Refused != 0 {
 		t.Errorf("%+v, %+v", state, flood.State())
+	}
+}
+
+// TestSiteWithTooManyGates gets no more of them, and what comes from those that it has is stored.
+func TestSiteWithTooManyGates(t *testing.T) {
+	s := openStore(t, storeConfig(t, "SQLite"))
+	r := &Receiver{store: s, gates: map[string]map[string]bool{}}
+	now := time.Now()
+	status := func(gate string) incoming {
+		return incoming{site: "plant", news: store.News{Statuses: []store.PlantStatus{{Gate: mqtt.Gate{Site: "plant", Name: gate}, At: now, Link: store.Quiet}}}}
+	}
+	if _, err := s.Hear(t.Context(), status("first").news); err != nil {
+		t.Fatal(err)
+	}
+	for i := range mostGates - 1 {
+		if err := r.checkGates(t.Context(), status(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.checkGates(t.Context(), status("one more")); err == nil || !strings.Contains(err.Error(), "no room") {
+		t.Errorf("one more: %v", err)
+	}
+	for _, known := range []string{"first", "7"} {
+		if err := r.checkGates(t.Context(), status(known)); err != nil {
+			t.Error(err)
+		}
 	}
 }

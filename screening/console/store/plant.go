@@ -581,6 +581,14 @@ type PlantSite struct {
 	Refused int       // messages of it that could not be stored, of the newest
 }
 
+// GateNames returns the names of the gates of a site.
+func (s *Store) GateNames(ctx context.Context, site string) ([]string, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
+		err = rows.Scan(&name)
+		return name, err
+	}, "SELECT gate FROM gates WHERE site = $1", site)
+}
+
 // SiteNames returns the names of all sites, in order.
 func (s *Store) SiteNames(ctx context.Context) ([]string, error) {
 	return collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
