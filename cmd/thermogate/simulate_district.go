@@ -202,7 +202,11 @@ func (p *plant) screen(gate *simulatedGate, now time.Time) {
 	e := madeUpEvent(gate.Gate, now, districtAlertIn)
 	e.Journal, e.Sequence = gate.journal, strconv.FormatInt(gate.sequence, 10)
 	p.sent.note("event", e.ID, p.site, string(e.Data.Outcome), now)
-	p.tell(district.EventKind, e.ID, e)
+	kind := district.EventKind
+	if e.Data.Outcome == event.Alert {
+		kind = district.AlertEventKind
+	}
+	p.tell(kind, e.ID, e)
 	p.tally.People++
 	if e.Data.Outcome == event.Pass {
 		p.tally.Pass++
@@ -374,7 +378,7 @@ messages confirmed  %d in %v, %.0f a second
 messages refused    %d times, and sent again
 messages left       %d
 from outbox to confirmation: %v
-`, all, s.messages[district.EventKind], s.messages[district.AlertKind], s.messages[district.StatusKind], s.messages[district.SiteKind],
+`, all, s.messages[district.EventKind]+s.messages[district.AlertEventKind], s.messages[district.AlertKind], s.messages[district.StatusKind], s.messages[district.SiteKind],
 		s.messages[district.ShiftKind], s.bytes/int64(max(all, 1)), len(s.took), took.Round(time.Second),
 		float64(len(s.took))/max(took.Seconds(), 1), s.refused, s.left, s.took)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -125,7 +126,7 @@ func (m districtMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge(districtPending, float64(state.Pending))
 	counter(districtEvents, state.Events)
 	counter(districtRefused, state.Refused)
-	for _, kind := range district.Kinds {
+	for _, kind := range slices.Concat(district.UrgentKinds, district.OtherKinds) {
 		counter(districtMessages, state.Messages[kind], string(kind))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pingLimit)

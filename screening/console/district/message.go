@@ -32,16 +32,30 @@ type Kind string
 // The kinds. The payload of an Event is the CloudEvent as the plant has stored it, less who it was; those of the others are
 // JSON of the type with their name.
 const (
-	EventKind    Kind = store.OutgoingEvent    // id: the event's
-	AlertKind    Kind = store.OutgoingAlert    // id: Alert.MessageID
-	StatusKind   Kind = store.OutgoingStatus   // id: GateStatus.MessageID
-	SiteKind     Kind = store.OutgoingSite     // without an id: with each change, and once a minute as a sign of life
-	ShiftKind    Kind = store.OutgoingShift    // id: ShiftTally.MessageID
-	DeletionKind Kind = store.OutgoingDeletion // id: Deletion.MessageID
+	EventKind Kind = store.OutgoingEvent // id: the event's
+	// AlertEventKind is an event that is an alert. It has a subject of its own, so that it waits behind no others.
+	AlertEventKind Kind = "alert-event"          // id: the event's
+	AlertKind      Kind = store.OutgoingAlert    // id: Alert.MessageID
+	StatusKind     Kind = store.OutgoingStatus   // id: GateStatus.MessageID
+	SiteKind       Kind = store.OutgoingSite     // without an id: with each change, and once a minute as a sign of life
+	ShiftKind      Kind = store.OutgoingShift    // id: ShiftTally.MessageID
+	DeletionKind   Kind = store.OutgoingDeletion // id: Deletion.MessageID
 )
 
-// Kinds are all of them.
-var Kinds = []Kind{EventKind, AlertKind, StatusKind, SiteKind, ShiftKind, DeletionKind}
+// UrgentKinds are those that a district stores before the OtherKinds. Together they are all.
+var (
+	UrgentKinds = []Kind{AlertEventKind, AlertKind, StatusKind, SiteKind, DeletionKind}
+	OtherKinds  = []Kind{EventKind, ShiftKind}
+)
+
+// subjects are those of kinds, of all sites.
+func subjects(kinds ...Kind) []string {
+	all := make([]string, len(kinds))
+	for i, kind := range kinds {
+		all[i] = prefix + "*." + string(kind)
+	}
+	return all
+}
 
 // Subject is where a plant publishes messages about a site: "thermogate.district.north%20plant.event". A server lets a plant
 // publish to those of its own sites alone.

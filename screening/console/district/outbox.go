@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"thermogate/screening/console/store"
+	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
 
@@ -77,6 +78,9 @@ func (o *plantOutbox) messages(ctx context.Context, all []store.Outgoing) ([]Mes
 			return nil, fmt.Errorf("the %s %s of %s: %w", one.Kind, one.Key, one.Site, err)
 		}
 		m.Number, m.Site, m.Kind = one.Number, one.Site, Kind(one.Kind)
+		if e := events[one.Key]; one.Kind == store.OutgoingEvent && e.Data.Outcome == event.Alert {
+			m.Kind = AlertEventKind
+		}
 		messages = append(messages, m)
 	}
 	return messages, nil

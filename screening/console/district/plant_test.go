@@ -176,7 +176,7 @@ func taken(t *testing.T, s jetstream.Stream) (all []received) {
 // idsOf are the ids of the messages of a kind, in order.
 func idsOf(all []received, kind Kind) (ids []string) {
 	for _, m := range all {
-		if strings.HasSuffix(m.subject, "."+string(kind)) {
+		if strings.HasSuffix(m.subject, "."+string(kind)) || kind == EventKind && strings.HasSuffix(m.subject, "."+string(AlertEventKind)) {
 			ids = append(ids, m.id)
 		}
 	}
@@ -284,7 +284,7 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 		last := func(kind Kind, to any) {
 			t.Helper()
 			for _, m := range slices.Backward(all) {
-				if strings.HasSuffix(m.subject, "."+string(kind)) {
+				if strings.HasSuffix(m.subject, "."+string(kind)) || kind == EventKind && strings.HasSuffix(m.subject, "."+string(AlertEventKind)) {
 					if err := json.Unmarshal(m.body, to); err != nil {
 						t.Fatal(err)
 					}

@@ -121,8 +121,11 @@ func TestAllIsSentOnceAndInOrder(t *testing.T) {
 	c := servers(t, 1, natstest.Options{})
 	conn := connect(t, Config{Servers: c.URLs()}, "plant")
 	s := stream(t, conn, StreamConfig{Replicas: 1, MaxBytes: 64 << 20})
-	queue := NewQueue()
-	queue.Add(messages(0, 5000)...)
+	queue, all := NewQueue(), messages(0, 5000)
+	for i := range all {
+		all[i].Site = fmt.Sprint("plant ", i%10) // of one the stream has room for less
+	}
+	queue.Add(all...)
 	p, _ := publish(t, conn, queue)
 	began := time.Now()
 	eventually(t, "end", func() bool { return queue.Len() == 0 })

@@ -11,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/store"
+	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
 
@@ -49,8 +50,11 @@ func readNews(site string, kind Kind, body []byte, had, now time.Time) (news sto
 		return news, fmt.Errorf("the message has %d bytes, more than %d", len(body), maxBytes)
 	}
 	switch kind {
-	case EventKind:
+	case EventKind, AlertEventKind:
 		e, err := store.NewPlantEvent(site, body, now)
+		if err == nil && kind == AlertEventKind && e.Data.Outcome != event.Alert {
+			err = fmt.Errorf("the event is %.40q and no alert", string(e.Data.Outcome))
+		}
 		return store.News{Events: []store.Event{e}}, err
 	case AlertKind:
 		var a Alert

@@ -18,12 +18,16 @@ import (
 )
 
 const (
-	// consumerName is the place in the stream that all consoles of a district share. One of them receives at a time, for it has
-	// the store; the next one goes on where it stopped.
-	consumerName = "district"
+	// urgentName and otherName are the places in the stream, of UrgentKinds and OtherKinds, that all consoles of a district share.
+	// One of them receives at a time, for it has the store; the next one goes on where it stopped.
+	urgentName = "district-urgent"
+	otherName  = "district"
 	// maxBatch bounds how many messages share one commit, and maxUnstored how many are on their way to it.
 	maxBatch    = 500
+	minBatch    = 50
 	maxUnstored = 2000
+	// batchTime is how long a commit may take before the next ones are smaller.
+	batchTime = 500 * time.Millisecond
 	// ackWait is after which time a message comes again that was not stored.
 	ackWait = 30 * time.Second
 	// patience is after how many attempts a message is looked at for itself that the store does not take.
@@ -173,29 +177,22 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 	}
 }
 
-// receive stores what is in the stream until that fails.
+// receive stores what is in the stream until that fails, what is urgent first.
 func (r *Receiver) receive(ctx context.Context) error {
-	consumer, err := r.consumer(ctx)
+	consumers, err := r.consumers(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	came := make(chan incoming, maxUnstored)
-	consuming, err := consumer.Consume(func(msg jetstream.Msg) {
-		select {
-		case came <- read(msg, time.Now()):
-		case <-ctx.Done():
+	came := [2]chan incoming{make(chan incoming, maxUnstored), make(chan incoming, maxUnstored)}
+	for i, consumer := range consumers {
+		consuming, err := consume(ctx, consumer, came[i], cancel)
+		if err != nil {
+			return fmt.Errorf("receiving from the stream %s: %w", Stream, err)
 		}
-	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConnectionClosed) {
-			cancel(err)
-		}
-	}))
-	if err != nil {
-		return fmt.Errorf("receiving from the stream %s: %w", Stream, err)
+		defer consuming.Stop()
 	}
-	defer consuming.Stop()
 	r.update(func(s *Receiving) {
 		r.receives, s.LastError = true, ""
 		r.see()
@@ -204,61 +201,112 @@ func (r *Receiver) receive(ctx context.Context) error {
 	var counting sync.WaitGroup
 	defer counting.Wait()
 	defer cancel(nil)
-	counting.Go(func() { r.countPending(ctx, consumer) })
+	counting.Go(func() { r.countPending(ctx, consumers) })
+	room := maxBatch
 	for {
-		select {
-		case <-ctx.Done():
+		all := next(ctx, came[0], came[1], room)
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case first := <-came:
-			r.storeAll(ctx, batch(first, came))
+		}
+		began := time.Now()
+		r.storeAll(ctx, all)
+		if time.Since(began) > batchTime { // what is urgent waits for it
+			room = max(room/2, minBatch)
+		} else if len(all) == room {
+			room = min(2*room, maxBatch)
 		}
 	}
 }
 
-func (r *Receiver) consumer(ctx context.Context) (jetstream.Consumer, error) {
+func consume(ctx context.Context, consumer jetstream.Consumer, to chan<- incoming, fail context.CancelCauseFunc) (jetstream.ConsumeContext, error) {
+	return consumer.Consume(func(msg jetstream.Msg) {
+		select {
+		case to <- read(msg, time.Now()):
+		case <-ctx.Done():
+		}
+	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConnectionClosed) {
+			fail(err)
+		}
+	}))
+}
+
+// consumers are that of what is urgent, and the other one.
+func (r *Receiver) consumers(ctx context.Context) (two [2]jetstream.Consumer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	js, err := jetstream.New(r.conn)
 	if err != nil {
-		return nil, err
+		return two, err
 	}
 	stream, err := EnsureStream(ctx, js, r.stream)
 	if err != nil {
-		return nil, err
+		return two, err
 	}
-	// A new place begins with what is not stored: what the console before had on its way would else come after ackWait only.
-	if err := stream.DeleteConsumer(ctx, consumerName); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("removing the consumer %s of the stream %s: %w", consumerName, Stream, err)
+	// New places begin with what is not stored: what the console before had on its way would else come after ackWait only.
+	for _, name := range []string{urgentName, otherName} {
+		if err := stream.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return two, fmt.Errorf("removing the consumer %s of the stream %s: %w", name, Stream, err)
+		}
 	}
-	consumer, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: consumerName, Description: "the console of the district", AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: ackWait, MaxAckPending: maxUnstored,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("making the consumer %s of the stream %s: %w", consumerName, Stream, err)
+	for i, place := range []struct {
+		name  string
+		kinds []Kind
+	}{{urgentName, UrgentKinds}, {otherName, OtherKinds}} {
+		if two[i], err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+			Durable: place.name, Description: "the console of the district", FilterSubjects: subjects(place.kinds...), AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: ackWait, MaxAckPending: maxUnstored,
+		}); err != nil {
+			return two, fmt.Errorf("making the consumer %s of the stream %s: %w", place.name, Stream, err)
+		}
 	}
-	return consumer, nil
+	return two, nil
 }
 
 // countPending keeps count of what is not stored yet.
-func (r *Receiver) countPending(ctx context.Context, consumer jetstream.Consumer) {
+func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Consumer) {
 	for ctx.Err() == nil {
 		ask, cancel := context.WithTimeout(ctx, askLimit)
-		if info, err := consumer.Info(ask); err == nil {
-			r.update(func(s *Receiving) { s.Pending = info.NumPending + uint64(info.NumAckPending) })
+		pending, known := uint64(0), true
+		for _, consumer := range consumers {
+			info, err := consumer.Info(ask)
+			if known = known && err == nil; known {
+				pending += info.NumPending + uint64(info.NumAckPending)
+			}
+		}
+		if known {
+			r.update(func(s *Receiving) { s.Pending = pending })
 		}
 		cancel()
 		pause(ctx, maxPause)
 	}
 }
 
-// batch is what has come already.
-func batch(first incoming, came <-chan incoming) []incoming {
-	all := []incoming{first}
-	for len(all) < maxBatch {
+// next waits for a message and returns what has come already, so many at most: what is urgent, and of the others what there is
+// room for. A quarter is theirs, for a plant that has something urgent again and again must not hold them up for good.
+func next(ctx context.Context, urgent, others <-chan incoming, room int) (all []incoming) {
+	select {
+	case one := <-urgent:
+		all = append(all, one)
+	default:
 		select {
-		case next := <-came:
-			all = append(all, next)
+		case one := <-urgent:
+			all = append(all, one)
+		case one := <-others:
+			all = append(all, one)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return take(others, room, take(urgent, room-room/4, all))
+}
+
+// take appends what has come, up to so many in all.
+func take(from <-chan incoming, most int, all []incoming) []incoming {
+	for len(all) < most {
+		select {
+		case one := <-from:
+			all = append(all, one)
 		default:
 			return all
 		}

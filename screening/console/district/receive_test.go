@@ -303,7 +303,7 @@ func TestPlantThatFloods(t *testing.T) {
 	conn := connect(t, Config{Servers: c.URLs()}, "district")
 	cfg := StreamConfig{Replicas: 3, MaxBytes: 1 << 30}
 	waits := stream(t, conn, cfg)
-	const all = 3 * mostOfKind
+	const all = mostOfKind + 1000
 	queue := NewQueue()
 	for i := range all {
 		m, err := encode(fmt.Sprint(i), eventOf("flood", fmt.Sprint(i%7), event.Pass, time.Now()), nil)
@@ -315,9 +315,10 @@ func TestPlantThatFloods(t *testing.T) {
 	}
 	flood, _ := publish(t, connect(t, Config{Servers: c.URLs()}, "flood"), queue)
 	eventually(t, "end of its room", func() bool { return strings.Contains(flood.State().LastError, "as much of") })
-	if info, err := waits.Info(t.Context()); err != nil || info.State.Msgs != mostOfKind {
-		t.Errorf("%d of its messages are in the stream, %v", info.State.Msgs, err)
-	}
+	eventually(t, "room that it has filled", func() bool {
+		info, err := waits.Info(t.Context())
+		return err == nil && info.State.Msgs == mostOfKind
+	})
 	other := newPlant(t, c.URL(0))
 	alert := eventOf("other", "a", event.Alert, time.Now())
 	other.tells("other", EventKind, alert.ID, alert)
@@ -360,4 +361,35 @@ func TestSiteWithTooManyGates(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestAlertsGoFirst has an alert behind events that nobody has stored yet.
+func TestAlertsGoFirst(t *testing.T) {
+	t.Parallel()
+	c := servers(t, 1, natstest.Options{})
+	conn := connect(t, Config{Servers: c.URLs()}, "district")
+	cfg := StreamConfig{Replicas: 1, MaxBytes: 1 << 30}
+	waits := stream(t, conn, cfg)
+	p := newPlant(t, c.URL(0))
+	const behind = 3 * maxBatch
+	for i := range behind {
+		e := eventOf("plant", fmt.Sprint(i%7), event.Pass, time.Now())
+		p.tells("plant", EventKind, e.ID, e)
+	}
+	alert, pass := eventOf("plant", "a", event.Alert, time.Now()), eventOf("plant", "a", event.Pass, time.Now())
+	p.tells("plant", AlertEventKind, alert.ID, alert)
+	p.tells("plant", AlertEventKind, pass.ID, pass) // who calls all urgent gets nothing of it
+	if info, err := waits.Info(t.Context()); err != nil || info.State.Msgs != behind+2 {
+		t.Fatalf("%d messages are in the stream, %v", info.State.Msgs, err)
+	}
+	r := NewReceiver(conn, cfg, openStore(t, storeConfig(t, "SQLite")), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	eventually(t, "alert", func() bool { return r.State().Messages[AlertEventKind] == 1 })
+	if first := r.State().Events; first > 2*maxBatch {
+		t.Errorf("%d events were stored before an alert", first)
+	}
+	eventually(t, "all of it", func() bool { return r.State().Events == behind+1 && r.State().Refused == 1 })
 }

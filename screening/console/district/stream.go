@@ -17,10 +17,9 @@ type StreamConfig struct {
 	MaxBytes int64
 }
 
-// mostOfKind is how many messages of one kind of a site wait in the stream at most. The plant keeps what is beyond it, and sends
-// alerts first, so that behind a plant that floods the stream, or has an hour to catch up on, the others' alerts wait for a
-// second and not for all of it.
-const mostOfKind = 1000
+// mostOfKind is how many messages of one kind of a site wait in the stream at most. The plant keeps what is beyond it, so that
+// one that floods the stream takes neither its room nor hours of the others.
+const mostOfKind = 10_000
 
 // repeatWindow is for how long the stream knows the ids of its messages. What is sent again later, the district knows.
 const repeatWindow = 10 * time.Minute
@@ -28,14 +27,10 @@ const repeatWindow = 10 * time.Minute
 // EnsureStream makes the stream, or has one that is there keep messages as it should. That is for the district's console:
 // plants only publish.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg StreamConfig) (jetstream.Stream, error) {
-	subjects := make([]string, len(Kinds)) // no others, or a plant could have as many as it likes
-	for i, kind := range Kinds {
-		subjects[i] = prefix + "*." + string(kind)
-	}
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        Stream,
 		Description: "what plants tell their district, until it is stored",
-		Subjects:    subjects,
+		Subjects:    append(subjects(UrgentKinds...), subjects(OtherKinds...)...), // no others, or a plant could have as many as it likes
 		Storage:     jetstream.FileStorage,
 		Replicas:    cfg.Replicas,
 		Retention:   jetstream.WorkQueuePolicy,
