@@ -13,7 +13,7 @@ RUN deploy/build "$(dpkg --print-architecture)" bin \
 FROM scratch AS console
 COPY --from=build /image/console /
 COPY --from=build --chown=990:990 /image/data /var/lib/thermogate-console
-COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
+COPY LICENSE deploy/README.md deploy/console.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 USER 990:990
 WORKDIR /var/lib/thermogate-console
 VOLUME /var/lib/thermogate-console
@@ -29,7 +29,7 @@ RUN /tmp/install-packages run && /tmp/image-slim && rm -rf /var/lib/apt/lists/* 
  && useradd --system --uid 990 --groups video --home-dir /var/lib/thermogate --create-home thermogate
 COPY --from=build /src/bin/thermogate /usr/bin/
 COPY deploy/thermogate.yaml /etc/thermogate/
-COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
+COPY LICENSE deploy/README.md deploy/console.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 # What OpenCV says of every pipeline it opens, thermogate says in its own log.
 ENV OPENCV_LOG_LEVEL=ERROR OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT=2
 USER thermogate

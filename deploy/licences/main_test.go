@@ -29,8 +29,8 @@ func TestLicencesAreUpToDate(t *testing.T) {
 // TestEveryImageAndPackageHasTheLicences reads what is put beside the program where it is installed.
 func TestEveryImageAndPackageHasTheLicences(t *testing.T) {
 	for path, installs := range map[string][]string{
-		"../../Dockerfile": {"COPY LICENSE deploy/README.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/"},
-		"../package":       {"README.md kiosk.md security.md third-party-licences.txt", "{src: LICENSE, dst: /usr/share/doc/$1/copyright,"},
+		"../../Dockerfile": {"COPY LICENSE deploy/README.md deploy/console.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/"},
+		"../package":       {"README.md console.md kiosk.md security.md third-party-licences.txt", "{src: LICENSE, dst: /usr/share/doc/$1/copyright,"},
 	} {
 		text, err := os.ReadFile(path)
 		if err != nil {
