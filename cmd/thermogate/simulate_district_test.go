@@ -75,7 +75,7 @@ func TestSimulatedPlantsTellTheDistrict(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kinds[kind]++; kind == district.EventKind {
+		if kinds[kind]++; kind == district.EventKind || kind == district.AlertEventKind {
 			got = append(got, m.Headers().Get(jetstream.MsgIDHeader))
 		}
 	}
