@@ -320,7 +320,7 @@ func TestVerdictIsPaintedAtOnce(t *testing.T) {
 	tab := browser(t)
 	onNewPages(t, tab, `window.painted = {};
 		document.addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
-			const text = document.getElementById("number").textContent;
+			const text = document.getElementById("number").textContent.replaceAll("\u00a0", " ");
 			if (text) requestAnimationFrame(() => setTimeout(() => { window.painted[text] = window.painted[text] || Date.now(); }));
 		}).observe(document.body, { subtree: true, childList: true, characterData: true }))`)
 	g := startGate(t, "")
