@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// Mosquitto is a real broker with the plugin for dynamic security beside its password file, as deploy/mosquitto/README.md has
-// it. Its users are "console" for site plant and, for the plugin, "join"; their passwords are "of " and the name.
+// Mosquitto is a real broker.
 type Mosquitto struct {
 	Address string // HOST:PORT of this machine
 	t       testing.TB
@@ -20,16 +19,30 @@ type Mosquitto struct {
 	process *exec.Cmd
 }
 
-// StartMosquitto starts one that ends with the test. With files of a certificate it takes TLS alone.
-func StartMosquitto(t testing.TB, certFile, keyFile string) *Mosquitto {
+// StartMosquitto starts one that ends with the test, on a free port of this machine, with these lines in its configuration.
+func StartMosquitto(t testing.TB, settings string) *Mosquitto {
 	t.Helper()
-	dir := t.TempDir()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Mosquitto{t: t, Address: free.Addr().String(), config: filepath.Join(dir, "mosquitto.conf")}
+	m := &Mosquitto{t: t, Address: free.Addr().String(), config: filepath.Join(t.TempDir(), "mosquitto.conf")}
 	free.Close()
+	text := "user root\nlistener " + m.Address[strings.LastIndex(m.Address, ":")+1:] + " 127.0.0.1\n" + settings
+	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.Start()
+	t.Cleanup(m.Stop)
+	return m
+}
+
+// StartGuardedMosquitto starts one with the plugin for dynamic security beside its password file, as deploy/mosquitto/README.md has
+// it. Its users are "console" for site plant and, for the plugin, "join"; their passwords are "of " and the name. With files of a
+// certificate it takes TLS alone.
+func StartGuardedMosquitto(t testing.TB, certFile, keyFile string) *Mosquitto {
+	t.Helper()
+	dir := t.TempDir()
 	for _, command := range [][]string{
 		{"mosquitto_ctrl", "dynsec", "init", filepath.Join(dir, "dynamic-security.json"), "join", "of join"},
 		{"mosquitto_passwd", "-c", "-b", filepath.Join(dir, "passwords"), "console", "of console"},
@@ -38,29 +51,23 @@ func StartMosquitto(t testing.TB, certFile, keyFile string) *Mosquitto {
 			t.Fatalf("%v: %v\n%s", command, err, out)
 		}
 	}
-	text := fmt.Sprintf(`user root
-listener %s 127.0.0.1
-allow_anonymous false
-password_file %[2]s/passwords
-acl_file %[2]s/acl
-plugin /usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so
-plugin_opt_config_file %[2]s/dynamic-security.json
-`, m.Address[strings.LastIndex(m.Address, ":")+1:], dir)
-	if certFile != "" {
-		text += "certfile " + certFile + "\nkeyfile " + keyFile + "\n"
-	}
 	acl := "user console\ntopic read thermogate/plant/#\n"
 	for _, topic := range []string{"command/#", "alert/+", "stored"} {
 		acl += "topic write thermogate/plant/+/" + topic + "\n"
 	}
-	for path, content := range map[string]string{m.config: text, filepath.Join(dir, "acl"): acl} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "acl"), []byte(acl), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	m.Start()
-	t.Cleanup(m.Stop)
-	return m
+	settings := fmt.Sprintf(`allow_anonymous false
+password_file %[1]s/passwords
+acl_file %[1]s/acl
+plugin /usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so
+plugin_opt_config_file %[1]s/dynamic-security.json
+`, dir)
+	if certFile != "" {
+		settings += "certfile " + certFile + "\nkeyfile " + keyFile + "\n"
+	}
+	return StartMosquitto(t, settings)
 }
 
 // Start starts it again after Stop.

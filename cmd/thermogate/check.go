@@ -175,21 +175,9 @@ func (a answer) changes(ctx context.Context, c config) string {
 	return strings.Join(changes, "; ")
 }
 
-// logIn is the log-in of a config; nil where its pages need none.
-func logIn(c httpConfig) (*url.Userinfo, error) {
-	if c.PasswordFile == "" {
-		return nil, nil
-	}
-	password, err := listen.ReadSecret(c.PasswordFile)
-	if err != nil {
-		return nil, fmt.Errorf("http.password_file: %w", err)
-	}
-	return url.UserPassword(c.User, password), nil
-}
-
 // askInside asks as somebody who may know, and as anybody where that gets no answer.
 func askInside(ctx context.Context, c httpConfig, path string) (answer, error) {
-	login, err := logIn(c)
+	login, err := c.LogIn()
 	if err != nil {
 		return askOutside(ctx, c, path, err)
 	}
@@ -229,7 +217,7 @@ func ask(ctx context.Context, c httpConfig, path string, login *url.Userinfo) (a
 
 // askSettings asks a gate what it was started with.
 func askSettings(ctx context.Context, c httpConfig) (mqtt.Settings, error) {
-	login, err := logIn(c)
+	login, err := c.LogIn()
 	if err != nil {
 		return mqtt.Settings{}, err
 	}
@@ -241,32 +229,10 @@ func askSettings(ctx context.Context, c httpConfig) (mqtt.Settings, error) {
 	return settings, json.Unmarshal(body, &settings)
 }
 
-// fetch gets what a gate says at a path.
 func fetch(ctx context.Context, c httpConfig, path string, login *url.Userinfo) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	client, err := c.Client()
-	if err != nil {
-		return 0, nil, fmt.Errorf("http.%w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+listen.Reachable(c.Listen)+path, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	request.URL.User = login
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, nil, fmt.Errorf("no gate answers at %s: %w", c.Listen, err)
-	}
-	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err != nil {
-		return 0, nil, fmt.Errorf("asking the gate at %s: %w", c.Listen, err)
-	}
-	if response.StatusCode == http.StatusUnauthorized {
-		return 0, nil, errors.New("it does not take the password of this config")
-	}
-	return response.StatusCode, body, nil
+	return c.Ask(ctx, "gate", path, login)
 }
 
 // doctor looks at everything a gate needs, one part after the other, and goes on after a fault.

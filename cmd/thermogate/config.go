@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"thermogate/camera"
 	"thermogate/camera/clip"
 	"thermogate/camera/radiometry"
@@ -215,12 +213,7 @@ func (c cameraConfig) live(onState func(camera.Status)) camera.LiveConfig {
 
 // identity tells this gate from others, and whether it has another config than the one it was started with.
 func (c config) identity() metrics.Identity {
-	canonical, err := yaml.Marshal(c)
-	if err != nil {
-		panic(err) // these types can all be written
-	}
-	sum := sha256.Sum256(canonical)
-	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: hex.EncodeToString(sum[:8])}
+	return metrics.Identity{Site: c.Site, Gate: c.Gate, Config: settings.Hash(c)}
 }
 
 // told is what others may know of the config, and when its file was changed last; a zero time where there is none. It has no

@@ -18,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -330,35 +329,4 @@ func proportional(pid int) int64 {
 		}
 	}
 	return 0
-}
-
-// startMosquitto runs a real one on a free port and returns its address.
-func startMosquitto(t *testing.T) string {
-	t.Helper()
-	const program = "/usr/sbin/mosquitto"
-	if _, err := os.Stat(program); err != nil {
-		t.Skip("skipped, mosquitto is not installed")
-	}
-	address := lastingAddress(t)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\nuser root\nmax_queued_messages 0\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	process := exec.Command(program, "-c", conf)
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = process.Process.Signal(syscall.SIGTERM); _ = process.Wait() })
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return address
-		}
-	}
-	t.Fatal("mosquitto does not listen")
-	return ""
 }

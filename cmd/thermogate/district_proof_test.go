@@ -23,6 +23,7 @@ import (
 	"thermogate/screening/console/district"
 	"thermogate/screening/console/district/natstest"
 	"thermogate/screening/console/postgrestest"
+	"thermogate/testdata"
 )
 
 // TestADistrictLosesNothing has the plants of a district send while its parts are killed one after the other, and then all
@@ -183,7 +184,7 @@ func (p *proof) run() {
 
 // startGatesAtOnce is beside the district: the gates are of a plant, at its mosquitto.
 func startGatesAtOnce(t *testing.T, gates int, length time.Duration) string {
-	return startProgram(t, "simulate", "--broker", "mqtt://"+startMosquitto(t), "--gates", fmt.Sprint(gates), "--rate", "1",
+	return startProgram(t, "simulate", "--broker", "mqtt://"+testdata.StartMosquitto(t, "allow_anonymous true\nmax_queued_messages 0\n").Address, "--gates", fmt.Sprint(gates), "--rate", "1",
 		"--duration", max(length, time.Second).String()).wait()
 }
 

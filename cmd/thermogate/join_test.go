@@ -40,7 +40,7 @@ type joinable struct {
 func startPlant(t *testing.T) joinable {
 	t.Helper()
 	certificate, key := testdata.Certificate(t, "localhost")
-	p := joinable{t: t, broker: testdata.StartMosquitto(t, certificate, key)}
+	p := joinable{t: t, broker: testdata.StartGuardedMosquitto(t, certificate, key)}
 	c := console.DefaultConfig()
 	c.Store.File = filepath.Join(t.TempDir(), "console.db")
 	c.HTTP.Listen = freeAddress("127.0.0.1:0")

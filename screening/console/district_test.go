@@ -1,9 +1,7 @@
 package console
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -82,15 +80,7 @@ func newDistrict(t testing.TB) (guard *browser, address string, plants jetstream
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-ended, c.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	runToTheEnd(t, c)
 	user, password := server.Made()
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {

@@ -3,15 +3,11 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -107,6 +103,12 @@ func runConsole(t *testing.T, cfg Config, log *slog.Logger) *Console {
 	if err != nil {
 		t.Fatal(err)
 	}
+	runToTheEnd(t, c)
+	return c
+}
+
+// runToTheEnd runs a console until the test ends, and closes it.
+func runToTheEnd(t testing.TB, c *Console) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
@@ -116,7 +118,6 @@ func runConsole(t *testing.T, cfg Config, log *slog.Logger) *Console {
 			t.Error(err)
 		}
 	})
-	return c
 }
 
 // browser fetches pages and sends forms.
@@ -155,23 +156,7 @@ func (b *browser) read(answer *http.Response, err error) string {
 	return string(body)
 }
 
-// startMosquitto starts a broker on a free port of this machine, and returns its address.
 func startMosquitto(t testing.TB) string {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	config := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\n", port), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	process := exec.Command("/usr/sbin/mosquitto", "-c", config)
-	if err := process.Start(); err != nil {
-		t.Fatalf("%v; deploy/install-packages test installs it", err)
-	}
-	t.Cleanup(func() { process.Process.Kill(); process.Wait() })
-	return fmt.Sprintf("mqtt://127.0.0.1:%d", port)
+	return "mqtt://" + testdata.StartMosquitto(t, "allow_anonymous true\n").Address
 }

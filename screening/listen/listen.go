@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -144,6 +145,35 @@ func (c Config) Client() (*http.Client, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
+}
+
+// maxAnswer bounds what Ask reads.
+const maxAnswer = 64 << 10
+
+// Ask gets what listens on this machine with this configuration, at a path, with a log-in where that is not nil. whose is what
+// listens there in words, such as "gate", for errors.
+func (c Config) Ask(ctx context.Context, whose, path string, login *url.Userinfo) (status int, body []byte, err error) {
+	client, err := c.Client()
+	if err != nil {
+		return 0, nil, fmt.Errorf("http.%w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Scheme()+"://"+Reachable(c.Listen)+path, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.URL.User = login
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, fmt.Errorf("no %s answers at %s: %w", whose, c.Listen, err)
+	}
+	defer response.Body.Close()
+	if body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
+		return 0, nil, fmt.Errorf("asking the %s at %s: %w", whose, c.Listen, err)
+	}
+	if response.StatusCode == http.StatusUnauthorized {
+		return 0, nil, errors.New("it does not take the password of this config")
+	}
+	return response.StatusCode, body, nil
 }
 
 // Limits on what a connection may take, and on how many there are. Those of this machine have room of their own.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -33,6 +34,18 @@ func (c Guarded) Validate() error {
 		return errors.New("user: it must be a name without a colon")
 	}
 	return nil
+}
+
+// LogIn is that of this configuration; nil where it has no password.
+func (c Guarded) LogIn() (*url.Userinfo, error) {
+	if c.PasswordFile == "" {
+		return nil, nil
+	}
+	password, err := ReadSecret(c.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("http.password_file: %w", err)
+	}
+	return url.UserPassword(c.User, password), nil
 }
 
 // Guard asks for the password before next, where there is one.

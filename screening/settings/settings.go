@@ -3,6 +3,8 @@ package settings
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -173,6 +175,16 @@ func Differing[T any](config, other T) string {
 		lines = append(lines, fmt.Sprintf("%s: %+v", key, value))
 	})
 	return strings.Join(lines, "\n")
+}
+
+// Hash tells a configuration from others: it changes with each of its values.
+func Hash(config any) string {
+	canonical, err := yaml.Marshal(config)
+	if err != nil {
+		panic(err) // the types of configurations can all be written
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Values are all keys of a config with what they are, by "section.key". What is empty has an empty value; a list is left out.

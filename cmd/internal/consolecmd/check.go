@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -36,7 +36,7 @@ it prints as well; that is no failure, for the console goes on as it was started
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), askTime)
 			defer cancel()
-			alive, well, err := ask(ctx, pages, "/healthz", "")
+			alive, well, err := ask(ctx, pages, "/healthz", nil)
 			if err != nil {
 				return err
 			}
@@ -55,14 +55,11 @@ it prints as well; that is no failure, for the console goes on as it was started
 
 // compare asks a console for more than anybody is told, and says why it may be another than that of the file.
 func compare(ctx context.Context, pages listen.Guarded, own console.Identity, file string) (said string, doubt error) {
-	password := ""
-	if pages.PasswordFile != "" {
-		var err error
-		if password, err = listen.ReadSecret(pages.PasswordFile); err != nil {
-			return "", fmt.Errorf("whether it is this console is not known: http.password_file: %w", err)
-		}
+	login, err := pages.LogIn()
+	if err != nil {
+		return "", fmt.Errorf("whether it is this console is not known: %w", err)
 	}
-	said, _, err := ask(ctx, pages, "/readyz?verbose", password)
+	said, _, err = ask(ctx, pages, "/readyz?verbose", login)
 	if err != nil {
 		return "", fmt.Errorf("whether it is this console is not known: %w", err)
 	}
@@ -78,33 +75,14 @@ func compare(ctx context.Context, pages listen.Guarded, own console.Identity, fi
 }
 
 // ask gets what a console says at a path, and whether that is that all is well.
-func ask(ctx context.Context, pages listen.Guarded, path, password string) (text string, well bool, err error) {
-	client, err := pages.Client()
-	if err != nil {
-		return "", false, fmt.Errorf("http.%w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, pages.Scheme()+"://"+listen.Reachable(pages.Listen)+path, nil)
+func ask(ctx context.Context, pages listen.Guarded, path string, login *url.Userinfo) (text string, well bool, err error) {
+	status, body, err := pages.Ask(ctx, "console", path, login)
 	if err != nil {
 		return "", false, err
 	}
-	if password != "" {
-		request.SetBasicAuth(pages.User, password)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return "", false, fmt.Errorf("no console answers at %s: %w", pages.Listen, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-	if err != nil {
-		return "", false, fmt.Errorf("asking the console at %s: %w", pages.Listen, err)
-	}
 	text = strings.TrimSpace(string(body))
-	switch {
-	case response.StatusCode == http.StatusUnauthorized:
-		return "", false, errors.New("it does not take the password of this config")
-	case !strings.HasPrefix(text, `{"status"`):
-		return "", false, fmt.Errorf("what answers at %s is no console: %s", pages.Listen, response.Status)
+	if !strings.HasPrefix(text, `{"status"`) {
+		return "", false, fmt.Errorf("what answers at %s is no console: %d %s", pages.Listen, status, http.StatusText(status))
 	}
-	return text, response.StatusCode == http.StatusOK, nil
+	return text, status == http.StatusOK, nil
 }

@@ -3,13 +3,10 @@ package consolecmd
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"thermogate/cmd/internal/program"
@@ -85,12 +82,7 @@ func (s source) pages() (listen.Guarded, console.Identity, error) {
 
 // identify tells a console that starts now from others, and from itself with another config.
 func identify(name string, config any) console.Identity {
-	canonical, err := yaml.Marshal(config)
-	if err != nil {
-		panic(err) // these types can all be written
-	}
-	sum := sha256.Sum256(canonical)
-	return console.Identity{Console: name, Config: hex.EncodeToString(sum[:8]), Started: time.Now().UTC().Truncate(time.Second)}
+	return console.Identity{Console: name, Config: settings.Hash(config), Started: time.Now().UTC().Truncate(time.Second)}
 }
 
 // LoadConfig reads the file over the defaults; an empty path leaves these.

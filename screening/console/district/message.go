@@ -19,7 +19,8 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// Stream is the stream that holds the messages of all plants until the district has stored them; Subjects are what it takes.
+// Stream is the stream that holds the messages of all plants until the district has stored them; Subjects are
+// where plants publish.
 const (
 	Stream   = "THERMOGATE"
 	Subjects = prefix + ">"

@@ -173,10 +173,16 @@ func taken(t *testing.T, s jetstream.Stream) (all []received) {
 	return all
 }
 
+// is tells whether a message is of a kind; an event may be one that is an alert.
+func (m received) is(kind Kind) bool {
+	_, of, err := ParseSubject(m.subject)
+	return err == nil && (of == kind || kind == EventKind && of == AlertEventKind)
+}
+
 // idsOf are the ids of the messages of a kind, in order.
 func idsOf(all []received, kind Kind) (ids []string) {
 	for _, m := range all {
-		if strings.HasSuffix(m.subject, "."+string(kind)) || kind == EventKind && strings.HasSuffix(m.subject, "."+string(AlertEventKind)) {
+		if m.is(kind) {
 			ids = append(ids, m.id)
 		}
 	}
@@ -284,7 +290,7 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 		last := func(kind Kind, to any) {
 			t.Helper()
 			for _, m := range slices.Backward(all) {
-				if strings.HasSuffix(m.subject, "."+string(kind)) || kind == EventKind && strings.HasSuffix(m.subject, "."+string(AlertEventKind)) {
+				if m.is(kind) {
 					if err := json.Unmarshal(m.body, to); err != nil {
 						t.Fatal(err)
 					}

@@ -25,8 +25,13 @@ import (
 // receiving has a store receive until stop is called.
 func receiving(t *testing.T, url string, s *store.Store) (r *Receiver, stop func()) {
 	t.Helper()
-	conn := connect(t, Config{Servers: []string{url}}, "district")
-	r = NewReceiver(conn, StreamConfig{Replicas: 1, MaxBytes: 1 << 30}, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return receivingFrom(t, connect(t, Config{Servers: []string{url}}, "district"), StreamConfig{Replicas: 1, MaxBytes: 1 << 30}, s)
+}
+
+// receivingFrom likewise, over a connection, from a stream that is kept so.
+func receivingFrom(t *testing.T, conn *nats.Conn, cfg StreamConfig, s *store.Store) (r *Receiver, stop func()) {
+	t.Helper()
+	r = NewReceiver(conn, cfg, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -325,12 +330,7 @@ func TestPlantThatFloods(t *testing.T) {
 	if _, err := other.js.Publish(t.Context(), prefix+"flood.more", nil, jetstream.WithRetryAttempts(0)); err == nil {
 		t.Error("a plant makes room for itself with a kind of its own")
 	}
-	s := openStore(t, storeConfig(t, "SQLite"))
-	r := NewReceiver(conn, cfg, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
+	r, _ := receivingFrom(t, conn, cfg, openStore(t, storeConfig(t, "SQLite")))
 	eventually(t, "all of it", func() bool { return queue.Len() == 0 && r.State().Events == all+1 })
 	if state := r.State(); state.Refused != 0 || flood.State().Refused != 0 {
 		t.Errorf("%+v, %+v", state, flood.State())
@@ -382,11 +382,7 @@ func TestAlertsGoFirst(t *testing.T) {
 	if info, err := waits.Info(t.Context()); err != nil || info.State.Msgs != behind+2 {
 		t.Fatalf("%d messages are in the stream, %v", info.State.Msgs, err)
 	}
-	r := NewReceiver(conn, cfg, openStore(t, storeConfig(t, "SQLite")), slog.New(slog.NewTextHandler(t.Output(), nil)))
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
+	r, _ := receivingFrom(t, conn, cfg, openStore(t, storeConfig(t, "SQLite")))
 	eventually(t, "alert", func() bool { return r.State().Messages[AlertEventKind] == 1 })
 	if first := r.State().Events; first > 2*maxBatch {
 		t.Errorf("%d events were stored before an alert", first)

@@ -97,7 +97,7 @@ func secret(n int) Request { return Request{strings.Repeat(string(rune('a'+n)), 
 
 // TestMosquittoLetsInWhoJoined has a box join, speak for its gate and for no other, and be revoked while it is connected.
 func TestMosquittoLetsInWhoJoined(t *testing.T) {
-	m := testdata.StartMosquitto(t, "", "")
+	m := testdata.StartGuardedMosquitto(t, "", "")
 	d, s := dynamicDesk(t, m)
 	token, i, err := d.Invite(t.Context(), north, Account{}, false, admin)
 	if err != nil {
@@ -170,7 +170,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 
 // TestRevokedWhileTheBrokerIsAway has the broker told once it is back.
 func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
-	m := testdata.StartMosquitto(t, "", "")
+	m := testdata.StartGuardedMosquitto(t, "", "")
 	d, s := dynamicDesk(t, m)
 	token, _, err := d.Invite(t.Context(), north, Account{}, false, admin)
 	if err != nil {
@@ -198,7 +198,7 @@ func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
 
 // TestRevokedWithAnAccountOfMosquittosOwn has somebody look for it: the plugin knows nothing of the users in a password file.
 func TestRevokedWithAnAccountOfMosquittosOwn(t *testing.T) {
-	d, s := dynamicDesk(t, testdata.StartMosquitto(t, "", ""))
+	d, s := dynamicDesk(t, testdata.StartGuardedMosquitto(t, "", ""))
 	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil {
 		t.Fatal(err)
 	}

@@ -387,17 +387,10 @@ func (s *Store) RemoveOutgoing(ctx context.Context, numbers []int64) error {
 // OutgoingBySite counts what waits to be told, with about how many events there are from before there was a district.
 func (s *Store) OutgoingBySite(ctx context.Context) (map[string]int64, error) {
 	waiting := map[string]int64{}
-	type sum struct {
-		site string
-		n    int64
-	}
 	add := func(query string, args ...any) error {
-		sums, err := collect(ctx, s.read, func(rows *sql.Rows) (one sum, err error) {
-			err = rows.Scan(&one.site, &one.n)
-			return one, err
-		}, query, args...)
-		for _, one := range sums {
-			waiting[one.site] += one.n
+		counts, err := s.bySite(ctx, query, args...)
+		for site, n := range counts {
+			waiting[site] += int64(n)
 		}
 		return err
 	}

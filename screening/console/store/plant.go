@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -227,7 +228,7 @@ func followAlerts(ctx context.Context, tx *sql.Tx, ids []any) error {
 	// No gate is told of it.
 	if _, err := tx.ExecContext(ctx, `UPDATE alerts SET version = plant_alerts.version, state = plant_alerts.state, outcome = plant_alerts.outcome,
 		taken_at = plant_alerts.taken_at, escalated = plant_alerts.escalated, read_at = plant_alerts.read_at, closed_at = plant_alerts.closed_at,
-		changed = plant_alerts.received, told = -1 FROM plant_alerts WHERE plant_alerts.event IN `+these+" AND "+ofPlant+" AND plant_alerts.version > alerts.version",
+		changed = plant_alerts.received, told = `+strconv.Itoa(toldByPlant)+` FROM plant_alerts WHERE plant_alerts.event IN `+these+" AND "+ofPlant+" AND plant_alerts.version > alerts.version",
 		ids...); err != nil {
 		return err
 	}

@@ -310,7 +310,8 @@ func TestBrowserManager(t *testing.T) {
 	password := c.account("wang", "王伟", store.Manager, mqtt.Gate{})
 	b := c.browser(desktop)
 	b.logIn("wang", password, "zh")
-	evaluate[bool](b, `(document.querySelector('nav a[href="/shifts"]').click(), true)`)
+	b.wait("the count of alerts, which moves the links behind it", `!document.getElementById("count-alerts").hidden`)
+	b.click(`nav a[href="/shifts"]`)
 	b.says("甲班")
 	b.shoot("shifts-desktop-zh")
 	if !evaluate[bool](b, `document.querySelector("td.bad a[href*=confirmed]") !== null`) {
