@@ -193,7 +193,7 @@ func (n nowPage) Unlisted() int       { return max(n.Open, len(n.Alerts)) - len(
 
 type tile struct {
 	store.Gate
-	State  string // well, degraded, down, paused, unknown or unused
+	State  string // well, degraded, down, paused, unknown, unused or revoked
 	Faults []store.Fault
 }
 
@@ -234,7 +234,7 @@ func (p *Pages) makePage(now *snapshot, account store.Account) nowPage {
 	for _, g := range now.gates {
 		if account.Sees(g.Gate) {
 			page.Gates = append(page.Gates, tileOf(g, now.faults))
-			if link := g.Parts[store.Link].Value; link != store.Unused && link != store.RevokedLink && !p.sounds(g.Gate, now.at) {
+			if !g.OutOfUse() && !p.sounds(g.Gate, now.at) {
 				page.Deaf = append(page.Deaf, g.Gate)
 			}
 		}
@@ -266,7 +266,7 @@ func tileOf(g store.Gate, faults []store.Fault) tile {
 	switch {
 	case !known:
 		t.State = "unknown"
-	case link.Value == store.Unused, link.Value == store.RevokedLink:
+	case g.OutOfUse():
 		t.State = link.Value
 	case link.Value != store.Online:
 		t.State = "down"
