@@ -138,6 +138,9 @@ func (i *Ingest) connectOnce(ctx context.Context) error {
 	return s.receive(ctx)
 }
 
+// takenOver is within what time a connection ends that somebody else takes.
+const takenOver = 5 * time.Second
+
 func (s *session) receive(ctx context.Context) error {
 	due := time.NewTicker(s.timing.say)
 	defer due.Stop()
@@ -148,7 +151,11 @@ func (s *session) receive(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-s.conn.Lost():
-			return fmt.Errorf("mqtt.broker %s: the connection broke off: %w", s.cfg.Broker, err)
+			hint := ""
+			if time.Since(s.began) < takenOver {
+				hint = fmt.Sprintf(" at once; is something else connected with the client id %q, another console of this name perhaps?", s.cfg.ClientID)
+			}
+			return fmt.Errorf("mqtt.broker %s: the connection broke off%s: %w", s.cfg.Broker, hint, err)
 		case <-s.in.news:
 		case <-due.C:
 			s.say(time.Now())

@@ -96,6 +96,8 @@ type Grant struct {
 	// User and Password are those for the broker, empty where it asks for none.
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
+	// ClientID is the only one that the broker takes of this account; empty where it takes any.
+	ClientID string `json:"client_id,omitempty"`
 }
 
 // Errors of links, to be told apart with errors.Is.
@@ -138,6 +140,8 @@ type accounts interface {
 	fits(gate mqtt.Gate) error
 	// user is the name of the gate's account.
 	user(gate mqtt.Gate) string
+	// clientIDOf is the only client id that the account may use, so that it can throw nobody off; empty where any other is as good.
+	clientIDOf(gate mqtt.Gate) string
 	// admit gives the gate's account this password, and disconnects who had another.
 	admit(ctx context.Context, gate mqtt.Gate, password string) error
 	// expel removes the gate's account, and disconnects who uses it; errNoAccount where there was none.
@@ -291,7 +295,7 @@ func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, pa
 		return grant, "", err
 	}
 	if d.accounts != nil {
-		grant.User = d.accounts.user(i.Gate)
+		grant.User, grant.ClientID = d.accounts.user(i.Gate), d.accounts.clientIDOf(i.Gate)
 		return grant, "", nil
 	}
 	account, err := unseal(token, i.Sealed)

@@ -111,7 +111,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://console.plant:" + m.Address[strings.LastIndex(m.Address, ":")+1:], ConsoleURL: console,
-		User: "plant/north", Password: secret(0).Password}); grant != want {
+		User: "plant/north", Password: secret(0).Password, ClientID: "thermogate-plant-north"}); grant != want {
 		t.Errorf("granted %+v", grant)
 	}
 	guard, err := connect(m.Address, "console", "console", "of console")
@@ -119,7 +119,20 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Fatal(err)
 	}
 	guard.Subscribe("thermogate/plant/#", 1, nil).Wait()
-	gate, err := connect(m.Address, "gate", grant.User, grant.Password)
+	for _, other := range []string{"console", "thermogate-plant-south"} {
+		if _, err := connect(m.Address, other, grant.User, grant.Password); err == nil {
+			t.Errorf("the gate can throw off who has the client id %s", other)
+		}
+	}
+	ask := mqtt.DefaultConfig()
+	ask.Broker, ask.User, ask.PasswordFile = "mqtt://"+m.Address, grant.User, filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(ask.PasswordFile, []byte(grant.Password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := mqtt.Check(t.Context(), ask, north); err != nil {
+		t.Errorf("checking the account: %v", err)
+	}
+	gate, err := connect(m.Address, grant.ClientID, grant.User, grant.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +161,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Error("a revoked gate is connected for longer than 3 s")
 	}
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
-	if _, err := connect(m.Address, "gate", grant.User, grant.Password); err == nil {
+	if _, err := connect(m.Address, grant.ClientID, grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
 	}
 	var used *UsedError
@@ -161,7 +174,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		grant, err = d.Join(t.Context(), box, token, secret(1), console)
 	}
 	if err == nil {
-		_, err = connect(m.Address, "gate", grant.User, grant.Password)
+		_, err = connect(m.Address, grant.ClientID, grant.User, grant.Password)
 	}
 	if err != nil || !s.Revoked(north).At.IsZero() {
 		t.Errorf("joining anew: %v", err)
@@ -191,7 +204,7 @@ func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
 	}
 	m.Start()
 	eventually(t, "the broker is told", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
-	if _, err := connect(m.Address, "gate", grant.User, grant.Password); err == nil {
+	if _, err := connect(m.Address, grant.ClientID, grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
 	}
 }
