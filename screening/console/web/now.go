@@ -166,8 +166,9 @@ type nowPage struct {
 
 // message is named by what it says.
 type message struct {
-	id   string
-	body []byte
+	id           string
+	body         []byte
+	open, faults int
 }
 
 // maxEscalated is how many gates the bar above every page names.
@@ -342,7 +343,7 @@ func messageOf(what liveMessage) message {
 	}
 	sum := fnv.New64a()
 	sum.Write(body)
-	return message{strconv.FormatUint(sum.Sum64(), 36), body}
+	return message{strconv.FormatUint(sum.Sum64(), 36), body, what.Open, what.Faults}
 }
 
 // snapshot is how all is now; for a part of a page it is what the stream has told of.
