@@ -1,5 +1,6 @@
 // Package district is what a plant's console tells the one of its district, and how: messages in a JetStream stream of NATS.
-// A plant works whole without it. No name of anybody and no second reading leaves the plant.
+// A plant works whole without it. No name of anybody and no second reading leaves the plant; what sites, gates and
+// shifts are called does.
 //
 // Each message has an id (the header Nats-Msg-Id). The stream drops one that it has had within its window, and the district
 // stores none twice, so a plant sends again what was not confirmed to it.
