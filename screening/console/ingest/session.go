@@ -182,6 +182,9 @@ func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 	var rest []func(context.Context) error
 	for _, message := range batch {
 		of, kind, ok := mqtt.ParseTopic(message.Topic)
+		if err := of.Validate(); !ok && kind != "" && err != nil {
+			s.refuse(message.Topic, err)
+		}
 		if !ok || len(message.Payload) == 0 || message.Retained && kind != "status" {
 			continue // an empty message takes back what the broker kept; only a status is kept for good
 		}
