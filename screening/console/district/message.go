@@ -107,9 +107,9 @@ func (a Alert) MessageID() string { return a.Event + ".alert." + strconv.FormatI
 type GateStatus struct {
 	Gate string    `json:"gate"`
 	At   time.Time `json:"at"` // when the plant knew
-	// Link is store.Online, store.Offline, store.Quiet, store.Unused or store.RevokedLink.
+	// Link is store.Online, store.Offline, store.Doubled, store.Quiet, store.Unused or store.RevokedLink.
 	Link string `json:"link"`
-	// Said is absent of a gate that is quiet or unused. It has neither settings nor who paused the gate.
+	// Said is there of a gate that is online or offline alone. It has neither settings nor who paused the gate.
 	Said *mqtt.StatusMessage `json:"said,omitempty"`
 }
 

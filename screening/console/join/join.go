@@ -278,7 +278,7 @@ func (d *Desk) Usable(ctx context.Context, i store.Invitation) error {
 func (d *Desk) Works(ctx context.Context, gate mqtt.Gate) (bool, error) {
 	gates, err := d.store.Gates(ctx, time.Now())
 	for _, g := range gates {
-		if g.Gate == gate && g.Parts[store.Link].Value == store.Online {
+		if link := g.Parts[store.Link].Value; g.Gate == gate && (link == store.Online || link == store.Doubled) {
 			return true, nil
 		}
 	}

@@ -180,6 +180,7 @@ const (
 const (
 	Online  = "online"
 	Offline = "offline" // by its own word, or its broker's
+	Doubled = "doubled" // two machines have its name, and throw each other off the broker
 	Quiet   = "quiet"   // nothing has come from it for longer than it is ever silent
 	Unused  = "unused"  // nobody expects anything from it any more, until something comes
 	// RevokedLink is that of a gate that is not let in any more, until a box joins as it anew.
@@ -192,11 +193,12 @@ const (
 	off  = "off"
 )
 
-// SetStatus notes what a gate says of itself.
+// SetStatus notes what a gate says of itself. Its State may also be Doubled, which no gate says.
 func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.StatusMessage, at time.Time) error {
 	parts := map[string]string{Link: Offline}
-	if status.State == Online {
+	if status.State != Offline {
 		parts = partsOf(status.Status)
+		parts[Link] = status.State
 	}
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		if err := s.see(ctx, tx, map[mqtt.Gate]time.Time{gate: at}); err != nil {
@@ -212,7 +214,7 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 				return err
 			}
 		}
-		if status.State == Online {
+		if status.State != Offline {
 			lacks, err := json.Marshal(status.Lacks)
 			if err != nil {
 				return err
