@@ -196,7 +196,8 @@ const (
 // SetStatus notes what a gate says of itself. Its State may also be Doubled, which no gate says.
 func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.StatusMessage, at time.Time) error {
 	parts := map[string]string{Link: Offline}
-	if status.State != Offline {
+	works := status.State == Online || status.State == Doubled
+	if works {
 		parts = partsOf(status.Status)
 		parts[Link] = status.State
 	}
@@ -214,7 +215,7 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 				return err
 			}
 		}
-		if status.State != Offline {
+		if works {
 			lacks, err := json.Marshal(status.Lacks)
 			if err != nil {
 				return err
