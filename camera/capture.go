@@ -265,7 +265,7 @@ func checkDevice(path string) error {
 		return errors.New("there is no such device; is the camera plugged in? `ls /dev/video*` lists what there is")
 	}
 	if err != nil {
-		return plain(err)
+		return WithoutPath(err)
 	}
 	if info.Mode()&fs.ModeCharDevice == 0 {
 		return errors.New("it is no device")

@@ -42,11 +42,11 @@ func openPictures(path string, said *sidecar) (pictures, error) {
 	case strings.ContainsAny(path, "*?["):
 		return list(openGlob(path))
 	}
-	return nil, plain(err)
+	return nil, WithoutPath(err)
 }
 
-// plain takes the operation and path off an error of package os: the caller names the path.
-func plain(err error) error {
+// WithoutPath takes the operation and path off an error of package os: the caller names the path.
+func WithoutPath(err error) error {
 	var pathErr *os.PathError
 	if errors.As(err, &pathErr) {
 		return pathErr.Err
@@ -89,7 +89,7 @@ func kindOf(file io.ReaderAt, path string) (kind, error) {
 	start := make([]byte, 16)
 	n, err := file.ReadAt(start, 0)
 	if err != nil && err != io.EOF {
-		return "", plain(err)
+		return "", WithoutPath(err)
 	}
 	if n == 0 {
 		return "", errors.New("the file is empty")
@@ -164,7 +164,7 @@ func openFile(path string, said *sidecar) (pictures, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, plain(err)
+		return nil, WithoutPath(err)
 	}
 	is, err := kindOf(file, path)
 	if err == nil {
@@ -176,7 +176,7 @@ func openFile(path string, said *sidecar) (pictures, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, plain(err)
+		return nil, WithoutPath(err)
 	}
 	return stored, nil
 }
@@ -225,7 +225,7 @@ func (f *numbered) read() (picture, error) {
 		return p, err
 	}
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", f.label(), plain(err))
+		return p, fmt.Errorf("%s: %w", f.label(), WithoutPath(err))
 	}
 	f.n++
 	return p, nil
@@ -386,7 +386,7 @@ func openMatching(folder string, matches func(name string) bool) (*sequence, err
 func filesIn(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, plain(err)
+		return nil, WithoutPath(err)
 	}
 	var names []string
 	for _, entry := range entries {

@@ -56,7 +56,7 @@ func readSidecar(path string) (sidecar, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return sidecar{start: time.Unix(0, 0).UTC()}, nil
 	}
-	err = plain(err)
+	err = WithoutPath(err)
 	var s sidecar
 	if err == nil {
 		s, err = parseSidecar(text)

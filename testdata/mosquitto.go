@@ -58,12 +58,16 @@ func StartGuardedMosquitto(t testing.TB, certFile, keyFile string) *Mosquitto {
 	if err := os.WriteFile(filepath.Join(dir, "acl"), []byte(acl), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	plugins, err := filepath.Glob("/usr/lib/*/mosquitto_dynamic_security.so") // a folder of each architecture
+	if err != nil || len(plugins) == 0 {
+		t.Fatalf("no plugin mosquitto_dynamic_security.so, %v; deploy/install-packages test installs it", err)
+	}
 	settings := fmt.Sprintf(`allow_anonymous false
 password_file %[1]s/passwords
 acl_file %[1]s/acl
-plugin /usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so
+plugin %[2]s
 plugin_opt_config_file %[1]s/dynamic-security.json
-`, dir)
+`, dir, plugins[0])
 	if certFile != "" {
 		settings += "certfile " + certFile + "\nkeyfile " + keyFile + "\n"
 	}

@@ -86,7 +86,7 @@ func (w *Writer) create() error {
 		return errors.New("it is there already; give the clip another name, or move that away")
 	}
 	if err != nil {
-		return plain(err)
+		return camera.WithoutPath(err)
 	}
 	if w.stack, err = newStack(file); err == nil {
 		err = w.writeSidecar() // what is known now, should nothing be said at the end
@@ -106,15 +106,6 @@ func SidecarPath(path string) (string, error) {
 	return strings.TrimSuffix(path, extension) + ".json", nil
 }
 
-// plain takes the operation and path off an error of package os: the caller names the path.
-func plain(err error) error {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
-}
-
 // Add appends a frame. After an error the clip is what it was before, and to be closed.
 func (w *Writer) Add(frame *camera.Frame) error {
 	if cap(w.turned) < len(frame.Counts) {
@@ -123,7 +114,7 @@ func (w *Writer) Add(frame *camera.Frame) error {
 	w.turned = w.turned[:len(frame.Counts)]
 	width, height := w.description.Orientation.Undo(w.turned, frame.Counts, frame.Width, frame.Height)
 	if err := w.stack.add(w.turned, width, height); err != nil {
-		return fmt.Errorf("clip %s: %w", w.path, plain(err))
+		return fmt.Errorf("clip %s: %w", w.path, camera.WithoutPath(err))
 	}
 	if w.stack.pages == 1 {
 		w.start = frame.Captured

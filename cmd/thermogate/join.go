@@ -388,6 +388,9 @@ func (t *target) lines(g join.Grant) []settings.Line {
 	if g.User != "" {
 		lines = append(lines, settings.Line{Key: "mqtt.user", Value: g.User}, settings.Line{Key: "mqtt.password_file", Value: t.secret("broker-password")})
 	}
+	if g.ClientID != "" {
+		lines = append(lines, settings.Line{Key: "mqtt.client_id", Value: g.ClientID})
+	}
 	if g.CA != "" {
 		lines = append(lines, settings.Line{Key: "mqtt.ca_file", Value: t.secret("broker-ca.pem")})
 	}

@@ -66,12 +66,12 @@ func (s *station) keepReference(ctx context.Context) {
 		}
 		s.mu.Lock()
 		var known gate.Known
-		seen := s.gate != nil
-		if seen {
+		due := s.gate != nil && (done || told || s.gate.KnownSources() != sources || time.Since(kept) >= referenceEvery)
+		if due {
 			known = s.gate.Known()
 		}
 		s.mu.Unlock()
-		if seen && (done || told || len(known.Sources) != sources || time.Since(kept) >= referenceEvery) {
+		if due {
 			err := s.reference.save(known)
 			if err != nil && !failed { // the same line again and again helps nobody
 				s.log.Error("what is known of the reference source is not kept", "error", err)

@@ -318,6 +318,9 @@ func (s *station) brokerProblem(state mqtt.State) string {
 	if state.TurnedAway && s.config.joined() {
 		return turnedAway
 	}
+	if state.Doubled {
+		return "another machine connects to the broker as this gate, and both throw each other off: switch off the one that was replaced, or give it another name"
+	}
 	if state.LastError == "" && s.ownBroker != nil {
 		if err := s.ownBroker.Err(); err != nil {
 			return err.Error()

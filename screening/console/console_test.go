@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"thermogate/screening/console/reports"
+	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/settings"
 )
@@ -149,6 +150,7 @@ func TestMetricsOfGates(t *testing.T) {
 		"drill":   {State: "online", Status: mqtt.Status{Camera: "ok", Reference: "ok", Paused: true, PausedUntil: now.Add(time.Hour)}},
 		"gone":    {State: "offline"},
 		"sold":    {State: "offline"},
+		"stolen":  {State: "online", Status: mqtt.Status{Camera: "stalled"}},
 	} {
 		gate := mqtt.Gate{Site: "plant", Name: name}
 		if err := c.Store().Seen(t.Context(), map[mqtt.Gate]time.Time{gate: now}); err != nil {
@@ -159,6 +161,9 @@ func TestMetricsOfGates(t *testing.T) {
 		}
 	}
 	if err := c.Store().PutOutOfUse(t.Context(), mqtt.Gate{Site: "plant", Name: "sold"}, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Store().Revoke(t.Context(), store.Revocation{Gate: mqtt.Gate{Site: "plant", Name: "stolen"}, At: now, Who: "admin", Reason: "stolen"}, store.Author{Account: "admin"}); err != nil {
 		t.Fatal(err)
 	}
 	answer := httptest.NewRecorder()

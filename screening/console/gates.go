@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"thermogate/screening/console/store"
-	"thermogate/screening/mqtt"
 )
 
 // newTakenHistogram has fine steps below the limit after which an alert goes to the shift leader.
@@ -25,34 +24,11 @@ var gatesDesc = prometheus.NewDesc(metricName("gates"),
 func (c *Console) countGates(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), pingLimit)
 	defer cancel()
-	now := time.Now()
-	gates, err := c.store.Gates(ctx, now)
+	gates, err := c.store.CountGates(ctx, time.Now())
 	if err != nil {
 		return
 	}
-	faults, err := c.store.Faults(ctx, now)
-	if err != nil {
-		return
-	}
-	faulty := map[mqtt.Gate]bool{}
-	for _, fault := range faults {
-		faulty[fault.Gate] = true
-	}
-	count := map[string]int{"well": 0, "faulty": 0, "paused": 0, "silent": 0}
-	for _, gate := range gates {
-		switch link := gate.Parts[store.Link].Value; {
-		case link == store.Unused:
-		case link != store.Online:
-			count["silent"]++
-		case faulty[gate.Gate]:
-			count["faulty"]++
-		case gate.PausedUntil.After(now):
-			count["paused"]++
-		default:
-			count["well"]++
-		}
-	}
-	for state, n := range count {
+	for state, n := range map[string]int{"well": gates.Well, "faulty": gates.Faulty, "paused": gates.Paused, "silent": gates.Silent} {
 		metrics <- prometheus.MustNewConstMetric(gatesDesc, prometheus.GaugeValue, float64(n), state)
 	}
 }

@@ -19,6 +19,9 @@ type Known struct {
 // Known returns what is to be kept of the reference sources; there are none before one has proved to be steady.
 func (g *Gate) Known() Known { return Known{g.source, g.finder.Known()} }
 
+// KnownSources counts the sources in Known.
+func (g *Gate) KnownSources() int { return g.finder.KnownSources() }
+
 // Recall goes on with what an earlier run knew. It refuses what another camera saw, and what can't be true; the gate then
 // knows nothing of its sources.
 func (g *Gate) Recall(known Known) error {

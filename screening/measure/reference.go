@@ -117,12 +117,24 @@ func (r *ReferenceFinder) Known() []Known {
 	for ; r != nil; r = r.second {
 		if k := r.restored; k != nil {
 			all = append(all, *k)
-		} else if r.confirmed && r.usual.known() {
+		} else if r.proved() {
 			all = append(all, r.remember())
 		}
 	}
 	return all
 }
+
+// KnownSources counts the sources of which something is known, without copying it.
+func (r *ReferenceFinder) KnownSources() (n int) {
+	for ; r != nil; r = r.second {
+		if r.restored != nil || r.proved() {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *ReferenceFinder) proved() bool { return r.confirmed && r.usual.known() }
 
 func (r *ReferenceFinder) remember() Known {
 	k := Known{At: r.last, AllowanceCelsius: r.usual.allowance, NominalCelsius: *r.config.ReferenceCelsius, Width: r.width, Height: r.height,

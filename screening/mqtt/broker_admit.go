@@ -40,10 +40,14 @@ func (b *Broker) MayAdmit(gate Gate) error {
 	return nil
 }
 
-// Expel takes back what Admit gave, and disconnects the gate. It is nothing new for one that was not admitted.
+// ErrConfigured is for a gate that the config lets in, which no program takes back.
+var ErrConfigured = errors.New("broker.users of the config lets it in: take it out there, and start the gate whose broker this is again")
+
+// Expel takes back what Admit gave, and disconnects the gate. It is nothing new for one that was not admitted; ErrConfigured
+// for one in broker.users.
 func (b *Broker) Expel(gate Gate) error {
 	if b.access.users[gate.Name].role != "" && gate.Site == b.access.gate.Site {
-		return fmt.Errorf("broker.users lets %s in; take it out there", gate.Name)
+		return ErrConfigured
 	}
 	return b.change(gate, func(admitted map[string][sha256.Size]byte) { delete(admitted, gate.Name) })
 }

@@ -45,6 +45,8 @@ type Client struct {
 	mu     sync.Mutex
 	status Status
 	state  State
+	// newest is since of the newest session, doubled when somebody else last spoke for this gate.
+	newest, doubled time.Time
 
 	mark      journal.Mark // what may have to be sent again, from here on; of Run
 	markSet   bool
@@ -86,14 +88,16 @@ type State struct {
 	Since     time.Time // of the connection, or of its loss
 	// TurnedAway is true while the broker does not take the gate's user and password.
 	TurnedAway bool
-	LastError  string // what is wrong, or why the last connection ended; empty while all is well
-	Backlog    int    // events that wait for the broker's confirmation
-	Unstored   int    // events that not every known receiver has stored
-	Receivers  int    // receivers that have said what they hold
-	Confirmed  uint64 // events that the broker has confirmed since the start
-	Commands   uint64 // commands obeyed
-	Refused    uint64 // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
-	Skipped    uint64 // events that Sparkplug hosts were not told, its connection being away
+	// Doubled is true while something else speaks for this gate at the broker: another machine of its name, mostly.
+	Doubled   bool
+	LastError string // what is wrong, or why the last connection ended; empty while all is well
+	Backlog   int    // events that wait for the broker's confirmation
+	Unstored  int    // events that not every known receiver has stored
+	Receivers int    // receivers that have said what they hold
+	Confirmed uint64 // events that the broker has confirmed since the start
+	Commands  uint64 // commands obeyed
+	Refused   uint64 // messages on the subscribed topics that were not obeyed: malformed, unknown or not allowed
+	Skipped   uint64 // events that Sparkplug hosts were not told, its connection being away
 }
 
 // New makes a client of gate that publishes from j. It obeys the commands in cfg.Commands by calling handle, one at a
@@ -156,6 +160,20 @@ func wake(signal chan<- struct{}) {
 	}
 }
 
+// doubledTime is for how long after its last word somebody else speaks for this gate.
+const doubledTime = 5 * time.Minute
+
+// seeDouble notes that somebody else has spoken for this gate.
+func (c *Client) seeDouble() {
+	c.mu.Lock()
+	news := time.Since(c.doubled) >= doubledTime
+	c.doubled = time.Now()
+	c.mu.Unlock()
+	if news {
+		c.log.Error("another machine connects to the broker as this gate", "client_id", c.cfg.clientID(c.gate))
+	}
+}
+
 // refuse counts a message that is not obeyed. Whoever sends many does not get to fill the log.
 func (c *Client) refuse(err error) {
 	if refused := c.refused.Add(1); c.tellRefused.Allow() {
@@ -167,6 +185,7 @@ func (c *Client) refuse(err error) {
 func (c *Client) State() State {
 	c.mu.Lock()
 	state := c.state
+	state.Doubled = !c.doubled.IsZero() && time.Since(c.doubled) < doubledTime
 	c.mu.Unlock()
 	kept := c.journal.Stats()
 	state.Backlog, state.Unstored, state.Receivers = kept.Pending, kept.Unstored, kept.Receivers
@@ -230,6 +249,9 @@ func (c *Client) connectOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	s.before, c.newest = c.newest, s.since()
+	c.mu.Unlock()
 	s.storedBefore = c.journal.Last()
 	s.freshAt = s.storedBefore
 	c.mu.Lock()

@@ -184,3 +184,56 @@ func TestStatusAndLastWill(t *testing.T) {
 		t.Error("the status is not retained")
 	}
 }
+
+// TestTwoMachinesOfOneName: both say so while they throw each other off, and not only at the moment of that.
+func TestTwoMachinesOfOneName(t *testing.T) {
+	m := startMosquitto(t)
+	one, _ := run(t, testConfig(m.address()), openJournal(t), nil)
+	waitConnected := func(c *Client) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !c.State().Connected; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("no connection")
+			}
+		}
+	}
+	waitConnected(one)
+	if one.State().Doubled {
+		t.Error("one machine counts as two")
+	}
+	other, stop := run(t, testConfig(m.address()), openJournal(t), nil)
+	for deadline := time.Now().Add(20 * time.Second); !one.State().Doubled || !other.State().Doubled; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("two machines of one name: %+v and %+v", one.State(), other.State())
+		}
+	}
+	stop()
+	waitConnected(one)
+	if !one.State().Doubled {
+		t.Error("it is forgotten with the next connection")
+	}
+}
+
+// TestABrokerThatStartsAgainMakesNoTwo: the will of one's own earlier connection is nobody else's word.
+func TestABrokerThatStartsAgainMakesNoTwo(t *testing.T) {
+	m := startMosquitto(t)
+	path := newLink(t, m.address())
+	c, _ := run(t, testConfig(path.address()), openJournal(t), nil)
+	for n := range 3 {
+		for deadline := time.Now().Add(20 * time.Second); !c.State().Connected; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("no connection")
+			}
+		}
+		path.cut()
+		for deadline := time.Now().Add(20 * time.Second); c.State().Connected; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("still connected")
+			}
+		}
+		path.mend()
+		if c.State().Doubled {
+			t.Fatalf("after cut %d one machine counts as two", n+1)
+		}
+	}
+}

@@ -110,6 +110,9 @@ func Check(ctx context.Context, cfg Config, gate Gate) error {
 		return err
 	}
 	conn, err := connect(ctx, cfg, cfg.clientID(gate)+"-check", nil, nil)
+	if TurnsAway(err) { // an account may be bound to the client id of its gate
+		conn, err = connect(ctx, cfg, cfg.clientID(gate), nil, nil)
+	}
 	if err != nil {
 		return err
 	}
@@ -121,8 +124,11 @@ func (c Config) clientID(gate Gate) string {
 	if c.ClientID != "" {
 		return c.ClientID
 	}
-	return "thermogate-" + gate.Site + "-" + gate.Name
+	return gate.ClientID()
 }
+
+// ClientID is how a broker knows the gate, unless its config has another.
+func (g Gate) ClientID() string { return "thermogate-" + g.Site + "-" + g.Name }
 
 // explain says what an error of connecting means for whoever wrote the configuration.
 func (c Config) explain(err error) error {

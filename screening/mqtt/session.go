@@ -49,6 +49,7 @@ type session struct {
 	alerts   chan Alert
 	forgot   chan struct{} // the broker has lost what it had retained
 
+	before     time.Time   // since of the session of this process before, zero for the first
 	remembered atomic.Bool // the broker had a status of this gate
 	describing atomic.Bool // to Home Assistant, at this moment
 	warned     sync.Once
@@ -457,12 +458,15 @@ func (s *session) seeHomeAssistant(state string) {
 // comes before the one the gate has just sent. A broker that knew the gate and does not any more has lost everything
 // else, too, also the sessions of its subscribers. What somebody else publishes there is set right.
 func (s *session) seeStatus(m paho.Message) {
+	var got StatusMessage
+	err := json.Unmarshal(m.Payload(), &got)
 	if m.Retained() {
-		s.remembered.Store(true)
+		if s.remembered.Store(true); err == nil && !s.before.IsZero() && got.Since.After(s.before) && !got.Since.Equal(s.since()) {
+			s.c.seeDouble()
+		}
 		return
 	}
-	var got StatusMessage
-	if json.Unmarshal(m.Payload(), &got) == nil && got.Since.Equal(s.since()) {
+	if err == nil && got.Since.Equal(s.since()) {
 		s.statusIsBack()
 		if !s.remembered.Swap(true) && s.again {
 			s.c.log.Warn("the broker has lost its memory; recent events are sent again", "broker", s.c.cfg.Broker)
@@ -471,6 +475,7 @@ func (s *session) seeStatus(m paho.Message) {
 		return
 	}
 	s.c.refused.Add(1)
+	s.c.seeDouble()
 	s.warned.Do(func() {
 		s.c.log.Warn("somebody else publishes the status of this gate; is there another gate of this name?", "topic", m.Topic())
 	})

@@ -37,6 +37,8 @@ func validateName(name string) error {
 		return fmt.Errorf("a name has at most %d bytes", maxNameBytes)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return errors.New("a name is made of printable characters")
+	case name == "." || name == "..":
+		return errors.New("addresses of pages take . and .. for something else, and it can't be called so")
 	case strings.ContainsAny(name, "/+#"):
 		return errors.New("/, + and # have a meaning in MQTT topics and can't stand in a name")
 	}

@@ -63,9 +63,11 @@ const (
 	minSpan = 200 * time.Millisecond
 	// hiddenCold, °C, is by how much more below the group a face whose canthi are hidden may be: foreheads differ more.
 	hiddenCold = 0.2
-	// baselineSigma is how far, in its standard uncertainties, the baseline may be too high for a reading to count as cold beside it:
-	// a gate that has seen nobody does not know how cold its hall keeps people.
+	// baselineSigma is how far, in its standard uncertainties, the baseline may be too high for somebody whose face says that
+	// it is not the cold: a gate that has seen nobody does not know how cold its hall keeps people.
 	baselineSigma = 2
+	// restSigma is how sure a face has to be of that, in standard uncertainties.
+	restSigma = 3
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
 	chillSigma = 1.75
 	// foreheadChill is how much of its temperature a forehead has lost for each degree that the canthi have; on simulated

@@ -242,10 +242,20 @@ func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
 	if e.Site != event.InnerCanthus {
 		below += hiddenCold
 	}
-	if v.BaselineCelsius != nil && v.canthusCelsius < *v.BaselineCelsius-below-baselineSigma*p.group.at(e.At).uncertainty() {
-		return true
+	if v.BaselineCelsius != nil {
+		over := *v.BaselineCelsius - below - v.canthusCelsius
+		if over > 0 && !(over <= baselineSigma*p.group.at(e.At).uncertainty() && e.restsBelow(level)) {
+			return true
+		}
 	}
 	return e.chill() > 0 && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
+}
+
+// restsBelow says whether nose and cheeks, which lose more than the canthi and win it back last, tell that the reading stays below
+// the alarm level once the face is warm. If they are too warm for the canthi beside them, it was read beside the canthi.
+func (e Estimate) restsBelow(level float64) bool {
+	return e.Site == event.InnerCanthus && e.ChillCelsius >= -restSigma*e.ChillUncertainty &&
+		e.SkinCelsius+max(0, e.ChillCelsius)+restSigma*e.ChillUncertainty < level // false where either is NaN
 }
 
 // Unmeasured is the verdict of a look that gave no reading.

@@ -192,6 +192,41 @@ func TestErrorRates(t *testing.T) {
 	}
 }
 
+// TestUnknownBaselineLetsNobodyPass: who reads colder than cold_below_group_celsius allows passes by what the own face says, and
+// never because a gate has not seen its people yet.
+func TestUnknownBaselineLetsNobodyPass(t *testing.T) {
+	fresh, settled := newPolicy(t, nil), newPolicy(t, nil)
+	settled.group.LevelVariance, settled.group.DayVariance = 1e-6, 1e-6
+	for _, test := range []struct {
+		name string
+		face func(*Estimate)
+		pass bool // at 33.5 °C, 2 °C below the prior
+	}{
+		{"nose and cheeks as warm as indoors", func(*Estimate) {}, true},
+		{"they are a little cold", func(e *Estimate) { e.ChillCelsius = 0.5 }, true},
+		{"they are not seen", func(e *Estimate) { e.ChillCelsius, e.ChillUncertainty = math.NaN(), math.NaN() }, false},
+		{"they are warmer than canthi leave them", func(e *Estimate) { e.ChillCelsius = -1.1 }, false},
+		{"they are so cold that it may be a fever", func(e *Estimate) { e.ChillCelsius = 1.9 }, false},
+		{"they say little", func(e *Estimate) { e.ChillUncertainty = 1 }, false},
+		{"a forehead", func(e *Estimate) { e.Site, e.SkinCelsius = event.Forehead, 33.1 }, false},
+	} {
+		e := look(33.5)
+		test.face(&e)
+		v, _ := fresh.Decide(e)
+		if (v.Outcome == event.Pass) != test.pass {
+			t.Errorf("%s: %s %s at a gate that has seen nobody", test.name, v.Outcome, v.Reason)
+		}
+	}
+	for skin := 31.0; skin < 36; skin += 0.01 {
+		e := look(skin)
+		e.ChillCelsius, e.ChillUncertainty = math.NaN(), math.NaN()
+		before, _ := fresh.Decide(e)
+		if after, _ := settled.Decide(e); before.Outcome == event.Pass && after.Outcome != event.Pass {
+			t.Fatalf("%.2f °C passes where nobody was seen, and is %s %s where all were", skin, after.Outcome, after.Reason)
+		}
+	}
+}
+
 func TestWaitsForMoreFrames(t *testing.T) {
 	p := newPolicy(t, nil)
 	early := func(e Estimate, frames int, elapsed time.Duration) Estimate {

@@ -1,5 +1,6 @@
 // Package district is what a plant's console tells the one of its district, and how: messages in a JetStream stream of NATS.
-// A plant works whole without it. No name of anybody and no second reading leaves the plant.
+// A plant works whole without it. No name of anybody and no second reading leaves the plant; what sites, gates and
+// shifts are called does.
 //
 // Each message has an id (the header Nats-Msg-Id). The stream drops one that it has had within its window, and the district
 // stores none twice, so a plant sends again what was not confirmed to it.
@@ -106,9 +107,9 @@ func (a Alert) MessageID() string { return a.Event + ".alert." + strconv.FormatI
 type GateStatus struct {
 	Gate string    `json:"gate"`
 	At   time.Time `json:"at"` // when the plant knew
-	// Link is store.Online, store.Offline, store.Quiet, store.Unused or store.RevokedLink.
+	// Link is store.Online, store.Offline, store.Doubled, store.Quiet, store.Unused or store.RevokedLink.
 	Link string `json:"link"`
-	// Said is absent of a gate that is quiet or unused. It has neither settings nor who paused the gate.
+	// Said is there of a gate that is online or offline alone. It has neither settings nor who paused the gate.
 	Said *mqtt.StatusMessage `json:"said,omitempty"`
 }
 

@@ -94,7 +94,7 @@ func (o *plantOutbox) message(ctx context.Context, one store.Outgoing, events ma
 		if !is {
 			return Message{}, nil
 		}
-		return encode(e.ID, e.Event, nil) // what is not a field of it, such as who it was, stays here
+		return encode(e.ID, eventToTell(e.Event), nil) // what is not a field of it, such as who it was, stays here
 	case store.OutgoingAlert:
 		return o.alert(ctx, one.Key)
 	case store.OutgoingStatus:
@@ -146,8 +146,9 @@ func some(at time.Time) *time.Time {
 
 func (o *plantOutbox) status(ctx context.Context, gate mqtt.Gate, at time.Time) (GateStatus, error) {
 	said, link, err := o.store.GateStatus(ctx, gate)
+	said = statusToTell(said)
 	told := GateStatus{Gate: gate.Name, At: at, Link: link}
-	switch said.PausedBy = ""; link {
+	switch link {
 	case store.Online:
 		told.Said = &said
 	case store.Offline:

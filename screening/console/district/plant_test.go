@@ -70,12 +70,15 @@ func openStore(t *testing.T, cfg store.Config) *store.Store {
 var north = mqtt.Gate{Site: "plant", Name: "north"}
 
 // newEvent is one as a gate publishes it, and more than that: fields that the console does not know.
-func newEvent(gate mqtt.Gate, at time.Time, outcome event.Outcome) (store.Event, error) {
+func newEvent(gate mqtt.Gate, at time.Time, outcome event.Outcome, change ...func(*event.Event)) (store.Event, error) {
 	skin, body := 34.25, 36.75
 	e := event.Event{
 		SpecVersion: "1.0", ID: ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String(), Source: event.Source(gate.Site, gate.Name),
 		Type: "thermogate.screening." + string(outcome) + ".v1", Time: at, DataContentType: "application/json",
 		Data: event.Data{Outcome: outcome, Reason: event.BelowThreshold, SkinCelsius: &skin, BodyCelsius: &body, Camera: "test", Version: "test"},
+	}
+	for _, change := range change {
+		change(&e)
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
@@ -228,7 +231,26 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 		_, stop := runPlant(t, s, cfg, testLog(t))
 		passes, alerts := appendEvents(t, s, 50, event.Pass), appendEvents(t, s, 3, event.Alert)
 		by := store.Author{Account: "XYZZY-admin"}
+		hostile, err := newEvent(north, now, event.Inconclusive, func(e *event.Event) {
+			e.SpecVersion, e.Type, e.DataContentType = "XYZZY", "XYZZY", "XYZZY"
+			d := &e.Data
+			d.Reason, d.SkinSite, d.Policy, d.Worn = "XYZZY", "XYZZY", "XYZZY", []event.Garment{event.Hat, "XYZZY"}
+			d.Camera, d.Version, d.Door = "XYZZY's camera", "XYZZY", &event.Door{Output: "XYZZY", Error: "XYZZY"}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		passes = append(passes, hostile.ID)
+		if _, err := s.Append(ctx, []store.Event{hostile}); err != nil {
+			t.Fatal(err)
+		}
 		fill := []func() error{
+			func() error {
+				status := mqtt.StatusMessage{State: store.Online, Since: now, Status: mqtt.Status{Version: "XYZZY", Camera: "XYZZY", Reference: "XYZZY", Group: "XYZZY"},
+					Settings: &mqtt.Settings{Hash: "XYZZY", Values: map[string]string{"camera.name": "XYZZY"}}}
+				status.Journal, status.Sequence = "XYZZY", 7
+				return s.SetStatus(ctx, mqtt.Gate{Site: "plant", Name: "south"}, status, now)
+			},
 			func() error {
 				a, err := s.Take(ctx, alerts[0], 0, "XYZZY-guard", now)
 				if err == nil {
@@ -302,6 +324,12 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 		var site Site
 		if last(SiteKind, &site); site.KeepMonths != 7 || site.TimeZone != "UTC" || len(site.Plans) != 1 || site.Version != "test" {
 			t.Errorf("the site is %+v", site)
+		}
+		south := slices.ContainsFunc(all, func(m received) bool {
+			return m.is(StatusKind) && bytes.Contains(m.body, []byte(`"camera":"other"`)) && bytes.Contains(m.body, []byte(`"reference":"other"`))
+		})
+		if !south {
+			t.Error("a camera and a reference source of which something is wrong that nobody knows are told to be well")
 		}
 		var status GateStatus
 		if last(StatusKind, &status); status.Gate != "north" || status.Link != store.Online || status.Said == nil || !status.Said.Paused || status.Said.Camera != "ok" {

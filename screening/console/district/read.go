@@ -177,7 +177,7 @@ func (a Alert) heard(site string, now time.Time) store.PlantAlert {
 
 func (s GateStatus) check(site string) error {
 	switch s.Link {
-	case store.Online, store.Offline, store.Quiet, store.Unused, store.RevokedLink:
+	case store.Online, store.Offline, store.Doubled, store.Quiet, store.Unused, store.RevokedLink:
 	default:
 		return fmt.Errorf("%.40q is no state of a link", s.Link)
 	}

@@ -241,5 +241,14 @@ func TestTwoGatesOfOneName(t *testing.T) {
 		t.Errorf("a gate that was moved is taken for two: %s", log)
 	}
 	online(one)
+	eventually(t, "it is a fault that somebody sees", func() bool {
+		faults, err := s.Faults(t.Context(), time.Now())
+		return err == nil && len(faults) == 1 && faults[0].Part == store.Link && faults[0].Value == store.Doubled
+	})
+	p.publish("status", true, `{"state":"offline","since":"2026-03-02T06:00:00Z"}`) // the will of who was thrown off
+	online(other)
+	if faults, err := s.Faults(t.Context(), time.Now()); err != nil || len(faults) != 1 || faults[0].Value != store.Doubled {
+		t.Errorf("faults: %+v, %v", faults, err)
+	}
 	eventually(t, "the log tells of two gates", func() bool { return strings.Contains(log.String(), "two gates of one name") })
 }

@@ -20,7 +20,8 @@ type gate struct {
 	holdings map[string]store.Holding // by journal
 	journal  string                   // that the gate has now
 	tails    map[string]int64         // ends of its journals, by the gate's own word
-	flipped  time.Time                // when a journal came back that another one had followed
+	twinned  time.Time                // when a journal last came back that another one had followed
+	flipped  time.Time                // when the log last told of that
 	status   mqtt.StatusMessage       // as it was noted last
 	settings mqtt.Settings            // as they were noted last, and when that was
 	changed  time.Time
@@ -138,6 +139,9 @@ func (i *Ingest) connectOnce(ctx context.Context) error {
 	return s.receive(ctx)
 }
 
+// takenOver is within what time a connection ends that somebody else takes.
+const takenOver = 5 * time.Second
+
 func (s *session) receive(ctx context.Context) error {
 	due := time.NewTicker(s.timing.say)
 	defer due.Stop()
@@ -148,7 +152,11 @@ func (s *session) receive(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-s.conn.Lost():
-			return fmt.Errorf("mqtt.broker %s: the connection broke off: %w", s.cfg.Broker, err)
+			hint := ""
+			if time.Since(s.began) < takenOver {
+				hint = fmt.Sprintf(" at once; is something else connected with the client id %q, another console of this name perhaps?", s.cfg.ClientID)
+			}
+			return fmt.Errorf("mqtt.broker %s: the connection broke off%s: %w", s.cfg.Broker, hint, err)
 		case <-s.in.news:
 		case <-due.C:
 			s.say(time.Now())
@@ -175,6 +183,9 @@ func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 	var rest []func(context.Context) error
 	for _, message := range batch {
 		of, kind, ok := mqtt.ParseTopic(message.Topic)
+		if err := of.Validate(); !ok && kind != "" && err != nil {
+			s.refuse(message.Topic, err)
+		}
 		if !ok || len(message.Payload) == 0 || message.Retained && kind != "status" {
 			continue // an empty message takes back what the broker kept; only a status is kept for good
 		}
@@ -334,6 +345,16 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 		}
 		status.Settings = nil
 	}
+	if status.Journal != "" {
+		s.noticeTwin(g, status.Journal, now)
+		g.journal, g.tails[status.Journal] = status.Journal, status.Sequence
+	}
+	if now.Sub(g.twinned) < twinTime {
+		if status.State == store.Offline { // the will of who was just thrown off
+			return nil
+		}
+		status.State = store.Doubled
+	}
 	if status != g.status || g.link != status.State {
 		if err := s.store.SetStatus(ctx, of, status, now); err != nil {
 			return err
@@ -341,19 +362,22 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 		g.noted = now
 	}
 	g.status, g.link = status, status.State
-	if status.Journal != "" {
-		s.noticeTwin(g, status.Journal, now)
-		g.journal, g.tails[status.Journal] = status.Journal, status.Sequence
-	}
 	return nil
 }
 
-// twinPause is how often the log tells of two gates of one name.
-const twinPause = time.Minute
+// twinPause is how often the log tells of two gates of one name, twinTime after what time without a turn they are one again.
+const (
+	twinPause = time.Minute
+	twinTime  = 5 * time.Minute
+)
 
 // noticeTwin tells of a gate that has two journals by turns: it was moved to another machine, and the old one still runs.
 func (s *session) noticeTwin(g *gate, journal string, now time.Time) {
-	if _, known := g.tails[journal]; !known || journal == g.journal || now.Sub(g.flipped).Abs() < twinPause {
+	if _, known := g.tails[journal]; !known || journal == g.journal {
+		return
+	}
+	g.twinned = now
+	if now.Sub(g.flipped).Abs() < twinPause {
 		return
 	}
 	g.flipped = now
@@ -422,7 +446,7 @@ func (s *session) lookAround(ctx context.Context, now time.Time) error {
 		if heard.Before(s.began) {
 			heard = s.began
 		}
-		if g.link == store.Online && now.Sub(heard) > s.timing.quiet && s.store.Revoked(g.Gate).At.IsZero() {
+		if (g.link == store.Online || g.link == store.Doubled) && now.Sub(heard) > s.timing.quiet && s.store.Revoked(g.Gate).At.IsZero() {
 			quiet = append(quiet, g.Gate)
 		}
 		if g.seen.After(g.noted) {

@@ -19,6 +19,8 @@ func (a ownAccounts) fits(gate mqtt.Gate) error { return a.broker.MayAdmit(gate)
 
 func (ownAccounts) user(gate mqtt.Gate) string { return gate.Name }
 
+func (ownAccounts) clientIDOf(mqtt.Gate) string { return "" }
+
 func (a ownAccounts) admit(_ context.Context, gate mqtt.Gate, password string) error {
 	return a.broker.Admit(gate, password)
 }
@@ -37,11 +39,14 @@ func (*mosquittoAccounts) fits(mqtt.Gate) error { return nil }
 
 func (*mosquittoAccounts) user(gate mqtt.Gate) string { return gate.Site + "/" + gate.Name }
 
+func (*mosquittoAccounts) clientIDOf(gate mqtt.Gate) string { return gate.ClientID() }
+
 type dynamicCommand struct {
 	Command  string        `json:"command"`
 	ID       string        `json:"correlationData"`
 	Username string        `json:"username,omitempty"`
 	Password string        `json:"password,omitempty"`
+	ClientID string        `json:"clientid,omitempty"`
 	Rolename string        `json:"rolename,omitempty"`
 	ACLs     []dynamicRule `json:"acls,omitempty"`
 	Roles    []dynamicRole `json:"roles,omitempty"`
@@ -81,7 +86,7 @@ func (a *mosquittoAccounts) admit(ctx context.Context, gate mqtt.Gate, password 
 		dynamicCommand{Command: "deleteClient", Username: name}, // which disconnects it
 		dynamicCommand{Command: "deleteRole", Rolename: name},
 		dynamicCommand{Command: "createRole", Rolename: name, ACLs: rulesOf(gate)},
-		dynamicCommand{Command: "createClient", Username: name, Password: password, Roles: []dynamicRole{{name}}})
+		dynamicCommand{Command: "createClient", Username: name, Password: password, ClientID: a.clientIDOf(gate), Roles: []dynamicRole{{name}}})
 	return err
 }
 

@@ -96,6 +96,8 @@ type Grant struct {
 	// User and Password are those for the broker, empty where it asks for none.
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
+	// ClientID is the only one that the broker takes of this account; empty where it takes any.
+	ClientID string `json:"client_id,omitempty"`
 }
 
 // Errors of links, to be told apart with errors.Is.
@@ -138,6 +140,8 @@ type accounts interface {
 	fits(gate mqtt.Gate) error
 	// user is the name of the gate's account.
 	user(gate mqtt.Gate) string
+	// clientIDOf is the only client id that the account may use, so that it can throw nobody off; empty where any other is as good.
+	clientIDOf(gate mqtt.Gate) string
 	// admit gives the gate's account this password, and disconnects who had another.
 	admit(ctx context.Context, gate mqtt.Gate, password string) error
 	// expel removes the gate's account, and disconnects who uses it; errNoAccount where there was none.
@@ -217,12 +221,15 @@ var plainName = regexp.MustCompile(`^[\pL\pN_-]{1,64}$`)
 func CheckName(name string) bool { return plainName.MatchString(name) && len(name) <= 64 }
 
 // Invite makes a link's token for a gate. Replaces says that a box that works as the gate may be replaced by whoever comes.
-// The account is one that was made by hand.
-func (d *Desk) Invite(ctx context.Context, gate mqtt.Gate, account Account, replaces bool, by store.Author) (token string, i store.Invitation, err error) {
+// The account is one that was made by hand, console the address under which boxes reach it.
+func (d *Desk) Invite(ctx context.Context, gate mqtt.Gate, account Account, replaces bool, console string, by store.Author) (token string, i store.Invitation, err error) {
 	if d.accounts != nil {
 		if err := d.accounts.fits(gate); err != nil {
 			return "", i, &UnfitError{err}
 		}
+	}
+	if err := d.secret(console, d.accounts != nil || account.User != ""); err != nil {
+		return "", i, &UnfitError{err}
 	}
 	if _, err := d.authority(); err != nil {
 		return "", i, &UnfitError{err}
@@ -271,7 +278,7 @@ func (d *Desk) Usable(ctx context.Context, i store.Invitation) error {
 func (d *Desk) Works(ctx context.Context, gate mqtt.Gate) (bool, error) {
 	gates, err := d.store.Gates(ctx, time.Now())
 	for _, g := range gates {
-		if g.Gate == gate && g.Parts[store.Link].Value == store.Online {
+		if link := g.Parts[store.Link].Value; g.Gate == gate && (link == store.Online || link == store.Doubled) {
 			return true, nil
 		}
 	}
@@ -290,13 +297,27 @@ func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, pa
 	if grant.CA, err = d.authority(); err != nil {
 		return grant, "", err
 	}
+	account := Account{}
 	if d.accounts != nil {
-		grant.User = d.accounts.user(i.Gate)
-		return grant, "", nil
+		grant.User, grant.ClientID = d.accounts.user(i.Gate), d.accounts.clientIDOf(i.Gate)
+	} else if account, err = unseal(token, i.Sealed); err != nil {
+		return grant, "", err
+	} else {
+		grant.User = account.User
 	}
-	account, err := unseal(token, i.Sealed)
-	grant.User = account.User
-	return grant, account.Password, err
+	return grant, account.Password, d.secret(console, grant.User != "")
+}
+
+// secret says why a gate can't use an account, where it does: others in the network could read user and password on their way to
+// the broker.
+func (d *Desk) secret(console string, account bool) error {
+	broker, err := url.Parse(d.BrokerFor(console))
+	if err != nil || !account || broker.Scheme == "mqtts" || broker.Scheme == "wss" || (listen.Config{Listen: net.JoinHostPort(broker.Hostname(), "0")}).Local() {
+		return nil
+	}
+	return fmt.Errorf("%s is not encrypted, and others in the network could read the password of the gate: give the broker a certificate "+
+		"(broker.cert_file and broker.key_file of the gate whose own it is; certfile and keyfile of mosquitto), or join.broker its encrypted address, such as mqtts://%s",
+		broker.Redacted(), broker.Hostname())
 }
 
 // authority is that of the broker's certificate, in PEM; empty for a public one.
@@ -433,14 +454,24 @@ func (d *Desk) expelDue(ctx context.Context) error {
 func (d *Desk) expel(ctx context.Context, gate mqtt.Gate) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	if d.accounts == nil || d.store.Revoked(gate).Account != store.AccountDue { // or it has joined anew
+	was := d.store.Revoked(gate).Account
+	if d.accounts == nil || was != store.AccountDue && was != store.AccountConfigured { // or it has joined anew
 		return nil
 	}
 	is := store.AccountRemoved
-	if err := d.accounts.expel(ctx, gate); errors.Is(err, errNoAccount) {
+	switch err := d.accounts.expel(ctx, gate); {
+	case errors.Is(err, errNoAccount):
 		is = store.AccountByHand
-	} else if err != nil {
+	case errors.Is(err, mqtt.ErrConfigured):
+		is = store.AccountConfigured
+	case err != nil:
 		return err
+	}
+	if is == was {
+		return nil
+	}
+	if is == store.AccountConfigured {
+		d.log.Warn("a revoked gate comes in at the broker all the same", "site", gate.Site, "gate", gate.Name, "reason", mqtt.ErrConfigured)
 	}
 	return d.store.SetAccount(ctx, gate, is)
 }

@@ -27,7 +27,7 @@ var (
 	admin = store.Author{Account: "admin", Address: netip.MustParseAddr("10.0.0.1")}
 )
 
-const console = "https://console.plant:8090"
+const console = "https://127.0.0.1:8090"
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
@@ -99,7 +99,7 @@ func secret(n int) Request { return Request{strings.Repeat(string(rune('a'+n)), 
 func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	m := testdata.StartGuardedMosquitto(t, "", "")
 	d, s := dynamicDesk(t, m)
-	token, i, err := d.Invite(t.Context(), north, Account{}, false, admin)
+	token, i, err := d.Invite(t.Context(), north, Account{}, false, console, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +110,8 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://console.plant:" + m.Address[strings.LastIndex(m.Address, ":")+1:], ConsoleURL: console,
-		User: "plant/north", Password: secret(0).Password}); grant != want {
+	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://" + m.Address, ConsoleURL: console,
+		User: "plant/north", Password: secret(0).Password, ClientID: "thermogate-plant-north"}); grant != want {
 		t.Errorf("granted %+v", grant)
 	}
 	guard, err := connect(m.Address, "console", "console", "of console")
@@ -119,7 +119,20 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Fatal(err)
 	}
 	guard.Subscribe("thermogate/plant/#", 1, nil).Wait()
-	gate, err := connect(m.Address, "gate", grant.User, grant.Password)
+	for _, other := range []string{"console", "thermogate-plant-south"} {
+		if _, err := connect(m.Address, other, grant.User, grant.Password); err == nil {
+			t.Errorf("the gate can throw off who has the client id %s", other)
+		}
+	}
+	ask := mqtt.DefaultConfig()
+	ask.Broker, ask.User, ask.PasswordFile = "mqtt://"+m.Address, grant.User, filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(ask.PasswordFile, []byte(grant.Password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := mqtt.Check(t.Context(), ask, north); err != nil {
+		t.Errorf("checking the account: %v", err)
+	}
+	gate, err := connect(m.Address, grant.ClientID, grant.User, grant.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +161,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Error("a revoked gate is connected for longer than 3 s")
 	}
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
-	if _, err := connect(m.Address, "gate", grant.User, grant.Password); err == nil {
+	if _, err := connect(m.Address, grant.ClientID, grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
 	}
 	var used *UsedError
@@ -156,12 +169,12 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 		t.Errorf("its old link: %v", err)
 	}
 
-	token, _, err = d.Invite(t.Context(), north, Account{}, false, admin)
+	token, _, err = d.Invite(t.Context(), north, Account{}, false, console, admin)
 	if err == nil {
 		grant, err = d.Join(t.Context(), box, token, secret(1), console)
 	}
 	if err == nil {
-		_, err = connect(m.Address, "gate", grant.User, grant.Password)
+		_, err = connect(m.Address, grant.ClientID, grant.User, grant.Password)
 	}
 	if err != nil || !s.Revoked(north).At.IsZero() {
 		t.Errorf("joining anew: %v", err)
@@ -172,7 +185,7 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
 	m := testdata.StartGuardedMosquitto(t, "", "")
 	d, s := dynamicDesk(t, m)
-	token, _, err := d.Invite(t.Context(), north, Account{}, false, admin)
+	token, _, err := d.Invite(t.Context(), north, Account{}, false, console, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +204,7 @@ func TestRevokedWhileTheBrokerIsAway(t *testing.T) {
 	}
 	m.Start()
 	eventually(t, "the broker is told", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
-	if _, err := connect(m.Address, "gate", grant.User, grant.Password); err == nil {
+	if _, err := connect(m.Address, grant.ClientID, grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
 	}
 }
@@ -210,7 +223,7 @@ func TestALinkIsGoodOnce(t *testing.T) {
 	d, s := desk(t, DefaultConfig(), mqtt.DefaultConfig())
 	invite := func(gate mqtt.Gate, replaces bool) (string, store.Invitation) {
 		t.Helper()
-		token, i, err := d.Invite(t.Context(), gate, Account{"hand", "made 密码"}, replaces, admin)
+		token, i, err := d.Invite(t.Context(), gate, Account{"hand", "made 密码"}, replaces, console, admin)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -333,10 +346,10 @@ func TestAGatesOwnBrokerLetsInWhoJoined(t *testing.T) {
 	broker.Broker, broker.Own = "mqtt://"+own.Address, own
 	d, s := desk(t, DefaultConfig(), broker)
 	var unfit *UnfitError
-	if _, _, err := d.Invite(t.Context(), mqtt.Gate{Site: "elsewhere", Name: "north"}, Account{}, false, admin); !errors.As(err, &unfit) {
+	if _, _, err := d.Invite(t.Context(), mqtt.Gate{Site: "elsewhere", Name: "north"}, Account{}, false, console, admin); !errors.As(err, &unfit) {
 		t.Errorf("a gate of another site: %v", err)
 	}
-	token, _, err := d.Invite(t.Context(), north, Account{}, false, admin)
+	token, _, err := d.Invite(t.Context(), north, Account{}, false, console, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,6 +376,71 @@ func TestAGatesOwnBrokerLetsInWhoJoined(t *testing.T) {
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
 }
 
+// TestNoPasswordGoesInTheClear: neither link nor grant is for an account whose password others in the network could read.
+func TestNoPasswordGoesInTheClear(t *testing.T) {
+	account := Account{"hand", "made"}
+	for _, test := range []struct {
+		broker, joinBroker, console string
+		account                     Account
+		fit                         bool
+	}{
+		{"mqtt://127.0.0.1:1", "", "https://console.plant", account, false},
+		{"mqtt://127.0.0.1:1", "", "https://127.0.0.1:8090", account, true},
+		{"mqtt://127.0.0.1:1", "", "https://console.plant", Account{}, true}, // it asks for none
+		{"mqtt://127.0.0.1:1", "mqtts://broker.plant", "https://console.plant", account, true},
+		{"mqtts://broker.plant", "ws://broker.plant", "https://console.plant", account, false},
+	} {
+		cfg, broker := DefaultConfig(), mqtt.DefaultConfig()
+		cfg.Broker, broker.Broker = test.joinBroker, test.broker
+		d, _ := desk(t, cfg, broker)
+		var unfit *UnfitError
+		_, _, err := d.Invite(t.Context(), north, test.account, false, test.console, admin)
+		if (err == nil) != test.fit || err != nil && (!errors.As(err, &unfit) || !strings.Contains(err.Error(), "certificate")) {
+			t.Errorf("%+v: a link: %v", test, err)
+		}
+		token, _, err := d.Invite(t.Context(), north, test.account, false, "https://127.0.0.1", admin) // but used from elsewhere
+		if err != nil {
+			continue
+		}
+		if grant, err := d.Join(t.Context(), box, token, secret(0), test.console); (err == nil) != test.fit || err != nil && grant.Password != "" {
+			t.Errorf("%+v: granted %+v, %v", test, grant, err)
+		}
+	}
+}
+
+// TestRevokedInTheConfig: who stands in broker.users comes in until somebody has taken that out, and the page says so.
+func TestRevokedInTheConfig(t *testing.T) {
+	dir := t.TempDir()
+	start := func(users ...mqtt.BrokerUser) *mqtt.Broker {
+		cfg := mqtt.DefaultBrokerConfig()
+		cfg.Listen, cfg.Users = "127.0.0.1:0", users
+		own, err := mqtt.StartBroker(cfg, mqtt.Gate{Site: "plant", Name: "south"}, filepath.Join(dir, "broker.db"), quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return own
+	}
+	password := filepath.Join(dir, "password")
+	if err := os.WriteFile(password, []byte("of north\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := start(mqtt.BrokerUser{Name: "north", PasswordFile: password, Role: mqtt.RoleGate})
+	broker := mqtt.DefaultConfig()
+	broker.Broker, broker.Own = "mqtt://"+own.Address, own
+	d, s := desk(t, DefaultConfig(), broker)
+	if err := d.Revoke(t.Context(), north, "Li Na", "stolen", admin); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is to be taken out of the config", func() bool { return s.Revoked(north).Account == store.AccountConfigured })
+	own.Close()
+	own = start()
+	defer own.Close()
+	broker.Own = own
+	if err := New(DefaultConfig(), "test", broker, s, quiet).expelDue(t.Context()); err != nil || s.Revoked(north).Account != store.AccountRemoved {
+		t.Errorf("once it is out: %v, %+v", err, s.Revoked(north))
+	}
+}
+
 // TestNoKeyIsHandedOut where the file of the authority holds its key besides, as that of a made one does.
 func TestNoKeyIsHandedOut(t *testing.T) {
 	certificate, key := testdata.Certificate(t, "broker.plant")
@@ -386,7 +464,7 @@ func TestNoKeyIsHandedOut(t *testing.T) {
 		grant, err := d.Offer(store.Invitation{Gate: north}, "token", console)
 		var unfit *UnfitError
 		if test.err != "" {
-			if _, _, err := d.Invite(t.Context(), north, Account{}, false, admin); !errors.As(err, &unfit) {
+			if _, _, err := d.Invite(t.Context(), north, Account{}, false, console, admin); !errors.As(err, &unfit) {
 				t.Errorf("%s: a link is made: %v", name, err)
 			}
 		}

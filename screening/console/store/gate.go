@@ -180,6 +180,7 @@ const (
 const (
 	Online  = "online"
 	Offline = "offline" // by its own word, or its broker's
+	Doubled = "doubled" // two machines have its name, and throw each other off the broker
 	Quiet   = "quiet"   // nothing has come from it for longer than it is ever silent
 	Unused  = "unused"  // nobody expects anything from it any more, until something comes
 	// RevokedLink is that of a gate that is not let in any more, until a box joins as it anew.
@@ -192,11 +193,13 @@ const (
 	off  = "off"
 )
 
-// SetStatus notes what a gate says of itself.
+// SetStatus notes what a gate says of itself. Its State may also be Doubled, which no gate says.
 func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.StatusMessage, at time.Time) error {
 	parts := map[string]string{Link: Offline}
-	if status.State == Online {
+	works := status.State == Online || status.State == Doubled
+	if works {
 		parts = partsOf(status.Status)
+		parts[Link] = status.State
 	}
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		if err := s.see(ctx, tx, map[mqtt.Gate]time.Time{gate: at}); err != nil {
@@ -212,7 +215,7 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 				return err
 			}
 		}
-		if status.State == Online {
+		if works {
 			lacks, err := json.Marshal(status.Lacks)
 			if err != nil {
 				return err
@@ -342,6 +345,11 @@ type State struct {
 	Until time.Time // zero: it still is
 }
 
+// OutOfUse says that it is the link of a gate that nobody expects anything from.
+func (s State) OutOfUse() bool {
+	return s.Part == Link && (s.Value == Unused || s.Value == RevokedLink)
+}
+
 func scanState(rows *sql.Rows) (state State, err error) {
 	var since, until int64
 	err = rows.Scan(&state.Gate.Site, &state.Gate.Name, &state.Part, &state.Value, &since, &until)
@@ -371,6 +379,9 @@ type Gate struct {
 	Lacks       event.Lacks      // what it was not told yet
 	LastMinute  int              // people whose first event was within the minute before
 }
+
+// OutOfUse says that nobody expects anything from the gate: it was put out of use, or revoked.
+func (g Gate) OutOfUse() bool { return g.Parts[Link].OutOfUse() }
 
 // Gates returns all gates in the order of their names.
 func (s *Store) Gates(ctx context.Context, now time.Time) ([]Gate, error) {
@@ -474,13 +485,38 @@ func (s *Store) SiteFaults(ctx context.Context, site string, now time.Time) ([]F
 	return s.faults(ctx, site, now)
 }
 
-// isFault is the state of a part of a gate that is not as it should be.
-const isFault = `(part = 'link' AND value NOT IN ('online', 'unused', 'revoked') OR part IN ('camera', 'reference') AND value <> 'ok'
+// isFault is the state of a part of a gate that is not as it should be, outOfUse that of the link of a gate that is not there any more.
+const (
+	outOfUse = `(part = 'link' AND value IN ('unused', 'revoked'))`
+	isFault  = `(part = 'link' AND value <> 'online' AND NOT ` + outOfUse + ` OR part IN ('camera', 'reference') AND value <> 'ok'
 	OR part = 'group' AND value = 'baseline-shift')`
+)
+
+// inUse has a row for each gate that is in use: whether it is online, and how many of its parts are not as they should be.
+const inUse = `(SELECT gates.site, gates.gate, paused_until, sum(CASE WHEN part = 'link' AND value = 'online' THEN 1 ELSE 0 END) AS online,
+	sum(CASE WHEN ` + isFault + ` THEN 1 ELSE 0 END) AS bad
+	FROM gates LEFT JOIN gate_states ON gate_states.site = gates.site AND gate_states.gate = gates.gate AND until IS NULL
+	GROUP BY gates.site, gates.gate, paused_until HAVING sum(CASE WHEN ` + outOfUse + ` THEN 1 ELSE 0 END) = 0) AS one`
+
+// GateCounts is how many of the gates that are in use are in each state.
+type GateCounts struct{ Well, Faulty, Paused, Silent int }
+
+// CountGates counts those of all sites. A gate that is silent counts as that alone, and a faulty one as no paused one.
+func (s *Store) CountGates(ctx context.Context, now time.Time) (GateCounts, error) {
+	found, err := collect(ctx, s.read, func(rows *sql.Rows) (c GateCounts, err error) {
+		err = rows.Scan(&c.Well, &c.Faulty, &c.Paused, &c.Silent)
+		return c, err
+	}, `SELECT count(*) FILTER (WHERE online > 0 AND bad = 0 AND paused_until <= $1), count(*) FILTER (WHERE online > 0 AND bad > 0),
+		count(*) FILTER (WHERE online > 0 AND bad = 0 AND paused_until > $1), count(*) FILTER (WHERE online = 0) FROM `+inUse, now.UnixMilli())
+	if err != nil {
+		return GateCounts{}, fmt.Errorf("counting the gates: %w", err)
+	}
+	return found[0], nil
+}
 
 func (s *Store) faults(ctx context.Context, site string, now time.Time) ([]Fault, error) {
 	var only conditions
-	only.add("until IS NULL AND " + isFault)
+	only.add("until IS NULL AND (" + isFault + " OR " + outOfUse + ")")
 	if site != "" {
 		only.add("site = ?", site)
 	}
@@ -508,7 +544,7 @@ func (s *Store) faults(ctx context.Context, site string, now time.Time) ([]Fault
 	}
 	var faults []Fault
 	for _, state := range states {
-		if unknown[state.Gate] && state.Part != Link {
+		if unknown[state.Gate] && state.Part != Link || state.OutOfUse() {
 			continue
 		}
 		fault := Fault{State: state}

@@ -165,6 +165,8 @@ const (
 	AccountDue     AccountState = "due" // the broker is still to be told
 	AccountRemoved AccountState = "removed"
 	AccountByHand  AccountState = "by-hand" // somebody has to remove it
+	// AccountConfigured is one that the config of the gate whose broker it is gives: until that is mended and read, the gate comes in.
+	AccountConfigured AccountState = "configured"
 )
 
 // Revoke has nothing counted any more that comes of a gate and was made after this, with its line in the audit.

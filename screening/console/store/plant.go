@@ -655,11 +655,7 @@ func (s *Store) PlantSites(ctx context.Context) ([]PlantSite, error) {
 		add   func(*PlantSite, counts)
 		query string
 	}{
-		{func(p *PlantSite, c counts) { p.Gates, p.Bad = c.all, c.bad }, `SELECT site, count(*), count(*) FILTER (WHERE bad > 0) FROM (
-			SELECT gates.site, gates.gate, sum(CASE WHEN part = 'link' AND value = 'unused' THEN 1 ELSE 0 END) AS unused,
-			sum(CASE WHEN ` + isFault + ` THEN 1 ELSE 0 END) AS bad
-			FROM gates LEFT JOIN gate_states ON gate_states.site = gates.site AND gate_states.gate = gates.gate AND until IS NULL GROUP BY gates.site, gates.gate
-			) AS one WHERE unused = 0 GROUP BY site`},
+		{func(p *PlantSite, c counts) { p.Gates, p.Bad = c.all, c.bad }, "SELECT site, count(*), count(*) FILTER (WHERE bad > 0) FROM " + inUse + " GROUP BY site"},
 		{func(p *PlantSite, c counts) { p.Refused = c.all }, "SELECT site, count(*), 0 FROM refused_messages GROUP BY site"},
 	} {
 		all, err := collect(ctx, s.read, scan, of.query)

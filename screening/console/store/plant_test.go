@@ -143,6 +143,20 @@ func TestStatusesOfPlants(t *testing.T) {
 		if err != nil || len(sites) != 1 || sites[0].Gates != 2 || sites[0].Bad != 2 || !sites[0].Heard.Equal(morning) {
 			t.Errorf("the sites are %+v, %v", sites, err)
 		}
+		for i, link := range []string{RevokedLink, Unused} { // and what was wrong with it is nobody's business any more
+			hear(t, s, News{Statuses: []PlantStatus{{Gate: south, At: morning.Add(3 * time.Second), Link: Unused},
+				{Gate: north, At: morning.Add(time.Duration(i+1) * time.Minute), Link: link}}})
+			if faults, err := s.SiteFaults(t.Context(), "plant", morning); err != nil || len(faults) != 0 {
+				t.Errorf("%s: faults: %v, %v", link, faults, err)
+			}
+			sites, err = s.PlantSites(t.Context())
+			if err != nil || sites[0].Gates != 0 || sites[0].Bad != 0 {
+				t.Errorf("%s: the sites are %+v, %v", link, sites, err)
+			}
+			if counts, err := s.CountGates(t.Context(), morning); err != nil || counts != (GateCounts{}) {
+				t.Errorf("%s: counted are %+v, %v", link, counts, err)
+			}
+		}
 		states, err := s.States(t.Context(), north, morning, morning.Add(time.Minute), 10)
 		if err != nil || len(states) != 6 { // the reference has two
 			t.Errorf("north was %v, %v", states, err)

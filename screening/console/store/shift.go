@@ -73,6 +73,8 @@ func (s Shift) check() error {
 	switch {
 	case strings.TrimSpace(s.Name) == "" || len(s.Name) > maxWord || strings.ContainsFunc(s.Name, unicode.IsControl):
 		return fmt.Errorf("a shift has a name of at most %d bytes, and %.80q is none", maxWord, s.Name)
+	case s.Name == "." || s.Name == "..":
+		return fmt.Errorf("a shift can't be called %s: addresses of pages take that for something else", s.Name)
 	case s.Begin < 0 || s.Begin >= wholeDay || s.End < 0 || s.End > wholeDay:
 		return fmt.Errorf("shift %s: it begins and ends between 0:00 and 24:00", s.Name)
 	case s.Begin%quarterHour != 0 || s.End%quarterHour != 0:

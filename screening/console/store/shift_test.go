@@ -131,6 +131,7 @@ func TestShiftPlanRefused(t *testing.T) {
 		{"between 0:00 and 24:00", []Shift{{"1", 6 * hour, 25 * hour, 0}}},
 		{"has a name", []Shift{{" ", 6 * hour, 14 * hour, 0}}},
 		{"has a name", []Shift{{"a\x00", 6 * hour, 14 * hour, 0}}},
+		{"can't be called ..", []Shift{{"..", 6 * hour, 14 * hour, 0}}},
 		{"the name 1", []Shift{{"1", 6 * hour, 14 * hour, 0}, {"1", 14 * hour, 22 * hour, 0}}},
 		{"shift 1 ends after shift 2 begins", []Shift{{"1", 6 * hour, 14 * hour, 0}, {"2", 13 * hour, 22 * hour, 0}}},
 		{"shift 3 ends after shift 1 begins", []Shift{{"3", 22 * hour, 7 * hour, 0}, {"1", 6 * hour, 14 * hour, 0}}},

@@ -164,7 +164,7 @@ func (v *visit) invite() {
 		return
 	}
 	var refused *join.UnfitError
-	token, i, err := v.cfg.Desk.Invite(v.ctx(), gate, account, replaces, accounts.AuthorOf(v.r, v.account))
+	token, i, err := v.cfg.Desk.Invite(v.ctx(), gate, account, replaces, v.cfg.Desk.URL(openAt(v.r)), accounts.AuthorOf(v.r, v.account))
 	if errors.As(err, &refused) {
 		unfit(http.StatusUnprocessableEntity, "MQTT 服务器不能接入这台闸机："+refused.Error(), "The broker can't let this gate in: "+refused.Error())
 		return

@@ -30,7 +30,7 @@ func (c *console) admission(now time.Time) (offer string) {
 	c.t.Helper()
 	desk, by := c.pages.cfg.Desk, store.Author{Account: "admin", Address: netip.MustParseAddr("10.0.0.1")}
 	invite := func(gate string) (string, store.Invitation) {
-		token, i, err := desk.Invite(c.t.Context(), mqtt.Gate{Site: north.Site, Name: gate}, join.Account{}, false, by)
+		token, i, err := desk.Invite(c.t.Context(), mqtt.Gate{Site: north.Site, Name: gate}, join.Account{}, false, "", by)
 		if err == nil {
 			i, err = c.store.Invitation(c.t.Context(), i.Token)
 		}

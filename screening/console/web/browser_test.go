@@ -344,6 +344,8 @@ func TestBrowserEscalation(t *testing.T) {
 	manager.says("the last 7 days")
 	manager.click("main h1") // a browser may want a tap before it sounds
 	manager.wait("the sound", `document.getElementById("sound").hidden`)
+	const places = `[...document.querySelectorAll("nav a")].map((a) => a.offsetLeft).join()`
+	before := evaluate[string](manager, places)
 	other := c.alert(far) // none of theirs
 	id := c.alert(north)
 	guard.says("1 条告警待处理")
@@ -351,6 +353,9 @@ func TestBrowserEscalation(t *testing.T) {
 	guard.click("#take-" + id)
 	guard.says("您在处理")
 	manager.wait("the count", `document.getElementById("count-alerts").textContent === "1"`)
+	if after := evaluate[string](manager, places); after != before {
+		t.Errorf("the count moves the links that somebody may be about to click: %s, then %s", before, after)
+	}
 	if rung := evaluate[int](manager, "tones.length"); rung > 0 || !evaluate[bool](manager, `document.getElementById("escalated").hidden`) {
 		t.Errorf("while the guard sees to it the manager hears %d tones", rung)
 	}

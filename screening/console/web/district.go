@@ -62,7 +62,7 @@ func (t siteTile) GatesWell() string {
 func (t *siteTile) onlyOf(gates []tile, now time.Time) {
 	t.Gates, t.Bad = 0, 0
 	for _, g := range gates {
-		if g.State != "unused" {
+		if !g.OutOfUse() {
 			t.Gates++
 		}
 		if g.State == "down" || len(g.Faults) > 0 {

@@ -166,8 +166,9 @@ type nowPage struct {
 
 // message is named by what it says.
 type message struct {
-	id   string
-	body []byte
+	id           string
+	body         []byte
+	open, faults int
 }
 
 // maxEscalated is how many gates the bar above every page names.
@@ -193,7 +194,7 @@ func (n nowPage) Unlisted() int       { return max(n.Open, len(n.Alerts)) - len(
 
 type tile struct {
 	store.Gate
-	State  string // well, degraded, down, paused, unknown or unused
+	State  string // well, degraded, down, paused, unknown, unused or revoked
 	Faults []store.Fault
 }
 
@@ -234,7 +235,7 @@ func (p *Pages) makePage(now *snapshot, account store.Account) nowPage {
 	for _, g := range now.gates {
 		if account.Sees(g.Gate) {
 			page.Gates = append(page.Gates, tileOf(g, now.faults))
-			if link := g.Parts[store.Link].Value; link != store.Unused && link != store.RevokedLink && !p.sounds(g.Gate, now.at) {
+			if !g.OutOfUse() && !p.sounds(g.Gate, now.at) {
 				page.Deaf = append(page.Deaf, g.Gate)
 			}
 		}
@@ -266,7 +267,7 @@ func tileOf(g store.Gate, faults []store.Fault) tile {
 	switch {
 	case !known:
 		t.State = "unknown"
-	case link.Value == store.Unused, link.Value == store.RevokedLink:
+	case g.OutOfUse():
 		t.State = link.Value
 	case link.Value != store.Online:
 		t.State = "down"
@@ -342,7 +343,7 @@ func messageOf(what liveMessage) message {
 	}
 	sum := fnv.New64a()
 	sum.Write(body)
-	return message{strconv.FormatUint(sum.Sum64(), 36), body}
+	return message{strconv.FormatUint(sum.Sum64(), 36), body, what.Open, what.Faults}
 }
 
 // snapshot is how all is now; for a part of a page it is what the stream has told of.

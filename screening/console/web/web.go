@@ -373,12 +373,13 @@ type page struct {
 	Now     time.Time
 	Other   string // address of the same page in the other language
 	Notice  string // what just went wrong, or well
-	// Escalated are alerts that nobody sees to, one of each gate.
-	Escalated []openAlert
-	Store     *store.Store
-	MadeUp    time.Time // up to when people are
-	District  bool      // the store is what plants tell
-	Data      any
+	// Escalated are alerts that nobody sees to, one of each gate; Open and Faults count what the links to the pages of those tell.
+	Escalated    []openAlert
+	Open, Faults int
+	Store        *store.Store
+	MadeUp       time.Time // up to when people are
+	District     bool      // the store is what plants tell
+	Data         any
 }
 
 // Lang is for the page's own attribute.
@@ -434,19 +435,25 @@ func (p page) Since(at time.Time) string { return p.Ago(p.Now.Sub(at)) }
 func (v *visit) page(data any) page {
 	query := v.r.URL.Query()
 	query.Set("lang", v.tongue.Say("en", "zh"))
+	live := v.live()
 	return page{
 		tongue: v.tongue, Path: v.r.URL.Path, Build: v.build, Account: v.account, Now: v.now,
-		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, MadeUp: v.cfg.MadeUpUntil, Escalated: v.escalated(), District: v.cfg.District,
+		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, MadeUp: v.cfg.MadeUpUntil, District: v.cfg.District,
+		Escalated: live.Escalated, Open: live.message.open, Faults: live.message.faults,
 	}
 }
 
-// escalated is what the bar above every page names; the page of all alerts has it anyway.
-func (v *visit) escalated() []openAlert {
+// live is what every page tells of all alerts and faults.
+func (v *visit) live() nowPage {
 	now, _ := v.newest()
-	if now == nil || v.account.Name == "" || v.r.URL.Path == "/" {
-		return nil
+	if now == nil || v.account.Name == "" {
+		return nowPage{}
 	}
-	return v.pageOf(now, v.account).Escalated
+	page := v.pageOf(now, v.account)
+	if v.r.URL.Path == "/" { // which names them anyway
+		page.Escalated = nil
+	}
+	return page
 }
 
 // noteDownload has no file leave the console without a line in the audit.

@@ -502,6 +502,33 @@ func TestPagesAreSmall(t *testing.T) {
 	}
 }
 
+// TestCountsComeWithThePage: counts that only the stream brings would move the links beside them.
+func TestCountsComeWithThePage(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	guard := c.client("lina", c.account("lina", "李娜", store.Guard, north))
+	has := func(alerts, faults string) bool {
+		_, page := guard.get("/history")
+		return strings.Contains(page, `<b id="count-alerts"`+alerts+"</b>") && strings.Contains(page, `<b id="count-faults"`+faults+"</b>")
+	}
+	wait := func(alerts, faults string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !has(alerts, faults); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("there is no page with %q alerts and %q faults", alerts, faults)
+			}
+		}
+	}
+	wait(" hidden>0", " hidden>0")
+	c.alert(far)
+	c.alert(north)
+	status := mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Camera: "stalled"}}
+	if err := c.store.SetStatus(t.Context(), north, status, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	wait(">1", ">1")
+}
+
 // TestStream has a page told what changes, and nothing twice.
 func TestStream(t *testing.T) {
 	c := start(t)

@@ -52,7 +52,7 @@ var words = map[string]phrase{
 
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
 
-	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
+	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Doubled: {"两台同名设备", "two machines"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	store.Refused: {"不是有效记录", "no valid event"},
@@ -193,6 +193,7 @@ func (t tongue) SettingValue(s store.Setting) string {
 // remedies say what to do about a fault.
 var remedies = map[string]phrase{
 	"link offline":                                 {"检查闸机电源和网线", "Check the gate's power and network cable"},
+	"link doubled":                                 {"两台设备用同一个名称，互相挤下线：关掉被替换的那台，或给它另起名称", "Two machines have its name and throw each other off the broker: switch off the one that was replaced, or give it another name"},
 	"link quiet":                                   {"闸机没有消息：检查电源和网络，期间请人工测温", "Nothing comes from it: check power and network, and screen by hand meanwhile"},
 	"camera " + string(event.CameraStarting):       {"相机正在启动，请等一分钟", "The camera is starting: give it a minute"},
 	"camera " + string(event.CameraStalled):        {"画面停住：检查相机线缆", "The picture stands still: check the camera's cable"},
