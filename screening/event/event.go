@@ -61,6 +61,9 @@ type Data struct {
 	SecondsToVerdict       *float64   `json:"seconds_to_verdict,omitempty"`
 	RescreenOf             string     `json:"rescreen_of,omitempty"`  // id of the event this look repeats
 	Revises                string     `json:"revises,omitempty"`      // id of the pass that later frames contradict
+	Person                 *Bearer    `json:"person,omitempty"`       // who a badge or a code says it is; absent where nobody does
+	Unpaired               Unpaired   `json:"unpaired,omitempty"`     // why nobody is named, at a gate that has readers
+	PersonOf               string     `json:"person_of,omitempty"`    // with the outcome Named: the event that Person, or Unpaired, is about
 	Door                   *Door      `json:"door,omitempty"`         // absent at a gate that opens no door
 	Historical             bool       `json:"historical,omitempty"`   // published late, after an outage
 	OutcomeOnly            bool       `json:"outcome_only,omitempty"` // what was measured of the person was not kept; see WithOutcomeOnly
@@ -87,6 +90,13 @@ type Reference struct {
 	NominalAssumed    bool     `json:"nominal_assumed,omitempty"` // a guess, and all temperatures are off by as much as it is
 	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
 	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
+}
+
+// Bearer is who somebody says they are, without a name: names are known to the console alone.
+type Bearer struct {
+	ID      string `json:"id"`                // the pseudonym: an HMAC of the number on the badge under the site's key, or what the pass code says
+	Company string `json:"company,omitempty"` // the company of the pass code
+	By      string `json:"by"`                // the reader
 }
 
 // Door is what became of the door. What is not known is absent.
