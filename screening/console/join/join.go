@@ -96,6 +96,11 @@ type Grant struct {
 	// User and Password are those for the broker, empty where it asks for none.
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
+	// SiteKey is the first public key of the site's pass codes (PEM), which signs the others; empty where there are none.
+	SiteKey string `json:"site_key,omitempty"`
+	// NumberKey is the secret under which numbers on badges become pseudonyms. A box that joins is told it as it is told the
+	// password, and not before.
+	NumberKey string `json:"number_key,omitempty"`
 }
 
 // Errors of links, to be told apart with errors.Is.
