@@ -175,7 +175,7 @@ func gatesOnly(topic string) bool {
 	levels := strings.Split(topic, "/")
 	switch {
 	case levels[0] == "thermogate" && len(levels) > 3:
-		return levels[3] != "command" && levels[3] != "alert" && levels[3] != "stored"
+		return levels[3] != "command" && levels[3] != "alert" && levels[3] != "stored" && levels[3] != "passes"
 	case levels[0] == "spBv1.0" && len(levels) > 3:
 		switch levels[2] {
 		case "NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH":

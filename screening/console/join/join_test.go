@@ -382,8 +382,8 @@ func TestNoKeyIsHandedOut(t *testing.T) {
 		if err := os.WriteFile(cfg.CAFile, []byte(test.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d := New(cfg, "test", mqtt.DefaultConfig(), nil, quiet)
-		grant, err := d.Offer(store.Invitation{Gate: north}, "token", console)
+		d, _ := desk(t, cfg, mqtt.DefaultConfig())
+		grant, err := d.Offer(t.Context(), store.Invitation{Gate: north}, "token", console)
 		var unfit *UnfitError
 		if test.err != "" {
 			if _, _, err := d.Invite(t.Context(), north, Account{}, false, admin); !errors.As(err, &unfit) {

@@ -156,7 +156,7 @@ func (s *Store) linksSince(now time.Time) time.Time { return now.AddDate(0, 0, -
 // Bearer is who an event is about, or why nobody can be named.
 type Bearer struct {
 	event.Bearer
-	Unpaired event.Unpaired
+	Unpaired event.Unpaired `json:"unpaired,omitempty"`
 }
 
 // BearerOf tells who an event of a gate is about; ok is false where nothing says so.

@@ -46,6 +46,7 @@ type record struct {
 	Alert    *recordedAlert   `json:"alert,omitempty"`
 	Readings []recordedChange `json:"readings,omitempty"` // of somebody who had no alert
 	Pictures []recordedPNG    `json:"pictures,omitempty"`
+	Person   *Bearer          `json:"person,omitempty"` // who it is about
 }
 
 type recordedAlert struct {
@@ -96,6 +97,11 @@ func (s *Store) record(ctx context.Context, id string) (e Event, r record, line 
 		return e, r, nil, "", err
 	}
 	r.Readings = recordChanges(readings)
+	if who, ok, err := s.BearerOf(ctx, e); err != nil {
+		return e, r, nil, "", err
+	} else if ok {
+		r.Person = &who
+	}
 	r.Pictures, err = collect(ctx, s.read, func(rows *sql.Rows) (p recordedPNG, err error) {
 		var received int64
 		err = rows.Scan(&received, &p.PNG)
@@ -299,6 +305,9 @@ func (d Deletion) apply(ctx context.Context, tx *sql.Tx, alert *recordedAlert, b
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM snapshots WHERE site = $1 AND gate = $2 AND event = $3", d.Gate.Site, d.Gate.Name, d.Event); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM bearers WHERE event = $1 AND site = $2 AND gate = $3", d.Event, d.Gate.Site, d.Gate.Name); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM alert_changes WHERE event = $1 AND what = $2", d.Event, spot); err != nil {

@@ -107,7 +107,8 @@ type Store struct {
 
 	followed map[string]time.Time // of Hear: when settings of sites were followed that had changed
 
-	outbox outbox
+	outbox   outbox
+	passNews atomic.Int64
 
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]

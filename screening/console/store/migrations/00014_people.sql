@@ -19,6 +19,7 @@ CREATE TABLE companies (
 	id         TEXT PRIMARY KEY,         -- ULID
 	site       TEXT NOT NULL,
 	name       TEXT NOT NULL,
+	short      TEXT NOT NULL,            -- as pass codes have it
 	contact    TEXT NOT NULL,
 	state      TEXT NOT NULL,            -- asked, approved or suspended
 	from_day   BIGINT NOT NULL,          -- first and last day on which its people come; a last day of 0 is open
@@ -28,7 +29,8 @@ CREATE TABLE companies (
 	decided_at BIGINT NOT NULL DEFAULT 0,
 	decided_by TEXT NOT NULL DEFAULT '',
 	reason     TEXT NOT NULL DEFAULT '', -- of a suspension
-	UNIQUE (site, name)
+	UNIQUE (site, name),
+	UNIQUE (site, short)
 );
 
 CREATE TABLE people (
@@ -78,6 +80,42 @@ CREATE TABLE forgotten (
 	links  BIGINT NOT NULL,               -- to so many events
 	sha256 TEXT NOT NULL,                 -- of the record
 	PRIMARY KEY (site, person)
+);
+
+-- Pass codes. Their text follows from what is here and the key.
+CREATE TABLE pass_codes (
+	serial     TEXT PRIMARY KEY,          -- hexadecimal
+	site       TEXT NOT NULL,
+	person     TEXT NOT NULL,             -- id; empty once the person is forgotten
+	company    TEXT NOT NULL,             -- id
+	key        TEXT NOT NULL,             -- id of the one that it is signed by
+	from_at    BIGINT NOT NULL,           -- seconds since 1970
+	to_at      BIGINT NOT NULL,
+	issued_at  BIGINT NOT NULL,
+	issued_by  TEXT NOT NULL,
+	revoked_at BIGINT NOT NULL DEFAULT 0,
+	revoked_by TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX pass_codes_of_people ON pass_codes (person) WHERE person <> '';
+CREATE INDEX pass_codes_of_sites ON pass_codes (site, to_at);
+
+-- Secrets of sites, each made when it is used first.
+CREATE TABLE site_keys (
+	id      TEXT PRIMARY KEY,             -- ULID
+	site    TEXT NOT NULL,
+	kind    TEXT NOT NULL,                -- root: signs the lists of what is good; codes: signs codes; number: makes pseudonyms
+	secret  BYTEA NOT NULL,
+	made_at BIGINT NOT NULL,
+	to_at   BIGINT NOT NULL DEFAULT 0     -- seconds since 1970 from which on its codes are no longer good; 0 is never
+);
+CREATE UNIQUE INDEX site_keys_alone ON site_keys (site, kind) WHERE kind <> 'codes';
+
+-- The list of which codes are good that gates were told last.
+CREATE TABLE pass_lists (
+	site    TEXT PRIMARY KEY,
+	version BIGINT NOT NULL,
+	content TEXT NOT NULL,                -- SHA-256 of what it says
+	signed  BYTEA NOT NULL
 );
 
 ALTER TABLE accounts ADD COLUMN company TEXT NOT NULL DEFAULT ''; -- id of the one whose log-in it is
