@@ -178,4 +178,3 @@ func (e *Event) checkNamed() error {
 	}
 	return checkBearer(e.Data)
 }
-

@@ -351,3 +351,9 @@ func (s *Store) EndHold(ctx context.Context, id, why string, by Author, at time.
 	s.due.Store(true)
 	return nil
 }
+
+// KeepPeopleDays is for how many days it is kept who events are about.
+func (s *Store) KeepPeopleDays() int { return s.cfg.KeepPeopleDays }
+
+// KeepSnapshotDays is for how many days the pictures of alerts are kept.
+func (s *Store) KeepSnapshotDays() int { return s.cfg.KeepSnapshotDays }

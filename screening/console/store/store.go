@@ -113,10 +113,10 @@ type Store struct {
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
-	outcomeOnly map[string]bool  // sites
-	deleted     map[string]bool  // events
+	outcomeOnly map[string]bool       // sites
+	deleted     map[string]bool       // events
 	forgotten   map[forgottenOf]int64 // people, and when they were put on the list anew
-	settled     map[visitOf]bool // visits that those were of, which stay counted as they were; guarded by appending
+	settled     map[visitOf]bool      // visits that those were of, which stay counted as they were; guarded by appending
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool

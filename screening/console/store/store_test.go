@@ -154,7 +154,7 @@ func peopleOf(t testing.TB, s *Store, gate mqtt.Gate) []string {
 	return lines
 }
 
-func listedPeople(t testing.TB, s *Store) []string { return peopleOf(t, s, north) }
+func people(t testing.TB, s *Store) []string { return peopleOf(t, s, north) }
 
 func TestOneConsoleAtATime(t *testing.T) {
 	for _, kind := range []string{"SQLite", "PostgreSQL"} {

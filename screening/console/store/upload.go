@@ -358,3 +358,15 @@ func (s *Store) DropUpload(ctx context.Context, site, id string) error {
 	_, err := s.write.ExecContext(ctx, "DELETE FROM uploads WHERE site = $1 AND id = $2 AND state = 'shown'", site, id)
 	return err
 }
+
+// Upload returns one of a site in whatever state, or ErrNoUpload.
+func (s *Store) Upload(ctx context.Context, site, id string) (Upload, error) {
+	found, err := s.uploads(ctx, s.read, "WHERE site = $1 AND id = $2", site, id)
+	if err == nil && len(found) == 0 {
+		err = ErrNoUpload
+	}
+	if err != nil {
+		return Upload{}, err
+	}
+	return found[0], nil
+}
