@@ -273,24 +273,25 @@ func (s *Store) ApplyUpload(ctx context.Context, site, id, sum string, pseudonym
 
 // replace changes the list, and returns what it takes to change it back.
 func (s *Store) replace(ctx context.Context, tx *sql.Tx, u Upload, d Difference, pseudonym func(string) string, by Author, at time.Time) (before uploadContent, err error) {
-	args := make([]any, 0, 9*len(d.Added))
+	args := make([]any, 0, 9*(len(d.Added)+len(d.Changed)))
+	put := func(id string, row Listed) {
+		args = append(args, id, u.Site, row.Number, pseudonym(row.Number), row.Name, row.Company, row.Department, row.Shift, at.UnixMilli())
+	}
 	for _, row := range d.Added {
 		id := ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String()
 		before.Added = append(before.Added, id)
-		args = append(args, id, u.Site, row.Number, pseudonym(row.Number), row.Name, row.Company, row.Department, row.Shift, at.UnixMilli())
-	}
-	if err := s.inSteps(args, 9, func(rows string, args []any) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO people (id, site, number, pseudonym, name, company, department, shift, added_at) VALUES "+rows, args...)
-		return err
-	}); err != nil {
-		return before, err
+		put(id, row)
 	}
 	for _, r := range d.Changed {
 		before.Before = append(before.Before, r.Before)
-		if _, err := tx.ExecContext(ctx, "UPDATE people SET name = $1, company = $2, department = $3, shift = $4, left_at = 0 WHERE id = $5",
-			r.After.Name, r.After.Company, r.After.Department, r.After.Shift, r.Before.ID); err != nil {
-			return before, err
-		}
+		put(r.Before.ID, r.After)
+	}
+	if err := s.inSteps(args, 9, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO people (id, site, number, pseudonym, name, company, department, shift, added_at) VALUES "+rows+
+			` ON CONFLICT (site, number) DO UPDATE SET name = excluded.name, company = excluded.company, department = excluded.department, shift = excluded.shift, left_at = 0`, args...)
+		return err
+	}); err != nil {
+		return before, err
 	}
 	for _, p := range d.Gone {
 		before.Before = append(before.Before, p)
