@@ -83,6 +83,12 @@ func (d Data) WithOutcomeOnly() Data {
 	}
 }
 
+// WithoutPerson returns all but who it is about.
+func (d Data) WithoutPerson() Data {
+	d.Person, d.Unpaired, d.PersonOf = nil, "", ""
+	return d
+}
+
 // Reference is the reference source as it was at the verdict.
 type Reference struct {
 	Found             bool     `json:"found"`

@@ -15,6 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
 	"thermogate/testdata"
@@ -110,6 +111,11 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	offer, err := d.Offer(t.Context(), i, token, console)
+	if _, keyErr := passcode.ParseSiteKey(grant.SiteKey); err != nil || keyErr != nil || offer.SiteKey != grant.SiteKey || len(grant.NumberKey) < passcode.MinNumberKey || offer.NumberKey != "" {
+		t.Errorf("the keys of the site: offered %+v, granted %+v, %v, %v", offer, grant, err, keyErr)
+	}
+	grant.SiteKey, grant.NumberKey = "", ""
 	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://console.plant:" + m.Address[strings.LastIndex(m.Address, ":")+1:], ConsoleURL: console,
 		User: "plant/north", Password: secret(0).Password}); grant != want {
 		t.Errorf("granted %+v", grant)

@@ -88,7 +88,7 @@ func takeBearers(events []*Event) (rest []*Event, bearers []bearer, err error) {
 // forgetBearer leaves an event without who it is about. Of one that says so what is kept is what this program knows of it.
 func (e *Event) forgetBearer() (err error) {
 	if e.tellsPerson() {
-		e.Data.Person, e.Data.Unpaired, e.Data.PersonOf = nil, "", ""
+		e.Data = e.Data.WithoutPerson()
 		e.Body, err = json.Marshal(e.Event)
 	}
 	return err
