@@ -247,6 +247,11 @@ func (a *Accounts) SetRole(ctx context.Context, name string, role store.Role, sc
 	if err := validateRights(role, scope); err != nil {
 		return err
 	}
+	if account, err := a.store.Account(ctx, name); err != nil {
+		return err
+	} else if account.Role == store.OfCompany {
+		return UnfitError("the log-in of a company stays one: make another account")
+	}
 	return a.store.SetRole(ctx, name, role, scope, by)
 }
 

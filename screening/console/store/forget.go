@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +70,7 @@ func (s *Store) PersonRecord(ctx context.Context, site, id string, now time.Time
 func (s *Store) ExportPerson(ctx context.Context, site, id string, now time.Time, to io.Writer) error {
 	line, sum, err := s.PersonRecord(ctx, site, id, now)
 	if err == nil {
-		_, err = fmt.Fprintf(to, "{\"format\":\"thermogate-person/1\",\"record_sha256\":%q,\"record\":\n%s}\n", sum, line)
+		_, err = fmt.Fprintf(to, "{\"format\":%q,\"record_sha256\":%q,\"record\":\n%s}\n", personFormat, sum, line)
 	}
 	return err
 }
@@ -157,6 +159,15 @@ func (s *Store) Forgotten(ctx context.Context, site string) ([]Forgotten, error)
 		f.At = fromMilliseconds(at)
 		return f, err
 	}, "SELECT site, person, id, at, again, who, reason, links, sha256 FROM forgotten WHERE site = $1 OR $1 = '' ORDER BY at DESC, id", site)
+}
+
+// ForgottenAs returns what is left of the person who had an id, or ErrNoPerson.
+func (s *Store) ForgottenAs(ctx context.Context, id string) (Forgotten, error) {
+	all, err := s.Forgotten(ctx, "")
+	if i := slices.IndexFunc(all, func(f Forgotten) bool { return f.ID == id }); err == nil && i >= 0 {
+		return all[i], nil
+	}
+	return Forgotten{}, cmp.Or(err, ErrNoPerson)
 }
 
 // rememberAgain notes of people who are new on a list that more may be kept of them from now on, and returns their hashes.

@@ -352,6 +352,39 @@ func (c *console) fillPeople() (begin time.Time) {
 	return begin
 }
 
+// TestCoveragePrints has the list of who was not screened be one sheet of paper.
+func TestCoveragePrints(t *testing.T) {
+	c := start(t)
+	c.online(north, south)
+	c.fillPeople()
+	hr := c.account("hr", "人事王", store.Personnel, mqtt.Gate{})
+	b := c.browser(desktop)
+	b.logIn("hr", hr, "zh")
+	b.open(at("/people/coverage"))
+	b.wait("the page", `document.readyState === "complete"`)
+	evaluate[bool](b, `(() => { const rows = document.querySelector(".list tbody"); for (let n = rows.children.length; n < 45; n++) rows.append(rows.firstElementChild.cloneNode(true)); return true; })()`)
+	for _, path := range []string{"", at("/people/protection")} {
+		if path != "" {
+			b.open(path)
+			b.wait("the page", `document.readyState === "complete"`)
+		}
+		pdf := b.printed("people-printed")
+		sizes := pdfSize.FindAllSubmatch(pdf, -1)
+		if pages := len(pdfPage.FindAll(pdf, -1)); pages != 1 || !strings.HasPrefix(string(sizes[0][1]), "59") {
+			t.Errorf("%s prints on %d pages of %s × %s points", path, pages, sizes[0][1], sizes[0][2])
+		}
+	}
+	manager := c.client("boss", c.account("boss", "The Boss", store.Manager, mqtt.Gate{}))
+	zone := c.store.Zone(north.Site)
+	address := "/shifts/" + time.Now().In(zone).Format(time.DateOnly) + "/" + url.PathEscape("甲班") + "?site=" + url.QueryEscape(north.Site)
+	if status, page := manager.get(address); status != http.StatusOK || !strings.Contains(page, "The list of people expects") || !strings.Contains(page, "/people/coverage?") {
+		t.Errorf("%d, the shift does not tell who was screened", status)
+	}
+	if _, page := manager.get(at("/people/coverage")); strings.Contains(page, "欧阳修文") || !strings.Contains(page, "screened:") {
+		t.Errorf("a manager sees:\n%s", page)
+	}
+}
+
 // TestBrowserPeople looks at every page about people on phone and desktop, in both languages.
 func TestBrowserPeople(t *testing.T) {
 	c := start(t)
