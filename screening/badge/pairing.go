@@ -1,0 +1,379 @@
+package badge
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"thermogate/screening/event"
+)
+
+const (
+	// window is how long before a person was first seen, and how long after the verdict, a read may be theirs.
+	window = 5 * time.Second
+	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
+	besideWidth = 0.8
+	// inView is how long ago somebody may have been found who still stands there.
+	inView = 700 * time.Millisecond
+	// forgetAfter is when nothing about a visit or a read can change any more.
+	forgetAfter = 3 * window
+	// maxReads bounds the reads that are remembered at once, whoever floods a reader.
+	maxReads = 256
+)
+
+// Pairing says whose the reads are. It is a pure function of what it is told: time comes in with frames and reads.
+//
+// A read while one person stands before the gate is that person's. Any other has to fit one person and no other: from 5 s before
+// they were first seen to 5 s after the verdict. Where two reads fit a person, or two people stand side by side, nobody is named.
+// A pairing that what comes later puts in doubt is taken back; somebody of whom it was said that nobody can be named stays so.
+type Pairing struct {
+	repeat time.Duration
+	visits map[int]*visit
+	reads  []*read // oldest first
+	near   []int   // who stands before the gate by the newest frame, the nearest first, with those beside
+	used   map[string]*use
+	now    time.Time
+}
+
+// visit is what of a visit counts here.
+type visit struct {
+	firstSeen, lastSeen, lastNear time.Time
+	told                          []*told // the verdicts, oldest first
+}
+
+// told is what was said of who a verdict is about.
+type told struct {
+	event    event.Event // its envelope, and of its data what a later word repeats
+	person   *event.Bearer
+	unpaired event.Unpaired
+	final    bool // that nobody can be named was said when all time was over
+}
+
+// read is a read that was checked.
+type read struct {
+	at      time.Time
+	person  event.Bearer
+	refused bool
+	before  int   // the visit of who stood before the gate alone; 0 where nobody did
+	beside  []int // or of those who stood side by side
+}
+
+// use is who had a code last.
+type use struct {
+	visit  int
+	events []string
+	at     time.Time
+}
+
+// NewPairing pairs a code with another visit only when it has not been used for repeat.
+func NewPairing(repeat time.Duration) *Pairing {
+	return &Pairing{repeat: repeat, visits: map[int]*visit{}, used: map[string]*use{}}
+}
+
+// See takes a frame, and names whom it can in the verdicts that it led to. It returns what is to be said of earlier ones.
+func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
+	at := scene.Captured
+	if at.Before(p.now) { // a recording that starts over
+		*p = *NewPairing(p.repeat)
+	}
+	p.now, p.near = at, p.near[:0]
+	p.notePeople(scene)
+	for i := range verdicts {
+		p.judge(&verdicts[i])
+	}
+	return p.words()
+}
+
+func (p *Pairing) notePeople(scene *event.Scene) {
+	at := scene.Captured
+	people := slices.Clone(scene.People)
+	slices.SortStableFunc(people, func(a, b event.Person) int { return cmp.Compare(b.Face.W, a.Face.W) })
+	for _, person := range people {
+		id := p.same(person)
+		v := p.visitOf(id, at)
+		v.lastSeen = at
+		if person.Face.W >= scene.Needs.FaceWidth {
+			v.lastNear = at
+			if person.Face.W >= besideWidth*people[0].Face.W {
+				p.near = append(p.near, id)
+			}
+		}
+	}
+}
+
+// same is the visit of somebody who is back under another number, with the verdict from before.
+func (p *Pairing) same(person event.Person) int {
+	if person.Event != nil {
+		for id, v := range p.visits {
+			if slices.ContainsFunc(v.told, func(t *told) bool { return t.event.ID == person.Event.ID }) {
+				return id
+			}
+		}
+	}
+	return person.ID
+}
+
+func (p *Pairing) visitOf(id int, at time.Time) *visit {
+	v := p.visits[id]
+	if v == nil {
+		v = &visit{firstSeen: at, lastSeen: at}
+		p.visits[id] = v
+	}
+	return v
+}
+
+// judge names in a verdict who it is about, if that is known by now.
+func (p *Pairing) judge(e *event.Event) {
+	v := p.visitOf(e.Data.Visit, e.Data.FirstSeen)
+	if e.Data.FirstSeen.Before(v.firstSeen) {
+		v.firstSeen = e.Data.FirstSeen
+	}
+	t := &told{event: *e}
+	v.told = append(v.told, t)
+	person, unpaired := p.find(e.Data.Visit, v)
+	if person != nil || unpaired != event.NoRead {
+		t.person, t.unpaired = person, unpaired
+		e.Data.Person, e.Data.Unpaired = person, unpaired
+	}
+}
+
+// Take takes a read, and returns what it has to say of verdicts.
+func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
+	r := &read{at: at, person: person, refused: refused}
+	near := p.near
+	if at.Sub(p.now) > inView { // the camera has stopped
+		near = nil
+	}
+	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
+	switch {
+	case own >= 0: // once more
+		r.before = near[own]
+	case len(near) == 1 && p.done(near[0]): // whose turn is over
+	case len(near) == 1:
+		r.before = near[0]
+	default:
+		waiting := slices.DeleteFunc(slices.Clone(near), p.done)
+		if len(waiting) == 1 {
+			r.before = waiting[0]
+		} else {
+			r.beside = waiting
+		}
+	}
+	if len(p.reads) == maxReads {
+		p.reads = slices.Delete(p.reads, 0, 1)
+	}
+	p.reads = append(p.reads, r)
+	p.now = maxTime(p.now, at)
+	return p.words()
+}
+
+// Tick says what time alone decides, where no frames come.
+func (p *Pairing) Tick(at time.Time) []Word {
+	p.now = maxTime(p.now, at)
+	return p.words()
+}
+
+// Waits says whether somebody stands before the gate alone of whom nothing valid was read yet, and which visit that is.
+func (p *Pairing) Waits() (id int, waits bool) {
+	if len(p.near) != 1 {
+		return 0, false
+	}
+	person, _ := p.find(p.near[0], p.visits[p.near[0]])
+	return p.near[0], person == nil
+}
+
+// done says whether somebody has shown a code and has a verdict.
+func (p *Pairing) done(id int) bool {
+	return len(p.visits[id].told) > 0 && p.hasOwn(id)
+}
+
+func (p *Pairing) hasRead(id int, person string) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.refused && r.person.ID == person })
+}
+
+// hasOwn says whether something was read while this visit's person stood before the gate alone.
+func (p *Pairing) hasOwn(id int) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id })
+}
+
+// find says who a visit is, or why nobody knows.
+func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
+	var reads []*read
+	why := event.NoRead
+	own := p.hasOwn(id)
+	for _, r := range p.reads {
+		switch {
+		case slices.Contains(r.beside, id):
+			if why == event.NoRead {
+				why = event.TwoFaces
+			}
+		case own && r.before != id, !p.fits(r, v) && r.before != id:
+		case p.contested(r, id, v):
+			why = event.TwoFaces
+		default:
+			reads = append(reads, r)
+		}
+	}
+	var person *event.Bearer
+	for _, r := range reads {
+		switch {
+		case r.refused:
+			why = event.Refused
+		case p.repeated(r.person.ID, id, v):
+			why = event.Repeated
+		case person != nil && person.ID != r.person.ID:
+			return nil, event.TwoReads
+		default:
+			person = &r.person
+		}
+	}
+	if person != nil {
+		return person, ""
+	}
+	return nil, why
+}
+
+// fits says whether a read that is nobody's by where they stood lies in a visit's time.
+func (p *Pairing) fits(r *read, v *visit) bool {
+	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 {
+		return false
+	}
+	if owner := p.visits[r.before]; owner != nil && !p.vanished(owner) {
+		return false
+	}
+	until := v.lastNear
+	if n := len(v.told); n > 0 {
+		until = v.told[n-1].event.Time
+	}
+	return !r.at.Before(v.firstSeen.Add(-window)) && !r.at.After(until.Add(window))
+}
+
+// vanished says whether a visit has ended without a verdict: its face was lost, and its person may be there under another number.
+func (p *Pairing) vanished(v *visit) bool { return len(v.told) == 0 && p.now.Sub(v.lastSeen) > inView }
+
+// contested says whether a read that v would get may be somebody else's, who has none.
+func (p *Pairing) contested(r *read, id int, v *visit) bool {
+	own := r.before == id
+	if own && (len(v.told) == 0 || !r.at.After(v.told[0].event.Time)) {
+		return false // read while they stood there and waited for the verdict
+	}
+	named := own || slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
+	for other, o := range p.visits {
+		switch {
+		case other == id, p.hasOwn(other), p.vanished(o), named && !p.over(o):
+		case own && o.firstSeen.After(r.at) && !o.firstSeen.After(r.at.Add(window)) && !o.lastNear.IsZero(), !own && p.fits(r, o):
+			return true
+		}
+	}
+	return false
+}
+
+// over says whether the time for reads of a visit is over.
+func (p *Pairing) over(v *visit) bool {
+	n := len(v.told)
+	return n > 0 && p.now.Sub(v.told[n-1].event.Time) >= window
+}
+
+// repeated says whether a code was somebody else's a short time ago. Whoever the gate knows again is nobody else.
+func (p *Pairing) repeated(person string, id int, v *visit) bool {
+	u := p.used[person]
+	if u == nil || u.visit == id || p.now.Sub(u.at) > p.repeat {
+		return false
+	}
+	return !slices.ContainsFunc(v.told, func(t *told) bool { return slices.Contains(u.events, t.event.Data.RescreenOf) })
+}
+
+// words says of every verdict what has not been said, and forgets what is over.
+func (p *Pairing) words() (words []Word) {
+	for _, id := range p.inOrder() {
+		v := p.visits[id]
+		if len(v.told) == 0 {
+			continue
+		}
+		person, unpaired := p.find(id, v)
+		if person != nil {
+			p.note(person.ID, id, v)
+		}
+		for _, t := range v.told {
+			if t.news(person, unpaired, p.now) {
+				t.person, t.unpaired = person, unpaired
+				words = append(words, Word{Of: t.event, Person: person, Unpaired: unpaired})
+			}
+			t.final = t.final || t.person == nil && p.now.Sub(t.event.Time) >= window
+		}
+	}
+	p.forget()
+	return words
+}
+
+// news says whether something else is to be said of a verdict than was.
+func (t *told) news(person *event.Bearer, unpaired event.Unpaired, now time.Time) bool {
+	switch {
+	case person != nil && t.person != nil:
+		return person.ID != t.person.ID
+	case person != nil:
+		return !t.final
+	case t.person != nil:
+		return true
+	}
+	return !t.final && now.Sub(t.event.Time) >= window && unpaired != t.unpaired
+}
+
+// note keeps who has used a code.
+func (p *Pairing) note(person string, id int, v *visit) {
+	u := p.used[person]
+	if u == nil || u.visit != id {
+		u = &use{visit: id}
+		p.used[person] = u
+	}
+	u.at, u.events = p.now, u.events[:0]
+	for _, t := range v.told {
+		u.events = append(u.events, t.event.ID)
+	}
+}
+
+func (p *Pairing) inOrder() []int {
+	ids := make([]int, 0, len(p.visits))
+	for id := range p.visits {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (p *Pairing) forget() {
+	oldest := p.now
+	for id, v := range p.visits {
+		last := v.lastSeen
+		if n := len(v.told); n > 0 {
+			last = maxTime(last, v.told[n-1].event.Time)
+		}
+		if p.now.Sub(last) > forgetAfter {
+			delete(p.visits, id)
+		} else if v.firstSeen.Before(oldest) {
+			oldest = v.firstSeen
+		}
+	}
+	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
+		return r.at.Before(oldest.Add(-window)) && p.now.Sub(r.at) > forgetAfter
+	})
+	for person, u := range p.used {
+		if p.now.Sub(u.at) > p.repeat {
+			delete(p.used, person)
+		}
+	}
+}
+
+// Word is what is to be said of a verdict afterwards: who it is about, or why nobody knows.
+type Word struct {
+	Of       event.Event
+	Person   *event.Bearer
+	Unpaired event.Unpaired
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
