@@ -139,8 +139,9 @@ func (d *Desk) Tick(at time.Time) []event.Event {
 	return d.tell(d.pairing.Tick(at), at)
 }
 
-// Waits says whether somebody stands before the gate of whom nothing valid was read yet, and which visit that is.
-func (d *Desk) Waits() (visit int, waits bool) {
+// Waits is the visit of who stands before the gate alone and of whom nothing valid was read yet, 0 where there is none; and
+// whether they have shown what is not valid.
+func (d *Desk) Waits() (visit int, refused bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.pairing.Waits()

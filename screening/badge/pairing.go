@@ -173,13 +173,17 @@ func (p *Pairing) Tick(at time.Time) []Word {
 	return p.words()
 }
 
-// Waits says whether somebody stands before the gate alone of whom nothing valid was read yet, and which visit that is.
-func (p *Pairing) Waits() (id int, waits bool) {
+// Waits is the visit of who stands before the gate alone and of whom nothing valid was read yet, 0 where there is none; and
+// whether they have shown what is not valid.
+func (p *Pairing) Waits() (id int, refused bool) {
 	if len(p.near) != 1 {
 		return 0, false
 	}
-	person, _ := p.find(p.near[0], p.visits[p.near[0]])
-	return p.near[0], person == nil
+	person, unpaired := p.find(p.near[0], p.visits[p.near[0]])
+	if person != nil {
+		return 0, false
+	}
+	return p.near[0], unpaired == event.Refused || unpaired == event.Repeated
 }
 
 // done says whether somebody has shown a code and has a verdict.
