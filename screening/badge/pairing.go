@@ -11,6 +11,9 @@ import (
 const (
 	// window is how long before a person was first seen, and how long after the verdict, a read may be theirs.
 	window = 5 * time.Second
+	// moment is how long after a read its person is seen who is the next to come, whatever the order of those behind; and within two
+	// of it somebody who comes may have read before somebody else who was about to leave.
+	moment = time.Second
 	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
 	besideWidth = 0.8
 	// inView is how long ago somebody may have been found who still stands there.
@@ -23,9 +26,10 @@ const (
 
 // Pairing says whose the reads are. It is a pure function of what it is told: time comes in with frames and reads.
 //
-// A read while one person stands before the gate is that person's. Any other has to fit one person and no other: from 5 s before
-// they were first seen to 5 s after the verdict. Where two reads fit a person, or two people stand side by side, nobody is named.
-// A pairing that what comes later puts in doubt is taken back; somebody of whom it was said that nobody can be named stays so.
+// A read while one person stands before the gate is that person's. Any other is that of the person in whose time it lies, from 5 s
+// before they were first seen to 5 s after the verdict; where that may be several people, each has to have one, in their order. Where
+// two reads are one person's, or two people stand side by side, nobody is named. A pairing that what comes later puts in doubt is
+// taken back; somebody of whom it was said that nobody can be named stays so.
 type Pairing struct {
 	repeat time.Duration
 	visits map[int]*visit
@@ -37,8 +41,9 @@ type Pairing struct {
 
 // visit is what of a visit counts here.
 type visit struct {
-	firstSeen, lastSeen, lastNear time.Time
-	told                          []*told // the verdicts, oldest first
+	firstSeen, lastSeen time.Time
+	firstNear, lastNear time.Time // zero for somebody who has not stepped up
+	told                []*told   // the verdicts, oldest first
 }
 
 // told is what was said of who a verdict is about.
@@ -60,7 +65,7 @@ type read struct {
 
 // use is who had a code last.
 type use struct {
-	visit  int
+	visits []int
 	events []string
 	at     time.Time
 }
@@ -93,7 +98,7 @@ func (p *Pairing) notePeople(scene *event.Scene) {
 		v := p.visitOf(id, at)
 		v.lastSeen = at
 		if person.Face.W >= scene.Needs.FaceWidth {
-			v.lastNear = at
+			v.firstNear, v.lastNear = cmp.Or(v.firstNear, at), at
 			if person.Face.W >= besideWidth*people[0].Face.W {
 				p.near = append(p.near, id)
 			}
@@ -145,9 +150,11 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 		near = nil
 	}
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
-	switch {
+	switch again := p.latest(r); {
 	case own >= 0: // once more
 		r.before = near[own]
+	case len(near) == 0 && again != nil:
+		r.before, r.beside = again.before, again.beside
 	case len(near) == 1 && p.done(near[0]): // whose turn is over
 	case len(near) == 1:
 		r.before = near[0]
@@ -165,6 +172,16 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	p.reads = append(p.reads, r)
 	p.now = maxTime(p.now, at)
 	return p.words()
+}
+
+// latest is the read before of the same code, if it was a moment ago.
+func (p *Pairing) latest(r *read) *read {
+	for _, before := range slices.Backward(p.reads) {
+		if !r.refused && !before.refused && before.person.ID == r.person.ID && r.at.Sub(before.at) <= window {
+			return before
+		}
+	}
+	return nil
 }
 
 // Tick says what time alone decides, where no frames come.
@@ -186,9 +203,9 @@ func (p *Pairing) Waits() (id int, refused bool) {
 	return p.near[0], unpaired == event.Refused || unpaired == event.Repeated
 }
 
-// done says whether somebody has shown a code and has a verdict.
+// done says whether somebody has shown a valid code and has a verdict.
 func (p *Pairing) done(id int) bool {
-	return len(p.visits[id].told) > 0 && p.hasOwn(id)
+	return len(p.visits[id].told) > 0 && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.refused })
 }
 
 func (p *Pairing) hasRead(id int, person string) bool {
@@ -200,23 +217,45 @@ func (p *Pairing) hasOwn(id int) bool {
 	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id })
 }
 
+// stoodBeside says whether something was read while this visit's person stood there with another.
+func (p *Pairing) stoodBeside(id int) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return slices.Contains(r.beside, id) })
+}
+
+// hasShown says whether a visit's person has certainly shown something: alone, or with others of whom each has.
+func (p *Pairing) hasShown(id int) bool {
+	shown, people := map[string]bool{}, 1
+	for _, r := range p.reads {
+		if r.before == id {
+			return true
+		}
+		if slices.Contains(r.beside, id) {
+			shown[r.person.ID] = true
+			people = max(people, len(r.beside))
+		}
+	}
+	return len(shown) >= people
+}
+
 // find says who a visit is, or why nobody knows.
 func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
 	var reads []*read
 	why := event.NoRead
-	own := p.hasOwn(id)
-	for _, r := range p.reads {
-		switch {
-		case slices.Contains(r.beside, id):
-			if why == event.NoRead {
+	switch {
+	case p.hasOwn(id):
+		for _, r := range p.reads {
+			switch {
+			case r.before != id:
+			case p.inDoubt(r, id, v):
 				why = event.TwoFaces
+			default:
+				reads = append(reads, r)
 			}
-		case own && r.before != id, !p.fits(r, v) && r.before != id:
-		case p.contested(r, id, v):
-			why = event.TwoFaces
-		default:
-			reads = append(reads, r)
 		}
+	case p.stoodBeside(id):
+		return nil, event.TwoFaces
+	default:
+		reads, why = p.nearest(id, v)
 	}
 	var person *event.Bearer
 	for _, r := range reads {
@@ -237,13 +276,74 @@ func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
 	return nil, why
 }
 
+// inDoubt says whether a read before somebody who had a verdict may be that of one who came a moment later and has none.
+func (p *Pairing) inDoubt(r *read, id int, v *visit) bool {
+	if len(v.told) == 0 || !r.at.After(v.told[0].event.Time) {
+		return false
+	}
+	for other, o := range p.visits {
+		came := o.firstSeen.After(r.at) && !o.firstSeen.After(r.at.Add(2*moment)) && !o.lastNear.IsZero() && p.over(o)
+		if !came || other == id || p.hasShown(other) {
+			continue
+		}
+		if later, _ := p.nearest(other, o); len(later) != 1 || later[0].at.Before(r.at) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearest are the reads of a visit before which nothing was read, of those that are nobody's by where they stood. Others may be
+// as near to them: then every one of these people has to have one, in the order in which they came.
+func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
+	named := slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
+	ids, reads := []int{id}, []*read{}
+	for found := true; found; {
+		found = false
+		for _, r := range p.reads {
+			if !slices.Contains(reads, r) && slices.ContainsFunc(ids, func(one int) bool { return p.fits(r, p.visits[one]) }) {
+				reads, found = append(reads, r), true
+			}
+		}
+		for other, o := range p.visits {
+			if !slices.Contains(ids, other) && !p.hasShown(other) && (!named || p.over(o)) &&
+				slices.ContainsFunc(reads, func(r *read) bool { return p.fits(r, o) }) {
+				ids, found = append(ids, other), true
+			}
+		}
+	}
+	if len(ids) == 1 {
+		return reads, event.NoRead
+	}
+	slices.SortFunc(ids, func(a, b int) int {
+		return cmp.Or(p.visits[a].firstSeen.Compare(p.visits[b].firstSeen), cmp.Compare(a, b))
+	})
+	slices.SortStableFunc(reads, func(a, b *read) int { return a.at.Compare(b.at) })
+	reads = slices.CompactFunc(reads, func(a, b *read) bool { return a.refused == b.refused && a.person.ID == b.person.ID })
+	if len(reads) != len(ids) {
+		return nil, event.TwoFaces
+	}
+	for i := range reads {
+		v := p.visits[ids[i]]
+		if !p.fits(reads[i], v) || i > 0 && v.firstNear.Before(p.visits[ids[i-1]].lastNear) { // they came together
+			return nil, event.TwoFaces
+		}
+	}
+	return reads[slices.Index(ids, id):][:1], event.NoRead
+}
+
 // fits says whether a read that is nobody's by where they stood lies in a visit's time.
 func (p *Pairing) fits(r *read, v *visit) bool {
-	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 {
+	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 || p.vanished(v) {
 		return false
 	}
 	if owner := p.visits[r.before]; owner != nil && !p.vanished(owner) {
 		return false
+	}
+	for _, o := range p.visits {
+		if ahead := o.firstSeen.Sub(r.at); ahead >= 0 && ahead <= moment && o.firstSeen.Before(v.firstSeen) && !o.lastNear.IsZero() {
+			return false // came first
+		}
 	}
 	until := v.lastNear
 	if n := len(v.told); n > 0 {
@@ -255,23 +355,6 @@ func (p *Pairing) fits(r *read, v *visit) bool {
 // vanished says whether a visit has ended without a verdict: its face was lost, and its person may be there under another number.
 func (p *Pairing) vanished(v *visit) bool { return len(v.told) == 0 && p.now.Sub(v.lastSeen) > inView }
 
-// contested says whether a read that v would get may be somebody else's, who has none.
-func (p *Pairing) contested(r *read, id int, v *visit) bool {
-	own := r.before == id
-	if own && (len(v.told) == 0 || !r.at.After(v.told[0].event.Time)) {
-		return false // read while they stood there and waited for the verdict
-	}
-	named := own || slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
-	for other, o := range p.visits {
-		switch {
-		case other == id, p.hasOwn(other), p.vanished(o), named && !p.over(o):
-		case own && o.firstSeen.After(r.at) && !o.firstSeen.After(r.at.Add(window)) && !o.lastNear.IsZero(), !own && p.fits(r, o):
-			return true
-		}
-	}
-	return false
-}
-
 // over says whether the time for reads of a visit is over.
 func (p *Pairing) over(v *visit) bool {
 	n := len(v.told)
@@ -281,7 +364,7 @@ func (p *Pairing) over(v *visit) bool {
 // repeated says whether a code was somebody else's a short time ago. Whoever the gate knows again is nobody else.
 func (p *Pairing) repeated(person string, id int, v *visit) bool {
 	u := p.used[person]
-	if u == nil || u.visit == id || p.now.Sub(u.at) > p.repeat {
+	if u == nil || slices.Contains(u.visits, id) || p.now.Sub(u.at) > p.repeat {
 		return false
 	}
 	return !slices.ContainsFunc(v.told, func(t *told) bool { return slices.Contains(u.events, t.event.Data.RescreenOf) })
@@ -299,7 +382,7 @@ func (p *Pairing) words() (words []Word) {
 			p.note(person.ID, id, v)
 		}
 		for _, t := range v.told {
-			if t.news(person, unpaired, p.now) {
+			if t.news(person, unpaired, p.hasOwn(id), p.now) {
 				t.person, t.unpaired = person, unpaired
 				words = append(words, Word{Of: t.event, Person: person, Unpaired: unpaired})
 			}
@@ -310,13 +393,14 @@ func (p *Pairing) words() (words []Word) {
 	return words
 }
 
-// news says whether something else is to be said of a verdict than was.
-func (t *told) news(person *event.Bearer, unpaired event.Unpaired, now time.Time) bool {
+// news says whether something else is to be said of a verdict than was. Own says that the read was made before its person: any other
+// may be somebody's who is yet to come, and waits until all time is over.
+func (t *told) news(person *event.Bearer, unpaired event.Unpaired, own bool, now time.Time) bool {
 	switch {
 	case person != nil && t.person != nil:
 		return person.ID != t.person.ID
 	case person != nil:
-		return !t.final
+		return !t.final && (own || now.Sub(t.event.Time) >= window)
 	case t.person != nil:
 		return true
 	}
@@ -326,13 +410,18 @@ func (t *told) news(person *event.Bearer, unpaired event.Unpaired, now time.Time
 // note keeps who has used a code.
 func (p *Pairing) note(person string, id int, v *visit) {
 	u := p.used[person]
-	if u == nil || u.visit != id {
-		u = &use{visit: id}
+	if u == nil || p.now.Sub(u.at) > p.repeat {
+		u = new(use)
 		p.used[person] = u
 	}
-	u.at, u.events = p.now, u.events[:0]
+	u.at = p.now
+	if !slices.Contains(u.visits, id) {
+		u.visits = append(u.visits, id)
+	}
 	for _, t := range v.told {
-		u.events = append(u.events, t.event.ID)
+		if !slices.Contains(u.events, t.event.ID) {
+			u.events = append(u.events, t.event.ID)
+		}
 	}
 }
 
