@@ -111,6 +111,24 @@ func (d *Desk) SetPasses(payload []byte) error {
 	return d.passes.set(payload)
 }
 
+// Knows says in words by what the gate checks what is read.
+func (d *Desk) Knows() string {
+	var known []string
+	if d.passes != nil {
+		if passes := d.passes.newest(); passes == nil {
+			known = append(known, "what is revoked is not known until the console says it")
+		} else if passes.Version == 0 {
+			known = append(known, "pass codes by the site's key, the console has told nothing more yet")
+		} else {
+			known = append(known, fmt.Sprintf("pass codes by version %d of what the console has told, of %s", passes.Version, passes.Issued.Format(time.RFC3339)))
+		}
+	}
+	if d.numberKey != nil {
+		known = append(known, "numbers")
+	}
+	return strings.Join(known, ", ")
+}
+
 // See takes a frame, and names whom it can in the verdicts that it led to. It returns events that say it of earlier ones.
 func (d *Desk) See(scene *event.Scene, verdicts []event.Event) []event.Event {
 	d.mu.Lock()

@@ -36,7 +36,8 @@ type Pairing struct {
 	reads  []*read // oldest first
 	near   []int   // who stands before the gate by the newest frame, the nearest first, with those beside
 	used   map[string]*use
-	now    time.Time
+	frame  time.Time // of the newest frame
+	now    time.Time // of the newest frame, read or tick
 }
 
 // visit is what of a visit counts here.
@@ -78,10 +79,10 @@ func NewPairing(repeat time.Duration) *Pairing {
 // See takes a frame, and names whom it can in the verdicts that it led to. It returns what is to be said of earlier ones.
 func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
 	at := scene.Captured
-	if at.Before(p.now) { // a recording that starts over
+	if at.Before(p.frame) { // a recording that starts over
 		*p = *NewPairing(p.repeat)
 	}
-	p.now, p.near = at, p.near[:0]
+	p.frame, p.now, p.near = at, maxTime(p.now, at), p.near[:0]
 	p.notePeople(scene)
 	for i := range verdicts {
 		p.judge(&verdicts[i])
@@ -146,7 +147,7 @@ func (p *Pairing) judge(e *event.Event) {
 func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	r := &read{at: at, person: person, refused: refused}
 	near := p.near
-	if at.Sub(p.now) > inView { // the camera has stopped
+	if at.Sub(p.frame) > inView { // the camera has stopped
 		near = nil
 	}
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })

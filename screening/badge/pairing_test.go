@@ -165,6 +165,22 @@ func TestWhoIsWaitedFor(t *testing.T) {
 	want(0, false)
 }
 
+// TestFramesComeLate has frames that were captured before a read or a tick, and are seen after it.
+func TestFramesComeLate(t *testing.T) {
+	p := NewPairing(time.Minute)
+	see := func(after time.Duration, verdicts ...event.Event) {
+		p.See(&event.Scene{Captured: start.Add(after), Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}, verdicts)
+	}
+	see(0)
+	p.Take(start.Add(200*time.Millisecond), event.Bearer{ID: "A"}, false)
+	p.Tick(start.Add(250 * time.Millisecond))
+	verdicts := []event.Event{{ID: "01", Time: start.Add(100 * time.Millisecond), Data: event.Data{Visit: 1, FirstSeen: start}}}
+	see(100*time.Millisecond, verdicts...)
+	if person := verdicts[0].Data.Person; person == nil || person.ID != "A" {
+		t.Errorf("it is about %+v", person)
+	}
+}
+
 // TestShift has 900 people come to a gate: 5 in 100 have no code, 2 in 100 one that is not valid, some come in pairs, and some show
 // a code that they were lent.
 func TestShift(t *testing.T) {
