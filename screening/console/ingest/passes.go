@@ -13,6 +13,9 @@ import (
 // passesEvery is how often lists of codes are looked at where nothing has changed: companies come and go by the day.
 const passesEvery = 30
 
+// maxPasses is the length in bytes of the longest list: a gate's own broker disconnects who sends more than 256 KiB.
+const maxPasses = 250 << 10
+
 // tellPasses brings to gates which pass codes of their site are good: at first to all, for the broker may have lost it, then what
 // is new, and to gates that are.
 func (i *Ingest) tellPasses(ctx context.Context, conn *mqtt.KeptSession) {
@@ -43,32 +46,40 @@ func (i *Ingest) tellPassesOnce(ctx context.Context, conn *mqtt.KeptSession, sai
 		return err
 	}
 	var errs []error
+	sent := map[mqtt.Gate]func(context.Context) error{} // all at once: one after the other would take long with many
+	lists := map[string][]byte{}
 	for _, site := range sites {
 		names, err := i.store.GateNames(ctx, site)
 		if err != nil {
 			return err
 		}
-		var list []byte
 		for _, name := range names {
 			gate := mqtt.Gate{Site: site, Name: name}
 			if told := said[gate] != nil; told && !news || !i.store.Revoked(gate).At.IsZero() {
 				continue
 			}
+			list := lists[site]
 			if list == nil {
-				if list, err = i.passes.List(ctx, site, time.Now()); err != nil {
+				if list, err = i.passes.List(ctx, site, time.Now()); err == nil && len(list) > maxPasses {
+					err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), maxPasses)
+				}
+				if err != nil {
 					errs = append(errs, fmt.Errorf("the pass codes of %s: %w", site, err))
 					break
 				}
+				lists[site] = list
 			}
-			if bytes.Equal(said[gate], list) {
-				continue
+			if !bytes.Equal(said[gate], list) {
+				sent[gate] = conn.Send(gate.PassesTopic(), true, list)
 			}
-			if err := conn.Send(gate.PassesTopic(), true, list)(ctx); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			said[gate] = list
 		}
+	}
+	for gate, arrived := range sent {
+		if err := arrived(ctx); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		said[gate] = lists[gate.Site]
 	}
 	return errors.Join(errs...)
 }

@@ -185,13 +185,14 @@ func (s *Store) codes(ctx context.Context, rest string, args ...any) ([]PassCode
 // BadSerials returns those of codes of a site that are not over and let nobody in all the same: because they were revoked, or because
 // their company is not approved, or not now.
 func (s *Store) BadSerials(ctx context.Context, site string, now time.Time) ([]string, error) {
-	today := int64(DayOf(now.In(s.Zone(site))))
+	today := int64(DayOf(now.In(s.Zone(site)))) // those of a key that has ended need not be told one by one
 	return collect(ctx, s.read, func(rows *sql.Rows) (serial string, err error) {
 		err = rows.Scan(&serial)
 		return serial, err
 	}, `SELECT serial FROM pass_codes WHERE site = $1 AND to_at > $2 AND (revoked_at <> 0 OR person = '' OR company <> '' AND NOT EXISTS (SELECT 1 FROM companies
-		WHERE companies.id = pass_codes.company AND state = 'approved' AND from_day <= $3 AND (until_day = 0 OR until_day >= $4))) ORDER BY serial`,
-		site, now.Unix(), today, today)
+		WHERE companies.id = pass_codes.company AND state = 'approved' AND from_day <= $3 AND (until_day = 0 OR until_day >= $4)))
+		AND NOT EXISTS (SELECT 1 FROM site_keys WHERE site_keys.id = pass_codes.key AND site_keys.to_at <> 0 AND site_keys.to_at <= $5) ORDER BY serial`,
+		site, now.Unix(), today, today, now.Unix())
 }
 
 // PassList is the signed list of which codes of a site are good that gates were told last.

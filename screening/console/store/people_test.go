@@ -306,6 +306,29 @@ func TestForgetting(t *testing.T) {
 		if err != nil || len(bad) != 1 || bad[0] != code.Serial {
 			t.Errorf("%v, %v", bad, err)
 		}
+		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("of codes"), MadeAt: at}, time.Time{}, Author{}); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := s.SiteKeys(t.Context(), "plant")
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%+v, %v", keys, err)
+		}
+		ended := PassCode{Serial: "ffeeddccbbaa9988", Person: people[1].ID, Key: keys[0].ID, From: at, To: now.Add(time.Hour)}
+		if err := s.AddCodes(t.Context(), "plant", []PassCode{ended}, Author{}, at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RevokeCodes(t.Context(), "plant", []string{people[1].ID}, Author{}, now); err != nil {
+			t.Fatal(err)
+		}
+		if bad, err = s.BadSerials(t.Context(), "plant", now); err != nil || len(bad) != 2 {
+			t.Errorf("%v, %v", bad, err)
+		}
+		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("the next"), MadeAt: now}, now, Author{}); err != nil {
+			t.Fatal(err)
+		}
+		if bad, err = s.BadSerials(t.Context(), "plant", now.Add(time.Second)); err != nil || len(bad) != 1 { // that of no key here
+			t.Errorf("codes of a key that has ended are told one by one: %v, %v", bad, err)
+		}
 		// What comes late is of nobody, in this and all later processes; the event itself stays.
 		say(t, s, screened(t, north, at.Add(time.Second), event.Named, naming(passed.ID, "A1")))
 		if _, ok, err := s.BearerOf(t.Context(), passed); ok || err != nil {

@@ -318,7 +318,7 @@ func (c *console) fillPeople() (begin time.Time) {
 	}
 	people, listErr := c.store.People(ctx, store.PeopleFilter{Site: north.Site}, now, -1)
 	if err == nil && listErr == nil {
-		_, err = office.Issue(ctx, north.Site, people[:40], day.Begin(zone), (day+30).Begin(zone), by, now)
+		_, err = office.Issue(ctx, north.Site, people[:40], day.Begin(zone), (day + 30).Begin(zone), by, now)
 	}
 	if err != nil || listErr != nil {
 		c.t.Fatal(err, listErr)
