@@ -25,6 +25,8 @@ import (
 	"thermogate/camera"
 	"thermogate/camera/radiometry"
 	"thermogate/cmd/internal/consolecmd"
+	"thermogate/screening/badge"
+	"thermogate/screening/badge/zbar"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -252,6 +254,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.camera(ctx)
 	d.broker(ctx)
 	d.door(ctx)
+	d.badges()
 	d.pages()
 	d.console()
 }
@@ -448,6 +451,56 @@ func (d *doctor) door(ctx context.Context) {
 	defer cancel()
 	found, err := door.Check(ctx, d.config.Door)
 	d.say("door", err, "%s", found)
+}
+
+// badges looks whether the readers are there, and for what they read keys. Of those on this machine that are not chosen it lists
+// what types, so that one can be.
+func (d *doctor) badges() {
+	c := d.config
+	for _, chosen := range c.Badge.Inputs {
+		found, err := badge.CheckInput(chosen)
+		if err != nil {
+			err = fmt.Errorf("badge.inputs: %s: %w", chosen, err)
+		}
+		d.say("badge", err, "%s is there: %s (%s)", chosen, cmp.Or(found.Name, found.Path), found.ID())
+	}
+	kinds := c.badgeReaders()
+	if len(kinds) == 0 {
+		d.say("badges", nil, "no reader is configured%s", d.typing())
+		return
+	}
+	desk, err := badge.Open(c.Badge, c.Site, filepath.Join(c.DataDir, passesName), slog.New(slog.DiscardHandler))
+	if err == nil && c.Camera.Visible != "" {
+		var scanner *zbar.Scanner
+		if scanner, err = zbar.Open(); err == nil {
+			scanner.Close()
+		}
+	}
+	if err == nil && c.Badge.WebhookSecretFile != "" {
+		_, err = badge.NewWebhook(c.Badge.WebhookSecretFile, nil)
+	}
+	if err != nil {
+		d.say("badges", err, "")
+		return
+	}
+	d.say("badges", nil, "read by %s; %s%s", strings.Trim(fmt.Sprint(kinds), "[]"), desk.Knows(), d.typing())
+}
+
+// typing lists what types on this machine and is not chosen.
+func (d *doctor) typing() string {
+	var all []string
+	for _, found := range badge.InputDevices() {
+		if !slices.ContainsFunc(d.config.Badge.Inputs, func(chosen string) bool {
+			known, err := badge.CheckInput(chosen)
+			return err == nil && known.ID() == found.ID()
+		}) {
+			all = append(all, fmt.Sprintf("%s %s", found.ID(), found.Name))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "; for badge.inputs there are: " + strings.Join(all, ", ")
 }
 
 // certificate tells by what to know the gate's certificate on a tablet. Only the gate makes one: its key belongs to its user.

@@ -17,6 +17,7 @@ import (
 	"thermogate/camera/clip"
 	"thermogate/camera/radiometry"
 	"thermogate/cmd/internal/program"
+	"thermogate/screening/badge"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/gate"
@@ -48,6 +49,7 @@ type config struct {
 	Journal journal.Config    `yaml:"journal"`
 	MQTT    mqtt.Config       `yaml:"mqtt"`
 	Broker  mqtt.BrokerConfig `yaml:"broker"`
+	Badge   badge.Config      `yaml:"badge"`
 	Door    door.Config       `yaml:"door"`
 	Kiosk   kiosk.PageConfig  `yaml:"kiosk"`
 	HTTP    httpConfig        `yaml:"http"`
@@ -67,6 +69,8 @@ type cameraConfig struct {
 	FPS         float64       `yaml:"fps"`
 	Units       string        `yaml:"units"`
 	Stall       time.Duration `yaml:"stall"`
+	// Visible is a second camera, with a lens for eyes, before which people hold their pass codes; empty is none.
+	Visible string `yaml:"visible"`
 	// Moving is true for a camera that a patrol robot or a trolley takes around.
 	Moving bool `yaml:"moving"`
 	// Linear is a scale without a name, used instead of Units where KelvinPerCount is given.
@@ -89,6 +93,7 @@ func defaultConfig() config {
 		Journal: journal.DefaultConfig(),
 		MQTT:    ownBroker(mqtt.DefaultConfig()),
 		Broker:  mqtt.DefaultBrokerConfig(),
+		Badge:   badge.DefaultConfig(),
 		Door:    door.DefaultConfig(),
 		Kiosk:   kiosk.DefaultPageConfig(),
 		HTTP:    defaultHTTPConfig(),
@@ -156,6 +161,12 @@ func (c *config) validate() error {
 	case c.OutcomeOnly && c.Clips.AroundAlerts:
 		return errors.New("clips.around_alerts keeps pictures of people; with outcome_only it has to be false")
 	}
+	switch {
+	case c.Door.Rule == door.OnPassAndCode && c.Badge.SiteKeyFile == "":
+		return fmt.Errorf("door.rule is %s, and no pass code can be valid without badge.site_key_file", c.Door.Rule)
+	case c.Badge.Page && c.HTTP.PasswordFile == "" && !c.HTTP.Local():
+		return errors.New("badge.page takes what linked screens read; without http.password_file there are none")
+	}
 	if c.ConsoleURL != "" {
 		if _, err := consolePages(c.ConsoleURL); err != nil {
 			return err
@@ -176,6 +187,7 @@ func (c *config) validate() error {
 		{"journal", c.Journal.Validate},
 		{"broker", c.Broker.Validate},
 		{"mqtt", c.mqtt().Validate},
+		{"badge", func() error { return c.Badge.Validate(c.othersReadBadges()) }},
 		{"door", c.Door.Validate},
 		{"kiosk", c.Kiosk.Validate},
 		{"http", c.HTTP.Validate},
@@ -185,6 +197,11 @@ func (c *config) validate() error {
 		}
 	}
 	return nil
+}
+
+// othersReadBadges says whether readers are switched on outside of the section badge.
+func (c config) othersReadBadges() bool {
+	return c.Camera.Visible != "" || slices.Contains(c.MQTT.Commands, mqtt.Badge)
 }
 
 var plainName = regexp.MustCompile(`^[\pL\pN_-]+$`)
@@ -232,6 +249,7 @@ func (c config) told() mqtt.Settings {
 		return strings.HasSuffix(key, "_file") || strings.HasSuffix(key, ".url") || strings.HasSuffix(key, ".address")
 	})
 	values["camera.uri"] = fmt.Sprintf("%.100s", camera.Masked(c.Camera.URI))
+	values["camera.visible"] = fmt.Sprintf("%.100s", camera.Masked(c.Camera.Visible))
 	sum := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		fmt.Fprintf(sum, "%s: %q\n", key, values[key])

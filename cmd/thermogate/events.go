@@ -66,7 +66,7 @@ A time is a date (2026-03-01), a time with its zone (2026-03-01T06:00:00+08:00) 
 	flags.StringVar(&journalPath, "journal", "", "journal to read, instead of the one of the config")
 	flags.StringVar(&since, "since", "", "only events at or after this time")
 	flags.StringVar(&until, "until", "", "only events before this time")
-	flags.StringVar(&outcome, "outcome", "", "only pass, alert or inconclusive")
+	flags.StringVar(&outcome, "outcome", "", "only pass, alert, inconclusive, or person: who an earlier one is about")
 	flags.BoolVar(&filter.Pending, "pending", false, "only events that the broker has not confirmed")
 	flags.IntVar(&filter.Limit, "limit", 0, "only the newest so many")
 	flags.StringVar(&format, "format", "json", "json (one CloudEvent a line) or csv (one table)")
@@ -106,10 +106,10 @@ func parseWhen(flag, value string, now time.Time) (time.Time, error) {
 
 func parseOutcome(value string) (event.Outcome, error) {
 	switch outcome := event.Outcome(value); outcome {
-	case "", event.Pass, event.Alert, event.Inconclusive:
+	case "", event.Pass, event.Alert, event.Inconclusive, event.Named:
 		return outcome, nil
 	}
-	return "", program.Usage(fmt.Errorf("--outcome %q: it is %s, %s or %s", value, event.Pass, event.Alert, event.Inconclusive))
+	return "", program.Usage(fmt.Errorf("--outcome %q: it is %s, %s, %s or %s", value, event.Pass, event.Alert, event.Inconclusive, event.Named))
 }
 
 // eventWriter returns what writes one entry after the other in the given format.
@@ -138,11 +138,16 @@ var csvHeader = []string{
 	"offset_celsius", "policy", "threshold_celsius", "baseline_celsius", "reference_found", "reference_correction_celsius",
 	"seconds_to_verdict", "rescreen_of", "camera", "version", "confirmed", "door_accepted",
 	"journal", "sequence", "stored", "face_celsius", "ambient_celsius",
+	"person", "company", "read_by", "unpaired", "person_of",
 }
 
 // csvRecord leaves a cell empty where nothing was measured.
 func csvRecord(e journal.Entry) []string {
 	d := e.Event.Data
+	var person event.Bearer
+	if d.Person != nil {
+		person = *d.Person
+	}
 	return []string{
 		e.Event.Time.Format(time.RFC3339Nano), e.Event.ID, e.Event.Source, string(d.Outcome), string(d.Reason),
 		number(d.SkinCelsius), number(d.SkinUncertaintyCelsius), string(d.SkinSite), number(d.BodyCelsius),
@@ -151,6 +156,7 @@ func csvRecord(e journal.Entry) []string {
 		number(d.SecondsToVerdict), d.RescreenOf, d.Camera, d.Version, strconv.FormatBool(e.Confirmed),
 		doorAccepted(d.Door), e.Journal, strconv.FormatInt(e.Sequence, 10), strconv.FormatBool(e.Stored),
 		number(d.FaceCelsius), number(d.AmbientCelsius),
+		person.ID, person.Company, person.By, string(d.Unpaired), d.PersonOf,
 	}
 }
 

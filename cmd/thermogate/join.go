@@ -27,6 +27,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"thermogate/cmd/internal/program"
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/console/join"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -394,6 +395,12 @@ func (t *target) lines(g join.Grant) []settings.Line {
 	if g.CA != "" {
 		lines = append(lines, settings.Line{Key: "mqtt.ca_file", Value: t.secret("broker-ca.pem")})
 	}
+	if g.SiteKey != "" {
+		lines = append(lines, settings.Line{Key: "badge.site_key_file", Value: t.secret("site-key.pem")})
+	}
+	if g.NumberKey != "" {
+		lines = append(lines, settings.Line{Key: "badge.number_key_file", Value: t.secret("number-key")})
+	}
 	return append(lines, settings.Line{Key: "console_url", Value: g.ConsoleURL})
 }
 
@@ -426,7 +433,13 @@ func (t *target) write(g join.Grant) (config, error) {
 	if err != nil {
 		return config{}, err
 	}
-	for name, secret := range map[string]string{"broker-password": g.Password, "broker-ca.pem": strings.TrimRight(g.CA, "\n")} {
+	if err := checkKeys(g); err != nil {
+		return config{}, err
+	}
+	for name, secret := range map[string]string{
+		"broker-password": g.Password, "broker-ca.pem": strings.TrimRight(g.CA, "\n"),
+		"site-key.pem": strings.TrimRight(g.SiteKey, "\n"), "number-key": g.NumberKey,
+	} {
 		if secret == "" {
 			continue
 		}
@@ -440,6 +453,21 @@ func (t *target) write(g join.Grant) (config, error) {
 		return config{}, fmt.Errorf("writing config: %w", err)
 	}
 	return loadConfig(t.path)
+}
+
+// checkKeys keeps a gate from being given keys with which it would not start.
+func checkKeys(g join.Grant) error {
+	var err error
+	if g.SiteKey != "" {
+		_, err = passcode.ParseSiteKey(g.SiteKey)
+	}
+	if g.NumberKey != "" && err == nil {
+		_, err = passcode.ParseNumberKey(g.NumberKey)
+	}
+	if err != nil {
+		return fmt.Errorf("what the console has sent: %w", err)
+	}
+	return nil
 }
 
 // replaceConfig writes the config whole or not at all.

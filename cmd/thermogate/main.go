@@ -42,6 +42,7 @@ func newRootCommand() *cobra.Command {
 		newBenchCommand(),
 		newStudyCommand(),
 		newCamerasCommand(),
+		newReadCodesCommand(),
 		newCheckCommand(),
 		newEventsCommand(),
 		newSimulateCommand(),

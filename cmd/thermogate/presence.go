@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,7 +45,7 @@ func (p *presence) tooLate(e *event.Event) error {
 	if p.personOf(e) == nil {
 		return errors.New("the person had gone")
 	}
-	if age := time.Since(e.Time); e.Data.Outcome == event.Pass && age > door.MaxAge {
+	if age := time.Since(e.Time); (e.Data.Outcome == event.Pass || e.Data.Outcome == event.Named) && age > door.MaxAge {
 		return fmt.Errorf("the verdict was already %.1f s old", age.Seconds())
 	}
 	return nil
@@ -59,6 +60,8 @@ func (p *presence) mayGoIn(e event.Event) error {
 	}
 	person := p.personOf(&e)
 	switch {
+	case person.Event.Data.Outcome != event.Pass:
+		return errors.New("the person did not pass")
 	case slices.ContainsFunc(p.people, hasAlert):
 		return errors.New("somebody with an alert is in view")
 	case person.Admitted && !p.locked:
@@ -69,9 +72,10 @@ func (p *presence) mayGoIn(e event.Event) error {
 	return errors.New("somebody else stands nearer, or an alert waits for staff")
 }
 
-// personOf returns the person whose verdict e is and holds, nil where there is none.
+// personOf returns the person whose verdict e is and holds, or of whom e says who they are; nil where there is none.
 func (p *presence) personOf(e *event.Event) *event.Person {
-	i := slices.IndexFunc(p.people, func(q event.Person) bool { return q.Event != nil && q.Event.ID == e.ID })
+	verdict := cmp.Or(e.Data.PersonOf, e.ID)
+	i := slices.IndexFunc(p.people, func(q event.Person) bool { return q.Event != nil && q.Event.ID == verdict })
 	if i < 0 {
 		return nil
 	}

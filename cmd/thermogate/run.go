@@ -157,17 +157,21 @@ func demoConsole(ctx context.Context, s *station, out io.Writer) error {
 	if err := sample.Fill(ctx, over.Store(), self, program.Version(), c.Pages.MadeUpUntil, demoDays, 1); err != nil {
 		return endOf(ctx, err)
 	}
+	if err := sample.FillPeople(ctx, over.Store(), gate.Site, c.Pages.MadeUpUntil, 1); err != nil {
+		return endOf(ctx, err)
+	}
 	fmt.Fprintf(out, `thermogate demo, gate %s of %s
   worker's page      http://%[3]s/
   engineers' page    http://%[3]s/status
   console            http://%[5]s/   log in as %[6]s, password %[7]s
-                     as %[8]s, password %[9]s, or as %[10]s, password %[11]s
-                     %[12]d days of five gates before now are made up; four of the gates are nothing but that
+                     as %[8]s, password %[9]s, or as %[10]s, password %[11]s,
+                     or as %[13]s, password %[14]s, to see who of a list of people was screened
+                     %[12]d days of five gates before now, and all people, are made up; four of the gates are nothing but that
   metrics            http://%[3]s/metrics
   events over MQTT   mosquitto_sub -L mqtt://%[4]s/thermogate/%[2]s/%[1]s/screening/+
 Ctrl-C ends it.
 `, gate.Gate, gate.Site, gate.HTTP.Listen, gate.Broker.Listen, over.Address(), logIns[0].Name, logIns[0].Password,
-		logIns[1].Name, logIns[1].Password, logIns[2].Name, logIns[2].Password, demoDays)
+		logIns[1].Name, logIns[1].Password, logIns[2].Name, logIns[2].Password, demoDays, logIns[3].Name, logIns[3].Password)
 	return over.Run(ctx)
 }
 

@@ -20,6 +20,7 @@ import (
 	"thermogate/camera"
 	"thermogate/camera/clip"
 	"thermogate/cmd/internal/program"
+	"thermogate/screening/badge"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -43,6 +44,7 @@ type station struct {
 	broker       *mqtt.Client
 	ownBroker    *mqtt.Broker // nil where the config names another one
 	door         *door.Door   // nil at a gate that opens none
+	badges       *badge.Desk  // nil at a gate without readers of badges
 	clips        *clip.Keeper // nil where no clips are kept
 	metrics      *metrics.Metrics
 	health       *metrics.Health
@@ -60,6 +62,8 @@ type station struct {
 	closers      []func() error
 
 	pausing sync.Mutex // one change of the pause at a time
+	naming  sync.Mutex // held from where a verdict is made to where it is on its way, so that what says who it is about comes after it
+	over    bool       // verdicts is closed; changes under naming
 
 	mu          sync.Mutex  // of what follows; held while a frame goes through the gate
 	gate        *gate.Gate  // nil before the first frame
@@ -70,10 +74,11 @@ type station struct {
 	status   mqtt.Status
 }
 
-// verdict is an event on its way to the disk, with what the policy had learnt by then.
+// verdict is an event on its way to the disk, with what the policy had learnt by then, or one that says who an earlier one is
+// about.
 type verdict struct {
 	event  event.Event
-	learnt policy.State
+	learnt policy.State // of a verdict
 }
 
 func (v verdict) alerts() bool { return v.event.Data.Outcome == event.Alert }
@@ -144,9 +149,13 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 	}
 	s.metrics = metrics.New(program.Version())
 	s.metrics.SetGate(c.Site, c.Gate)
+	if err := s.openBadges(); err != nil {
+		return err
+	}
 	pages := kiosk.DefaultConfig()
 	pages.Gate, pages.Version, pages.Language, pages.StallLimit = c.Site+" "+c.Gate, program.Version(), c.HTTP.Language, c.Camera.Stall
 	pages.Page, pages.Door, pages.OutcomeOnly = c.Kiosk, s.door != nil, c.OutcomeOnly
+	pages.Badges, pages.Reader = s.badges != nil, c.Badge.Page
 	s.kiosk = kiosk.New(pages)
 	s.kiosk.SetLacks(c.lacks())
 	s.linkConsole("")
@@ -167,7 +176,12 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 // recallVerdicts tells the pages of the latest verdicts of earlier runs.
 func (s *station) recallVerdicts(ctx context.Context) {
 	err := journal.List(ctx, filepath.Join(s.config.DataDir, journalName), journal.Filter{Limit: kiosk.HistoryLength},
-		func(entry journal.Entry) error { s.kiosk.Resume(entry.Event); return nil })
+		func(entry journal.Entry) error {
+			if entry.Event.Data.Outcome != event.Named {
+				s.kiosk.Resume(entry.Event)
+			}
+			return nil
+		})
 	if err != nil {
 		s.log.Warn("not all earlier verdicts can be listed", "error", err)
 	}
@@ -187,6 +201,9 @@ func (s *station) routes() (http.Handler, error) {
 	private := http.NewServeMux()
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
+	if s.config.Badge.Page {
+		private.Handle("POST /badge/page", s.kiosk.FromScreen(badge.NewPage(s.takeBadge)))
+	}
 	identity := s.config.identity()
 	identity.Started = time.Now().UTC().Truncate(time.Second)
 	s.health.Register(private, identity)
@@ -205,6 +222,13 @@ func (s *station) routes() (http.Handler, error) {
 	}
 	public := http.NewServeMux()
 	s.health.RegisterBrief(public)
+	if s.config.Badge.WebhookSecretFile != "" {
+		webhook, err := badge.NewWebhook(s.config.Badge.WebhookSecretFile, s.takeBadge)
+		if err != nil {
+			return nil, err
+		}
+		public.Handle("POST /badge/webhook", webhook)
+	}
 	public.Handle("/", guarded)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
@@ -227,6 +251,9 @@ func (s *station) run(ctx context.Context) error {
 	}
 	if s.clips != nil {
 		group.Go(func() error { s.clips.Run(ctx); return nil })
+	}
+	if s.badges != nil {
+		group.Go(func() error { s.readBadges(ctx); return nil })
 	}
 	group.Go(func() error { s.broker.Run(ctx); return nil })
 	group.Go(func() error { return s.watch(ctx) })
@@ -355,7 +382,7 @@ func notify(state string) { daemon.SdNotify(false, state) }
 
 // screen walks the newest frames through the gate.
 func (s *station) screen(ctx context.Context) error {
-	defer close(s.verdicts)
+	defer s.endVerdicts()
 	var frame camera.Frame
 	var problem event.Reason // of the frame before
 	var left bool            // the source, then
@@ -363,38 +390,48 @@ func (s *station) screen(ctx context.Context) error {
 		if err := s.camera.Read(ctx, &frame); err != nil {
 			return endOf(ctx, err)
 		}
-		scene, verdicts, err := s.process(&frame)
-		if err != nil {
+		if err := s.look(&frame, &problem, &left); err != nil {
 			return err
 		}
-		if now := scene.Reference.Problem; now != problem {
-			if problem = now; problem == event.RangeChanged {
-				s.log.Warn("all temperatures of the camera have jumped: it went to another range or gain; nobody is judged by readings from before")
-			}
-		}
-		if now := scene.Reference.Left; now != left {
-			if left = now; left {
-				s.log.Warn("the reference source is not what or where it was; nobody is judged by it until it is back, or the command recalibrate says that it is right",
-					"problem", scene.Reference.Problem, "correction", event.Hundredths(scene.Reference.CorrectionCelsius))
-			} else {
-				s.log.Info("the reference source is trusted again")
-			}
-		}
-		s.guardDoor(scene, verdicts)
-		s.film(&frame, verdicts)
-		s.metrics.ObserveScene(scene)
-		s.health.ObserveScene(scene)
-		s.kiosk.Show(scene)
-		lacks := s.lacks(scene)
-		s.kiosk.SetLacks(lacks)
-		s.tell(func(status *mqtt.Status) {
-			status.Camera, status.Reference, status.Group = string(event.CameraOK), string(scene.Reference.Problem), string(scene.Group)
-			status.Lacks = lacks
-		})
-		for _, v := range verdicts {
-			s.verdicts <- v
+	}
+}
+
+// look walks one frame through the gate, and tells everybody what it shows.
+func (s *station) look(frame *camera.Frame, problem *event.Reason, left *bool) error {
+	s.naming.Lock()
+	defer s.naming.Unlock()
+	scene, verdicts, err := s.process(frame)
+	if err != nil {
+		return err
+	}
+	if now := scene.Reference.Problem; now != *problem {
+		if *problem = now; now == event.RangeChanged {
+			s.log.Warn("all temperatures of the camera have jumped: it went to another range or gain; nobody is judged by readings from before")
 		}
 	}
+	if now := scene.Reference.Left; now != *left {
+		if *left = now; now {
+			s.log.Warn("the reference source is not what or where it was; nobody is judged by it until it is back, or the command recalibrate says that it is right",
+				"problem", scene.Reference.Problem, "correction", event.Hundredths(scene.Reference.CorrectionCelsius))
+		} else {
+			s.log.Info("the reference source is trusted again")
+		}
+	}
+	s.guardDoor(scene, verdicts)
+	s.film(frame, verdicts)
+	s.metrics.ObserveScene(scene)
+	s.health.ObserveScene(scene)
+	s.kiosk.Show(scene)
+	lacks := s.lacks(scene)
+	s.kiosk.SetLacks(lacks)
+	s.tell(func(status *mqtt.Status) {
+		status.Camera, status.Reference, status.Group = string(event.CameraOK), string(scene.Reference.Problem), string(scene.Group)
+		status.Lacks = lacks
+	})
+	for _, v := range verdicts {
+		s.verdicts <- v
+	}
+	return nil
 }
 
 // lacks is what nobody has told the gate, as far as a scene shows.
@@ -446,10 +483,18 @@ func (s *station) process(frame *camera.Frame) (*event.Scene, []verdict, error) 
 		return nil, nil, err
 	}
 	s.present.see(scene)
+	var later []event.Event
+	if s.badges != nil {
+		later = s.badges.See(scene, events)
+		s.askForCode()
+	}
 	var verdicts []verdict
 	for _, e := range events {
 		verdicts = append(verdicts, verdict{s.config.leaves(e), s.gate.Policy().State()})
 		s.takeSnapshot(&e, scene)
+	}
+	for _, e := range later {
+		verdicts = append(verdicts, verdict{event: s.config.leaves(e)})
 	}
 	return scene, verdicts, nil
 }
@@ -505,6 +550,9 @@ func (s *station) record() {
 				continue
 			}
 			keepings = append(keepings, s.keep(v.event))
+			if v.event.Data.Outcome == event.Named {
+				continue
+			}
 			select {
 			case <-learnt: // an older state that nobody has taken yet
 			default:
@@ -562,6 +610,12 @@ func (s *station) show(e event.Event, opens bool) {
 		s.kiosk.Recall(e)
 		return
 	}
+	if e.Data.Outcome == event.Named { // the page says nothing of it
+		if opens {
+			s.door.Open(e)
+		}
+		return
+	}
 	late := s.present.late(&e)
 	if late == nil {
 		s.kiosk.Verdict(e)
@@ -603,6 +657,9 @@ func endOf(ctx context.Context, err error) error {
 
 // obey carries out a command of the broker's side.
 func (s *station) obey(_ context.Context, command mqtt.Command) error {
+	if command.Verb == mqtt.Badge {
+		return s.obeyBadge(command)
+	}
 	if command.Verb == mqtt.Pause {
 		s.pausing.Lock()
 		defer s.pausing.Unlock()

@@ -150,7 +150,7 @@ type LogIn struct{ Name, Password string }
 // DemoLogIns makes an account for each role, beside the first one. Nobody is asked for a password of their own.
 func (c *Console) DemoLogIns(ctx context.Context) ([]LogIn, error) {
 	all := []LogIn{{accounts.FirstName, c.once}}
-	for _, account := range []store.Account{{Name: "manager", FullName: "Manager", Role: store.Manager}, {Name: "guard", FullName: "Guard", Role: store.Guard}} {
+	for _, account := range []store.Account{{Name: "manager", FullName: "Manager", Role: store.Manager}, {Name: "guard", FullName: "Guard", Role: store.Guard}, {Name: "hr", FullName: "Personnel", Role: store.Personnel}} {
 		password, err := c.people.Add(ctx, account, store.Author{Account: accounts.FirstName})
 		if err != nil {
 			return nil, err

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Output is what a door hangs on.
@@ -16,6 +18,15 @@ const (
 	Webhook Output = "webhook"
 	Modbus  Output = "modbus"
 	GPIO    Output = "gpio"
+)
+
+// Rule says for whom a door opens.
+type Rule string
+
+// The rules. A code without a pass opens nothing.
+const (
+	OnPass        Rule = "pass"
+	OnPassAndCode Rule = "pass-and-code" // and a valid pass code of the site
 )
 
 // Fail says what a lock does without power.
@@ -30,6 +41,7 @@ const (
 // Config is the section "door" of the configuration file.
 type Config struct {
 	Output Output `yaml:"output"`
+	Rule   Rule   `yaml:"rule"`
 	// Fail and Pulse are for outputs that hold a lock themselves, Modbus and GPIO. Whoever receives the webhook decides
 	// for himself; there Pulse is how long he is taken to keep it open.
 	Fail  Fail          `yaml:"fail"`
@@ -69,6 +81,7 @@ type GPIOConfig struct {
 // DefaultConfig is no door.
 func DefaultConfig() Config {
 	return Config{
+		Rule:    OnPass,
 		Fail:    Secure,
 		Pulse:   3 * time.Second,
 		Timeout: 500 * time.Millisecond,
@@ -80,6 +93,8 @@ func DefaultConfig() Config {
 // Validate names the first key that is wrong and what would be right, without the "door." before it. It opens no file.
 func (c Config) Validate() error {
 	switch {
+	case c.Rule != OnPass && c.Rule != OnPassAndCode:
+		return fmt.Errorf("rule: %q is neither %s nor %s", c.Rule, OnPass, OnPassAndCode)
 	case c.Fail != Secure && c.Fail != Safe:
 		return fmt.Errorf("fail: %q is neither %s (locked without power) nor %s (open without power)", c.Fail, Secure, Safe)
 	case c.Pulse < 100*time.Millisecond || c.Pulse > time.Minute:
@@ -139,6 +154,18 @@ func (c GPIOConfig) validate() error {
 		return fmt.Errorf("gpio.line: %d is not between 0 and 65535", c.Line)
 	}
 	return nil
+}
+
+// opensFor says whether an event opens the door: a pass, and where the rule asks for a code one that names its bearer, or the event
+// that does so afterwards.
+func (c Config) opensFor(e event.Event) bool {
+	switch e.Data.Outcome {
+	case event.Pass:
+		return c.Rule == OnPass || e.Data.Person != nil && e.Data.Person.Signed
+	case event.Named:
+		return c.Rule == OnPassAndCode && e.Data.Person != nil && e.Data.Person.Signed
+	}
+	return false
 }
 
 // newOutput reads the files that the config names, and connects to nothing.

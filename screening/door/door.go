@@ -1,8 +1,9 @@
 // Package door opens a door for a person who passed, and puts into the event what became of that.
 //
 // An event is told to the door once it is on disk, and published once the door has answered or its time is over. The
-// door opens on a pass and on nothing else, and only if its person may still go in when the door's turn comes; whatever
-// the gate can't tell, a lost camera included, leaves it locked.
+// door opens on a pass and on nothing else, where the rule asks for it on a pass whose person has shown a valid code, before or
+// after it; and only if that person may still go in when the door's turn comes. Whatever the gate can't tell, a lost camera
+// included, leaves it locked.
 package door
 
 import (
@@ -134,10 +135,17 @@ const notKnown = "; whether it opened is not known"
 
 // Announce writes into the event what is true of the door until it answers, and says whether it is to be told at all.
 func (d *Door) Announce(e *event.Event) bool {
+	opens := d.cfg.opensFor(*e)
+	if e.Data.Outcome == event.Named && !opens { // it says nothing of the door
+		return false
+	}
 	proof := &event.Door{Output: string(d.cfg.Output)}
 	e.Data.Door = proof
-	if e.Data.Outcome != event.Pass {
+	if !opens {
 		proof.Commanded = new(false)
+		if e.Data.Outcome == event.Pass {
+			proof.Error = "not told to open: no valid pass code was shown yet"
+		}
 		return false
 	}
 	proof.Error = "the gate stopped before the door answered" + notKnown
@@ -260,7 +268,7 @@ func (d *Door) within(began time.Time, do func(context.Context) error) error {
 func (d *Door) carryOut(c command) event.Event {
 	age, waited := time.Since(c.event.Time), time.Since(c.told)
 	switch {
-	case c.event.Data.Outcome != event.Pass:
+	case !d.cfg.opensFor(c.event):
 		return notTold(c.event, d.cfg.Output, "only a pass opens the door")
 	case age > MaxAge:
 		return notTold(c.event, d.cfg.Output, fmt.Sprintf("the verdict was already %.1f s old", age.Seconds()))

@@ -61,6 +61,10 @@ type Data struct {
 	SecondsToVerdict       *float64   `json:"seconds_to_verdict,omitempty"`
 	RescreenOf             string     `json:"rescreen_of,omitempty"`  // id of the event this look repeats
 	Revises                string     `json:"revises,omitempty"`      // id of the pass that later frames contradict
+	Visit                  int        `json:"-"`                      // Person.ID of whoever it is about, in scenes of the same gate
+	Person                 *Bearer    `json:"person,omitempty"`       // who a badge or a code says it is; absent where nobody does
+	Unpaired               Unpaired   `json:"unpaired,omitempty"`     // why nobody is named, at a gate that has readers
+	PersonOf               string     `json:"person_of,omitempty"`    // with the outcome Named: the event that Person, or Unpaired, is about
 	Door                   *Door      `json:"door,omitempty"`         // absent at a gate that opens no door
 	Historical             bool       `json:"historical,omitempty"`   // published late, after an outage
 	OutcomeOnly            bool       `json:"outcome_only,omitempty"` // what was measured of the person was not kept; see WithOutcomeOnly
@@ -68,16 +72,22 @@ type Data struct {
 	Version                string     `json:"version"`
 }
 
-// WithOutcomeOnly returns what says how the gate did, and of the person nothing but the outcome, its reason, when it was, and
-// what kept a look from being taken. What is added to Data later stays out until it is named here.
+// WithOutcomeOnly returns what says how the gate did, and of the person nothing but who a badge says they are, the outcome, its
+// reason, when it was, and what kept a look from being taken. What is added to Data later stays out until it is named here.
 func (d Data) WithOutcomeOnly() Data {
 	return Data{
 		OutcomeOnly: true,
 		Outcome:     d.Outcome, Reason: d.Reason, Policy: d.Policy, Worn: d.Worn,
 		Reference:  Reference{Found: d.Reference.Found, NominalAssumed: d.Reference.NominalAssumed},
 		FramesUsed: d.FramesUsed, FirstSeen: d.FirstSeen, MeasurableSince: d.MeasurableSince, SecondsToVerdict: d.SecondsToVerdict,
-		RescreenOf: d.RescreenOf, Revises: d.Revises, Door: d.Door, Historical: d.Historical, Camera: d.Camera, Version: d.Version,
+		RescreenOf: d.RescreenOf, Revises: d.Revises, Visit: d.Visit, Person: d.Person, Unpaired: d.Unpaired, PersonOf: d.PersonOf, Door: d.Door, Historical: d.Historical, Camera: d.Camera, Version: d.Version,
 	}
+}
+
+// WithoutPerson returns all but who it is about.
+func (d Data) WithoutPerson() Data {
+	d.Person, d.Unpaired, d.PersonOf = nil, "", ""
+	return d
 }
 
 // Reference is the reference source as it was at the verdict.
@@ -87,6 +97,15 @@ type Reference struct {
 	NominalAssumed    bool     `json:"nominal_assumed,omitempty"` // a guess, and all temperatures are off by as much as it is
 	MeasuredCelsius   *float64 `json:"measured_celsius,omitempty"`
 	CorrectionCelsius *float64 `json:"correction_celsius,omitempty"`
+}
+
+// Bearer is who somebody says they are, without a name: names are known to the console alone.
+type Bearer struct {
+	ID      string `json:"id"`                // the pseudonym: an HMAC of the number on the badge under the site's key, or what the pass code says
+	Company string `json:"company,omitempty"` // the company of the pass code
+	By      string `json:"by"`                // the reader
+	// Signed is true for a pass code, whose signature was verified here; a number on a badge is what it says.
+	Signed bool `json:"-"`
 }
 
 // Door is what became of the door. What is not known is absent.

@@ -40,6 +40,13 @@ var phrases = map[string]Phrase{
 	string(Left):                   {"没测完就走了", "left before a reading"},
 	string(WalkedThrough):          {"没有停下", "walked through"},
 
+	string(Named):    {"身份", "Person"},
+	string(NoRead):   {"没有读到码", "no code read"},
+	string(TwoReads): {"读到不止一个码", "more than one code read"},
+	string(TwoFaces): {"不止一个人", "more than one person"},
+	string(Refused):  {"码无效", "code not valid"},
+	string(Repeated): {"码刚被别人用过", "code just used by somebody else"},
+
 	string(InnerCanthus): {"内眼角", "inner canthus"},
 	string(Forehead):     {"额头", "forehead"},
 	string(WholeFace):    {"面部", "face"},

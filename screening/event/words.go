@@ -14,6 +14,22 @@ const (
 	Inconclusive Outcome = "inconclusive"
 )
 
+// Named is no outcome of a screening: an event with it says afterwards, at most some seconds later, who the event in person_of is about,
+// or that nobody can be named. It counts nothing and opens no alert.
+const Named Outcome = "person"
+
+// Unpaired says why a screening has nobody's name.
+type Unpaired string
+
+// Why nobody is named.
+const (
+	NoRead   Unpaired = "no-read"   // no badge or code was read in time
+	TwoReads Unpaired = "two-reads" // more than one was, and nobody guesses
+	TwoFaces Unpaired = "two-faces" // more than one person was there
+	Refused  Unpaired = "refused"   // what was read is not valid
+	Repeated Unpaired = "repeated"  // the same code was somebody else's here minutes ago
+)
+
 // Reason says in a word why a verdict is what it is, or what keeps somebody from getting one.
 type Reason string
 

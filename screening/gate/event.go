@@ -30,6 +30,7 @@ func (g *Gate) publish(v *visit, verdict policy.Verdict, about relation, at time
 		FirstSeen:              v.firstSeen,
 		RescreenOf:             about.rescreenOf,
 		Revises:                about.revises,
+		Visit:                  v.id,
 		Camera:                 g.camera,
 		Version:                g.config.Version,
 	}

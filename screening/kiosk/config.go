@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // PageConfig is what a site chooses of the page in front of the person.
@@ -20,7 +21,27 @@ type PageConfig struct {
 	Volume float64 `yaml:"volume"`
 	// AlertWait is how long after an alert the next person waits for the console to say that staff see to it.
 	AlertWait time.Duration `yaml:"alert_wait"`
+	// AskCode asks whoever stands before the gate for a pass code, where the gate has readers and none was shown yet.
+	AskCode bool `yaml:"ask_code"`
+	// Purpose and Consent are what a gate with readers says at the bottom of the page, instead of words of its own: what people
+	// are measured for, and what they agree to who show a code.
+	Purpose Text `yaml:"purpose"`
+	Consent Text `yaml:"consent"`
 }
+
+// Text is a site's own words, in the languages that its page shows; where one is empty the gate has its own.
+type Text struct {
+	ZH string `yaml:"zh"`
+	EN string `yaml:"en"`
+	VI string `yaml:"vi"`
+}
+
+func (t Text) in(code string) string {
+	return map[string]string{"zh": t.ZH, "en": t.EN, "vi": t.VI}[code]
+}
+
+// maxText is how many characters of a site's words there is room for.
+const maxText = 300
 
 // Shown is what a verdict shows beside its words.
 type Shown string
@@ -55,6 +76,13 @@ func (c PageConfig) Validate() error {
 		}
 		if slices.Contains(c.Languages[:i], code) {
 			return fmt.Errorf("languages has %s twice", code)
+		}
+	}
+	for key, text := range map[string]Text{"purpose": c.Purpose, "consent": c.Consent} {
+		for _, code := range known {
+			if utf8.RuneCountInString(text.in(code)) > maxText {
+				return fmt.Errorf("%s.%s is longer than %d characters; a page at a gate has no room for more", key, code, maxText)
+			}
 		}
 	}
 	switch {

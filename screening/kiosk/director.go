@@ -15,6 +15,7 @@ type cue struct {
 	person  int          // the visit it speaks to, 0 where it speaks to nobody in particular
 	opens   bool         // it says "go in" to somebody
 	named   bool         // it says to whom it speaks
+	asked   int          // the visit that it asks for a code, 0 where it asks nobody
 	shared  bool         // somebody else in view reads it as well, and its number is not theirs
 }
 
@@ -30,6 +31,7 @@ type director struct {
 	scene     event.Scene // the newest, without its picture
 	open      bool        // the door stands open
 	slow      bool        // verdicts come too late to be shown
+	asking    asking
 	known     []*announced
 	addressed int // visit of the person that the page speaks to
 	shown     cue
@@ -37,6 +39,14 @@ type director struct {
 	// When somebody was last in view, when somebody else beside a person with an alert, and when the reference source was
 	// last usable.
 	peopled, accompanied, sound time.Time
+}
+
+// asking is who is to show a code.
+type asking struct {
+	visit   int       // 0 is nobody
+	since   time.Time // when they were first in view
+	refused bool      // what they have shown is not valid
+	opens   bool      // the door needs it
 }
 
 // announced is a verdict that may be shown, and what became of its person.
@@ -68,6 +78,8 @@ const (
 )
 
 const (
+	// Somebody who has just stepped up may be about to show a code unasked.
+	askTime = 1500 * time.Millisecond
 	// Guidance stays this long before other guidance replaces it: words that flicker are not read. As long nobody is
 	// asked in after somebody else was in the way.
 	guideTime = 500 * time.Millisecond
@@ -236,7 +248,36 @@ func (d *director) decide() cue {
 	if v != nil {
 		c = cue{message: d.verdict(v), verdict: v.event, person: person.ID, opens: d.goesIn(v)}
 	}
-	return d.beside(c, person, v)
+	return d.beside(d.ask(c, person, v), person, v)
+}
+
+// setAsked is told who is to show a code.
+func (d *director) setAsked(visit int, refused, opens bool) {
+	if visit != d.asking.visit {
+		d.asking.since = d.now
+	}
+	d.asking.visit, d.asking.refused, d.asking.opens = visit, refused, opens
+}
+
+// ask adds to what the page says to a person that they are to show a code. What they have to do to be measured, and an alert, come
+// first.
+func (d *director) ask(c cue, person *event.Person, v *announced) cue {
+	a := &d.asking
+	if a.visit == 0 || a.visit != person.ID || d.now.Sub(a.since) < askTime || v != nil && v.event.Data.Outcome != event.Pass {
+		return c
+	}
+	key := showCode
+	if a.refused {
+		key = codeRefused
+	}
+	c.asked = a.visit
+	switch {
+	case v != nil && a.opens:
+		c.message = message{tone: toneWait, icon: "card", head: key, sub: "normal"}
+	case c.message.more == "":
+		c.message = c.message.with(key)
+	}
+	return c
 }
 
 // nobody is what an empty gate says: the last verdict to whoever has just turned away, else an invitation.
@@ -479,7 +520,7 @@ func (d *director) steady(next cue) cue {
 // goes at once, and so do "go in", whom a verdict is for, and whatever is said to somebody who is not there any more.
 func (d *director) stays(next cue) bool {
 	shown := d.shown
-	return next.verdict == shown.verdict && next.opens == shown.opens && (shown.named || !next.named) && (shown.shared || !next.shared) &&
+	return next.verdict == shown.verdict && next.asked == shown.asked && next.opens == shown.opens && (shown.named || !next.named) && (shown.shared || !next.shared) &&
 		(shown.person == 0 || d.inView(shown.person)) && d.now.Sub(d.change) < guideTime
 }
 

@@ -87,13 +87,15 @@ func isForDevice(r *http.Request) bool {
 		return r.Method == http.MethodGet
 	case "/stream", "/picture":
 		return isWorker(r)
+	case "/badge/page":
+		return r.Method == http.MethodPost
 	}
 	return false
 }
 
 // isOfPage tells whether a request is one that a page makes, and nobody with a browser.
 func isOfPage(r *http.Request) bool {
-	return r.URL.Path == "/stream" || r.URL.Path == "/picture" || r.URL.Path == "/aim"
+	return r.URL.Path == "/stream" || r.URL.Path == "/picture" || r.URL.Path == "/aim" || r.URL.Path == "/badge/page"
 }
 
 // opensPage tells whether somebody wants to see something in a browser.

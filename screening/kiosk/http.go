@@ -2,6 +2,7 @@ package kiosk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -100,7 +101,11 @@ type workerPage struct {
 	Words       words // of the first language
 	Relink      string
 	Page        pageScript // for its script
+	Notices     []notice
 }
+
+// notice is what stands at the bottom of the page of a gate that has readers, in one language.
+type notice struct{ Tag, Text string }
 
 // pageScript is what the script of the page in front of the person has to know.
 type pageScript struct {
@@ -110,6 +115,7 @@ type pageScript struct {
 	Lost      screenState    `json:"lost"`     // while the gate can't be reached
 	Wait      screenState    `json:"wait"`     // while nobody knows whether it can
 	Unlinked  screenState    `json:"unlinked"` // while it does not let this browser in
+	Reader    bool           `json:"reader"`   // what a reader types into the page is sent on
 }
 
 type pageLanguage struct {
@@ -125,16 +131,31 @@ func (k *Kiosk) worker(pages *template.Template) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		shown := k.languages(r.URL.Query().Get("lang"), k.languageOf(r))
 		page := workerPage{Gate: k.config.Gate, Build: k.gate.Build, Words: k.words[shown[0]],
-			Page: pageScript{Sound: k.config.Page.Sound, Volume: k.config.Page.Volume, Lost: lost, Wait: wait, Unlinked: unlinked}}
+			Page: pageScript{Sound: k.config.Page.Sound, Volume: k.config.Page.Volume, Lost: lost, Wait: wait, Unlinked: unlinked, Reader: k.config.Reader}}
 		var relink []string
 		for _, code := range shown {
 			w := k.words[code]
 			page.Page.Languages = append(page.Page.Languages, pageLanguage{code, w["tag"], w["locked"]})
 			relink = append(relink, w["relink"])
+			if k.config.Badges {
+				page.Notices = append(page.Notices, notice{w["tag"], cmp.Or(k.config.Page.Purpose.in(code), w["purpose"]) + w["sentence"] +
+					cmp.Or(k.config.Page.Consent.in(code), w["consent"])})
+			}
 		}
 		page.Relink = strings.Join(relink, " · ")
 		render(w, pages, http.StatusOK, "kiosk.html", page.Words["tag"], page)
 	}
+}
+
+// FromScreen lets only the linked screens of a gate use what next serves; where the gate has no password, everybody who reaches it.
+func (k *Kiosk) FromScreen(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if k.access != nil && k.access.Of(r) != access.Device {
+			http.Error(w, "only a linked screen may do this", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func render(w http.ResponseWriter, pages *template.Template, status int, name, lang string, data any) {

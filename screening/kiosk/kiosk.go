@@ -24,6 +24,8 @@ type Config struct {
 	Page     PageConfig
 	// Door is true for a gate that opens a door: "go in" is then on the page only while the door is open.
 	Door bool
+	// Badges is true for a gate that has readers of badges, and Reader for one whose page is one of them.
+	Badges, Reader bool
 	// OutcomeOnly keeps the temperatures of people, and of the picture, off the pages.
 	OutcomeOnly bool
 	// VerdictHold is how long a verdict stays on the page after it was given while nobody is in view.
@@ -193,6 +195,14 @@ func (k *Kiosk) SetDoorOpen(open bool) {
 	k.wake()
 }
 
+// AskForCode has the page ask the person of a visit for a pass code, or say that the one they have shown is not valid; 0 asks
+// nobody. Opens says that the door needs it.
+func (k *Kiosk) AskForCode(visit int, refused, opens bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.director.setAsked(visit, refused, opens)
+}
+
 // SetAlert tells the page at the gate what the console says of an alert.
 func (k *Kiosk) SetAlert(id string, word Word) {
 	k.mu.Lock()
@@ -315,7 +325,7 @@ func (k *Kiosk) setScreen(c cue) {
 	if k.paused {
 		c = cue{message: pausedMessage}
 	}
-	if c.message != k.cue.message || c.verdict != k.cue.verdict || c.shared != k.cue.shared {
+	if c.message != k.cue.message || c.verdict != k.cue.verdict || c.asked != k.cue.asked || c.shared != k.cue.shared {
 		k.cue = c
 		k.screen = document{k.screen.version + 1, mustJSON(k.screenOf(c))}
 	}

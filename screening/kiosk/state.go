@@ -1,6 +1,7 @@
 package kiosk
 
 import (
+	"fmt"
 	"time"
 
 	"thermogate/screening/event"
@@ -15,7 +16,8 @@ type screenState struct {
 	// ID is that of the verdict it speaks of: it tells one pass from the next.
 	ID     string            `json:"id,omitempty"`
 	Number map[string]string `json:"number,omitempty"`
-	Sound  tone              `json:"sound,omitempty"` // pass or alert
+	Sound  tone              `json:"sound,omitempty"` // pass, alert or code
+	Say    map[string]string `json:"say,omitempty"`   // what is spoken then, where it is not the head
 }
 
 func (k *Kiosk) screenOf(c cue) screenState {
@@ -25,6 +27,10 @@ func (k *Kiosk) screenOf(c cue) screenState {
 		Icon: m.icon,
 		Head: k.words.in(func(w words) string { return w.head(m) }),
 		Sub:  k.words.in(func(w words) string { return w.sub(m) }),
+	}
+	if c.asked != 0 {
+		s.ID, s.Sound = fmt.Sprint("visit-", c.asked), toneCode
+		s.Say = k.words.in(func(w words) string { return w[showCode] })
 	}
 	if c.verdict == nil {
 		return s

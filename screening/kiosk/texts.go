@@ -70,6 +70,7 @@ const (
 	toneInconclusive tone = "inconclusive"
 	toneFault        tone = "fault"  // staff are needed
 	tonePaused       tone = "paused" // nobody is screened, and staff know
+	toneCode         tone = "code"   // of a sound: a code is asked for
 )
 
 var (
@@ -103,6 +104,12 @@ var (
 
 // askAtDoor is for those who passed and find the door shut.
 const askAtDoor = "ask-at-door"
+
+// What asks for a pass code.
+const (
+	showCode    = "show-code"
+	codeRefused = "code-refused"
+)
 
 // againIcon marks the inconclusive verdicts after which the person can do better in the next look.
 const againIcon = "again"

@@ -44,6 +44,7 @@ type Metrics struct {
 	waiting     prometheus.Gauge
 	failing     prometheus.Gauge
 	lost        prometheus.Counter
+	badges      *prometheus.CounterVec
 	door        *prometheus.CounterVec
 	doorSeconds prometheus.Histogram
 	lockedEarly prometheus.Counter
@@ -143,6 +144,8 @@ func New(version string) *Metrics {
 		failing:     f.gauge("journal_failing", "1 while the disk takes no events, or takes longer than a second over one."),
 		lost: f.counter("events_lost_total",
 			"Events that could not even be kept in memory for the disk. Anything above 0 needs a person."),
+		badges: f.counterVec("badge_reads_total",
+			"Badges and pass codes read, by what read them and by what became of that: taken, or why it was refused.", "reader", "result"),
 		door: f.counterVec("door_commands_total",
 			"Passes by what the door did: accepted, refused, unanswered, or not told at all: too late, or somebody else stood nearer.", "result"),
 		doorSeconds: f.histogram("door_answer_seconds", "Time from a verdict on disk to the answer of the door.",
@@ -254,9 +257,22 @@ func (m *Metrics) observeReference(reference event.ReferenceSource) {
 	m.uncertainty.set(usable, reference.UncertaintyCelsius)
 }
 
-// ObserveEvent counts a verdict.
+// ExpectBadges creates the series of a gate's readers, so that a rate over the first read is not lost.
+func (m *Metrics) ExpectBadges(reader string, results []string) {
+	for _, result := range results {
+		m.badges.WithLabelValues(reader, result)
+	}
+}
+
+// AddBadge counts what became of a read.
+func (m *Metrics) AddBadge(reader, result string) { m.badges.WithLabelValues(reader, result).Inc() }
+
+// ObserveEvent counts a verdict. What only says who an earlier one is about counts nothing.
 func (m *Metrics) ObserveEvent(e event.Event) {
 	data := e.Data
+	if data.Outcome == event.Named {
+		return
+	}
 	m.screenings.WithLabelValues(string(data.Outcome), string(data.Reason)).Inc()
 	if data.SecondsToVerdict != nil {
 		m.secondsToVerdict.Observe(*data.SecondsToVerdict)

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,7 +14,7 @@ import (
 	"thermogate/screening/listen"
 )
 
-// Role is what a user of the broker may do. All but gates may read everything.
+// Role is what a user of the broker may do. Consoles and readers may read everything.
 type Role string
 
 // The roles.
@@ -21,6 +22,7 @@ const (
 	RoleGate    Role = "gate"    // speaks for the gate that has its name, and hears what concerns that
 	RoleConsole Role = "console" // sends commands, closes alerts, says what it has stored; speaks for no gate
 	RoleReader  Role = "reader"  // writes nothing
+	RoleBadge   Role = "badge"   // a badge reader or door controller: says what it has read, and hears what became of that alone
 )
 
 // BrokerUser is who may connect to the broker.
@@ -50,8 +52,8 @@ func validateUsers(users []BrokerUser) error {
 			return fmt.Errorf("users: %q is there twice", user.Name)
 		case user.PasswordFile == "":
 			return fmt.Errorf("users: %q needs a password_file", user.Name)
-		case user.Role != RoleGate && user.Role != RoleConsole && user.Role != RoleReader:
-			return fmt.Errorf("users: the role of %q is %q, not gate, console or reader", user.Name, user.Role)
+		case !slices.Contains([]Role{RoleGate, RoleConsole, RoleReader, RoleBadge}, user.Role):
+			return fmt.Errorf("users: the role of %q is %q, not gate, console, reader or badge", user.Name, user.Role)
 		}
 		seen[user.Name] = true
 	}
@@ -122,6 +124,9 @@ func (a *access) mayWrite(cl *broker.Client, topic string) bool {
 		return Gate{Site: a.gate.Site, Name: user}.speaksOn(topic)
 	case RoleConsole:
 		return !gatesOnly(topic)
+	case RoleBadge:
+		gate, rest, ok := ParseTopic(topic)
+		return ok && gate.Site == a.gate.Site && rest == "command/"+string(Badge)
 	default:
 		return false
 	}
@@ -130,10 +135,17 @@ func (a *access) mayWrite(cl *broker.Client, topic string) bool {
 // mayRead says whether a client that is let in may subscribe to a filter.
 func (a *access) mayRead(cl *broker.Client, filter string) bool {
 	user := string(cl.Properties.Username)
-	if isOwn(cl) || len(a.users) == 0 || a.of(user).role != RoleGate {
+	if isOwn(cl) || len(a.users) == 0 {
 		return true
 	}
-	return Gate{Site: a.gate.Site, Name: user}.mayHear(filter)
+	switch a.of(user).role {
+	case RoleGate:
+		return Gate{Site: a.gate.Site, Name: user}.mayHear(filter)
+	case RoleBadge:
+		levels := strings.SplitN(filter, "/", 4)
+		return len(levels) == 4 && levels[0] == "thermogate" && levels[1] == a.gate.Site && levels[3] == "acknowledgement/"+string(Badge)
+	}
+	return true
 }
 
 // isOwn tells the gate itself by where it comes in.
@@ -175,7 +187,7 @@ func gatesOnly(topic string) bool {
 	levels := strings.Split(topic, "/")
 	switch {
 	case levels[0] == "thermogate" && len(levels) > 3:
-		return levels[3] != "command" && levels[3] != "alert" && levels[3] != "stored"
+		return levels[3] != "command" && levels[3] != "alert" && levels[3] != "stored" && levels[3] != "passes"
 	case levels[0] == "spBv1.0" && len(levels) > 3:
 		switch levels[2] {
 		case "NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH":

@@ -31,8 +31,9 @@ type Client struct {
 	node    *edgeNode // nil without Sparkplug
 	kept    kept
 
-	handleAlert AlertHandler // nil where nobody asks for the console's word
-	settings    *Settings    // nil where nobody was to be told
+	handleAlert  AlertHandler       // nil where nobody asks for the console's word
+	handlePasses func([]byte) error // nil where nobody asks for it
+	settings     *Settings          // nil where nobody was to be told
 
 	statusChanged chan struct{}
 	snapshots     chan snapshot
@@ -130,6 +131,10 @@ func New(cfg Config, gate Gate, j *journal.Journal, handle Handler, log *slog.Lo
 
 // TellSettings has the retained status carry what the gate was started with. It comes before Run.
 func (c *Client) TellSettings(settings Settings) { c.settings = &settings }
+
+// HandlePasses has the client subscribe to which pass codes are good. handle is given every message on that, one at a time, and
+// says what is wrong with one. Call it before Run.
+func (c *Client) HandlePasses(handle func([]byte) error) { c.handlePasses = handle }
 
 // SetStatus tells the broker's side how the gate is; the newest status is what counts.
 func (c *Client) SetStatus(status Status) {

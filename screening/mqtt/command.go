@@ -25,10 +25,11 @@ const (
 	Recalibrate Verb = "recalibrate" // the reference source is right as it now is
 	GroupReset  Verb = "group/reset" // forget the baseline of the group policy
 	Ambient     Verb = "ambient"     // the temperature of the air at the gate
+	Badge       Verb = "badge"       // a reader has read a badge or a pass code
 	resend      Verb = "resend"      // publish events again; any gate obeys it, whatever it allows
 )
 
-var verbs = []Verb{Rescreen, Pause, Recalibrate, GroupReset, Ambient}
+var verbs = []Verb{Rescreen, Pause, Recalibrate, GroupReset, Ambient, Badge}
 
 func (v Verb) known() bool { return v == resend || slices.Contains(verbs, v) }
 
@@ -47,6 +48,8 @@ type Command struct {
 	By    string        // Pause: who wants it; may be empty
 	// AmbientCelsius is for Ambient.
 	AmbientCelsius float64
+	// Number of a badge or Code of a pass, and the Reader that has read it, are for Badge.
+	Number, Code, Reader string
 
 	resend Resend
 }
@@ -62,6 +65,9 @@ type commandMessage struct {
 	Seconds *float64 `json:"seconds"`
 	By      string   `json:"by"`
 	Celsius *float64 `json:"celsius"`
+	Number  string   `json:"number"`
+	Code    string   `json:"code"`
+	Reader  string   `json:"reader"`
 	Journal string   `json:"journal"`
 	From    int64    `json:"from"`
 	To      int64    `json:"to"`
@@ -121,6 +127,13 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 		return command, errors.New("by is a name of printable characters")
 	case verb == Pause && (*m.Seconds < 0 || *m.Seconds > maxPause.Seconds()):
 		return command, fmt.Errorf("seconds are between 0 and %.0f", maxPause.Seconds())
+	case verb != Badge && (m.Number != "" || m.Code != "" || m.Reader != ""):
+		return command, fmt.Errorf("%s has no number, code or reader", verb)
+	case verb == Badge && (m.Number == "") == (m.Code == ""):
+		return command, errors.New(`badge needs a number or a code, such as {"number":"1047"}`)
+	case verb == Badge:
+		command.Number, command.Code, command.Reader = m.Number, m.Code, m.Reader
+		return command, nil
 	case verb == resend:
 		command.resend = Resend{m.Journal, m.From, m.To}
 		return command, command.resend.Validate()

@@ -34,7 +34,7 @@ type Config struct {
 	KeepAlive time.Duration `yaml:"keep_alive"`
 	// BacklogPerSecond is how many events a second are sent of those that waited for the broker.
 	BacklogPerSecond int `yaml:"backlog_per_second"`
-	// Commands are the verbs that are obeyed: rescreen, pause, recalibrate, group/reset, ambient.
+	// Commands are the verbs that are obeyed: rescreen, pause, recalibrate, group/reset, ambient, badge.
 	Commands []Verb `yaml:"commands"`
 	// Snapshots is true for a gate that publishes a thermal picture with every alert.
 	Snapshots bool `yaml:"snapshots"`

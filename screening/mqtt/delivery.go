@@ -12,6 +12,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"thermogate/screening/event"
 	"thermogate/screening/journal"
 )
 
@@ -45,20 +46,20 @@ type air struct {
 }
 
 func (s *session) publish(entry journal.Entry, backlog bool) error {
-	event := entry.Located()
-	payload, err := json.Marshal(event)
+	e := entry.Located()
+	payload, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("event %s: %w", event.ID, err)
+		return fmt.Errorf("event %s: %w", e.ID, err)
 	}
-	if s.c.node != nil {
-		s.c.node.tell(event)
+	if s.c.node != nil && e.Data.Outcome != event.Named { // hosts know of no persons
+		s.c.node.tell(e)
 	}
 	if s.c.cfg.ONVIF.Enabled {
-		if err := s.publishONVIF(event); err != nil {
+		if err := s.publishONVIF(e); err != nil {
 			return err
 		}
 	}
-	f := &flight{entry: entry, topic: s.c.gate.ScreeningTopic(event.Data.Outcome), payload: string(payload), backlog: backlog}
+	f := &flight{entry: entry, topic: s.c.gate.ScreeningTopic(e.Data.Outcome), payload: string(payload), backlog: backlog}
 	s.air.start(f)
 	f.token = s.conn.Publish(f.topic, 1, false, payload)
 	s.flights <- f

@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// notHistorical keeps events that come late, after an outage, from being shown as if they happened now.
-const notHistorical = "value_json.data.historical is not defined"
+// isNews keeps events that come late, after an outage, from being shown as if they happened now, and leaves out those that only say
+// who an earlier one is about.
+const isNews = "value_json.data.historical is not defined and value_json.data.outcome != 'person'"
 
 // discovery is the device-based discovery message of Home Assistant
 // (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload).
@@ -72,11 +73,11 @@ func discoveryMessage(cfg Config, gate Gate, version string) discovery {
 		"screening": {
 			Platform: "event", Name: "Screening", StateTopic: gate.topic("screening/+"),
 			EventTypes:    []string{"pass", "alert", "inconclusive"},
-			ValueTemplate: "{% if " + notHistorical + ` %}{{ {"event_type": value_json.data.outcome, "reason": value_json.data.reason} | to_json }}{% else %}{}{% endif %}`,
+			ValueTemplate: "{% if " + isNews + ` %}{{ {"event_type": value_json.data.outcome, "reason": value_json.data.reason} | to_json }}{% else %}{}{% endif %}`,
 		},
 		"skin_temperature": {
 			Platform: "sensor", Name: "Skin temperature", StateTopic: gate.topic("screening/+"),
-			ValueTemplate: "{{ value_json.data.skin_celsius if " + notHistorical + " and value_json.data.skin_celsius is defined else '' }}",
+			ValueTemplate: "{{ value_json.data.skin_celsius if " + isNews + " and value_json.data.skin_celsius is defined else '' }}",
 			DeviceClass:   "temperature", StateClass: "measurement", UnitOfMeasurement: "°C",
 		},
 		"camera": {

@@ -60,7 +60,7 @@ func (c Config) onvifTopic(gate Gate) string {
 // for one that is too old.
 func newONVIFMessage(e event.Event, now time.Time) (onvifMessage, bool) {
 	data := e.Data
-	if data.Outcome == event.Inconclusive || now.Sub(e.Time) > onvifPatience {
+	if data.Outcome != event.Pass && data.Outcome != event.Alert || now.Sub(e.Time) > onvifPatience {
 		return onvifMessage{}, false
 	}
 	m := onvifMessage{

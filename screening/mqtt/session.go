@@ -47,6 +47,7 @@ type session struct {
 	failed   chan error
 	commands chan request
 	alerts   chan Alert
+	passes   chan []byte   // the newest that was not handled yet
 	forgot   chan struct{} // the broker has lost what it had retained
 
 	before     time.Time   // since of the session of this process before, zero for the first
@@ -74,7 +75,7 @@ func newSession(c *Client) *session {
 		c: c, started: time.Now(), again: c.confirmedBefore(),
 		flights:  make(chan *flight, freshWindow+backlogWindow),
 		progress: make(chan struct{}, 1), failed: make(chan error, 1),
-		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), forgot: make(chan struct{}, 1),
+		commands: make(chan request, 16), alerts: make(chan Alert, alertsWaiting), passes: make(chan []byte, 1), forgot: make(chan struct{}, 1),
 		air:       air{flights: map[string]*flight{}, doubted: map[string]bool{}, words: map[string]journal.Word{}},
 		recovered: make(chan struct{}, 1),
 		words:     words{latest: map[string]journal.Word{}, news: make(chan struct{}, 1)},
@@ -113,6 +114,9 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 	go s.publishSnapshots(over)
 	if s.c.handleAlert != nil {
 		go s.tellAlerts(over)
+	}
+	if s.c.handlePasses != nil {
+		go s.tellPasses(over)
 	}
 	return s.publishing(over, ctx.Done())
 }
@@ -385,6 +389,9 @@ func (s *session) greet(ctx context.Context) error {
 	if s.c.handleAlert != nil {
 		filters[s.c.gate.AlertTopic("+")] = 1
 	}
+	if s.c.handlePasses != nil {
+		filters[s.c.gate.PassesTopic()] = 1
+	}
 	if s.c.cfg.HomeAssistant.Enabled {
 		filters[s.c.cfg.HomeAssistant.Prefix+"/status"] = 1
 	}
@@ -431,10 +438,34 @@ func (s *session) receive(_ paho.Client, m paho.Message) {
 		s.seeHomeAssistant(string(m.Payload()))
 	case s.c.handleAlert != nil && strings.HasPrefix(topic, s.c.gate.AlertTopic("")):
 		s.receiveAlert(strings.TrimPrefix(topic, s.c.gate.AlertTopic("")), m)
+	case s.c.handlePasses != nil && topic == s.c.gate.PassesTopic():
+		s.receivePasses(m)
 	case strings.HasPrefix(topic, s.c.gate.topic("command/")):
 		s.receiveCommand(Verb(strings.TrimPrefix(topic, s.c.gate.topic("command/"))), m)
 	default:
 		s.c.refused.Add(1)
+	}
+}
+
+// receivePasses keeps the newest only: each has all that is in those before.
+func (s *session) receivePasses(m paho.Message) {
+	select {
+	case <-s.passes:
+	default:
+	}
+	s.passes <- m.Payload()
+}
+
+func (s *session) tellPasses(ctx context.Context) {
+	for {
+		select {
+		case payload := <-s.passes:
+			if err := s.c.handlePasses(payload); err != nil {
+				s.c.refuse(err)
+			}
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -76,6 +76,9 @@ func (g Gate) AlertTopic(id string) string { return g.topic("alert/" + id) }
 // SnapshotTopic is where the picture of the alert with this id is published, with QoS 0, not retained.
 func (g Gate) SnapshotTopic(id string) string { return g.topic("snapshot/" + id) }
 
+// PassesTopic holds, retained, which pass codes are good: a passcode.Passes, signed, from the console.
+func (g Gate) PassesTopic() string { return g.topic("passes") }
+
 func (g Gate) topic(rest string) string { return "thermogate/" + g.Site + "/" + g.Name + "/" + rest }
 
 // ParseTopic takes a topic of a gate apart: "thermogate/plant/north/screening/alert" is the gate north of plant and

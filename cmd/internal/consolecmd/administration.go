@@ -102,7 +102,7 @@ func newProveCommand(from *source) *cobra.Command {
 	return &cobra.Command{
 		Use:   "prove FILE",
 		Short: "Proves that what an export of an event holds was deleted",
-		Long: `Prove compares the export of an event to what the console noted when the event was deleted. It ends with 1 where the event was
+		Long: `Prove compares the export of an event, or of a person, to what the console noted when it was deleted. It ends with 1 where it was
 not deleted, or was another when it was.`,
 		Args: program.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -111,7 +111,7 @@ not deleted, or was another when it was.`,
 				return err
 			}
 			defer file.Close()
-			id, sum, err := store.ReadExport(file)
+			id, sum, person, err := store.ReadExport(file)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -120,15 +120,22 @@ not deleted, or was another when it was.`,
 				return err
 			}
 			defer s.Close()
+			what := "event"
 			d, err := s.Deletion(cmd.Context(), id)
+			if person {
+				var f store.Forgotten
+				what = "person"
+				f, err = s.ForgottenAs(cmd.Context(), id)
+				d = store.Deletion{At: f.At, By: f.By, Reason: f.Reason, SHA256: f.SHA256}
+			}
 			if err != nil {
 				return fmt.Errorf("nobody has deleted it: %w", err)
 			}
 			if d.SHA256 != sum {
-				return fmt.Errorf("event %s was another when it was deleted: its record had the SHA-256 %s, and that in %s has %s", id, d.SHA256, args[0], sum)
+				return fmt.Errorf("%s %s was another when it was deleted: its record had the SHA-256 %s, and that in %s has %s", what, id, d.SHA256, args[0], sum)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "event %s was deleted as it is in %s: %s, by %s: %s\nsha256 of its record %s\n",
-				id, args[0], d.At.Format("2006-01-02 15:04:05Z07:00"), d.By, d.Reason, sum)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s was deleted as it is in %s: %s, by %s: %s\nsha256 of its record %s\n",
+				what, id, args[0], d.At.Format("2006-01-02 15:04:05Z07:00"), d.By, d.Reason, sum)
 			return err
 		},
 	}

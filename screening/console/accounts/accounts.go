@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -153,6 +154,15 @@ func validate(account store.Account) error {
 			return err
 		}
 	}
+	if account.Role == store.OfCompany {
+		if account.Company == "" || account.Scope.Site == "" || account.Scope.Name != "" {
+			return UnfitError("the log-in of a company is made on the page of the companies of its site")
+		}
+		return validateScope(account.Scope)
+	}
+	if account.Company != "" {
+		return UnfitError("only the log-in of a company is for one")
+	}
 	return validateRights(account.Role, account.Scope)
 }
 
@@ -169,9 +179,17 @@ func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 func validateRights(role store.Role, scope mqtt.Gate) error {
 	switch role {
 	case store.Guard, store.Manager, store.Administrator:
+	case store.Personnel:
+		if scope.Name != "" {
+			return UnfitError("the list of people is that of a site, and so is the scope of who keeps it")
+		}
 	default:
-		return UnfitError(fmt.Sprintf("%.40q is none of the roles guard, manager and administrator", string(role)))
+		return UnfitError(fmt.Sprintf("%.40q is none of the roles guard, manager, administrator and hr", string(role)))
 	}
+	return validateScope(scope)
+}
+
+func validateScope(scope mqtt.Gate) error {
 	if scope.Name != "" && scope.Site == "" {
 		return UnfitError("a gate is of a site; name that, too")
 	}
@@ -228,6 +246,11 @@ func (a *Accounts) Sessions(next http.Handler) http.Handler { return a.sessions.
 func (a *Accounts) SetRole(ctx context.Context, name string, role store.Role, scope mqtt.Gate, by store.Author) error {
 	if err := validateRights(role, scope); err != nil {
 		return err
+	}
+	if account, err := a.store.Account(ctx, name); err != nil {
+		return err
+	} else if account.Role == store.OfCompany {
+		return UnfitError("the log-in of a company stays one: make another account")
 	}
 	return a.store.SetRole(ctx, name, role, scope, by)
 }
@@ -471,10 +494,18 @@ func (a *Accounts) markName(r *http.Request) string {
 	return name
 }
 
-// May tells whether a role is another or more.
+// Anybody is the role that who is logged in has, whatever else they are.
+const Anybody store.Role = "anybody"
+
+// May tells whether a role is another or more. Those who know the names of people are no more than the others, nor less.
 func May(role, needed store.Role) bool {
-	rank := map[store.Role]int{store.Guard: 1, store.Manager: 2, store.Administrator: 3}
-	return rank[role] >= rank[needed] && rank[needed] > 0
+	for _, ladder := range [][]store.Role{{store.Guard, store.Manager, store.Administrator}, {store.OfCompany, store.Personnel}} {
+		is, at := slices.Index(ladder, role), slices.Index(ladder, needed)
+		if is >= 0 && (needed == Anybody || at >= 0 && is >= at) {
+			return true
+		}
+	}
+	return false
 }
 
 // ScopeOf reads "site" or "site/gate".

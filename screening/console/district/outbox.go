@@ -94,7 +94,8 @@ func (o *plantOutbox) message(ctx context.Context, one store.Outgoing, events ma
 		if !is {
 			return Message{}, nil
 		}
-		return encode(e.ID, eventToTell(e.Event), nil) // what is not a field of it, such as who it was, stays here
+		e.Data = e.Data.WithoutPerson()
+		return encode(e.ID, eventToTell(e.Event), nil) // what is not a field of it stays here, too
 	case store.OutgoingAlert:
 		return o.alert(ctx, one.Key)
 	case store.OutgoingStatus:

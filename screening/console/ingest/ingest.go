@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode"
 
+	"thermogate/screening/console/passes"
 	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
 )
@@ -63,6 +64,7 @@ type Ingest struct {
 	name   string
 	cfg    mqtt.Config
 	store  *store.Store
+	passes *passes.Office
 	log    *slog.Logger
 	timing timing
 
@@ -85,7 +87,7 @@ func New(name string, cfg mqtt.Config, s *store.Store, log *slog.Logger) (*Inges
 	if cfg.ClientID == "" {
 		cfg.ClientID = "thermogate-console-" + name
 	}
-	return &Ingest{name: name, cfg: cfg, store: s, log: log, timing: defaultTiming(), gates: map[mqtt.Gate]*gate{}, state: State{Since: time.Now()}}, nil
+	return &Ingest{name: name, cfg: cfg, store: s, passes: passes.New(s), log: log, timing: defaultTiming(), gates: map[mqtt.Gate]*gate{}, state: State{Since: time.Now()}}, nil
 }
 
 // State returns how ingest is doing.

@@ -136,6 +136,7 @@ func (i *Ingest) connectOnce(ctx context.Context) error {
 	defer telling.Wait()
 	defer stop()
 	telling.Go(func() { i.tellAlerts(over, conn) })
+	telling.Go(func() { i.tellPasses(over, conn) })
 	return s.receive(ctx)
 }
 

@@ -71,7 +71,7 @@ func rulesOf(gate mqtt.Gate) []dynamicRule {
 	for _, topic := range []string{"screening/+", "status", "resent", "snapshot/+", "acknowledgement/#"} {
 		rules = append(rules, dynamicRule{"publishClientSend", own + topic, true, 1})
 	}
-	for _, topic := range []string{"screening/+", "status", "command/#", "alert/+", "stored"} {
+	for _, topic := range []string{"screening/+", "status", "command/#", "alert/+", "stored", "passes"} {
 		rules = append(rules, dynamicRule{"subscribePattern", own + topic, true, 1}, dynamicRule{"publishClientReceive", own + topic, true, 1})
 	}
 	for _, topic := range []string{"#", "$SYS/#", "$CONTROL/#"} { // the plugin lets everybody receive what is not forbidden

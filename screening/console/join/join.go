@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"thermogate/screening/console/passes"
 	"thermogate/screening/console/store"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -98,6 +99,11 @@ type Grant struct {
 	Password string `json:"password,omitempty"`
 	// ClientID is the only one that the broker takes of this account; empty where it takes any.
 	ClientID string `json:"client_id,omitempty"`
+	// SiteKey is the first public key of the site's pass codes (PEM), which signs the others; empty where there are none.
+	SiteKey string `json:"site_key,omitempty"`
+	// NumberKey is the secret under which numbers on badges become pseudonyms. A box that joins is told it as it is told the
+	// password, and not before.
+	NumberKey string `json:"number_key,omitempty"`
 }
 
 // Errors of links, to be told apart with errors.Is.
@@ -155,6 +161,7 @@ type Desk struct {
 	caFile   string
 	accounts accounts // nil where somebody makes them by hand
 	store    *store.Store
+	passes   *passes.Office
 	attempts *listen.Attempts
 	log      *slog.Logger
 	wake     chan struct{}
@@ -163,7 +170,7 @@ type Desk struct {
 
 // New makes the desk of a console that is at a broker, under a name.
 func New(cfg Config, name string, broker mqtt.Config, s *store.Store, log *slog.Logger) *Desk {
-	d := &Desk{cfg: cfg, broker: cfg.Broker, caFile: cfg.CAFile, store: s, attempts: listen.NewAttempts(log), log: log, wake: make(chan struct{}, 1)}
+	d := &Desk{cfg: cfg, broker: cfg.Broker, caFile: cfg.CAFile, store: s, passes: passes.New(s), attempts: listen.NewAttempts(log), log: log, wake: make(chan struct{}, 1)}
 	if d.broker == "" {
 		d.broker = broker.Broker
 	}
@@ -285,16 +292,20 @@ func (d *Desk) Works(ctx context.Context, gate mqtt.Gate) (bool, error) {
 	return false, err
 }
 
-// Offer is what a box will be told that has an invitation's token and reaches the console at an address, all but the password.
-func (d *Desk) Offer(i store.Invitation, token, console string) (Grant, error) {
-	grant, _, err := d.grant(i, token, console)
+// Offer is what a box will be told that has an invitation's token and reaches the console at an address, all but the secrets.
+func (d *Desk) Offer(ctx context.Context, i store.Invitation, token, console string) (Grant, error) {
+	grant, _, err := d.grant(ctx, i, token, console)
+	grant.NumberKey = ""
 	return grant, err
 }
 
 // grant is without the password, which comes beside it where somebody has made one by hand.
-func (d *Desk) grant(i store.Invitation, token, console string) (grant Grant, password string, err error) {
+func (d *Desk) grant(ctx context.Context, i store.Invitation, token, console string) (grant Grant, password string, err error) {
 	grant = Grant{Site: i.Gate.Site, Gate: i.Gate.Name, Broker: d.BrokerFor(console), ConsoleURL: console}
 	if grant.CA, err = d.authority(); err != nil {
+		return grant, "", err
+	}
+	if grant.SiteKey, grant.NumberKey, err = d.passes.Told(ctx, i.Gate.Site); err != nil {
 		return grant, "", err
 	}
 	account := Account{}
@@ -363,7 +374,7 @@ func (d *Desk) Join(ctx context.Context, visitor netip.Addr, token string, reque
 	if err != nil {
 		return Grant{}, err
 	}
-	grant, password, err := d.grant(i, token, console)
+	grant, password, err := d.grant(ctx, i, token, console)
 	if err != nil {
 		return Grant{}, err
 	}

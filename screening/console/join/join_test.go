@@ -15,6 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/console/store"
 	"thermogate/screening/mqtt"
 	"thermogate/testdata"
@@ -110,6 +111,11 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	offer, err := d.Offer(t.Context(), i, token, console)
+	if _, keyErr := passcode.ParseSiteKey(grant.SiteKey); err != nil || keyErr != nil || offer.SiteKey != grant.SiteKey || len(grant.NumberKey) < passcode.MinNumberKey || offer.NumberKey != "" {
+		t.Errorf("the keys of the site: offered %+v, granted %+v, %v, %v", offer, grant, err, keyErr)
+	}
+	grant.SiteKey, grant.NumberKey = "", ""
 	if want := (Grant{Site: "plant", Gate: "north", Broker: "mqtt://" + m.Address, ConsoleURL: console,
 		User: "plant/north", Password: secret(0).Password, ClientID: "thermogate-plant-north"}); grant != want {
 		t.Errorf("granted %+v", grant)
@@ -460,8 +466,8 @@ func TestNoKeyIsHandedOut(t *testing.T) {
 		if err := os.WriteFile(cfg.CAFile, []byte(test.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		d := New(cfg, "test", mqtt.DefaultConfig(), nil, quiet)
-		grant, err := d.Offer(store.Invitation{Gate: north}, "token", console)
+		d, _ := desk(t, cfg, mqtt.DefaultConfig())
+		grant, err := d.Offer(t.Context(), store.Invitation{Gate: north}, "token", console)
 		var unfit *UnfitError
 		if test.err != "" {
 			if _, _, err := d.Invite(t.Context(), north, Account{}, false, console, admin); !errors.As(err, &unfit) {

@@ -3,6 +3,7 @@ package sample
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,5 +96,41 @@ func TestFill(t *testing.T) {
 	}
 	if err != nil || changed != 2 {
 		t.Errorf("the threshold had %d values, %v: %+v", changed, err, settings)
+	}
+}
+
+// TestFillPeople has the pages about people of a newcomer show something, of which all is made up.
+func TestFillPeople(t *testing.T) {
+	cfg := store.DefaultConfig()
+	cfg.File = filepath.Join(t.TempDir(), "console.db")
+	s, err := store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	until := time.Now()
+	if err := Fill(t.Context(), s, mqtt.Gate{Site: "demo", Name: "gate-1"}, "test", until, 4, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := FillPeople(t.Context(), s, "demo", until, 1); err != nil {
+		t.Fatal(err)
+	}
+	people, err := s.People(t.Context(), store.PeopleFilter{Site: "demo"}, until, -1)
+	if err != nil || len(people) < 800 {
+		t.Fatalf("%d people, %v", len(people), err)
+	}
+	for _, p := range people {
+		if !strings.Contains(p.Name, "编造") || !strings.HasPrefix(p.Number, "DEMO-") {
+			t.Errorf("%+v does not say that it is made up", p)
+		}
+	}
+	day := store.DayOf(until.UTC())
+	shifts, err := s.Shifts(t.Context(), "demo", day-1, day-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Coverage(t.Context(), shifts[0], until)
+	if err != nil || c.Share() < 0.85 || c.Share() == 1 || c.All().Unpaired() == 0 || c.All().Unpaired() > 0.1 || len(c.Gates) != 5 {
+		t.Errorf("%d of %d screened, %+v, %v", c.Screened(), len(c.People), c.Gates, err)
 	}
 }

@@ -21,6 +21,12 @@ const (
 	Administrator Role = "administrator" // makes accounts
 )
 
+// The roles beside these: what one of them may do, no other may, and they nothing else. Names of people are theirs alone.
+const (
+	Personnel Role = "hr"      // sees who the people of a site are, and lets companies and their people in
+	OfCompany Role = "company" // sees and lists the people of one company
+)
+
 // Account is somebody who may log in.
 type Account struct {
 	Name     string
@@ -37,6 +43,7 @@ type Account struct {
 	MadeBy   string
 	// Subject is who it is at an OpenID Connect provider, as "issuer subject"; empty for an account that was made here.
 	Subject string
+	Company string // id of the one whose people an account of the role OfCompany is for
 }
 
 // Sees tells whether a gate is within the account's scope.
@@ -52,12 +59,12 @@ var (
 	ErrElsewhere    = errors.New("the role of this account comes from the OpenID Connect provider")
 )
 
-const accountColumns = "name, full_name, role, site, gate, password, once, mark, version, locked, made_at, made_by, subject"
+const accountColumns = "name, full_name, role, site, gate, password, once, mark, version, locked, made_at, made_by, subject, company"
 
 func (s *Store) accounts(ctx context.Context, q querier, rest string, args ...any) ([]Account, error) {
 	return collect(ctx, q, func(rows *sql.Rows) (a Account, err error) {
 		var made int64
-		err = rows.Scan(&a.Name, &a.FullName, &a.Role, &a.Scope.Site, &a.Scope.Name, &a.Password, &a.Once, &a.Mark, &a.Version, &a.Locked, &made, &a.MadeBy, &a.Subject)
+		err = rows.Scan(&a.Name, &a.FullName, &a.Role, &a.Scope.Site, &a.Scope.Name, &a.Password, &a.Once, &a.Mark, &a.Version, &a.Locked, &made, &a.MadeBy, &a.Subject, &a.Company)
 		a.MadeAt = fromMilliseconds(made)
 		return a, err
 	}, "SELECT "+accountColumns+" FROM accounts "+rest, args...)
@@ -95,8 +102,8 @@ func (s *Store) AccountOf(ctx context.Context, subject string) (Account, error) 
 // AddAccount keeps a new account.
 func (s *Store) AddAccount(ctx context.Context, a Account, by Author) error {
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		added, err := execute(ctx, tx, "INSERT INTO accounts ("+accountColumns+") VALUES "+values(1, 13)+" ON CONFLICT DO NOTHING",
-			a.Name, a.FullName, string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, 1, a.Locked, a.MadeAt.UnixMilli(), a.MadeBy, a.Subject)
+		added, err := execute(ctx, tx, "INSERT INTO accounts ("+accountColumns+") VALUES "+values(1, 14)+" ON CONFLICT DO NOTHING",
+			a.Name, a.FullName, string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, 1, a.Locked, a.MadeAt.UnixMilli(), a.MadeBy, a.Subject, a.Company)
 		if err == nil && added == 0 {
 			err = ErrAccountTaken
 		}

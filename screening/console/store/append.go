@@ -51,7 +51,11 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants
 			return Appended{}, err
 		}
 	}
-	once := s.admit(distinct(events))
+	once, bearers, err := takeBearers(distinct(events))
+	if err != nil {
+		return Appended{}, err
+	}
+	once = s.admit(once)
 	if err := s.knowGates(ctx, tx, once, ofPlants); err != nil {
 		return Appended{}, err
 	}
@@ -90,8 +94,12 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants
 	if err := s.queueEvents(ctx, tx, fresh, raised); err != nil {
 		return Appended{}, err
 	}
+	named, err := s.nameEvents(ctx, tx, bearers)
+	if err != nil {
+		return Appended{}, err
+	}
 	holdings, err := s.hold(ctx, tx, events)
-	return Appended{New: len(fresh), Holdings: holdings}, err
+	return Appended{New: len(fresh) + named, Holdings: holdings}, err
 }
 
 // distinct is a copy without repetitions, in the order of the ids, which is that of time.

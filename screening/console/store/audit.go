@@ -51,6 +51,15 @@ const (
 	WithdrewInvitation Deed = "withdrew-invitation"
 	JoinedGate         Deed = "joined-gate" // a box did, by an invitation
 	RevokedGate        Deed = "revoked-gate"
+
+	AskedCompany   Deed = "asked-company"
+	DecidedCompany Deed = "decided-company" // approved or suspended it
+	ListedPeople   Deed = "listed-people"   // changed a site's list by an upload
+	UnlistedPeople Deed = "unlisted-people" // undid that
+	IssuedCodes    Deed = "issued-codes"
+	RevokedCodes   Deed = "revoked-codes"
+	MadeKey        Deed = "made-key" // of pass codes
+	ForgotPerson   Deed = "forgot-person"
 )
 
 // Deeds are all of them.
@@ -59,6 +68,7 @@ var Deeds = []Deed{
 	LockedAccount, UnlockedAccount, RenewedPassword, ChangedPassword, ChangedSettings, ChangedShifts, ChangedRetention, ChangedKept, Stripped,
 	Retired, RetiredAudit, Held, EndedHold, BackedUp, Restored,
 	InvitedGate, WithdrewInvitation, JoinedGate, RevokedGate,
+	AskedCompany, DecidedCompany, ListedPeople, UnlistedPeople, IssuedCodes, RevokedCodes, MadeKey, ForgotPerson,
 }
 
 // Author is who does something, and from where. The zero one is the console by itself.

@@ -46,6 +46,7 @@ type record struct {
 	Alert    *recordedAlert   `json:"alert,omitempty"`
 	Readings []recordedChange `json:"readings,omitempty"` // of somebody who had no alert
 	Pictures []recordedPNG    `json:"pictures,omitempty"`
+	Person   *Bearer          `json:"person,omitempty"` // who it is about
 }
 
 type recordedAlert struct {
@@ -96,6 +97,11 @@ func (s *Store) record(ctx context.Context, id string) (e Event, r record, line 
 		return e, r, nil, "", err
 	}
 	r.Readings = recordChanges(readings)
+	if who, ok, err := s.BearerOf(ctx, e); err != nil {
+		return e, r, nil, "", err
+	} else if ok {
+		r.Person = &who
+	}
 	r.Pictures, err = collect(ctx, s.read, func(rows *sql.Rows) (p recordedPNG, err error) {
 		var received int64
 		err = rows.Scan(&received, &p.PNG)
@@ -179,29 +185,34 @@ func (s *Store) ExportEvent(ctx context.Context, id string, to io.Writer) error 
 
 const (
 	exportFormat  = "thermogate-event/1"
+	personFormat  = "thermogate-person/1"
 	exportedLines = 10_000
 )
 
-// ReadExport finds in an export which event it is of, and the SHA-256 of its record.
-func ReadExport(from io.Reader) (id, sum string, err error) {
+// ReadExport finds in an export which event or which person it is of, and the SHA-256 of its record.
+func ReadExport(from io.Reader) (id, sum string, person bool, err error) {
 	lines := bufio.NewReader(from)
 	head, err := lines.ReadString('\n')
-	if err == nil && !strings.HasPrefix(head, fmt.Sprintf("{\"format\":%q", exportFormat)) {
+	is := func(format string) bool { return strings.HasPrefix(head, fmt.Sprintf("{\"format\":%q", format)) }
+	if person = is(personFormat); err == nil && !person && !is(exportFormat) {
 		err = errors.New("its first line is another")
 	}
 	var line []byte
 	if err == nil {
 		line, err = lines.ReadBytes('\n')
 	}
-	var r struct{ Event struct{ ID string } }
+	var r struct{ Event, Person struct{ ID string } }
 	if err == nil {
 		err = json.Unmarshal(line, &r)
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("it is no export of an event: %w", err)
+		return "", "", false, fmt.Errorf("it is no export of an event or a person: %w", err)
 	}
 	digest := sha256.Sum256(line)
-	return r.Event.ID, hex.EncodeToString(digest[:]), nil
+	if id = r.Event.ID; person {
+		id = r.Person.ID
+	}
+	return id, hex.EncodeToString(digest[:]), person, nil
 }
 
 // Deletions returns the newest within a scope, so many; a negative limit is all.
@@ -299,6 +310,9 @@ func (d Deletion) apply(ctx context.Context, tx *sql.Tx, alert *recordedAlert, b
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM snapshots WHERE site = $1 AND gate = $2 AND event = $3", d.Gate.Site, d.Gate.Name, d.Event); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM bearers WHERE event = $1 AND site = $2 AND gate = $3", d.Event, d.Gate.Site, d.Gate.Name); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM alert_changes WHERE event = $1 AND what = $2", d.Event, spot); err != nil {

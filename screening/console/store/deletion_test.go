@@ -54,7 +54,7 @@ func TestDeletionIsProvable(t *testing.T) {
 		if r.Event.ID != e.ID || *r.Event.Data.SkinCelsius != 34.567 || len(r.Alert.Changes) != 3 || *r.Alert.Changes[1].Celsius != 36.943 || string(r.Pictures[0].PNG) != "a face" {
 			t.Errorf("the export has %+v", r)
 		}
-		id, sum, err := ReadExport(bytes.NewReader(export.Bytes()))
+		id, sum, _, err := ReadExport(bytes.NewReader(export.Bytes()))
 		line := sha256.Sum256([]byte(strings.SplitAfter(export.String(), "\n")[1])) // sed -n 2p | sha256sum
 		if err != nil || id != e.ID || sum != whole.SHA256 || sum != hex.EncodeToString(line[:]) {
 			t.Errorf("it is of %s with %s, says %s, %v", id, sum, whole.SHA256, err)
@@ -153,7 +153,7 @@ func TestDeletionOutlivesARestart(t *testing.T) {
 
 func TestNoExport(t *testing.T) {
 	for _, text := range []string{"", "{}\n{}\n", "{\"format\":\"thermogate-event/1\",\"record\":\n", "{\"format\":\"thermogate-event/1\",\"record\":\nx\n"} {
-		if id, _, err := ReadExport(strings.NewReader(text)); err == nil {
+		if id, _, _, err := ReadExport(strings.NewReader(text)); err == nil {
 			t.Errorf("%q is an export of %q", text, id)
 		}
 	}

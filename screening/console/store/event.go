@@ -87,6 +87,8 @@ func (e *Event) check() error {
 	}
 	switch data.Outcome {
 	case event.Pass, event.Alert, event.Inconclusive:
+	case event.Named:
+		return e.checkNamed()
 	default:
 		return fmt.Errorf("%.40q is no outcome", string(data.Outcome))
 	}

@@ -168,7 +168,7 @@ func (s *Store) OutcomeOnly(site string) bool {
 	return s.outcomeOnly[site]
 }
 
-// readPeople reads what Append goes by: which sites keep outcomes only, and which events were deleted.
+// readPeople reads what Append goes by: which sites keep outcomes only, which events were deleted, and which people forgotten.
 func (s *Store) readPeople(ctx context.Context) error {
 	keepings, err := s.Keepings(ctx)
 	if err != nil {
@@ -178,8 +178,15 @@ func (s *Store) readPeople(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	forgotten, err := s.Forgotten(ctx, "")
+	if err != nil {
+		return err
+	}
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
+	for _, f := range forgotten {
+		s.forgotten[forgottenOf{f.Site, f.hash}] = f.again
+	}
 	for _, k := range keepings {
 		s.outcomeOnly[k.Site] = k.OutcomeOnly
 	}
@@ -344,3 +351,9 @@ func (s *Store) EndHold(ctx context.Context, id, why string, by Author, at time.
 	s.due.Store(true)
 	return nil
 }
+
+// KeepPeopleDays is for how many days it is kept who events are about.
+func (s *Store) KeepPeopleDays() int { return s.cfg.KeepPeopleDays }
+
+// KeepSnapshotDays is for how many days the pictures of alerts are kept.
+func (s *Store) KeepSnapshotDays() int { return s.cfg.KeepSnapshotDays }

@@ -1,10 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -107,10 +105,11 @@ func NewPlantEvent(site string, body []byte, received time.Time) (Event, error) 
 	if err := e.Gate.Validate(); err != nil {
 		return e, err
 	}
-	if bytes.Contains(body, []byte(`"person"`)) { // which no plant tells: what is kept is what this program knows of an event
-		if e.Body, err = json.Marshal(e.Event); err != nil {
-			return e, err
-		}
+	if e.Data.Outcome == event.Named {
+		return e, errors.New("it says who an event is about, which no plant tells")
+	}
+	if err := e.forgetBearer(); err != nil { // and no plant tells that of the event itself
+		return e, err
 	}
 	return e, e.check()
 }

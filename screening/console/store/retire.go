@@ -32,7 +32,7 @@ func (s *Store) RetireWhenDue(ctx context.Context, now time.Time) error {
 }
 
 // Retire deletes what is as old as it may get: of each site the pictures and the months of events and of second readings'
-// numbers, and of the audit the lines. What came late stays as long after it came, and what a hold keeps until that ends.
+// numbers, who events were about, and of the audit the lines. What came late stays as long after it came, and what a hold keeps until that ends.
 // It also strips what was stored of sites before they kept outcomes only.
 func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err error) {
 	sites, err := s.Keepings(ctx)
@@ -58,6 +58,9 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 		if err := s.strip(ctx, site.Site); err != nil {
 			return deleted, fmt.Errorf("stripping what was stored of %s: %w", site.Site, err)
 		}
+	}
+	if err := s.retirePeople(ctx, now); err != nil {
+		return deleted, fmt.Errorf("forgetting who events were about: %w", err)
 	}
 	if _, err := s.write.ExecContext(ctx, "DELETE FROM plant_alerts WHERE received < $1", Keeping{Months: s.cfg.KeepMonths}.horizon(now).UnixMilli()); err != nil {
 		return deleted, fmt.Errorf("forgetting words on alerts that never came: %w", err)

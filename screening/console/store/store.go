@@ -39,11 +39,14 @@ type Config struct {
 	KeepMonths int `yaml:"keep_months"`
 	// KeepSnapshotDays is for how many days the pictures of alerts are kept; with 0 none is.
 	KeepSnapshotDays int `yaml:"keep_snapshot_days"`
+	// KeepPeopleDays is for how many days it is kept who an event is about, and of people who have left the list that they were
+	// on it.
+	KeepPeopleDays int `yaml:"keep_people_days"`
 }
 
-// DefaultConfig is a file in the current folder, two years, and a week for pictures.
+// DefaultConfig is a file in the current folder, two years, a week for pictures, and a month for who the people are.
 func DefaultConfig() Config {
-	return Config{File: "thermogate-console-data/console.db", TimeZone: "UTC", KeepMonths: 24, KeepSnapshotDays: 7}
+	return Config{File: "thermogate-console-data/console.db", TimeZone: "UTC", KeepMonths: 24, KeepSnapshotDays: 7, KeepPeopleDays: 31}
 }
 
 // Validate names the first key that is wrong and what would be right. It opens no file.
@@ -68,6 +71,9 @@ func (c Config) Validate() error {
 	}
 	if c.KeepSnapshotDays < 0 || c.KeepSnapshotDays > 365 {
 		return fmt.Errorf("keep_snapshot_days: %d is not between 0 and 365", c.KeepSnapshotDays)
+	}
+	if c.KeepPeopleDays < 1 || c.KeepPeopleDays > 3660 {
+		return fmt.Errorf("keep_people_days: %d is not between 1 and 3660", c.KeepPeopleDays)
 	}
 	return nil
 }
@@ -101,14 +107,16 @@ type Store struct {
 
 	followed map[string]time.Time // of Hear: when settings of sites were followed that had changed
 
-	outbox outbox
+	outbox   outbox
+	passNews atomic.Int64
 
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
-	outcomeOnly map[string]bool  // sites
-	deleted     map[string]bool  // events
-	settled     map[visitOf]bool // visits that those were of, which stay counted as they were; guarded by appending
+	outcomeOnly map[string]bool       // sites
+	deleted     map[string]bool       // events
+	forgotten   map[forgottenOf]int64 // people, and when they were put on the list anew
+	settled     map[visitOf]bool      // visits that those were of, which stay counted as they were; guarded by appending
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -142,7 +150,7 @@ func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
 		paces: newPaces(), sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, settled: map[visitOf]bool{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, settled: map[visitOf]bool{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }

@@ -40,7 +40,7 @@ func (v *visit) accountsPage(status int, notice string, page accountsPage) {
 		v.fail(err)
 		return
 	}
-	page.Roles = []store.Role{store.Guard, store.Manager, store.Administrator}
+	page.Roles = []store.Role{store.Guard, store.Manager, store.Administrator, store.Personnel}
 	v.showWith(status, "accounts", notice, page)
 }
 

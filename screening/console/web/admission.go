@@ -312,7 +312,7 @@ func (p *Pages) showOffer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if box {
-		grant, err := p.cfg.Desk.Offer(invitation, r.PathValue("token"), p.cfg.Desk.URL(openAt(r)))
+		grant, err := p.cfg.Desk.Offer(r.Context(), invitation, r.PathValue("token"), p.cfg.Desk.URL(openAt(r)))
 		if err != nil {
 			v.refuseOffer(err, true)
 			return

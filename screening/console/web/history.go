@@ -228,6 +228,7 @@ type eventPage struct {
 	Spot   []store.Change // readings of somebody without an alert
 	Form   *readingForm   // for another one; nil where none can be compared
 	Holds  []store.Hold   // that keep it
+	Known  string         // whether it is known who it was; empty where the gate does not say
 }
 
 func showEvent(v *visit) {
@@ -295,6 +296,15 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	}
 	if page.Holds, err = v.store.HoldsOn(v.ctx(), e); err != nil {
 		return page, err
+	}
+	who, told, err := v.store.BearerOf(v.ctx(), e)
+	switch {
+	case err != nil:
+		return page, err
+	case told && who.Unpaired != "":
+		page.Known = v.tongue.Say("不知道：", "not known: ") + v.tongue.WhyUnpaired(who.Unpaired)
+	case told:
+		page.Known = v.tongue.Say("知道，名字只有人事看得到；读取：", "known, by name to the role hr alone; read by ") + who.By
 	}
 	var second *float64
 	switch {

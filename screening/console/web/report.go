@@ -32,8 +32,10 @@ type reportPage struct {
 	Title         string
 	Before, After string // addresses of the reports beside, and
 	Compared      string // of what this one is seen against; empty where there is none
-	Running       bool   // it is not over yet
-	Empty         bool   // nothing is known of it
+	Covered       string // of who was screened in a shift; empty where there is no list of people, or that is not for the visitor
+	Cover         store.Coverage
+	Running       bool // it is not over yet
+	Empty         bool // nothing is known of it
 	Sentences     [][]part
 	All           reportRow
 	Rows          []reportRow
@@ -328,6 +330,16 @@ func (p *reportPage) compare(v *visit) error {
 	p.Before = spanAddress(before)
 	if !after.From.After(v.now) {
 		p.After = spanAddress(after)
+	}
+	if p.Kind == reports.Shift && v.mayCover() && !v.cfg.District {
+		at := store.ShiftAt{Shift: p.Span.Shift, Site: p.Site, Day: p.Day, From: p.From, To: p.To}
+		covered, err := v.store.Coverage(v.ctx(), at, v.now)
+		if err != nil {
+			return err
+		}
+		if covered.Listed > 0 {
+			p.Covered, p.Cover = coverageAddress(p.Span), covered
+		}
 	}
 	span, err := p.Span.Compared(v.ctx(), v.store)
 	if errors.Is(err, reports.ErrNone) {

@@ -316,7 +316,7 @@ func TestBrowserRetention(t *testing.T) {
 	b.click(`form[action$="/delete"] button`)
 	b.says("This event was deleted")
 	look("deleted")
-	_, sum, err := store.ReadExport(bytes.NewReader([]byte(export)))
+	_, sum, _, err := store.ReadExport(bytes.NewReader([]byte(export)))
 	if err != nil {
 		t.Fatal(err)
 	}

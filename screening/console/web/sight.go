@@ -62,6 +62,14 @@ func shows(data any) (event string, gate mqtt.Gate, shows bool) {
 		return "", page.Gate.Gate, tried
 	case alertPage:
 		return page.Alert.Event, page.Gate, true
+	case peoplePage:
+		return "", mqtt.Gate{}, len(page.People) > 0
+	case uploadPage:
+		return "", mqtt.Gate{}, true
+	case coveragePage:
+		return "", mqtt.Gate{}, page.Names && page.Shift.Site != ""
+	case personPage:
+		return page.Person.ID, mqtt.Gate{Site: page.Person.Site}, true
 	case eventPage:
 		return page.ID, page.Gate, true
 	}

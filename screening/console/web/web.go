@@ -24,6 +24,8 @@ import (
 
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/join"
+	"thermogate/screening/console/passes"
+	"thermogate/screening/console/roster"
 	"thermogate/screening/console/store"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -88,6 +90,7 @@ type Pages struct {
 	cfg      Config
 	store    *store.Store
 	accounts *accounts.Accounts
+	passes   *passes.Office
 	hears    Ear
 	log      *slog.Logger
 	build    string
@@ -114,7 +117,7 @@ func New(s *store.Store, people *accounts.Accounts, hears Ear, cfg Config, log *
 		return nil, fmt.Errorf("pages.%w", err)
 	}
 	p := &Pages{
-		cfg: cfg, store: s, accounts: people, hears: hears, log: log, build: listen.BuildOf(files), started: time.Now(),
+		cfg: cfg, store: s, accounts: people, passes: passes.New(s), hears: hears, log: log, build: listen.BuildOf(files), started: time.Now(),
 		streams: listen.NewPlaces(maxStreams), exports: make(chan struct{}, maxExports), closed: make(chan struct{}), changed: make(chan struct{}),
 		sights: sights{noted: map[sight]time.Time{}}, sounding: map[string]soundingTab{}, evidences: map[string]evidence{},
 	}
@@ -195,15 +198,15 @@ func (p *Pages) routes() http.Handler {
 		serve func(*visit)
 	}
 	routes := map[string]route{
-		"GET /password":                {store.Guard, showPassword},
-		"POST /password":               {store.Guard, changePassword},
-		"GET /{$}":                     {store.Guard, showNow},
+		"GET /password":                {accounts.Anybody, showPassword},
+		"POST /password":               {accounts.Anybody, changePassword},
+		"GET /{$}":                     {accounts.Anybody, showHome},
 		"GET /stream":                  {store.Guard, serveStream},
 		"GET /alerts/{id}":             {store.Guard, showAlert},
 		"GET /alerts/{id}/picture":     {store.Guard, showPicture},
 		"GET /alerts/{id}/{what}":      {store.Guard, func(v *visit) { v.redirect("/alerts/" + v.r.PathValue("id")) }}, // a form's answer, opened again
 		"GET /admin/accounts/{what}":   {store.Administrator, func(v *visit) { v.redirect("/admin/accounts") }},
-		"GET /":                        {store.Guard, (*visit).missing},
+		"GET /":                        {accounts.Anybody, (*visit).missing},
 		"GET /faults":                  {store.Guard, showFaults},
 		"GET /history":                 {store.Guard, showHistory},
 		"GET /events/{id}":             {store.Guard, showEvent},
@@ -245,6 +248,25 @@ func (p *Pages) routes() http.Handler {
 		"GET /admin/gates":             {store.Administrator, showAdmission},
 		"GET /admin/gates/{what}":      {store.Administrator, func(v *visit) { v.redirect("/admin/gates") }},
 		"POST /admin/gates/{what}":     {store.Administrator, changeAdmission},
+
+		"GET /people":                      {store.OfCompany, showPeople},
+		"GET /people/codes.csv":            {store.OfCompany, downloadCodes},
+		"GET /people/codes/{what}":         {store.OfCompany, func(v *visit) { v.redirect("/people") }},
+		"POST /people/codes/{what}":        {store.OfCompany, changeCodes},
+		"GET /people/companies":            {store.Personnel, showCompanies},
+		"GET /people/companies/{what}":     {store.Personnel, func(v *visit) { v.redirect("/people/companies") }},
+		"POST /people/companies/{what}":    {store.Personnel, changeCompanies},
+		"GET /people/upload":               {store.OfCompany, showUploads},
+		"POST /people/upload":              {store.OfCompany, takeUpload},
+		"GET /people/uploads/{id}":         {store.OfCompany, showUpload},
+		"GET /people/uploads/{id}/{what}":  {store.OfCompany, func(v *visit) { v.redirect("/people/upload") }},
+		"POST /people/uploads/{id}/{what}": {store.OfCompany, changeUpload},
+		"GET /people/person/{id}":          {store.Personnel, showPerson},
+		"GET /people/person/{id}/export":   {store.Personnel, exportPerson},
+		"GET /people/person/{id}/forget":   {store.Personnel, showForget},
+		"POST /people/person/{id}/forget":  {store.Personnel, forgetPerson},
+		"GET /people/coverage":             {accounts.Anybody, showCoverage},
+		"GET /people/protection":           {accounts.Anybody, showProtection},
 	}
 	for pattern, route := range inPlant {
 		if p.cfg.District {
@@ -261,11 +283,23 @@ func (p *Pages) routes() http.Handler {
 		mux.HandleFunc(pattern, p.guarded(route.role, route.serve))
 	}
 	protection := http.NewCrossOriginProtection()
-	pages := protection.Handler(p.accounts.Sessions(http.MaxBytesHandler(readable(mux), maxForm)))
+	pages := protection.Handler(p.accounts.Sessions(bounded(readable(mux))))
 	whole := http.NewServeMux()
 	whole.Handle("/", pages)
 	whole.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(assets))))
 	return whole
+}
+
+// bounded lets nobody send more than a form holds, or a list of people.
+func bounded(next http.Handler) http.Handler {
+	form, list := http.MaxBytesHandler(next, maxForm), http.MaxBytesHandler(next, roster.MaxBytes+maxForm)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/people/upload" {
+			list.ServeHTTP(w, r)
+			return
+		}
+		form.ServeHTTP(w, r)
+	})
 }
 
 // readable refuses what is no text, which a database may not take.

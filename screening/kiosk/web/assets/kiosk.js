@@ -1,6 +1,7 @@
 import "./awake.js";
 import { connect, Painter } from "./live.js";
 import { Sounds } from "./sound.js";
+import { readKeys } from "./reader.js";
 
 const element = (id) => document.getElementById(id);
 const page = JSON.parse(element("page").textContent);
@@ -74,6 +75,8 @@ function place(ratio) {
 
 let current = page.wait;
 
+if (page.reader) readKeys();
+
 addEventListener("resize", fit);
 
 connect("worker", {
@@ -81,7 +84,7 @@ connect("worker", {
   screen(screen) {
     current = screen;
     show(screen);
-    sounds.play(screen, screen.head[first.code]);
+    sounds.play(screen, (screen.say || screen.head)[first.code]);
   },
   gate() {},
   verdict() {},

@@ -3,6 +3,7 @@
 
 const TONES = { // start and length in seconds, hertz
   pass: [[0, 0.12, 784], [0.13, 0.25, 1175]],
+  code: [[0, 0.15, 880]],
   alert: [[0, 0.4, 622], [0.45, 0.4, 466], [0.9, 0.4, 622], [1.35, 0.55, 466]],
 };
 const VOICES = { zh: /^(zh(-hans)?-cn|zh-tw|cmn)/ }; // Cantonese is another language

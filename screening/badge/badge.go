@@ -1,0 +1,233 @@
+package badge
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"thermogate/screening/badge/passcode"
+	"thermogate/screening/event"
+	"thermogate/screening/listen"
+)
+
+// Kind is what a read came by.
+type Kind string
+
+// The kinds of readers.
+const (
+	Input   Kind = "input"   // types, on this machine
+	MQTT    Kind = "mqtt"    // command/badge
+	Webhook Kind = "webhook" // a signed request
+	Camera  Kind = "camera"  // has seen a code
+	Page    Kind = "page"    // types into the page at the gate
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{Input, MQTT, Webhook, Camera, Page}
+
+// Read is what a reader has read.
+type Read struct {
+	At     time.Time
+	Kind   Kind
+	Reader string // its name, where there are several of a kind
+	Text   string // a pass code, or the number of a badge; nobody keeps it
+}
+
+// Result is what became of a read, for metrics and for whoever is told: "taken", or why not.
+type Result string
+
+// The results beside the reasons of passcode.Refusal.
+const (
+	Taken   Result = "taken"
+	NoKey   Result = "no-key"   // there is no key by which it could be checked
+	Garbled Result = "garbled"  // neither a pass code nor a number
+	TooMany Result = "too-many" // the readers read faster than people can
+)
+
+// Results are all of them.
+func Results() []Result {
+	all := []Result{Taken, NoKey, Garbled, TooMany}
+	for _, refusal := range []passcode.Refusal{passcode.Cut, passcode.OtherSite, passcode.Forged, passcode.NotYetValid, passcode.Expired, passcode.Revoked} {
+		all = append(all, Result(refusal))
+	}
+	return all
+}
+
+// Desk takes what all readers of a gate read, and says who the gate's verdicts are about. All methods may be called from several
+// goroutines at once.
+type Desk struct {
+	site      string
+	root      ed25519.PublicKey // nil takes no pass codes
+	numberKey []byte            // nil takes no numbers
+	passes    *passesFile
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	pairing *Pairing
+	ids     event.IDs
+	recent  []time.Time // of the newest reads
+}
+
+// Open reads the keys that cfg names, and from path the newest passes that the gate was told, if any.
+func Open(cfg Config, site, path string, log *slog.Logger) (*Desk, error) {
+	d := &Desk{site: site, log: log, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader)}
+	if cfg.SiteKeyFile != "" {
+		text, err := os.ReadFile(cfg.SiteKeyFile)
+		if err == nil {
+			d.root, err = passcode.ParseSiteKey(string(text))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("badge.site_key_file: %w", err)
+		}
+		if d.passes, err = openPasses(path, d.root, site); err != nil {
+			log.Error("pass codes are refused until the console says which are revoked; if the site has another key than before, remove the file", "error", err)
+		}
+	}
+	if cfg.NumberKeyFile != "" {
+		text, err := listen.ReadSecret(cfg.NumberKeyFile)
+		if err == nil {
+			d.numberKey, err = passcode.ParseNumberKey(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("badge.number_key_file: %w", err)
+		}
+	}
+	return d, nil
+}
+
+// SetPasses takes a message that says which pass codes are good. It fails for one that the site's first key has not signed, and
+// for one that is older than what the gate knows.
+func (d *Desk) SetPasses(payload []byte) error {
+	if d.passes == nil {
+		return errors.New("passes: this gate has no key of the site (badge.site_key_file)")
+	}
+	return d.passes.set(payload)
+}
+
+// Knows says in words by what the gate checks what is read.
+func (d *Desk) Knows() string {
+	var known []string
+	if d.passes != nil {
+		if passes := d.passes.newest(); passes == nil {
+			known = append(known, "what is revoked is not known until the console says it")
+		} else if passes.Version == 0 {
+			known = append(known, "pass codes by the site's key, the console has told nothing more yet")
+		} else {
+			known = append(known, fmt.Sprintf("pass codes by version %d of what the console has told, of %s", passes.Version, passes.Issued.Format(time.RFC3339)))
+		}
+	}
+	if d.numberKey != nil {
+		known = append(known, "numbers")
+	}
+	return strings.Join(known, ", ")
+}
+
+// See takes a frame, and names whom it can in the verdicts that it led to. It returns events that say it of earlier ones.
+func (d *Desk) See(scene *event.Scene, verdicts []event.Event) []event.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tell(d.pairing.See(scene, verdicts), scene.Captured)
+}
+
+// Take takes a read, and returns what became of it, and events that say who earlier verdicts are about.
+func (d *Desk) Take(read Read) (Result, []event.Event) {
+	result, person, counts := d.check(read)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.mayCome(read.At) {
+		return TooMany, nil
+	}
+	if !counts {
+		return result, nil
+	}
+	return result, d.tell(d.pairing.Take(read.At, person, result != Taken), read.At)
+}
+
+// Tick returns what time alone decides, where no frames come.
+func (d *Desk) Tick(at time.Time) []event.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tell(d.pairing.Tick(at), at)
+}
+
+// Waits is the visit of who stands before the gate alone and of whom nothing valid was read yet, 0 where there is none; and
+// whether they have shown what is not valid.
+func (d *Desk) Waits() (visit int, refused bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pairing.Waits()
+}
+
+// At most readsAtOnce reads count within readsWithin, over all readers.
+const (
+	readsAtOnce = 50
+	readsWithin = 10 * time.Second
+)
+
+func (d *Desk) mayCome(at time.Time) bool {
+	if len(d.recent) == readsAtOnce {
+		if at.Sub(d.recent[0]) < readsWithin {
+			return false
+		}
+		d.recent = d.recent[1:]
+	}
+	d.recent = append(d.recent, at)
+	return true
+}
+
+// number is what a badge may have for one.
+var number = regexp.MustCompile(`^[\pL\pN][\pL\pN ._:/-]{0,63}$`)
+
+// check says what a read is worth. What counts is somebody's attempt, good or not; the rest is noise.
+func (d *Desk) check(read Read) (result Result, person event.Bearer, counts bool) {
+	text := strings.TrimSpace(read.Text)
+	person.By = string(read.Kind)
+	if read.Reader != "" {
+		person.By += "/" + read.Reader
+	}
+	var passes *passcode.Passes
+	if d.passes != nil {
+		passes = d.passes.newest()
+	}
+	switch {
+	case passcode.Is(text) && passes == nil, !passcode.Is(text) && d.numberKey == nil && number.MatchString(text):
+		return NoKey, person, false
+	case passcode.Is(text):
+		code, err := passcode.Verify(d.root, d.site, *passes, text, read.At)
+		var refusal passcode.Refusal
+		if errors.As(err, &refusal) {
+			return Result(refusal), person, true
+		}
+		person.ID, person.Company, person.Signed = code.Person, code.Company, true
+		return Taken, person, true
+	case !number.MatchString(text):
+		return Garbled, person, false
+	}
+	person.ID = passcode.Pseudonym(d.numberKey, text)
+	return Taken, person, true
+}
+
+// tell puts words into events.
+func (d *Desk) tell(words []Word, at time.Time) []event.Event {
+	var events []event.Event
+	for _, word := range words {
+		of := &word.Of
+		events = append(events, event.Event{
+			SpecVersion: of.SpecVersion, ID: d.ids.At(at), Source: of.Source,
+			Type: "thermogate.screening." + string(event.Named) + ".v1", Time: at, DataContentType: of.DataContentType,
+			Data: event.Data{
+				Outcome: event.Named, PersonOf: of.ID, Person: word.Person, Unpaired: word.Unpaired, Policy: of.Data.Policy,
+				FirstSeen: of.Data.FirstSeen, Reference: event.Reference{Found: of.Data.Reference.Found, NominalAssumed: of.Data.Reference.NominalAssumed},
+				Visit: of.Data.Visit, Camera: of.Data.Camera, Version: of.Data.Version,
+			},
+		})
+	}
+	return events
+}

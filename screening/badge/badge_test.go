@@ -1,0 +1,388 @@
+package badge
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"thermogate/screening/badge/passcode"
+	"thermogate/screening/event"
+)
+
+const secretNumberKey = "0123456789abcdef0123456789abcdef"
+
+var siteKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+
+// keys writes the files of a site's keys.
+func keys(t *testing.T) Config {
+	t.Helper()
+	dir := t.TempDir()
+	public, err := passcode.MarshalSiteKey(siteKey.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.SiteKeyFile, c.NumberKeyFile = filepath.Join(dir, "site.pub"), filepath.Join(dir, "number.key")
+	for path, text := range map[string]string{c.SiteKeyFile: public, c.NumberKeyFile: secretNumberKey + "\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func open(t *testing.T, c Config, path string) *Desk {
+	t.Helper()
+	d, err := Open(c, "plant", path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func code(t *testing.T, serial passcode.Serial) string {
+	t.Helper()
+	text, err := passcode.Sign(siteKey, "plant", passcode.Code{Person: passcode.Pseudonym([]byte(secretNumberKey), "1047"), Company: "haitian",
+		Serial: serial, From: start.Add(-time.Hour), To: start.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func passes(t *testing.T, version uint64, revoked ...passcode.Serial) []byte {
+	t.Helper()
+	payload, err := passcode.Passes{Version: version, Site: "plant", Issued: start, Revoked: revoked}.Sign(siteKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+func TestVerdictsAreNamed(t *testing.T) {
+	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+	scene := &event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}
+	d.See(scene, nil)
+	text := code(t, passcode.Serial{1})
+	if result, later := d.Take(Read{At: start, Kind: Input, Text: text}); result != Taken || len(later) > 0 {
+		t.Fatalf("%s, %v", result, later)
+	}
+	verdicts := []event.Event{{ID: "01", Time: start, Data: event.Data{Outcome: event.Pass, Visit: 1, FirstSeen: start}}}
+	d.See(scene, verdicts)
+	want := event.Bearer{ID: passcode.Pseudonym([]byte(secretNumberKey), "1047"), Company: "haitian", By: "input", Signed: true}
+	if got := verdicts[0].Data.Person; got == nil || *got != want {
+		t.Errorf("it is about %+v, want %+v", got, want)
+	}
+}
+
+func TestLaterNamesAreEventsOfTheirOwn(t *testing.T) {
+	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+	scene := &event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}
+	skin := 35.5
+	d.See(scene, []event.Event{{SpecVersion: "1.0", ID: "01", Source: "/plant/north", Time: start, DataContentType: "application/json",
+		Data: event.Data{Outcome: event.Pass, Visit: 1, FirstSeen: start, SkinCelsius: &skin, Camera: "a", Version: "1"}}})
+	at := start.Add(200 * time.Millisecond)
+	result, later := d.Take(Read{At: at, Kind: MQTT, Reader: "turnstile", Text: " 1047 "})
+	if result != Taken || len(later) != 1 {
+		t.Fatalf("%s, %+v", result, later)
+	}
+	e := later[0]
+	if e.Type != "thermogate.screening.person.v1" || e.Data.Outcome != event.Named || e.Data.PersonOf != "01" || e.Source != "/plant/north" ||
+		!e.Time.Equal(at) || e.ID == "" || e.Data.SkinCelsius != nil {
+		t.Errorf("%+v", e)
+	}
+	want := event.Bearer{ID: passcode.Pseudonym([]byte(secretNumberKey), "1047"), By: "mqtt/turnstile"}
+	if got := e.Data.Person; got == nil || *got != want {
+		t.Errorf("it is about %+v, want %+v", got, want)
+	}
+}
+
+func TestWhatIsReadIsChecked(t *testing.T) {
+	c := keys(t)
+	both := open(t, c, filepath.Join(t.TempDir(), "passes.json"))
+	noNumbers, noCodes := c, c
+	noNumbers.NumberKeyFile, noCodes.SiteKeyFile = "", ""
+	onlyCodes, onlyNumbers := open(t, noNumbers, filepath.Join(t.TempDir(), "p")), open(t, noCodes, filepath.Join(t.TempDir(), "p"))
+	if err := both.SetPasses(passes(t, 1, passcode.Serial{9})); err != nil {
+		t.Fatal(err)
+	}
+	good := code(t, passcode.Serial{1})
+	for name, test := range map[string]struct {
+		desk *Desk
+		text string
+		want Result
+	}{
+		"code":                      {both, good, Taken},
+		"number":                    {both, "0012345678", Taken},
+		"revoked":                   {both, code(t, passcode.Serial{9}), Result(passcode.Revoked)},
+		"cut":                       {both, good[:50], Result(passcode.Cut)},
+		"nothing":                   {both, " ", Garbled},
+		"something else":            {both, "https://example.com/?a=b&c=" + strings.Repeat("d", 50), Garbled},
+		"a number without its key":  {onlyCodes, "0012345678", NoKey},
+		"a code without the site's": {onlyNumbers, good, NoKey},
+	} {
+		if got, _ := test.desk.Take(Read{At: start, Kind: Input, Text: test.text}); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// TestRevokedStaysRevoked restarts a gate that can't reach the console, and shows it what it knew before.
+func TestRevokedStaysRevoked(t *testing.T) {
+	c, path := keys(t), filepath.Join(t.TempDir(), "passes.json")
+	d := open(t, c, path)
+	old := passes(t, 1)
+	if err := d.SetPasses(old); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPasses(passes(t, 2, passcode.Serial{9})); err != nil {
+		t.Fatal(err)
+	}
+	revoked := Read{At: start, Kind: Input, Text: code(t, passcode.Serial{9})}
+	refused := func(d *Desk, want Result) {
+		t.Helper()
+		if got, _ := d.Take(revoked); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	refused(d, Result(passcode.Revoked))
+	d = open(t, c, path)
+	refused(d, Result(passcode.Revoked))
+	if err := d.SetPasses(old); err == nil {
+		t.Error("an older list is taken")
+	}
+	if err := d.SetPasses(passes(t, 2)); err == nil {
+		t.Error("another list of the same version is taken")
+	}
+	if err := d.SetPasses(passes(t, 2, passcode.Serial{9})); err != nil {
+		t.Errorf("the list that it has, after a reconnect: %v", err)
+	}
+	refused(d, Result(passcode.Revoked))
+	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, c, path)
+	refused(d, NoKey) // for nobody knows what is revoked
+	if err := d.SetPasses(passes(t, 3)); err != nil {
+		t.Fatal(err)
+	}
+	refused(d, Taken)
+}
+
+func TestTooManyReads(t *testing.T) {
+	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+	for i := range 2 * readsAtOnce {
+		got, _ := d.Take(Read{At: start.Add(time.Duration(i) * time.Millisecond), Kind: Webhook, Text: fmt.Sprint(i + 100)})
+		if want := map[bool]Result{true: Taken, false: TooMany}[i < readsAtOnce]; got != want {
+			t.Fatalf("%d: %s", i, got)
+		}
+	}
+	if got, _ := d.Take(Read{At: start.Add(readsWithin + time.Second), Kind: Webhook, Text: "7"}); got != Taken {
+		t.Error(got)
+	}
+}
+
+func TestConfigNamesItsMistakes(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"inputs":        func(c *Config) { c.Inputs = []string{"scanner"} },
+		"repeat":        func(c *Config) { c.Repeat = -time.Second },
+		"site_key_file": func(c *Config) { c.Page = true },
+	} {
+		c := DefaultConfig()
+		change(&c)
+		if err := c.Validate(false); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v does not begin with %s", err, want)
+		}
+	}
+	if err := DefaultConfig().Validate(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWebhook sends what a door controller sends, and what an attacker would.
+func TestWebhook(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	key := bytes.Repeat([]byte{5}, 32)
+	if err := os.WriteFile(secret, []byte("whsec_"+base64.StdEncoding.EncodeToString(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var taken []Read
+	handler, err := NewWebhook(secret, func(r Read) Result { taken = append(taken, r); return Taken })
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook := handler.(*webhook)
+	now := hook.began.Add(time.Minute)
+	hook.now = func() time.Time { return now }
+	const number = `{"number":"1047","reader":"turnstile"}`
+	send := func(key []byte, id string, at time.Time, body string) int {
+		timestamp := strconv.FormatInt(at.Unix(), 10)
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.%s", id, timestamp, body)
+		r := httptest.NewRequest(http.MethodPost, "/badge/webhook", strings.NewReader(body))
+		r.Header.Set("Webhook-Id", id)
+		r.Header.Set("Webhook-Timestamp", timestamp)
+		r.Header.Set("Webhook-Signature", "v1,AAAA v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		w := httptest.NewRecorder()
+		hook.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, step := range []struct {
+		name string
+		key  []byte
+		id   string
+		at   time.Time
+		body string
+		want int
+	}{
+		{"good", key, "a", now, number, 200},
+		{"again", key, "a", now, number, 409},
+		{"its clock is a little slow", key, "b", now.Add(-20 * time.Second), number, 200},
+		{"old", key, "c", now.Add(-31 * time.Second), number, 401},
+		{"of the future", key, "d", now.Add(31 * time.Second), number, 401},
+		{"before the start", key, "e", hook.began.Add(-time.Second), number, 401},
+		{"another key", bytes.Repeat([]byte{6}, 32), "f", now, number, 401},
+		{"without an id", key, "", now, number, 401},
+		{"no JSON", key, "g", now, `number=1047`, 400},
+		{"number and code", key, "h", now, `{"number":"1","code":"TGPC"}`, 400},
+		{"a name with a newline", key, "i", now, `{"number":"1","reader":"a\nb"}`, 400},
+		{"too long", key, "j", now, `{"number":"` + strings.Repeat("1", 2000) + `"}`, 413},
+	} {
+		if got := send(step.key, step.id, step.at, step.body); got != step.want {
+			t.Errorf("%s: %d, want %d", step.name, got, step.want)
+		}
+	}
+	if len(taken) != 2 || taken[0] != (Read{At: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) {
+		t.Errorf("taken: %+v", taken)
+	}
+	limited := 0
+	for i := range 2 * requestsAtOnce {
+		if send(key, fmt.Sprint("many", i), now, number) == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited < requestsAtOnce {
+		t.Errorf("of %d requests at once %d are refused", 2*requestsAtOnce, limited)
+	}
+}
+
+// typed are the events of a device that types a text: shift where it needs it, and each key down and up.
+func typed(t *testing.T, text string, at time.Duration) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	key := func(code uint16, value int32) {
+		for _, e := range []keyEvent{{Type: 4, Code: 4, Value: int32(code)}, {Type: evKey, Code: code, Value: value}, {}} {
+			e.Seconds, e.Microseconds = int64(at/time.Second), int64(at%time.Second/time.Microsecond)
+			if err := binary.Write(&b, binary.NativeEndian, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at += 2 * time.Millisecond
+	}
+	for _, c := range text {
+		plain, shifted := strings.IndexRune(keysPlain, c), strings.IndexRune(keysShifted, c)
+		switch {
+		case c == '\n':
+			key(keyEnter, 1)
+			key(keyEnter, 0)
+		case plain >= 0:
+			key(uint16(plain), 1)
+			key(uint16(plain), 0)
+		case shifted >= 0:
+			key(42, 1)
+			key(uint16(shifted), 1)
+			key(uint16(shifted), 0)
+			key(42, 0)
+		default:
+			t.Fatalf("no key types %q", c)
+		}
+	}
+	return b.Bytes()
+}
+
+func TestReaderThatTypes(t *testing.T) {
+	good := code(t, passcode.Serial{1})
+	var stream []byte
+	for _, part := range []struct {
+		text string
+		at   time.Duration
+	}{
+		{"0012345678\n", time.Second}, {good + "\n", 3 * time.Second}, {"00123", 5 * time.Second}, {"A-b_7:/.\n", 7 * time.Second},
+		{strings.Repeat("1", maxTyped+1) + "\n", 9 * time.Second}, {"\n\n", 12 * time.Second}, {"7\n", 13 * time.Second},
+	} {
+		stream = append(stream, typed(t, part.text, part.at)...)
+	}
+	stream = append(stream, 1, 2, 3) // unplugged in the middle
+	var got []string
+	err := readInput(bytes.NewReader(stream), func(text string) { got = append(got, text) })
+	if want := []string{"0012345678", good, "A-b_7:/.", "7"}; fmt.Sprint(got) != fmt.Sprint(want) || err == nil {
+		t.Errorf("read %q, want %q; %v", got, want, err)
+	}
+}
+
+func TestKeysThatWereDroppedLeaveNoText(t *testing.T) {
+	all := typed(t, "0012345678\n", time.Second)
+	size := binary.Size(keyEvent{})
+	var dropped bytes.Buffer
+	if err := binary.Write(&dropped, binary.NativeEndian, keyEvent{Seconds: 1, Type: evSyn, Code: synDropped}); err != nil {
+		t.Fatal(err)
+	}
+	stream := bytes.Join([][]byte{all[:18*size], dropped.Bytes(), all[24*size:], typed(t, "7\n", 5*time.Second)}, nil)
+	var got []string
+	_ = readInput(bytes.NewReader(stream), func(text string) { got = append(got, text) })
+	if len(got) != 1 || got[0] != "7" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// TestReaderComesBack unplugs a reader, here a pipe of its events, and plugs it in again.
+func TestReaderComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "event7")
+	reads := make(chan Read, 1)
+	go RunInput(t.Context(), path, "2", func(r Read) { reads <- r }, slog.New(slog.DiscardHandler))
+	for _, number := range []string{"1047", "1048"} {
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		device, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for the reader
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := device.Write(typed(t, number+"\n", time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-reads; got.Text != number || got.Kind != Input || got.Reader != "2" || got.At.IsZero() {
+			t.Errorf("read %+v", got)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		device.Close()
+	}
+}
+
+func FuzzTyping(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 28, 42, 30, 28})
+	f.Fuzz(func(t *testing.T, keys []byte) {
+		var typing typing
+		for i, key := range keys {
+			if text, whole := typing.key(keyEvent{Type: evKey, Code: uint16(key), Value: int32(i % 2)}); whole && (text == "" || len(text) > maxTyped) {
+				t.Errorf("%d characters", len(text))
+			}
+		}
+	})
+}

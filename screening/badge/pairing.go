@@ -1,0 +1,473 @@
+package badge
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"thermogate/screening/event"
+)
+
+const (
+	// window is how long before a person was first seen, and how long after the verdict, a read may be theirs.
+	window = 5 * time.Second
+	// moment is how long after a read its person is seen who is the next to come, whatever the order of those behind; and within two
+	// of it somebody who comes may have read before somebody else who was about to leave.
+	moment = time.Second
+	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
+	besideWidth = 0.8
+	// inView is how long ago somebody may have been found who still stands there.
+	inView = 700 * time.Millisecond
+	// forgetAfter is when nothing about a visit or a read can change any more.
+	forgetAfter = 3 * window
+	// maxReads bounds the reads that are remembered at once, whoever floods a reader.
+	maxReads = 256
+)
+
+// Pairing says whose the reads are. It is a pure function of what it is told: time comes in with frames and reads.
+//
+// A read while one person stands before the gate is that person's. Any other is that of the person in whose time it lies, from 5 s
+// before they were first seen to 5 s after the verdict; where that may be several people, each has to have one, in their order. Where
+// two reads are one person's, or two people stand side by side, nobody is named. A pairing that what comes later puts in doubt is
+// taken back; somebody of whom it was said that nobody can be named stays so.
+type Pairing struct {
+	repeat time.Duration
+	visits map[int]*visit
+	reads  []*read // oldest first
+	near   []int   // who stands before the gate by the newest frame, the nearest first, with those beside
+	used   map[string]*use
+	frame  time.Time // of the newest frame
+	now    time.Time // of the newest frame, read or tick
+}
+
+// visit is what of a visit counts here.
+type visit struct {
+	firstSeen, lastSeen time.Time
+	firstNear, lastNear time.Time // zero for somebody who has not stepped up
+	told                []*told   // the verdicts, oldest first
+}
+
+// told is what was said of who a verdict is about.
+type told struct {
+	event    event.Event // its envelope, and of its data what a later word repeats
+	person   *event.Bearer
+	unpaired event.Unpaired
+	final    bool // that nobody can be named was said when all time was over
+}
+
+// read is a read that was checked.
+type read struct {
+	at      time.Time
+	person  event.Bearer
+	refused bool
+	before  int   // the visit of who stood before the gate alone; 0 where nobody did
+	beside  []int // or of those who stood side by side
+}
+
+// use is who had a code last.
+type use struct {
+	visits []int
+	events []string
+	at     time.Time
+}
+
+// NewPairing pairs a code with another visit only when it has not been used for repeat.
+func NewPairing(repeat time.Duration) *Pairing {
+	return &Pairing{repeat: repeat, visits: map[int]*visit{}, used: map[string]*use{}}
+}
+
+// See takes a frame, and names whom it can in the verdicts that it led to. It returns what is to be said of earlier ones.
+func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
+	at := scene.Captured
+	if at.Before(p.frame) { // a recording that starts over
+		*p = *NewPairing(p.repeat)
+	}
+	p.frame, p.now, p.near = at, maxTime(p.now, at), p.near[:0]
+	p.notePeople(scene)
+	for i := range verdicts {
+		p.judge(&verdicts[i])
+	}
+	return p.words()
+}
+
+func (p *Pairing) notePeople(scene *event.Scene) {
+	at := scene.Captured
+	people := slices.Clone(scene.People)
+	slices.SortStableFunc(people, func(a, b event.Person) int { return cmp.Compare(b.Face.W, a.Face.W) })
+	for _, person := range people {
+		id := p.same(person)
+		v := p.visitOf(id, at)
+		v.lastSeen = at
+		if person.Face.W >= scene.Needs.FaceWidth {
+			v.firstNear, v.lastNear = cmp.Or(v.firstNear, at), at
+			if person.Face.W >= besideWidth*people[0].Face.W {
+				p.near = append(p.near, id)
+			}
+		}
+	}
+}
+
+// same is the visit of somebody who is back under another number, with the verdict from before.
+func (p *Pairing) same(person event.Person) int {
+	if person.Event != nil {
+		for id, v := range p.visits {
+			if slices.ContainsFunc(v.told, func(t *told) bool { return t.event.ID == person.Event.ID }) {
+				return id
+			}
+		}
+	}
+	return person.ID
+}
+
+func (p *Pairing) visitOf(id int, at time.Time) *visit {
+	v := p.visits[id]
+	if v == nil {
+		v = &visit{firstSeen: at, lastSeen: at}
+		p.visits[id] = v
+	}
+	return v
+}
+
+// judge names in a verdict who it is about, if that is known by now.
+func (p *Pairing) judge(e *event.Event) {
+	v := p.visitOf(e.Data.Visit, e.Data.FirstSeen)
+	if e.Data.FirstSeen.Before(v.firstSeen) {
+		v.firstSeen = e.Data.FirstSeen
+	}
+	t := &told{event: *e}
+	v.told = append(v.told, t)
+	person, unpaired := p.find(e.Data.Visit, v)
+	if person != nil || unpaired != event.NoRead {
+		t.person, t.unpaired = person, unpaired
+		e.Data.Person, e.Data.Unpaired = person, unpaired
+	}
+}
+
+// Take takes a read, and returns what it has to say of verdicts.
+func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
+	r := &read{at: at, person: person, refused: refused}
+	near := p.near
+	if at.Sub(p.frame) > inView { // the camera has stopped
+		near = nil
+	}
+	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
+	switch again := p.latest(r); {
+	case own >= 0: // once more
+		r.before = near[own]
+	case len(near) == 0 && again != nil:
+		r.before, r.beside = again.before, again.beside
+	case len(near) == 1 && p.done(near[0]): // whose turn is over
+	case len(near) == 1:
+		r.before = near[0]
+	default:
+		waiting := slices.DeleteFunc(slices.Clone(near), p.done)
+		if len(waiting) == 1 {
+			r.before = waiting[0]
+		} else {
+			r.beside = waiting
+		}
+	}
+	if len(p.reads) == maxReads {
+		p.reads = slices.Delete(p.reads, 0, 1)
+	}
+	p.reads = append(p.reads, r)
+	p.now = maxTime(p.now, at)
+	return p.words()
+}
+
+// latest is the read before of the same code, if it was a moment ago.
+func (p *Pairing) latest(r *read) *read {
+	for _, before := range slices.Backward(p.reads) {
+		if !r.refused && !before.refused && before.person.ID == r.person.ID && r.at.Sub(before.at) <= window {
+			return before
+		}
+	}
+	return nil
+}
+
+// Tick says what time alone decides, where no frames come.
+func (p *Pairing) Tick(at time.Time) []Word {
+	p.now = maxTime(p.now, at)
+	return p.words()
+}
+
+// Waits is the visit of who stands before the gate alone and of whom nothing valid was read yet, 0 where there is none; and
+// whether they have shown what is not valid.
+func (p *Pairing) Waits() (id int, refused bool) {
+	if len(p.near) != 1 {
+		return 0, false
+	}
+	person, unpaired := p.find(p.near[0], p.visits[p.near[0]])
+	if person != nil {
+		return 0, false
+	}
+	return p.near[0], unpaired == event.Refused || unpaired == event.Repeated
+}
+
+// done says whether somebody has shown a valid code and has a verdict.
+func (p *Pairing) done(id int) bool {
+	return len(p.visits[id].told) > 0 && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.refused })
+}
+
+func (p *Pairing) hasRead(id int, person string) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.refused && r.person.ID == person })
+}
+
+// hasOwn says whether something was read while this visit's person stood before the gate alone.
+func (p *Pairing) hasOwn(id int) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id })
+}
+
+// stoodBeside says whether something was read while this visit's person stood there with another.
+func (p *Pairing) stoodBeside(id int) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return slices.Contains(r.beside, id) })
+}
+
+// hasShown says whether a visit's person has certainly shown something: alone, or with others of whom each has.
+func (p *Pairing) hasShown(id int) bool {
+	shown, people := map[string]bool{}, 1
+	for _, r := range p.reads {
+		if r.before == id {
+			return true
+		}
+		if slices.Contains(r.beside, id) {
+			shown[r.person.ID] = true
+			people = max(people, len(r.beside))
+		}
+	}
+	return len(shown) >= people
+}
+
+// find says who a visit is, or why nobody knows.
+func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
+	var reads []*read
+	why := event.NoRead
+	switch {
+	case p.hasOwn(id):
+		for _, r := range p.reads {
+			switch {
+			case r.before != id:
+			case p.inDoubt(r, id, v):
+				why = event.TwoFaces
+			default:
+				reads = append(reads, r)
+			}
+		}
+	case p.stoodBeside(id):
+		return nil, event.TwoFaces
+	default:
+		reads, why = p.nearest(id, v)
+	}
+	var person *event.Bearer
+	for _, r := range reads {
+		switch {
+		case r.refused:
+			why = event.Refused
+		case p.repeated(r.person.ID, id, v):
+			why = event.Repeated
+		case person != nil && person.ID != r.person.ID:
+			return nil, event.TwoReads
+		default:
+			person = &r.person
+		}
+	}
+	if person != nil {
+		return person, ""
+	}
+	return nil, why
+}
+
+// inDoubt says whether a read before somebody who had a verdict may be that of one who came a moment later and has none.
+func (p *Pairing) inDoubt(r *read, id int, v *visit) bool {
+	if len(v.told) == 0 || !r.at.After(v.told[0].event.Time) {
+		return false
+	}
+	for other, o := range p.visits {
+		came := o.firstSeen.After(r.at) && !o.firstSeen.After(r.at.Add(2*moment)) && !o.lastNear.IsZero() && p.over(o)
+		if !came || other == id || p.hasShown(other) {
+			continue
+		}
+		if later, _ := p.nearest(other, o); len(later) != 1 || later[0].at.Before(r.at) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearest are the reads of a visit before which nothing was read, of those that are nobody's by where they stood. Others may be
+// as near to them: then every one of these people has to have one, in the order in which they came.
+func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
+	named := slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
+	ids, reads := []int{id}, []*read{}
+	for found := true; found; {
+		found = false
+		for _, r := range p.reads {
+			if !slices.Contains(reads, r) && slices.ContainsFunc(ids, func(one int) bool { return p.fits(r, p.visits[one]) }) {
+				reads, found = append(reads, r), true
+			}
+		}
+		for other, o := range p.visits {
+			if !slices.Contains(ids, other) && !p.hasShown(other) && (!named || p.over(o)) &&
+				slices.ContainsFunc(reads, func(r *read) bool { return p.fits(r, o) }) {
+				ids, found = append(ids, other), true
+			}
+		}
+	}
+	if len(ids) == 1 {
+		return reads, event.NoRead
+	}
+	slices.SortFunc(ids, func(a, b int) int {
+		return cmp.Or(p.visits[a].firstSeen.Compare(p.visits[b].firstSeen), cmp.Compare(a, b))
+	})
+	slices.SortStableFunc(reads, func(a, b *read) int { return a.at.Compare(b.at) })
+	reads = slices.CompactFunc(reads, func(a, b *read) bool { return a.refused == b.refused && a.person.ID == b.person.ID })
+	if len(reads) != len(ids) {
+		return nil, event.TwoFaces
+	}
+	for i := range reads {
+		v := p.visits[ids[i]]
+		if !p.fits(reads[i], v) || i > 0 && v.firstNear.Before(p.visits[ids[i-1]].lastNear) { // they came together
+			return nil, event.TwoFaces
+		}
+	}
+	return reads[slices.Index(ids, id):][:1], event.NoRead
+}
+
+// fits says whether a read that is nobody's by where they stood lies in a visit's time.
+func (p *Pairing) fits(r *read, v *visit) bool {
+	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 || p.vanished(v) {
+		return false
+	}
+	if owner := p.visits[r.before]; owner != nil && !p.vanished(owner) {
+		return false
+	}
+	for _, o := range p.visits {
+		if ahead := o.firstSeen.Sub(r.at); ahead >= 0 && ahead <= moment && o.firstSeen.Before(v.firstSeen) && !o.lastNear.IsZero() {
+			return false // came first
+		}
+	}
+	until := v.lastNear
+	if n := len(v.told); n > 0 {
+		until = v.told[n-1].event.Time
+	}
+	return !r.at.Before(v.firstSeen.Add(-window)) && !r.at.After(until.Add(window))
+}
+
+// vanished says whether a visit has ended without a verdict: its face was lost, and its person may be there under another number.
+func (p *Pairing) vanished(v *visit) bool { return len(v.told) == 0 && p.now.Sub(v.lastSeen) > inView }
+
+// over says whether the time for reads of a visit is over.
+func (p *Pairing) over(v *visit) bool {
+	n := len(v.told)
+	return n > 0 && p.now.Sub(v.told[n-1].event.Time) >= window
+}
+
+// repeated says whether a code was somebody else's a short time ago. Whoever the gate knows again is nobody else.
+func (p *Pairing) repeated(person string, id int, v *visit) bool {
+	u := p.used[person]
+	if u == nil || slices.Contains(u.visits, id) || p.now.Sub(u.at) > p.repeat {
+		return false
+	}
+	return !slices.ContainsFunc(v.told, func(t *told) bool { return slices.Contains(u.events, t.event.Data.RescreenOf) })
+}
+
+// words says of every verdict what has not been said, and forgets what is over.
+func (p *Pairing) words() (words []Word) {
+	for _, id := range p.inOrder() {
+		v := p.visits[id]
+		if len(v.told) == 0 {
+			continue
+		}
+		person, unpaired := p.find(id, v)
+		if person != nil {
+			p.note(person.ID, id, v)
+		}
+		for _, t := range v.told {
+			if t.news(person, unpaired, p.hasOwn(id), p.now) {
+				t.person, t.unpaired = person, unpaired
+				words = append(words, Word{Of: t.event, Person: person, Unpaired: unpaired})
+			}
+			t.final = t.final || t.person == nil && p.now.Sub(t.event.Time) >= window
+		}
+	}
+	p.forget()
+	return words
+}
+
+// news says whether something else is to be said of a verdict than was. Own says that the read was made before its person: any other
+// may be somebody's who is yet to come, and waits until all time is over.
+func (t *told) news(person *event.Bearer, unpaired event.Unpaired, own bool, now time.Time) bool {
+	switch {
+	case person != nil && t.person != nil:
+		return person.ID != t.person.ID
+	case person != nil:
+		return !t.final && (own || now.Sub(t.event.Time) >= window)
+	case t.person != nil:
+		return true
+	}
+	return !t.final && now.Sub(t.event.Time) >= window && unpaired != t.unpaired
+}
+
+// note keeps who has used a code.
+func (p *Pairing) note(person string, id int, v *visit) {
+	u := p.used[person]
+	if u == nil || p.now.Sub(u.at) > p.repeat {
+		u = new(use)
+		p.used[person] = u
+	}
+	u.at = p.now
+	if !slices.Contains(u.visits, id) {
+		u.visits = append(u.visits, id)
+	}
+	for _, t := range v.told {
+		if !slices.Contains(u.events, t.event.ID) {
+			u.events = append(u.events, t.event.ID)
+		}
+	}
+}
+
+func (p *Pairing) inOrder() []int {
+	ids := make([]int, 0, len(p.visits))
+	for id := range p.visits {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (p *Pairing) forget() {
+	oldest := p.now
+	for id, v := range p.visits {
+		last := v.lastSeen
+		if n := len(v.told); n > 0 {
+			last = maxTime(last, v.told[n-1].event.Time)
+		}
+		if p.now.Sub(last) > forgetAfter {
+			delete(p.visits, id)
+		} else if v.firstSeen.Before(oldest) {
+			oldest = v.firstSeen
+		}
+	}
+	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
+		return r.at.Before(oldest.Add(-window)) && p.now.Sub(r.at) > forgetAfter
+	})
+	for person, u := range p.used {
+		if p.now.Sub(u.at) > p.repeat {
+			delete(p.used, person)
+		}
+	}
+}
+
+// Word is what is to be said of a verdict afterwards: who it is about, or why nobody knows.
+type Word struct {
+	Of       event.Event
+	Person   *event.Bearer
+	Unpaired event.Unpaired
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

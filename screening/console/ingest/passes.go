@@ -1,0 +1,85 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"thermogate/screening/mqtt"
+)
+
+// passesEvery is how often lists of codes are looked at where nothing has changed: companies come and go by the day.
+const passesEvery = 30
+
+// maxPasses is the length in bytes of the longest list: a gate's own broker disconnects who sends more than 256 KiB.
+const maxPasses = 250 << 10
+
+// tellPasses brings to gates which pass codes of their site are good: at first to all, for the broker may have lost it, then what
+// is new, and to gates that are.
+func (i *Ingest) tellPasses(ctx context.Context, conn *mqtt.KeptSession) {
+	said := map[mqtt.Gate][]byte{}
+	second := time.NewTicker(i.timing.second)
+	defer second.Stop()
+	var news int64 = -1
+	for looks, failed := 0, ""; ; looks++ {
+		now, stale := i.store.PassNews(), looks%passesEvery == 0
+		if err := i.tellPassesOnce(ctx, conn, said, now != news || stale); err == nil {
+			news, failed = now, ""
+		} else if ctx.Err() == nil && err.Error() != failed {
+			failed = err.Error()
+			i.log.Warn("gates are not told which pass codes are good", "error", err)
+		}
+		select {
+		case <-second.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tellPassesOnce tells gates what they have not been told. Lists are made anew where there is news.
+func (i *Ingest) tellPassesOnce(ctx context.Context, conn *mqtt.KeptSession, said map[mqtt.Gate][]byte, news bool) error {
+	sites, err := i.store.SitesWithCodes(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	sent := map[mqtt.Gate]func(context.Context) error{} // all at once: one after the other would take long with many
+	lists := map[string][]byte{}
+	for _, site := range sites {
+		names, err := i.store.GateNames(ctx, site)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			gate := mqtt.Gate{Site: site, Name: name}
+			if told := said[gate] != nil; told && !news || !i.store.Revoked(gate).At.IsZero() {
+				continue
+			}
+			list := lists[site]
+			if list == nil {
+				if list, err = i.passes.List(ctx, site, time.Now()); err == nil && len(list) > maxPasses {
+					err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), maxPasses)
+				}
+				if err != nil {
+					errs = append(errs, fmt.Errorf("the pass codes of %s: %w", site, err))
+					break
+				}
+				lists[site] = list
+			}
+			if !bytes.Equal(said[gate], list) {
+				sent[gate] = conn.Send(gate.PassesTopic(), true, list)
+			}
+		}
+	}
+	for gate, arrived := range sent {
+		if err := arrived(ctx); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		said[gate] = lists[gate.Site]
+	}
+	return errors.Join(errs...)
+}

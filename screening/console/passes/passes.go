@@ -1,0 +1,268 @@
+// Package passes is the office of a console that gives out pass codes: it keeps each site's keys, signs codes for people on its
+// list, and the list of which codes are good that gates are told.
+package passes
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"thermogate/screening/badge/passcode"
+	"thermogate/screening/console/store"
+)
+
+// MaxValid is for how long a code is good at the most.
+const MaxValid = 2 * 366 * 24 * time.Hour
+
+// Office gives out the pass codes of a console's sites.
+type Office struct {
+	store *store.Store
+
+	making sync.Mutex // held over the first use of a site's keys, and over its list
+}
+
+// New returns the office of a store.
+func New(s *store.Store) *Office { return &Office{store: s} }
+
+// ring is the keys of a site.
+type ring struct {
+	root   ed25519.PrivateKey
+	number []byte
+	codes  []store.SiteKey // in the order in which they were made
+}
+
+func private(k store.SiteKey) (ed25519.PrivateKey, error) {
+	if len(k.Secret) != ed25519.SeedSize {
+		return nil, fmt.Errorf("the %s key of site %s in the store is broken", k.Kind, k.Site)
+	}
+	return ed25519.NewKeyFromSeed(k.Secret), nil
+}
+
+// ring reads the keys of a site, and makes them when they are used first.
+func (o *Office) ring(ctx context.Context, site string) (r ring, err error) {
+	r, whole, err := o.read(ctx, site)
+	if err != nil || whole {
+		return r, err
+	}
+	o.making.Lock()
+	defer o.making.Unlock()
+	if r, whole, err = o.read(ctx, site); err != nil || whole {
+		return r, err
+	}
+	now := time.Now()
+	for _, kind := range []store.KeyKind{store.RootKey, store.NumberKey, store.CodesKey} {
+		if r.has(kind) {
+			continue
+		}
+		if err := o.store.AddSiteKey(ctx, store.SiteKey{Site: site, Kind: kind, Secret: newSecret(kind), MadeAt: now}, time.Time{}, store.Author{}); err != nil {
+			return r, err
+		}
+	}
+	r, _, err = o.read(ctx, site)
+	return r, err
+}
+
+// newSecret is a seed of Ed25519, or the text of a number key.
+func newSecret(kind store.KeyKind) []byte {
+	seed := make([]byte, ed25519.SeedSize)
+	rand.Read(seed)
+	if kind == store.NumberKey {
+		return []byte(hex.EncodeToString(seed))
+	}
+	return seed
+}
+
+func (r ring) has(kind store.KeyKind) bool {
+	switch kind {
+	case store.RootKey:
+		return r.root != nil
+	case store.NumberKey:
+		return r.number != nil
+	}
+	return len(r.codes) > 0
+}
+
+func (o *Office) read(ctx context.Context, site string) (r ring, whole bool, err error) {
+	keys, err := o.store.SiteKeys(ctx, site)
+	for _, k := range keys {
+		switch {
+		case err != nil:
+		case k.Kind == store.RootKey:
+			r.root, err = private(k)
+		case k.Kind == store.NumberKey:
+			r.number = k.Secret
+		case k.Kind == store.CodesKey:
+			r.codes = append(r.codes, k)
+		}
+	}
+	return r, r.has(store.RootKey) && r.has(store.NumberKey) && r.has(store.CodesKey), err
+}
+
+// Told is what a gate has to know of its site's keys: the public one, as PEM, and the secret of the pseudonyms.
+func (o *Office) Told(ctx context.Context, site string) (siteKey, numberKey string, err error) {
+	r, err := o.ring(ctx, site)
+	if err == nil {
+		siteKey, err = passcode.MarshalSiteKey(r.root.Public().(ed25519.PublicKey))
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("the keys of site %s: %w", site, err)
+	}
+	return siteKey, string(r.number), nil
+}
+
+// Pseudonym returns what gates of a site call the person with a number.
+func (o *Office) Pseudonym(ctx context.Context, site string) (func(number string) string, error) {
+	r, err := o.ring(ctx, site)
+	if err != nil {
+		return nil, fmt.Errorf("the keys of site %s: %w", site, err)
+	}
+	return func(number string) string { return passcode.Pseudonym(r.number, number) }, nil
+}
+
+// ErrTime is the error for codes that would be good for too long, or never.
+var ErrTime = errors.New("a code ends after it begins, at most two years later")
+
+// Issue makes codes for people of a site, good from one time to another, and no longer than their company is. Those that they had
+// are no longer good. It tells for how many it did: not for people whose company may not come in that time.
+func (o *Office) Issue(ctx context.Context, site string, people []store.Person, from, to time.Time, by store.Author, at time.Time) (issued int, err error) {
+	if !from.Before(to) || to.Sub(from) > MaxValid || !to.After(at) {
+		return 0, ErrTime
+	}
+	r, err := o.ring(ctx, site)
+	if err != nil {
+		return 0, err
+	}
+	companies, err := o.store.Companies(ctx, site)
+	if err != nil {
+		return 0, err
+	}
+	ends := map[string]time.Time{"": to}
+	zone := o.store.Zone(site)
+	for _, c := range companies {
+		if c.State != store.Approved {
+			continue
+		}
+		ends[c.ID] = to
+		if c.Until != 0 {
+			if end := (c.Until + 1).Begin(zone); end.Before(to) {
+				ends[c.ID] = end
+			}
+		}
+	}
+	key := r.codes[len(r.codes)-1]
+	var codes []store.PassCode
+	for _, p := range people {
+		end := ends[p.Company]
+		if !p.LeftAt.IsZero() || !end.After(from) || !end.After(at) {
+			continue
+		}
+		codes = append(codes, store.PassCode{
+			Serial: passcode.NewSerial().String(), Site: site, Person: p.ID, Company: p.Company, Key: key.ID,
+			From: from.UTC().Truncate(time.Second), To: end.UTC().Truncate(time.Second),
+		})
+	}
+	if len(codes) == 0 {
+		return 0, nil
+	}
+	return len(codes), o.store.AddCodes(ctx, site, codes, by, at)
+}
+
+// Texts are the texts of codes of a site's people, by their serials.
+func (o *Office) Texts(ctx context.Context, site string, people map[string]store.Person, codes []store.PassCode) (map[string]string, error) {
+	r, err := o.ring(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	companies, err := o.store.Companies(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	short := map[string]string{}
+	for _, c := range companies {
+		short[c.ID] = c.Short
+	}
+	keys := map[string]ed25519.PrivateKey{}
+	for _, k := range r.codes {
+		if keys[k.ID], err = private(k); err != nil {
+			return nil, err
+		}
+	}
+	texts := map[string]string{}
+	for _, c := range codes {
+		said := passcode.Code{Person: people[c.Person].Pseudonym, Company: short[c.Company], From: c.From, To: c.To}
+		if err := said.Serial.UnmarshalText([]byte(c.Serial)); err != nil {
+			return nil, err
+		}
+		key, known := keys[c.Key]
+		if !known {
+			return nil, fmt.Errorf("the key of code %s is not there any more", c.Serial)
+		}
+		if texts[c.Serial], err = passcode.Sign(key, site, said); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
+}
+
+// Rotate has codes signed by a new key from now on. Those of the keys before stay good as long as they are, or with end until then.
+func (o *Office) Rotate(ctx context.Context, site string, end time.Time, by store.Author, at time.Time) error {
+	if _, err := o.ring(ctx, site); err != nil {
+		return err
+	}
+	return o.store.AddSiteKey(ctx, store.SiteKey{Site: site, Kind: store.CodesKey, Secret: newSecret(store.CodesKey), MadeAt: at}, end, by)
+}
+
+// List is the signed list of which codes of a site are good, as gates are told it. It is another one only when it says something
+// else.
+func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, error) {
+	r, err := o.ring(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	o.making.Lock()
+	defer o.making.Unlock()
+	list := passcode.Passes{Site: site, Keys: []passcode.Key{}, Revoked: []passcode.Serial{}}
+	for _, k := range r.codes {
+		key, err := private(k)
+		if err != nil {
+			return nil, err
+		}
+		// Codes may be good from before their key was made: what begins today begins at midnight.
+		list.Keys = append(list.Keys, passcode.Key{Key: key.Public().(ed25519.PublicKey), To: k.To})
+	}
+	bad, err := o.store.BadSerials(ctx, site, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range bad {
+		var serial passcode.Serial
+		if err := serial.UnmarshalText([]byte(text)); err != nil {
+			return nil, err
+		}
+		list.Revoked = append(list.Revoked, serial)
+	}
+	said, err := json.Marshal(list)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(said)
+	content := hex.EncodeToString(sum[:])
+	last, err := o.store.PassList(ctx, site)
+	if err != nil || last.Content == content {
+		return last.Signed, err
+	}
+	version := max(last.Version+1, now.UnixMilli()) // so a store that was restored from a backup does not go back
+	list.Version, list.Issued = uint64(version), now.UTC().Truncate(time.Second)
+	signed, err := list.Sign(r.root)
+	if err != nil {
+		return nil, err
+	}
+	return signed, o.store.SetPassList(ctx, site, store.PassList{Version: version, Content: content, Signed: signed})
+}

@@ -1,0 +1,441 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+// pseudonymOf is that of a number in these tests.
+func pseudonymOf(number string) string { return "of-" + number }
+
+// onList puts people of a company on the list of plant, at a time.
+func onList(t testing.TB, s *Store, company string, whole bool, at time.Time, rows ...Listed) Upload {
+	t.Helper()
+	for i := range rows {
+		rows[i].Line = i + 2
+		if rows[i].Name == "" {
+			rows[i].Name = "name of " + rows[i].Number
+		}
+		if company != "" {
+			rows[i].Company = company
+		}
+	}
+	id, err := s.AddUpload(t.Context(), Upload{Site: "plant", Company: company, By: "hr", File: "list.csv", Whole: whole}, rows, nil, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, d, err := s.ShowUpload(t.Context(), "plant", id, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := s.ApplyUpload(t.Context(), "plant", id, d.Sum(), pseudonymOf, Author{Account: "hr"}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// listed is the list of plant as text: "A1 name (company) early".
+func listed(t testing.TB, s *Store, f PeopleFilter) string {
+	t.Helper()
+	f.Site = "plant"
+	people, err := s.People(t.Context(), f, time.Now(), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, p := range people {
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s %s", p.Number, p.Name, p.Shift)))
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestUploads(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Truncate(time.Millisecond)
+		by := Author{Account: "hr"}
+		acme, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Acme", Short: "acme"}, by, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Other", Short: "acme"}, by, at); !errors.Is(err, ErrCompanyTaken) {
+			t.Errorf("a short name is given twice: %v", err)
+		}
+		first := onList(t, s, "", true, at, Listed{Number: "A1"}, Listed{Number: "A2", Shift: "1"})
+		if first.Added != 2 || listed(t, s, PeopleFilter{}) != "A1 name of A1, A2 name of A2 1" {
+			t.Errorf("%+v, %s", first, listed(t, s, PeopleFilter{}))
+		}
+		second := onList(t, s, acme, true, at.Add(time.Second), Listed{Number: "C1"}, Listed{Number: "A1"})
+		if second.Added != 1 || second.Refused != 1 || second.Gone != 0 {
+			t.Errorf("a company has taken the number of another: %+v", second)
+		}
+		if got := listed(t, s, PeopleFilter{Company: &acme}); got != "C1 name of C1" {
+			t.Errorf("the company has %s", got)
+		}
+		if got := listed(t, s, PeopleFilter{Text: "OF a2"}); got != "A2 name of A2 1" {
+			t.Errorf("found %s", got)
+		}
+		if got := listed(t, s, PeopleFilter{Text: "%"}); got != "" {
+			t.Errorf("a sign of the database's finds %s", got)
+		}
+		third := onList(t, s, "", true, at.Add(2*time.Second), Listed{Number: "A2", Shift: "2"}, Listed{Number: "A3"})
+		if third.Added != 1 || third.Changed != 1 || third.Gone != 1 || listed(t, s, PeopleFilter{}) != "A2 name of A2 2, A3 name of A3, C1 name of C1" {
+			t.Errorf("%+v, %s", third, listed(t, s, PeopleFilter{}))
+		}
+		if err := s.UndoUpload(t.Context(), "plant", first.ID, by, at.Add(3*time.Second)); !errors.Is(err, ErrNotLast) {
+			t.Errorf("an upload is undone under another: %v", err)
+		}
+		uploads, err := s.Uploads(t.Context(), "plant", "", at.Add(3*time.Second), 10)
+		if err != nil || len(uploads) != 3 || !uploads[0].Undoable || uploads[1].Undoable || uploads[2].Undoable {
+			t.Errorf("%+v, %v", uploads, err)
+		}
+		if err := s.UndoUpload(t.Context(), "plant", third.ID, by, at.Add(25*time.Hour)); !errors.Is(err, ErrNoUpload) {
+			t.Errorf("an upload is undone after a day: %v", err)
+		}
+		if err := s.UndoUpload(t.Context(), "plant", third.ID, by, at.Add(3*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if got := listed(t, s, PeopleFilter{}); got != "A1 name of A1, A2 name of A2 1, C1 name of C1" {
+			t.Errorf("undone it is %s", got)
+		}
+		id, err := s.AddUpload(t.Context(), Upload{Site: "plant", By: "hr"}, []Listed{{Line: 2, Number: "A9", Name: "nine"}}, nil, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ApplyUpload(t.Context(), "plant", id, "of another", pseudonymOf, by, at); !errors.Is(err, ErrChanged) {
+			t.Errorf("what nobody has seen is applied: %v", err)
+		}
+		if _, err := s.ApplyUpload(t.Context(), "elsewhere", id, "", pseudonymOf, by, at); !errors.Is(err, ErrNoUpload) {
+			t.Errorf("an upload of another site is applied: %v", err)
+		}
+	})
+}
+
+// say has a gate say who an event is about, in the event itself or later.
+func say(t testing.TB, s *Store, e Event) {
+	t.Helper()
+	if _, err := s.Append(t.Context(), []Event{e}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	peopleJournal = ulid.MustNew(1, ulid.DefaultEntropy()).String()
+	peopleNext    int
+)
+
+// screened is an event of a gate; with person or unpaired it says who it is about.
+func screened(t testing.TB, gate mqtt.Gate, at time.Time, outcome event.Outcome, change func(*event.Data)) Event {
+	t.Helper()
+	peopleNext++
+	e := event.Event{
+		SpecVersion: "1.0", ID: ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String(), Source: event.Source(gate.Site, gate.Name),
+		Type: "thermogate.screening." + string(outcome) + ".v1", Time: at.UTC(), DataContentType: "application/json",
+		Journal: peopleJournal, Sequence: fmt.Sprint(peopleNext), Data: event.Data{Outcome: outcome, Camera: "test", Version: "test", FirstSeen: at.UTC()},
+	}
+	if change != nil {
+		change(&e.Data)
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := NewEvent(gate, body, at.Add(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+func of(number string) func(*event.Data) {
+	return func(d *event.Data) { d.Person = &event.Bearer{ID: pseudonymOf(number), By: "desk"} }
+}
+
+func naming(of, number string) func(*event.Data) {
+	return func(d *event.Data) {
+		d.PersonOf, d.Person = of, &event.Bearer{ID: pseudonymOf(number), By: "desk"}
+	}
+}
+
+func TestWhoEventsAreAbout(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Add(-time.Hour).Truncate(time.Second)
+		passed := screened(t, north, at, event.Pass, of("A1"))
+		say(t, s, passed)
+		bearer := func(e Event) string {
+			b, _, err := s.BearerOf(t.Context(), e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.TrimPrefix(b.ID, "of-") + string(b.Unpaired)
+		}
+		kept, err := s.Event(t.Context(), passed.ID)
+		if err != nil || strings.Contains(string(kept.Body), "of-A1") || kept.Data.Camera != "test" {
+			t.Errorf("the event is kept as %s, %v", kept.Body, err)
+		}
+		if bearer(passed) != "A1" {
+			t.Errorf("it is about %s", bearer(passed))
+		}
+		// What says so may come first, twice, and from another gate.
+		alert := screened(t, north, at.Add(time.Minute), event.Alert, func(d *event.Data) { d.Unpaired = event.NoRead })
+		later := screened(t, north, at.Add(time.Minute+3*time.Second), event.Named, naming(alert.ID, "A2"))
+		say(t, s, later)
+		say(t, s, alert)
+		say(t, s, later)
+		if bearer(alert) != "A2" {
+			t.Errorf("the alert is about %s", bearer(alert))
+		}
+		say(t, s, screened(t, south, at.Add(time.Minute+9*time.Second), event.Named, naming(alert.ID, "A9")))
+		if bearer(alert) != "A2" {
+			t.Errorf("another gate has said that the alert is about %s", bearer(alert))
+		}
+		say(t, s, screened(t, north, at.Add(time.Minute+20*time.Second), event.Named, func(d *event.Data) { d.PersonOf, d.Unpaired = alert.ID, event.TwoReads }))
+		if bearer(alert) != string(event.TwoReads) {
+			t.Errorf("the last word is %s", bearer(alert))
+		}
+		// It counts nothing, opens no alert, is in no history, and its place in the journal is filled.
+		r, err := s.Report(t.Context(), Period{Site: "plant", From: at.Truncate(time.Hour), To: at.Truncate(time.Hour).Add(2 * time.Hour)})
+		if err != nil || r.All.People != 2 {
+			t.Errorf("%d people, %v", r.All.People, err)
+		}
+		if open, err := s.OpenAlerts(t.Context()); err != nil || len(open) != 1 {
+			t.Errorf("%+v, %v", open, err)
+		}
+		if events, err := s.Events(t.Context(), Filter{}, 10); err != nil || len(events) != 2 {
+			t.Errorf("%d events, %v", len(events), err)
+		}
+		holdings, err := s.Holdings(t.Context())
+		held := slices.ContainsFunc(holdings, func(h Holding) bool {
+			return h.Gate == north && slices.ContainsFunc(h.held, func(span mqtt.Span) bool { return span.From <= later.sequence && later.sequence <= span.To })
+		})
+		if err != nil || !held {
+			t.Errorf("%+v lack what says who an event is about, %v", holdings, err)
+		}
+	})
+}
+
+func TestNamingsThatAreNone(t *testing.T) {
+	for name, change := range map[string]func(*event.Data){
+		"of no event":       func(d *event.Data) { d.Person = &event.Bearer{ID: "a", By: "b"} },
+		"of nobody":         func(d *event.Data) { d.PersonOf = ulid.Make().String() },
+		"with a line break": func(d *event.Data) { naming(ulid.Make().String(), "a\nb")(d) },
+		"somebody and not":  func(d *event.Data) { naming(ulid.Make().String(), "a")(d); d.Unpaired = event.NoRead },
+		"with a long reason": func(d *event.Data) {
+			d.PersonOf, d.Unpaired = ulid.Make().String(), event.Unpaired(strings.Repeat("x", 65))
+		},
+	} {
+		e := event.Event{ID: ulid.Make().String(), Source: event.Source(north.Site, north.Name), Time: time.Now(), Data: event.Data{Outcome: event.Named}}
+		change(&e.Data)
+		body, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewEvent(north, body, time.Now()); err == nil {
+			t.Errorf("%s: it is taken", name)
+		}
+	}
+}
+
+// TestPlantsTellNobody has a plant's console, or who pretends to be one, tell a district who people are.
+func TestPlantsTellNobody(t *testing.T) {
+	e := screened(t, north, time.Now(), event.Pass, of("A1"))
+	told, err := NewPlantEvent("plant", e.Body, time.Now())
+	if err != nil || strings.Contains(string(told.Body), "A1") || told.Data.Person != nil {
+		t.Errorf("%s, %v", told.Body, err)
+	}
+	if _, err := NewPlantEvent("plant", screened(t, north, time.Now(), event.Named, naming(e.ID, "A1")).Body, time.Now()); err == nil {
+		t.Error("a district takes who an event is about")
+	}
+}
+
+func TestForgetting(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		now := time.Now().Truncate(time.Millisecond)
+		at := now.Add(-time.Hour)
+		onList(t, s, "", true, at, Listed{Number: "A1"}, Listed{Number: "A2"})
+		people, err := s.People(t.Context(), PeopleFilter{Site: "plant"}, now, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := people[0]
+		passed := screened(t, north, at, event.Pass, of("A1"))
+		say(t, s, passed)
+		code := PassCode{Serial: "0011223344556677", Person: one.ID, Key: "k", From: at, To: now.Add(time.Hour)}
+		if err := s.AddCodes(t.Context(), "plant", []PassCode{code}, Author{Account: "hr"}, at); err != nil {
+			t.Fatal(err)
+		}
+		line, sum, err := s.PersonRecord(t.Context(), "plant", one.ID, now)
+		if err != nil || !strings.Contains(string(line), passed.ID) || !strings.Contains(string(line), "name of A1") || !strings.Contains(string(line), code.Serial) {
+			t.Errorf("%s, %v", line, err)
+		}
+		if _, err := s.ForgetPerson(t.Context(), "plant", one.ID, "another", "asked to", Author{Account: "hr"}, now); !errors.Is(err, ErrChanged) {
+			t.Errorf("what nobody has seen is deleted: %v", err)
+		}
+		hold, err := s.AddHold(t.Context(), Hold{Gate: north, Reason: "court"}, Author{}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ForgetPerson(t.Context(), "plant", one.ID, sum, "asked to", Author{Account: "hr"}, now); !errors.Is(err, ErrHeld) {
+			t.Errorf("what a hold keeps is deleted: %v", err)
+		}
+		if err := s.EndHold(t.Context(), hold, "over", Author{}, now); err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.ForgetPerson(t.Context(), "plant", one.ID, sum, "asked to", Author{Account: "hr"}, now)
+		if err != nil || f.Links != 1 || f.SHA256 != sum {
+			t.Fatalf("%+v, %v", f, err)
+		}
+		for _, table := range []string{"people", "bearers", "pass_codes", "uploads"} {
+			var left int
+			column := map[string]string{"people": "name", "bearers": "person", "pass_codes": "person", "uploads": "coalesce(CAST(content AS TEXT), '')"}[table]
+			if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table+" WHERE "+column+" LIKE '%A1%' OR "+column+" = $1", one.ID).Scan(&left); err != nil || left != 0 {
+				t.Errorf("%s has %d rows of them, %v", table, left, err)
+			}
+		}
+		bad, err := s.BadSerials(t.Context(), "plant", now)
+		if err != nil || len(bad) != 1 || bad[0] != code.Serial {
+			t.Errorf("%v, %v", bad, err)
+		}
+		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("of codes"), MadeAt: at}, time.Time{}, Author{}); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := s.SiteKeys(t.Context(), "plant")
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%+v, %v", keys, err)
+		}
+		ended := PassCode{Serial: "ffeeddccbbaa9988", Person: people[1].ID, Key: keys[0].ID, From: at, To: now.Add(time.Hour)}
+		if err := s.AddCodes(t.Context(), "plant", []PassCode{ended}, Author{}, at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RevokeCodes(t.Context(), "plant", []string{people[1].ID}, Author{}, now); err != nil {
+			t.Fatal(err)
+		}
+		if bad, err = s.BadSerials(t.Context(), "plant", now); err != nil || len(bad) != 2 {
+			t.Errorf("%v, %v", bad, err)
+		}
+		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("the next"), MadeAt: now}, now, Author{}); err != nil {
+			t.Fatal(err)
+		}
+		if bad, err = s.BadSerials(t.Context(), "plant", now.Add(time.Second)); err != nil || len(bad) != 1 { // that of no key here
+			t.Errorf("codes of a key that has ended are told one by one: %v, %v", bad, err)
+		}
+		// What comes late is of nobody, in this and all later processes; the event itself stays.
+		say(t, s, screened(t, north, at.Add(time.Second), event.Named, naming(passed.ID, "A1")))
+		if _, ok, err := s.BearerOf(t.Context(), passed); ok || err != nil {
+			t.Errorf("the event is about somebody again, %v", err)
+		}
+		clear(s.forgotten)
+		if err := s.readPeople(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		say(t, s, screened(t, north, now, event.Pass, of("A1")))
+		if links, err := s.Passages(t.Context(), one, 10); err != nil || len(links) != 0 {
+			t.Errorf("%+v, %v", links, err)
+		}
+		if _, err := s.Event(t.Context(), passed.ID); err != nil {
+			t.Error(err)
+		}
+		lines, err := s.Audit(t.Context(), AuditFilter{What: ForgotPerson}, 10)
+		if err != nil || len(lines) != 1 || !strings.Contains(lines[0].Detail, sum) || strings.Contains(lines[0].Detail, "A1") {
+			t.Errorf("%+v, %v", lines, err)
+		}
+		// Who is put on the list again is known from then on.
+		onList(t, s, "", false, now.Add(time.Second), Listed{Number: "A1"})
+		say(t, s, screened(t, north, now.Add(2*time.Second), event.Pass, of("A1")))
+		if links, err := s.Passages(t.Context(), one, 10); err != nil || len(links) != 1 {
+			t.Errorf("%+v, %v", links, err)
+		}
+	})
+}
+
+func TestRetiringPeople(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		now := time.Now().Truncate(time.Millisecond)
+		old := now.AddDate(0, 0, -s.cfg.KeepPeopleDays-1)
+		onList(t, s, "", true, old, Listed{Number: "A1"}, Listed{Number: "A2"})
+		passed := screened(t, north, old, event.Pass, of("A1"))
+		say(t, s, passed)
+		onList(t, s, "", true, old.Add(time.Second), Listed{Number: "A2"})
+		if _, err := s.Retire(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if got := listed(t, s, PeopleFilter{Left: true}) + listed(t, s, PeopleFilter{}); got != "A2 name of A2" {
+			t.Errorf("the list is %s", got)
+		}
+		if _, ok, err := s.BearerOf(t.Context(), passed); ok || err != nil {
+			t.Errorf("who was at a gate is known after its time, %v", err)
+		}
+		late := screened(t, north, old.Add(time.Second), event.Pass, of("A2"))
+		late.Received = now
+		say(t, s, late)
+		if _, ok, err := s.BearerOf(t.Context(), late); ok || err != nil {
+			t.Errorf("what comes after its time is kept, %v", err)
+		}
+	})
+}
+
+func TestCoverage(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		day := DayOf(time.Now().UTC()) - 1
+		begin := day.Begin(time.UTC).Add(6 * time.Hour)
+		by, listedAt := Author{Account: "hr"}, begin.Add(-24*time.Hour)
+		acme, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Acme", Short: "acme"}, by, listedAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onList(t, s, "", true, listedAt, Listed{Number: "A1", Shift: "1"}, Listed{Number: "A2", Shift: "1"}, Listed{Number: "A3", Shift: "1"}, Listed{Number: "A4", Shift: "2"}, Listed{Number: "A5"}, Listed{Number: "A6", Shift: "1"})
+		onList(t, s, acme, true, listedAt, Listed{Number: "C1", Shift: "1"})
+		before := begin.Add(-30 * time.Minute)
+		for _, e := range []Event{
+			screened(t, north, before, event.Pass, of("A1")),
+			screened(t, north, before.Add(time.Minute), event.Alert, of("A2")),
+			screened(t, north, before.Add(2*time.Minute), event.Inconclusive, of("A3")),
+			screened(t, north, before.Add(3*time.Minute), event.Pass, of("A4")),
+			screened(t, north, before.Add(4*time.Minute), event.Pass, of("A5")),
+			screened(t, north, before.Add(5*time.Minute), event.Pass, of("C1")),
+			screened(t, north, before.Add(5*time.Minute+30*time.Second), event.Pass, of("unknown")),
+			screened(t, north, before.Add(6*time.Minute), event.Pass, func(d *event.Data) { d.Unpaired = event.TwoFaces }),
+			screened(t, south, before.Add(7*time.Minute), event.Pass, of("A1")), // five minutes after the first gate
+			screened(t, mqtt.Gate{Site: "plant", Name: "dock"}, before, event.Pass, nil),
+			screened(t, north, begin.Add(-3*time.Hour), event.Pass, of("A6")), // of the shift before
+		} {
+			say(t, s, e)
+		}
+		shifts, err := s.Shifts(t.Context(), "plant", day, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.Coverage(t.Context(), shifts[0], time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.People) != 4 || c.Screened() != 2 || c.Count(NotMeasured) != 1 || c.Count(NotSeen) != 1 || c.Count(HadAlert) != 1 {
+			t.Errorf("%+v", c.People)
+		}
+		if len(c.Unassigned) != 1 || c.Elsewhere != 1 || c.Strangers != 2 { // C1, whose company nobody has approved, and one unknown
+			t.Errorf("%d without a shift, %d of another, %d strangers", len(c.Unassigned), c.Elsewhere, c.Strangers)
+		}
+		if len(c.Gates) != 2 || c.Gates[0].Gate != "north" || c.Gates[0].Visits != 8 || c.Gates[0].Paired != 7 || c.Gates[0].Reasons[event.TwoFaces] != 1 {
+			t.Errorf("%+v", c.Gates)
+		}
+		if len(c.Twice) != 1 || c.Twice[0].Person.Number != "A1" || c.Twice[0].Second.Gate != "south" {
+			t.Errorf("%+v", c.Twice)
+		}
+		if err := s.DecideCompany(t.Context(), Company{ID: acme, Site: "plant", State: Approved, From: day - 1, Until: day}, by, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = s.Coverage(t.Context(), shifts[0], time.Now()); err != nil || len(c.People) != 5 || c.Screened() != 3 || c.Strangers != 1 {
+			t.Errorf("%d people, %d screened, %d strangers, %v", len(c.People), c.Screened(), c.Strangers, err)
+		}
+	})
+}
