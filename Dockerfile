@@ -7,7 +7,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN deploy/build "$(dpkg --print-architecture)" bin \
- && deploy/image-root bin /image
+ && deploy/image-root bin /image \
+ && deploy/image-stubs /stubs
 
 # The console is one static file. Beside it: who signs certificates, time zones, a user, and a folder for files that are downloaded.
 FROM scratch AS console
@@ -25,9 +26,10 @@ CMD ["-c", "/etc/thermogate/console.yaml"]
 
 FROM debian:12-slim AS gate
 COPY deploy/install-packages deploy/image-slim /tmp/
+COPY --from=build /stubs /usr/local/lib/
+COPY --from=build /src/bin/thermogate /usr/bin/
 RUN /tmp/install-packages run && /tmp/image-slim && rm -rf /var/lib/apt/lists/* /tmp/install-packages /tmp/image-slim \
  && useradd --system --uid 990 --groups video --home-dir /var/lib/thermogate --create-home thermogate
-COPY --from=build /src/bin/thermogate /usr/bin/
 COPY deploy/thermogate.yaml /etc/thermogate/
 COPY LICENSE deploy/README.md deploy/console.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 # What OpenCV says of every pipeline it opens, thermogate says in its own log.

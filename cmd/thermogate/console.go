@@ -23,28 +23,34 @@ type within struct {
 	log    *slog.Logger
 }
 
-// consoleWithin reads what the config says of a console within the gate; nil where there is to be none. It works on the
-// gate's own broker where its config names that one or none, and keeps its store in the gate's data folder where it names no file.
-func consoleWithin(s *station) (*within, error) {
-	path := s.config.Console
-	if path == "" {
+// readConsole reads what the config of a gate says of a console within it; nil where there is to be none. Its store is in the gate's
+// data folder where it names no file. One authority signs the certificates that the two make.
+func readConsole(gate *config) (*console.Config, error) {
+	if gate.Console == "" {
 		return nil, nil
 	}
-	c, err := consolecmd.LoadConfig(path)
+	c, err := consolecmd.LoadConfig(gate.Console)
 	if err != nil {
 		return nil, program.Usage(fmt.Errorf("console: %w", err))
 	}
-	ordinary := console.DefaultConfig()
-	if s.ownBroker != nil && (c.MQTT.Broker == ordinary.MQTT.Broker || c.MQTT.Broker == s.config.mqtt().Broker) {
+	if c.Store.File == console.DefaultConfig().Store.File {
+		c.Store.File = filepath.Join(gate.DataDir, consoleName, "console.db")
+	}
+	c.HTTP.Folder = console.CertificateFolder(c.Store)
+	listen.ShareAuthority(&gate.HTTP.Config, &c.HTTP.Config)
+	return &c, nil
+}
+
+// consoleWithin works on the gate's own broker where its config names that one or none.
+func (s *station) consoleWithin() *within {
+	c := *s.inside
+	if s.ownBroker != nil && (c.MQTT.Broker == console.DefaultConfig().MQTT.Broker || c.MQTT.Broker == s.config.mqtt().Broker) {
 		c.MQTT.Own, c.MQTT.Broker = s.ownBroker, s.config.mqtt().Broker
 	}
 	if c.MQTT.Own != nil && c.Join.Broker == "" && s.config.Broker.CertFile != "" {
 		c.Join.Broker = "mqtts://" + listen.Reachable(s.config.Broker.Listen)
 	}
-	if c.Store.File == ordinary.Store.File {
-		c.Store.File = filepath.Join(s.config.DataDir, consoleName, "console.db")
-	}
-	return &within{c, s, s.log.With("part", "console")}, nil
+	return &within{c, s, s.log.With("part", "console")}
 }
 
 const (

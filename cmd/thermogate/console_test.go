@@ -2,10 +2,16 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +22,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"thermogate/camera"
 	"thermogate/testdata"
 )
 
@@ -70,6 +77,63 @@ func TestGateScreensOnWithoutItsConsole(t *testing.T) {
 	}
 	if ready := get(t, pages.gate+"/readyz?verbose"); !strings.Contains(ready, `"part":"console"`) {
 		t.Errorf("readyz does not tell: %s", ready)
+	}
+}
+
+// TestATabletNeedsOneAuthority asks a gate and the console within it, which others reach, what is to be installed.
+func TestATabletNeedsOneAuthority(t *testing.T) {
+	c := gateConfig(t, "north")
+	_, gatePort, _ := strings.Cut(c.HTTP.Listen, ":")
+	_, consolePort, _ := strings.Cut(freeAddress("127.0.0.1:0"), ":")
+	c.HTTP.Listen, c.HTTP.Folder, c.Console = "0.0.0.0:"+gatePort, filepath.Join(c.DataDir, certificateFolder), filepath.Join(t.TempDir(), "console.yaml")
+	if err := os.WriteFile(c.Console, []byte("http: {listen: '0.0.0.0:"+consolePort+"', hosts: [console.example], password_file: '"+c.HTTP.PasswordFile+"'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openStation(t.Context(), c, func(context.Context) (camera.Source, error) { return nil, errors.New("unplugged") }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.work(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		s.close()
+	})
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	authority := func(port string) []byte {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			answer, err := stranger.Get("https://127.0.0.1:" + port + "/certificate")
+			if err == nil {
+				defer answer.Body.Close()
+				der, err := io.ReadAll(answer.Body)
+				if err != nil || answer.StatusCode != http.StatusOK {
+					t.Fatalf("%s, %v", answer.Status, err)
+				}
+				return der
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+	}
+	installed, err := x509.ParseCertificate(authority(gatePort))
+	if err != nil || !bytes.Equal(installed.Raw, authority(consolePort)) {
+		t.Fatalf("the console's is another one, %v", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(installed)
+	for port, name := range map[string]string{gatePort: "localhost", consolePort: "console.example"} {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{RootCAs: roots, ServerName: name})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		conn.Close()
 	}
 }
 

@@ -59,21 +59,23 @@ func newRunCommand() *cobra.Command {
 			if configPath != "" {
 				defer keepStarted(configPath, log)()
 			}
-			within, err := consoleWithin(s)
-			if err != nil {
-				return err
-			}
-			log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", cmp.Or(c.Camera.Name, camera.Masked(c.Camera.URI)))
-			group, ctx := errgroup.WithContext(cmd.Context())
-			group.Go(func() error { return s.run(ctx) })
-			if within != nil {
-				group.Go(func() error { within.run(ctx); return nil })
-			}
-			return group.Wait()
+			return s.work(cmd.Context())
 		},
 	}
 	command.Flags().StringVarP(&configPath, "config", "c", "", "config file of the gate")
 	return command
+}
+
+// work runs the gate, and the console within it where there is one, until ctx is done.
+func (s *station) work(ctx context.Context) error {
+	c := s.config
+	s.log.Info("gate opens", "site", c.Site, "gate", c.Gate, "pages", c.HTTP.Scheme()+"://"+c.HTTP.Listen, "camera", cmp.Or(c.Camera.Name, camera.Masked(c.Camera.URI)))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.run(ctx) })
+	if s.inside != nil {
+		group.Go(func() error { s.consoleWithin().run(ctx); return nil })
+	}
+	return group.Wait()
 }
 
 var errNoCamera = errors.New("no camera: set camera.uri in the config (thermogate demo needs none)")

@@ -21,6 +21,7 @@ import (
 	"thermogate/camera/clip"
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/badge"
+	"thermogate/screening/console"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
@@ -58,7 +59,8 @@ type station struct {
 	present      presence
 	verdicts     chan verdict
 	snapshots    chan snapshot
-	recalibrated chan struct{} // holds a token while what is kept of the reference source is to be replaced
+	recalibrated chan struct{}   // holds a token while what is kept of the reference source is to be replaced
+	inside       *console.Config // of the console within the gate; nil where there is none
 	closers      []func() error
 
 	pausing sync.Mutex // one change of the pause at a time
@@ -106,11 +108,14 @@ func openStation(ctx context.Context, c config, open func(context.Context) (came
 }
 
 func (s *station) acquire(ctx context.Context, open func(context.Context) (camera.Source, error)) error {
+	var err error
+	if s.inside, err = readConsole(&s.config); err != nil {
+		return err
+	}
 	c := s.config
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil && !journal.Refused(err) { // the journal tells of the disk
 		return fmt.Errorf("data_dir %s: %w", c.DataDir, err)
 	}
-	var err error
 	if s.web, err = listen.Open(c.HTTP.Config, s.log); err != nil {
 		return fmt.Errorf("http.%w", err)
 	}

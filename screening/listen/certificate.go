@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -51,14 +53,22 @@ func (c Config) loadCertificate(log *slog.Logger) (*Certificate, error) {
 	failed := maker.renew(time.Now())
 	made, err := LoadCertificate(maker.certificateFile(), maker.certificateFile(), log)
 	if err != nil {
-		return nil, fmt.Errorf("no certificate can be made for listen %s: %w; give cert_file and key_file, or do without TLS with unencrypted: true",
-			c.Listen, cmp.Or(failed, err))
+		failed = cmp.Or(failed, err)
+		return nil, fmt.Errorf("no certificate can be made for listen %s: %w; %s", c.Listen, failed, wayOut(failed))
 	}
 	made.renew, made.looked = maker.renew, time.Now()
 	if failed != nil {
 		log.Warn("the certificate can't be made anew, the one before stays", "error", failed)
 	}
 	return made, nil
+}
+
+// wayOut is what to do where a certificate can't be made.
+func wayOut(err error) string {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return "the disk is full: make room on it"
+	}
+	return "give cert_file and key_file, or do without TLS with unencrypted: true"
 }
 
 func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {

@@ -37,6 +37,9 @@ type Config struct {
 	TLSProxies []string `yaml:"tls_proxies"`
 	// Folder is where a certificate that is made is kept.
 	Folder string `yaml:"-"`
+
+	authority string          // folder of the one that signs it, where that is shared
+	shared    map[string]bool // names of the listener that it is shared with
 }
 
 // Validate names the first key that is wrong and what would be right, without its section. It opens no file.
@@ -217,12 +220,12 @@ func Open(config Config, log *slog.Logger) (*Listener, error) {
 		Listener: listener, near: NewPlaces(maxConnections), far: NewPlaces(maxConnections),
 		proxies: behind, proxied: NewPlaces(maxProxied),
 	}
-	names := knownHosts(config)
+	names := hosts{names: config.ownNames()}
 	if certificate != nil {
 		names.certificate = certificate
 		encryption := certificate.TLS()
 		encryption.NextProtos = []string{"h2", "http/1.1"}
-		listener = tls.NewListener(listener, encryption)
+		listener = tls.NewListener(plainListener{listener, names}, encryption)
 	} else if !config.Local() {
 		log.Warn("pages and passwords go through the network readable to others, as unencrypted allows", "listen", config.Listen)
 	}

@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -37,8 +39,23 @@ const (
 // addresses of private networks alone, so that it is of little use to a thief.
 type maker struct{ config Config }
 
-func (m maker) authorityFile() string   { return filepath.Join(m.config.Folder, "authority.pem") }
+func (m maker) authorityFile() string {
+	return filepath.Join(cmp.Or(m.config.authority, m.config.Folder), authorityName)
+}
 func (m maker) certificateFile() string { return filepath.Join(m.config.Folder, "certificate.pem") }
+
+const authorityName = "authority.pem"
+
+// ShareAuthority has one authority, kept in the folder of the first, sign what is made for two listeners of a program, so that
+// tablets need one. An authority that the second has of its own stays: it may be installed already.
+func ShareAuthority(first, second *Config) {
+	if _, err := os.Stat(filepath.Join(second.Folder, authorityName)); err == nil {
+		return
+	}
+	second.authority = first.Folder
+	own := first.ownNames()
+	first.shared, second.shared = second.ownNames(), own
+}
 
 // renew makes a certificate where there is none that will do, and an authority where that can't sign it. Each file is
 // replaced whole, the key with what it belongs to.
@@ -71,9 +88,6 @@ func (m maker) renew(now time.Time) error {
 	if !covers(authority, certificate, names, addresses) {
 		return fmt.Errorf("not all of these can be named in a certificate: %q", names)
 	}
-	if err := os.MkdirAll(m.config.Folder, 0o700); err != nil {
-		return err
-	}
 	if err := writePair(m.authorityFile(), authority); err != nil {
 		return err
 	}
@@ -98,7 +112,9 @@ func (m maker) names() (names []string, addresses []net.IP, err error) {
 			addresses = append(addresses, network.IP.To4())
 		}
 	}
-	for name := range knownHosts(m.config).names {
+	known := m.config.ownNames()
+	maps.Copy(known, m.config.shared)
+	for name := range known {
 		ip := net.ParseIP(name)
 		if four := ip.To4(); four != nil {
 			ip = four // as it is written in certificates
@@ -216,6 +232,9 @@ func readPair(path string) (*tls.Certificate, error) {
 }
 
 func writePair(path string, pair *tls.Certificate) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	var content []byte
 	for _, der := range pair.Certificate {
 		content = append(content, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -144,6 +145,129 @@ func TestMadeCertificateOfAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
+}
+
+// TestFirstStartOnAFullDisk says that the disk is full, and does not talk anybody out of TLS.
+func TestFirstStartOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("skipped, a small file system can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	if os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, 64<<10), 0o600) == nil {
+		os.WriteFile(filepath.Join(dir, "more"), make([]byte, 64<<10), 0o600)
+	}
+	config := Config{Listen: "0.0.0.0:0", Folder: filepath.Join(dir, "tls")}
+	if _, err := Open(config, quiet); err == nil || !strings.Contains(err.Error(), "the disk is full: make room") || strings.Contains(err.Error(), "unencrypted") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// TestTwoListenersShareAnAuthority: each has a certificate of its own, and a tablet that trusts the authority opens both.
+func TestTwoListenersShareAnAuthority(t *testing.T) {
+	gate := Config{Listen: "0.0.0.0:0", Folder: filepath.Join(t.TempDir(), "tls"), Hosts: []string{"gate.example"}}
+	console := Config{Listen: "0.0.0.0:0", Folder: filepath.Join(t.TempDir(), "console", "tls"), Hosts: []string{"console.example"}}
+	ShareAuthority(&gate, &console)
+	for _, c := range []Config{gate, console, gate} { // as they start, and start again
+		listener, err := Open(c, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.Close()
+		if listener.authority != filepath.Join(gate.Folder, authorityName) {
+			t.Errorf("/certificate has %s", listener.authority)
+		}
+	}
+	of := func(c Config) Fingerprints {
+		t.Helper()
+		f, err := c.Fingerprints()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if of(gate).Authority != of(console).Authority || of(gate).Certificate == of(console).Certificate {
+		t.Errorf("gate %+v, console %+v", of(gate), of(console))
+	}
+	authority, err := readPair(maker{gate}.authorityFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Config{gate, console} {
+		pair, err := readPair(maker{c}.certificateFile())
+		if err != nil || !covers(authority, pair, []string{"gate.example", "console.example"}, nil) {
+			t.Errorf("the certificate in %s: %v", c.Folder, err)
+		}
+	}
+
+	// A console that had an authority before this was so keeps it: tablets trust that.
+	older := Config{Listen: "0.0.0.0:0", Folder: filepath.Join(t.TempDir(), "tls")}
+	if err := (maker{older}).renew(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	before := of(older).Authority
+	ShareAuthority(&gate, &older)
+	if err := (maker{older}).renew(time.Now()); err != nil || of(older).Authority != before {
+		t.Errorf("another authority: %v", err)
+	}
+}
+
+// TestPlainHTTPIsSentToTLS has browsers and programs ask without TLS at an address that takes nothing else.
+func TestPlainHTTPIsSentToTLS(t *testing.T) {
+	config := Config{Listen: "0.0.0.0:0", Folder: t.TempDir()}
+	listener, err := Open(config, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go listener.Serve(t.Context(), http.NotFoundHandler())
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	address := "127.0.0.1:" + port
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, test := range []struct {
+		method, host string
+		status       int
+		location     string
+	}{
+		{http.MethodGet, address, http.StatusTemporaryRedirect, "https://" + address + "/status?lang=zh"},
+		{http.MethodHead, address, http.StatusTemporaryRedirect, "https://" + address + "/status?lang=zh"},
+		{http.MethodPost, address, http.StatusBadRequest, ""},
+		{http.MethodGet, "evil.example", http.StatusBadRequest, ""},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), test.method, "http://"+address+"/status?lang=zh", strings.NewReader("a=b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = test.host
+		answer, err := client.Do(request)
+		if err != nil {
+			t.Errorf("%s %s: %v", test.method, test.host, err)
+			continue
+		}
+		said, _ := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if answer.StatusCode != test.status || answer.Header.Get("Location") != test.location || test.method != http.MethodHead && !strings.Contains(string(said), "takes https only") {
+			t.Errorf("%s %s: %s, %v, %s", test.method, test.host, answer.Status, answer.Header, said)
+		}
+	}
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("SSH-2.0-OpenSSH\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := io.ReadAll(conn); err != nil || len(said) > 0 {
+		t.Errorf("something else is told %q, %v", said, err)
+	}
+	if client, err = (Config{Listen: address, CertFile: maker{config}.certificateFile()}).Client(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Get("https://" + address + "/certificate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 }
 
 func cut(t *testing.T, path string) {

@@ -18,19 +18,20 @@ type hosts struct {
 	certificate *Certificate // its names count, too; nil for none
 }
 
-func knownHosts(config Config) hosts {
-	h := hosts{names: map[string]bool{"localhost": true}}
-	for _, name := range config.Hosts {
-		h.names[plain(name)] = true
+// ownNames are those that the machine and the config give.
+func (c Config) ownNames() map[string]bool {
+	names := map[string]bool{"localhost": true}
+	for _, name := range c.Hosts {
+		names[plain(name)] = true
 	}
-	if listen, _, err := net.SplitHostPort(config.Listen); err == nil && listen != "" {
-		h.names[plain(listen)] = true
+	if listen, _, err := net.SplitHostPort(c.Listen); err == nil && listen != "" {
+		names[plain(listen)] = true
 	}
 	if machine, err := os.Hostname(); err == nil && hostname.MatchString(plain(machine)) {
-		h.names[plain(machine)] = true
-		h.names[plain(machine)+".local"] = true
+		names[plain(machine)] = true
+		names[plain(machine)+".local"] = true
 	}
-	return h
+	return names
 }
 
 // hostname is a name that browsers can ask for and certificates can have; that of a machine may be anything.

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"thermogate/camera"
+	"thermogate/testdata"
+)
+
+// dayFPS is the rate of the made-up day, that of a Lepton.
+const dayFPS = 9
+
+// TestADayLeaksNothing has a gate with a broker of its own, clips and a console within it screen people for many hours,
+// speeded up, while pages and a receiver come and go. Each frame counts. THERMOGATE_DAY_HOURS asks for more than a few minutes
+// of it; deploy/soak-day does.
+func TestADayLeaksNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	frames, every := 9_000, 1_000
+	if hours := os.Getenv("THERMOGATE_DAY_HOURS"); hours != "" {
+		n, err := strconv.Atoi(hours)
+		if err != nil {
+			t.Fatalf("THERMOGATE_DAY_HOURS: %v", err)
+		}
+		frames, every = n*60*60*dayFPS, 10_000
+	}
+	source := &hurried{begin: time.Now().Add(-time.Duration(frames) * time.Second / dayFPS), every: every, passed: make(chan int)}
+	for _, name := range []string{"20210324-134824", "20210330-141215", "20210331-131017", "20210331-231218", "20210401-132636", "20210401-142114"} {
+		source.visits = append(source.visits, readVisit(t, testdata.Shared(t, "recordings", name+".tiff")))
+	}
+	d := startDay(t, source)
+
+	var samples []useOfSelf
+	for n := range source.passed {
+		d.visit()
+		use := ownUse(t)
+		t.Logf("%7d frames: %v, %d events", n, use, d.station.journal.Last())
+		samples = append(samples, use)
+		if n >= frames {
+			break
+		}
+	}
+	d.allStored()
+	warm, end := samples[len(samples)/4], samples[len(samples)-1]
+	if end.resident > warm.resident+warm.resident/8+16<<20 || end.alive > warm.alive+warm.alive/4 { // 16 MB are chance
+		t.Errorf("memory grows: from %v to %v", warm, end)
+	}
+	if end.descriptors > warm.descriptors+4 || end.goroutines > warm.goroutines+8 {
+		t.Errorf("it leaks: from %v to %v", warm, end)
+	}
+	if d.station.journal.Last() == 0 {
+		t.Error("nobody was screened")
+	}
+}
+
+// hurried is a camera that waits for nothing but the gate. It plays visits over and over: one hour as those of one camera, the
+// next of one camera each, for which the gate is set up anew.
+type hurried struct {
+	visits []visit
+	begin  time.Time // of the day
+	at, in int       // the frame that comes next, and the visit that it is of
+	frames int       // played
+	taken  func() camera.Info
+	every  int      // frames, after which passed is told
+	passed chan int // frames
+}
+
+// visit is a recording of somebody.
+type visit struct {
+	info   camera.Info
+	frames []camera.Frame
+}
+
+func readVisit(t *testing.T, path string) (v visit) {
+	t.Helper()
+	source, err := camera.Open(t.Context(), path, camera.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	v.info = source.Info()
+	for {
+		var frame camera.Frame
+		if err := source.Read(t.Context(), &frame); err == io.EOF {
+			return v
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		v.frames = append(v.frames, frame)
+	}
+}
+
+// Info has the number of the newest frame in it, by which the gate tells that it has taken that.
+func (h *hurried) Info() camera.Info {
+	info := h.visits[h.in].info
+	info.Device = strconv.Itoa(h.frames)
+	if h.frames/dayFPS/3600%2 == 0 {
+		info.Name = "camera"
+	}
+	return info
+}
+
+func (h *hurried) Read(ctx context.Context, frame *camera.Frame) error {
+	for h.frames > 0 && h.taken().Device != strconv.Itoa(h.frames) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	if h.frames > 0 && h.frames%h.every == 0 {
+		select {
+		case h.passed <- h.frames:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if h.at == len(h.visits[h.in].frames) {
+		h.at, h.in = 0, (h.in+1)%len(h.visits)
+	}
+	counts := frame.Counts
+	*frame = h.visits[h.in].frames[h.at]
+	frame.Counts = append(counts[:0], frame.Counts...)
+	frame.Captured = h.begin.Add(time.Duration(h.frames) * time.Second / dayFPS)
+	h.at++
+	h.frames++
+	return nil
+}
+
+func (h *hurried) Close() error { return nil }
+
+// day is a gate at work, and who watches it.
+type day struct {
+	t        *testing.T
+	station  *station
+	gate     string // address of the pages
+	console  *consoleProcess
+	guard    *page
+	receiver paho.Client
+}
+
+func startDay(t *testing.T, source *hurried) *day {
+	dir := t.TempDir()
+	d := &day{t: t, console: &consoleProcess{t: t, dir: dir, address: freeAddress("127.0.0.1:0")}}
+	inside := filepath.Join(dir, "console.yaml")
+	if err := os.WriteFile(inside, []byte("http: {listen: '"+d.console.address+"'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := gateConfig(t, "north")
+	c.HTTP.PasswordFile, c.Console, c.Clips.AroundAlerts = "", inside, true
+	d.gate = "http://" + c.HTTP.Listen
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	opened := make(chan struct{})
+	d.station, err = openStation(t.Context(), c, func(context.Context) (camera.Source, error) {
+		<-opened
+		return source, nil
+	}, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source.taken = d.station.camera.Info
+	close(opened)
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() {
+		if err := d.station.work(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { cancel(); working.Wait(); d.station.close() })
+	for !strings.Contains(d.console.log(), "console opens") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	d.guard = watchPage(t, d.console)
+	t.Cleanup(func() { d.receiver.Disconnect(0) })
+	return d
+}
+
+// visit opens the pages as people do in the course of a day, and has the receiver go and come.
+func (d *day) visit() {
+	d.t.Helper()
+	for _, page := range []string{"/", "/status", "/picture", "/metrics", "/readyz?verbose"} {
+		get(d.t, d.gate+page)
+	}
+	ctx, cancel := context.WithCancel(d.t.Context())
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.gate+"/stream", nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	stream, err := http.DefaultClient.Do(request)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	if _, err := stream.Body.Read(make([]byte, 1)); err != nil {
+		d.t.Fatal(err)
+	}
+	for _, page := range []string{"/", "/history", "/gates", "/metrics"} {
+		answer, err := d.guard.get(ctx, page)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		answer.Body.Close()
+	}
+	d.closeAlerts()
+	if d.receiver != nil {
+		d.receiver.Disconnect(250)
+	}
+	d.receiver = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + d.station.config.Broker.Listen).SetClientID("receiver").SetCleanSession(false))
+	if token := d.receiver.Connect(); token.Wait() && token.Error() != nil {
+		d.t.Fatal(token.Error())
+	}
+	if token := d.receiver.Subscribe("thermogate/#", 1, func(paho.Client, paho.Message) {}); token.Wait() && token.Error() != nil {
+		d.t.Fatal(token.Error())
+	}
+}
+
+var alertVersion = regexp.MustCompile(`name="version" value="(\d+)"`)
+
+// closeAlerts takes and closes all, as guards do: the page of the console has every alert that waits.
+func (d *day) closeAlerts() {
+	d.t.Helper()
+	page := func(path string) string {
+		d.t.Helper()
+		answer, err := d.guard.get(d.t.Context(), path)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		return string(body)
+	}
+	closed := map[string]bool{}
+	for _, found := range alertLink.FindAllStringSubmatch(page("/?part=alerts"), -1) {
+		if alert := found[0]; !closed[alert] {
+			closed[alert] = true
+			for _, step := range []string{"/take", "/close"} {
+				version := alertVersion.FindStringSubmatch(page(alert))
+				if version == nil {
+					d.t.Fatalf("%s has no version", alert)
+				}
+				d.console.post(d.guard.client, alert+step, url.Values{"version": version[1:], "outcome": {"gone"}})
+			}
+		}
+	}
+}
+
+var consoleHas = regexp.MustCompile(`(?m)^thermogate_console_events_total (\d+)$`)
+
+// allStored waits until the console has every event.
+func (d *day) allStored() {
+	d.t.Helper()
+	last := strconv.FormatUint(uint64(d.station.journal.Last()), 10)
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		has := consoleHas.FindStringSubmatch(get(d.t, "http://"+d.console.address+"/metrics"))
+		if has != nil && has[1] == last {
+			return
+		}
+		if time.Now().After(deadline) {
+			d.t.Fatalf("of %s events the console has %v", last, has)
+		}
+	}
+}
+
+// useOfSelf is what this process holds.
+type useOfSelf struct {
+	resident, alive         int // bytes in memory, and of Go's after a collection
+	descriptors, goroutines int
+}
+
+func (u useOfSelf) String() string {
+	return fmt.Sprintf("%d MB in memory, %.1f of it alive in Go, %d descriptors, %d goroutines", u.resident/1e6, float64(u.alive)/1e6, u.descriptors, u.goroutines)
+}
+
+var residentNow = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
+
+func ownUse(t *testing.T) (u useOfSelf) {
+	t.Helper()
+	runtime.GC()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := residentNow.FindSubmatch(status)
+	if found == nil {
+		t.Fatalf("/proc/self/status: %s", status)
+	}
+	kilobytes, _ := strconv.Atoi(string(found[1]))
+	descriptors, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return useOfSelf{kilobytes << 10, int(memory.HeapAlloc), len(descriptors), runtime.NumGoroutine()}
+}
