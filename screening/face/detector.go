@@ -11,6 +11,7 @@ import (
 	"gocv.io/x/gocv"
 
 	"thermogate/camera/radiometry"
+	"thermogate/screening/rank"
 )
 
 //go:embed face.onnx
@@ -21,7 +22,7 @@ const (
 	stride       = 4  // input pixels a cell of the output
 	multiple     = 16 // the input's sides are multiples of this
 	levelCelsius = 8  // temperature above the scene's level that is 1 to the network
-	bend         = 4  // where hot and cold things are bent to
+	mostBent     = 4  // where hot and cold things are bent to
 	// relativeRange is what the range from the 1st to the 99th percentile of a picture without a scale is taken for.
 	relativeRange = 16
 )
@@ -186,7 +187,7 @@ func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
 	if len(d.sample) == 0 {
 		return 0, 1
 	}
-	at := func(q float64) float32 { return nth(d.sample, int(q*float64(len(d.sample)-1))) }
+	at := func(q float64) float32 { return rank.Nth(d.sample, int(q*float64(len(d.sample)-1))) }
 	gain = 1.0 / levelCelsius
 	if img.Relative {
 		gain *= relativeRange / max(at(0.99)-at(0.01), 1e-3)

@@ -245,12 +245,20 @@ func TestHotObjectBesideAFace(t *testing.T) {
 // TestNoNumberReachesANetwork: XNNPACK swallows it on some processors and hands it on on others.
 func TestNoNumberReachesANetwork(t *testing.T) {
 	nan, endless := float32(math.NaN()), float32(math.Inf(1))
-	for _, test := range []struct{ v, want float32 }{
-		{0, 0}, {nan, 0}, {endless, 0}, {-endless, 0}, {1e30, 0}, {math.MaxFloat32, 0}, {1e6, bend}, {-1e6, -bend},
-	} {
-		if got := bent(test.v, bend); math.Abs(float64(got-test.want)) > 1e-3 {
-			t.Errorf("%v becomes %v, want %v", test.v, got, test.want)
+	values := []float32{0, nan, endless, -endless, 1e30, math.MaxFloat32, 1e6, -1e6, 4, -1}
+	want := []float32{0, 0, 0, 0, 0, 0, mostBent, -mostBent, 4 / math.Sqrt2, -1 / 1.0307764}
+	for n := range len(values) + 1 { // a picture's side is no multiple of anything
+		got := make([]float32, len(values))
+		bend(values[:n], got, 0, 1, mostBent)
+		for i, got := range got {
+			if i >= n && got != 0 || i < n && !(math.Abs(float64(got-want[i])) < 1e-3) {
+				t.Errorf("of %d values, %v becomes %v, want %v", n, values[i], got, want[i])
+			}
 		}
+	}
+	bend(values, values, 0, 1, mostBent)
+	if values[8] != want[8] {
+		t.Errorf("in place 4 becomes %v", values[8])
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"thermogate/camera/radiometry"
 	"thermogate/screening/face/network"
+	"thermogate/screening/rank"
 )
 
 //go:embed marks.onnx
@@ -72,10 +73,7 @@ func (m *marker) normalise(gain float32) {
 	for row := cutHeight / 4; row < cutHeight*3/4; row++ {
 		m.middle = append(m.middle, m.Input[row*cutWidth+cutWidth/4:row*cutWidth+cutWidth*3/4]...)
 	}
-	median := nth(m.middle, len(m.middle)/2)
-	for i, c := range m.Input {
-		m.Input[i] = bent((c-median)*gain, cutBend)
-	}
+	bend(m.Input, m.Input, rank.Nth(m.middle, len(m.middle)/2), gain, cutBend)
 }
 
 // cutOut fills the input with the means of cells of the picture, the first of them at left and top: between its pixels

@@ -54,27 +54,16 @@ func newPass(width, height int) (*pass, error) {
 // sky stays in range. What is missing at the right and below is filled with the picture's last pixels.
 func (p *pass) load(pixels []float32, width, height int, level, gain float32) {
 	for y := range height {
-		row := p.Input[y*p.width : (y+1)*p.width]
-		for x, c := range pixels[y*width : (y+1)*width] {
-			row[x] = bent((c-level)*gain, bend)
-		}
+		row := p.Input[y*p.width:][:p.width]
+		bend(pixels[y*width:][:width], row, level, gain, mostBent)
 		for x := width; x < p.width; x++ {
 			row[x] = row[width-1]
 		}
 	}
-	last := p.Input[(height-1)*p.width : height*p.width]
+	last := p.Input[(height-1)*p.width:][:p.width]
 	for y := height; y < p.height; y++ {
 		copy(p.Input[y*p.width:], last)
 	}
-}
-
-// bent keeps v within ±most. What is no number, or endless, becomes 0: networks of some processors hand it on to all around.
-func bent(v, most float32) float32 {
-	v /= float32(math.Sqrt(float64(1 + v*v/(most*most))))
-	if v != v {
-		return 0
-	}
-	return v
 }
 
 // run appends the faces the network sees to faces, in input pixels.

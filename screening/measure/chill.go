@@ -2,11 +2,11 @@ package measure
 
 import (
 	"math"
-	"slices"
 
 	"thermogate/camera/radiometry"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
+	"thermogate/screening/rank"
 )
 
 // Cold air takes most from what sticks out: where the canthi lose a degree, cheeks lose nearly three and a nose more, and
@@ -48,7 +48,7 @@ func (m *Meter) chill(img *radiometry.Image, f face.Face, g axes, s spot, gain f
 	if f.Mask {
 		m.ellipse(img, f)
 		n := len(m.pixels)
-		quarter, tenth := float64(m.pixels[n*3/4]), float64(m.pixels[n*9/10])
+		quarter, tenth := float64(rank.Nth(m.pixels, n*3/4)), float64(rank.Nth(m.pixels, n*9/10))
 		return (quarterSign.chill((s.celsius-quarter)/gain) + tenthSign.chill((s.celsius-tenth)/gain)) / 2, maskedChillSpread
 	}
 	nose, cheeks := m.nose(img, f, g), m.cheeks(img, g)
@@ -69,8 +69,7 @@ func (m *Meter) ambient(img *radiometry.Image) float64 {
 	for i := 0; i < len(img.Celsius); i += step {
 		m.pixels = append(m.pixels, img.Celsius[i])
 	}
-	slices.Sort(m.pixels)
-	return float64(m.pixels[len(m.pixels)/4])
+	return float64(rank.Nth(m.pixels, len(m.pixels)/4))
 }
 
 // nose is the temperature of its tip, NaN where no pixel shows it.

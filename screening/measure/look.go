@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"thermogate/screening/event"
+	"thermogate/screening/rank"
 )
 
 // Look gathers the readings of one person while they stand in front of the camera. Its zero value is an empty look.
@@ -149,8 +150,7 @@ func (l *Look) median(site event.Site) float64 {
 	if len(l.scratch) == 0 {
 		return 0
 	}
-	slices.Sort(l.scratch)
-	return l.scratch[len(l.scratch)/2]
+	return rank.Nth(l.scratch, len(l.scratch)/2)
 }
 
 // site is the best site that enough frames show.

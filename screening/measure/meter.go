@@ -8,6 +8,7 @@ import (
 	"thermogate/camera/radiometry"
 	"thermogate/screening/event"
 	"thermogate/screening/face"
+	"thermogate/screening/rank"
 )
 
 // Distances on a face, in widths of its box. Adult means: 145 mm ear to ear, 63 mm between the pupils, 32 mm between
@@ -156,7 +157,7 @@ func (m *Meter) TooCold(img *radiometry.Image, f face.Face, ref event.ReferenceS
 	}
 	m.ellipse(img, f)
 	n := len(m.pixels)
-	return n > 0 && float64(m.pixels[n*19/20])+ref.CorrectionCelsius < minSkinCelsius
+	return n > 0 && float64(rank.Nth(m.pixels, n*19/20))+ref.CorrectionCelsius < minSkinCelsius
 }
 
 // obstacle returns what keeps the face from being measured, the gate's own obstacles first.
@@ -238,10 +239,10 @@ func (m *Meter) level(img *radiometry.Image, f face.Face) float64 {
 	if len(m.pixels) < 30 {
 		return math.NaN()
 	}
-	return float64(m.pixels[len(m.pixels)*3/4])
+	return float64(rank.Nth(m.pixels, len(m.pixels)*3/4))
 }
 
-// ellipse collects, sorted, the pixels of the oval of the face.
+// ellipse collects the pixels of the oval of the face.
 func (m *Meter) ellipse(img *radiometry.Image, f face.Face) {
 	m.pixels = m.pixels[:0]
 	cx, cy := float64(f.X+f.W/2), float64(f.Y+f.H/2)
@@ -254,7 +255,6 @@ func (m *Meter) ellipse(img *radiometry.Image, f face.Face) {
 			}
 		}
 	}
-	slices.Sort(m.pixels)
 }
 
 // box collects, sorted, the pixels of a box in the axes of the face; half sizes in pixels.
@@ -305,6 +305,7 @@ func (m *Meter) spot(img *radiometry.Image, f face.Face, g axes, level float64) 
 // wholeFace reads the warm part of the face. Where that is far from its middle, it is a cup or a lamp.
 func (m *Meter) wholeFace(img *radiometry.Image, f face.Face) (spot, bool) {
 	m.ellipse(img, f)
+	slices.Sort(m.pixels)
 	n := len(m.pixels)
 	s := spot{
 		celsius:     mean(m.pixels[n*3/4 : n*19/20]),

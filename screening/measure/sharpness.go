@@ -11,10 +11,11 @@ const (
 	// clothes and glasses on the recordings are 0.55 to 0.75.
 	usualBlur            = 0.65
 	sharpest, softest    = 0.4, 1.3
-	edgeCelsius          = 4   // least step of an edge that counts, 80 times the noise of a pixel
-	edgeReach            = 5   // pixels on either side in which an edge must have ended
-	fewEdges             = 40  // below this number the blur is the usual one
-	manyEdges            = 4e3 // after that many, old ones count half
+	edgeCelsius          = 4.0             // least step of an edge that counts, 80 times the noise of a pixel
+	edgeSlope            = edgeCelsius / 5 // of such an edge, least from one pixel to the next
+	edgeReach            = 5               // pixels on either side in which an edge must have ended
+	fewEdges             = 40              // below this number the blur is the usual one
+	manyEdges            = 4e3             // after that many, old ones count half
 	blurBins, blurPerBin = 60, 0.03
 	// samplingBlur is the variance that square pixels and the differences between them add, 1/12 each.
 	samplingBlur = 1.0 / 6
@@ -59,11 +60,14 @@ func (s *sharpness) look(img *radiometry.Image, x0, y0, x1, y1 int) {
 // scan finds the upright edges of one row.
 func (s *sharpness) scan(row, above, below []float32, x0, x1 int) {
 	for x := x0 + 1; x < x1-2; x++ {
-		steep := float64(row[x+1] - row[x])
-		sign := math.Copysign(1, steep)
-		steep *= sign
+		slope := row[x+1] - row[x]
+		if slope < edgeSlope && slope > -edgeSlope { // nearly everywhere
+			continue
+		}
+		steep := math.Abs(float64(slope))
+		sign := math.Copysign(1, float64(slope))
 		before, after := sign*float64(row[x]-row[x-1]), sign*float64(row[x+2]-row[x+1])
-		if steep < edgeCelsius/5 || steep < before || steep <= after {
+		if steep < before || steep <= after {
 			continue
 		}
 		slant := math.Abs(float64(below[x]-above[x]+below[x+1]-above[x+1])) / 4

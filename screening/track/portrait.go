@@ -2,9 +2,9 @@ package track
 
 import (
 	"math"
-	"slices"
 
 	"thermogate/screening/event"
+	"thermogate/screening/rank"
 )
 
 // A portrait is drawn from a fine grid over a face and what is below it, in widths and heights of the face's box. Cells
@@ -53,8 +53,8 @@ func (v *View) Portrait() Portrait { return v[shifts/2] }
 
 // Sketcher draws views. It is used by one goroutine.
 type Sketcher struct {
-	grid   [gridRows * gridColumns]float32
-	sorted []float32
+	grid    [gridRows * gridColumns]float32
+	scratch []float32
 }
 
 // Draw draws the face in box, which may be masked, from a picture of width × height temperatures, row by row.
@@ -110,9 +110,8 @@ func (s *Sketcher) pool(p part, dx, dy int, cells []float32) {
 			cells[row*p.columns+column] = sum * share
 		}
 	}
-	s.sorted = append(s.sorted[:0], cells...)
-	slices.Sort(s.sorted)
-	median := s.sorted[len(s.sorted)/2]
+	s.scratch = append(s.scratch[:0], cells...)
+	median := rank.Nth(s.scratch, len(s.scratch)/2)
 	var mean float32
 	for i, c := range cells {
 		cells[i] = max(-portraitSpan, min(portraitSpan, c-median))

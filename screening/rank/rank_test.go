@@ -1,6 +1,7 @@
-package face
+package rank
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,10 +12,13 @@ func TestNth(t *testing.T) {
 	for range 2000 {
 		values := make([]float32, 1+random.IntN(40))
 		for i := range values {
-			values[i] = float32(random.IntN(1 + random.IntN(30)))
+			if values[i] = float32(random.IntN(1 + random.IntN(30))); random.IntN(20) == 0 {
+				values[i] = float32(math.NaN())
+			}
 		}
 		n := random.IntN(len(values))
-		if want, got := slices.Sorted(slices.Values(values))[n], nth(slices.Clone(values), n); got != want {
+		want, got := slices.Sorted(slices.Values(values))[n], Nth(slices.Clone(values), n)
+		if got != want && !(got != got && want != want) {
 			t.Fatalf("place %d of %v: %v instead of %v", n, values, got, want)
 		}
 	}
