@@ -184,7 +184,8 @@ func (s *Store) readPeople(ctx context.Context) error {
 		s.outcomeOnly[k.Site] = k.OutcomeOnly
 	}
 	for _, d := range deletions {
-		s.deleted[d.Event], s.settled[visitOf{d.Gate, d.visit}] = true, true
+		s.deleted[d.Event] = true
+		s.settle(d)
 	}
 	return nil
 }

@@ -116,33 +116,43 @@ func NewPlantEvent(site string, body []byte, received time.Time) (Event, error) 
 }
 
 // Hear stores what plants have told, in one transaction; what they say of a site's settings is in force before that. What is
-// here already changes nothing, and so does what is older than what is here. It tells how many of the events are new.
+// here already changes nothing, and so does what is older than what is here. It tells how many of the events are new, which
+// Count counts. What is of different shares is stored at the same time.
 func (s *Store) Hear(ctx context.Context, news News) (fresh int, err error) {
 	if err := s.follow(ctx, news.Plants); err != nil {
 		return 0, err
 	}
-	s.appending.Lock()
-	defer s.appending.Unlock()
+	touched := news.shares()
+	defer s.lockShares(touched)()
 	var deleted []Deletion
+	var counted map[int]counting
 	err = s.readyMonths(ctx, news.Events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
-			done, err := s.append(ctx, tx, news.Events, true)
-			fresh = done.New
-			if err == nil {
-				deleted, err = s.hear(ctx, tx, news)
+			new, all, err := s.append(ctx, tx, news.Events, true)
+			if err != nil {
+				return err
 			}
+			fresh, counted = len(new), all.byShare()
+			if err := s.noteUncounted(ctx, tx, counted); err != nil {
+				return err
+			}
+			deleted, err = s.hear(ctx, tx, news)
 			return err
 		})
 	}
 	if err != nil {
-		clear(s.settings) // which may be of what was rolled back
-		s.paces.forget()
+		for n := range touched {
+			s.shares[n].forget()
+		}
 		return 0, fmt.Errorf("storing what plants have told: %w", err)
+	}
+	for n, more := range counted {
+		s.shares[n].uncounted.add(more)
 	}
 	for _, d := range deleted {
 		s.setDeleted(d.Event, true)
-		s.settled[visitOf{d.Gate, d.visit}] = true
+		s.settle(d)
 	}
 	if len(deleted) > 0 {
 		err = s.sweep(ctx)
@@ -488,10 +498,9 @@ func (s *Store) followPlant(ctx context.Context, p Plant, months int) error {
 		return err
 	}
 	zoned := s.zone(p.Site).String() == p.TimeZone
-	if months == p.KeepMonths && zoned && len(plans) == 0 || time.Since(s.followed[p.Site]) < followPause {
+	if months == p.KeepMonths && zoned && len(plans) == 0 || !s.mayFollow(p.Site) {
 		return nil
 	}
-	s.followed[p.Site] = time.Now()
 	if months != p.KeepMonths {
 		if err := s.SetKeepMonths(ctx, p.Site, p.KeepMonths, Author{}); err != nil {
 			return err
@@ -508,6 +517,16 @@ func (s *Store) followPlant(ctx context.Context, p Plant, months int) error {
 		}
 	}
 	return nil
+}
+
+func (s *Store) mayFollow(site string) bool {
+	s.followedMu.Lock()
+	defer s.followedMu.Unlock()
+	if time.Since(s.followed[site]) < followPause {
+		return false
+	}
+	s.followed[site] = time.Now()
+	return true
 }
 
 // newPlans are those of a plant that are not known here.

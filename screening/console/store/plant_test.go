@@ -16,7 +16,18 @@ func hear(t testing.TB, s *Store, news News) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	countHeard(t, s)
 	return fresh
+}
+
+// countHeard has all be counted that was heard.
+func countHeard(t testing.TB, s *Store) {
+	t.Helper()
+	for more, err := true, error(nil); more; {
+		if more, err = s.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // word is what a plant says of an alert.
@@ -315,11 +326,11 @@ func TestSiteAfterFailure(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		rename("quarters", "away")
+		rename("uncounted", "away")
 		if _, err := s.Hear(t.Context(), news); err == nil {
 			t.Fatal("it is stored without a table")
 		}
-		rename("away", "quarters")
+		rename("away", "uncounted")
 		hear(t, s, news)
 		if sites, err := s.PlantSites(t.Context()); err != nil || len(sites) != 1 {
 			t.Errorf("%v, %v", sites, err)

@@ -518,7 +518,7 @@ func sameAfterUpgrade(t *testing.T, s *Store) {
 // downgrade takes away what reports are made of.
 func downgrade(t testing.TB, s *Store) {
 	t.Helper()
-	s.paces.forget()
+	s.forgetAll()
 	for _, statement := range []string{
 		"DROP INDEX alerts_of_sites", "DROP INDEX gate_states_of_sites", "DROP TABLE shift_plans", "DROP TABLE gate_quarters", "DROP TABLE gate_days",
 		"ALTER TABLE quarters DROP COLUMN again", "ALTER TABLE days DROP COLUMN again", "ALTER TABLE alerts DROP COLUMN begun",

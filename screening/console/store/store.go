@@ -83,11 +83,13 @@ type Store struct {
 	heldMu sync.Mutex
 	held   *sql.Conn // of the server: the connection that does so
 
-	appending sync.Mutex // held over Append: what an event comes to depends on those before it
+	appending sync.RWMutex // held over Append: what an event comes to depends on those before it; Hear shares it
+	shares    [shares]*share
+	monthsMu  sync.Mutex
 	months    map[string]bool
-	insert    map[int]*sql.Stmt         // of events, by how many rows
-	settings  map[settingOf]settingSeen // the newest, of those that were asked for
-	paces     paces
+	insert    map[int]*sql.Stmt // of events, by how many rows
+
+	uncountedNumber atomic.Int64 // of the newest row
 
 	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
@@ -99,16 +101,16 @@ type Store struct {
 	sites   map[string]*time.Location // how their days are counted
 	sited   map[string]bool           // those that are in the store
 
-	followed map[string]time.Time // of Hear: when settings of sites were followed that had changed
+	followedMu sync.Mutex
+	followed   map[string]time.Time // of Hear: when settings of sites were followed that had changed
 
 	outbox outbox
 
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
-	outcomeOnly map[string]bool  // sites
-	deleted     map[string]bool  // events
-	settled     map[visitOf]bool // visits that those were of, which stay counted as they were; guarded by appending
+	outcomeOnly map[string]bool // sites
+	deleted     map[string]bool // events
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -126,7 +128,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		open, name = s.openServer, cfg.PostgreSQL
 	}
 	err := open(ctx)
-	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.readRevoked, s.chainAudit} {
+	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.readRevoked, s.findUncounted, s.chainAudit} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -140,9 +142,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 
 func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
-		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
-		paces: newPaces(), sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, settled: map[visitOf]bool{},
+		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(),
+		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }
