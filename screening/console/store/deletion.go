@@ -287,11 +287,19 @@ func (s *Store) DeleteEvent(ctx context.Context, id, sum, reason string, by Auth
 func (s *Store) setDeleted(id string, is bool) {
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
-	s.deleted[id] = is
+	if is {
+		s.deleted[id] = true
+	} else {
+		delete(s.deleted, id)
+	}
 }
 
-// settle has the visit that a deleted event was of stay counted as it was.
-func (s *Store) settle(d Deletion) { s.shareOf(d.Gate.Site).settled[visitOf{d.Gate, d.visit}] = true }
+// settle has the visit that a deleted event was of stay counted as it was. Of one that never came nobody knows the gate.
+func (s *Store) settle(d Deletion) {
+	if d.Gate.Name != "" {
+		s.shareOf(d.Gate.Site).settled[visitOf{d.Gate, d.visit}] = true
+	}
+}
 
 func (s *Store) isSettled(v visitOf) bool { return s.shareOf(v.gate.Site).settled[v] }
 

@@ -358,3 +358,37 @@ func TestLoudSite(t *testing.T) {
 		}
 	})
 }
+
+// TestPlantThatTellsTooMuch has a plant tell of alerts and deletions of events that nobody has, of which the newest are kept.
+func TestPlantThatTellsTooMuch(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, mqtt.Gate{Site: "loud", Name: "1"})
+		const all = mostTold + 2*mostTold/10
+		var last Event
+		for n := 0; n < all; n += 1000 {
+			var news News
+			for range 1000 {
+				news.Alerts = append(news.Alerts, word(m.pass(morning), 1, Taken, morning.Add(time.Duration(n)*time.Millisecond)))
+				last = m.pass(morning)
+				news.Deletions = append(news.Deletions, PlantDeletion{Site: "loud", Event: last.ID, At: morning.Add(time.Duration(n) * time.Millisecond)})
+			}
+			hear(t, s, news)
+		}
+		for _, table := range []string{"plant_alerts", "deleted_events"} {
+			var kept int
+			if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&kept); err != nil || kept > mostTold+mostTold/10 || kept < mostTold {
+				t.Errorf("%s has %d rows, %v", table, kept, err)
+			}
+		}
+		if n := len(s.deleted); n > mostTold+mostTold/10 {
+			t.Errorf("%d deletions are remembered", n)
+		}
+		if n := hear(t, s, News{Events: []Event{last}}); n != 0 {
+			t.Error("the newest deletion is forgotten")
+		}
+		var lines int
+		if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM audit WHERE what = $1", DeletedEvent).Scan(&lines); err != nil || lines != 0 {
+			t.Errorf("%d lines of the audit tell of what was never there, %v", lines, err)
+		}
+	})
+}
