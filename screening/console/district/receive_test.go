@@ -96,6 +96,7 @@ func (p plant) empty() {
 // TestAllKindsAreStored has a plant tell all that there is to tell, an alert's life before the alert, and something that
 // can't be.
 func TestAllKindsAreStored(t *testing.T) {
+	t.Parallel()
 	c := servers(t, 1, natstest.Options{})
 	for _, kind := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(kind, func(t *testing.T) {
@@ -146,6 +147,7 @@ func TestAllKindsAreStored(t *testing.T) {
 
 // TestNextConsoleGoesOn ends a console amid its work: the next one stores the rest, and nothing twice.
 func TestNextConsoleGoesOn(t *testing.T) {
+	t.Parallel()
 	c := servers(t, 1, natstest.Options{})
 	cfg := storeConfig(t, "PostgreSQL")
 	first := openStore(t, cfg)
@@ -207,6 +209,7 @@ func TestNextConsoleGoesOn(t *testing.T) {
 
 // TestStoreThatFails keeps everything in the stream while the store takes nothing, and keeps aside what it takes never.
 func TestStoreThatFails(t *testing.T) {
+	t.Parallel()
 	c := servers(t, 1, natstest.Options{})
 	cfg := storeConfig(t, "PostgreSQL")
 	s := openStore(t, cfg)

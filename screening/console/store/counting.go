@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -125,6 +126,7 @@ func (s *Store) Count(ctx context.Context) (more bool, err error) {
 		} else {
 			s.shares[n].uncounted = uncounted{read: true}
 		}
+		s.noteWaiting(n)
 	}
 	if err != nil {
 		return true, fmt.Errorf("counting what plants have told: %w", err)
@@ -132,23 +134,30 @@ func (s *Store) Count(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
+// waitingShare is how much of a share is not counted, for whoever has not locked it.
+type waitingShare struct {
+	share, gates int
+	since        time.Time
+}
+
+func (s *Store) noteWaiting(n int) {
+	s.waitingMu.Lock()
+	defer s.waitingMu.Unlock()
+	if u := s.shares[n].uncounted; !u.read {
+		s.waiting[n] = waitingShare{share: n, gates: countGates}
+	} else if u.rows > 0 {
+		s.waiting[n] = waitingShare{n, len(u.counts.seen), u.since}
+	} else {
+		delete(s.waiting, n)
+	}
+}
+
 // waitLongest are shares of which something is not counted, and whether there are more of them.
 func (s *Store) waitLongest() (numbers map[int]bool, more bool) {
-	type waiting struct {
-		share, gates int
-		since        time.Time
-	}
-	var all []waiting
-	for n, h := range s.shares {
-		unlock := s.lockShares(map[int]bool{n: true})
-		if u := h.uncounted; !u.read {
-			all = append(all, waiting{share: n, gates: countGates})
-		} else if u.rows > 0 {
-			all = append(all, waiting{n, len(u.counts.seen), u.since})
-		}
-		unlock()
-	}
-	slices.SortFunc(all, func(a, b waiting) int { return a.since.Compare(b.since) })
+	s.waitingMu.Lock()
+	all := slices.Collect(maps.Values(s.waiting))
+	s.waitingMu.Unlock()
+	slices.SortFunc(all, func(a, b waitingShare) int { return a.since.Compare(b.since) })
 	numbers = map[int]bool{}
 	gates := 0
 	for _, one := range all {
@@ -251,6 +260,7 @@ func (s *Store) findUncounted(ctx context.Context) error {
 	}
 	for _, l := range all {
 		s.shares[l.share].uncounted.read = false
+		s.noteWaiting(l.share)
 		s.uncountedNumber.Store(max(s.uncountedNumber.Load(), l.last))
 	}
 	return err

@@ -145,11 +145,13 @@ func (s *Store) Hear(ctx context.Context, news News) (fresh int, err error) {
 	if err != nil {
 		for n := range touched {
 			s.shares[n].forget()
+			s.noteWaiting(n)
 		}
 		return 0, fmt.Errorf("storing what plants have told: %w", err)
 	}
 	for n, more := range counted {
 		s.shares[n].uncounted.add(more)
+		s.noteWaiting(n)
 	}
 	for _, d := range deleted {
 		s.setDeleted(d.Event, true)

@@ -90,6 +90,8 @@ type Store struct {
 	insert    map[int]*sql.Stmt // of events, by how many rows
 
 	uncountedNumber atomic.Int64 // of the newest row
+	waitingMu       sync.Mutex
+	waiting         map[int]waitingShare
 
 	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
@@ -142,7 +144,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 
 func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
-		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(),
+		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(), waiting: map[int]waitingShare{},
 		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
 		outcomeOnly: map[string]bool{}, deleted: map[string]bool{},
 		revoked: map[mqtt.Gate]Revocation{},
