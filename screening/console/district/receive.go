@@ -42,9 +42,11 @@ const (
 
 	second     = time.Second
 	countPause = 500 * time.Millisecond
-	retryPause = 200 * time.Millisecond
-	maxPause   = 5 * time.Second
-	askLimit   = 10 * time.Second
+	// retirePause is for how long what is old is not looked for again. A thousand plants that come at once change how long it is kept.
+	retirePause = 30 * time.Second
+	retryPause  = 200 * time.Millisecond
+	maxPause    = 5 * time.Second
+	askLimit    = 10 * time.Second
 	// heartbeat is of the stream: where two are missing it is asked anew, which may have another leader by then.
 	heartbeat = 2 * time.Second
 )
@@ -185,6 +187,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (r *Receiver) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(second)
 	defer tick.Stop()
+	var retired time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -193,8 +196,9 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 		}
 		r.update(func(*Receiving) { r.see() })
 		err := r.store.Ping(ctx)
-		if err == nil {
-			err = r.store.RetireWhenDue(ctx, time.Now())
+		if err == nil && time.Since(retired) >= retirePause {
+			retired = time.Now()
+			err = r.store.RetireWhenDue(ctx, retired)
 		}
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("the store", "error", err)

@@ -118,8 +118,7 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 	if err != nil || name == "" || name == "Local" {
 		return fmt.Errorf("%q is not a time zone such as Asia/Shanghai", name)
 	}
-	s.appending.Lock()
-	defer s.appending.Unlock()
+	defer s.lockShares(map[int]bool{ShareOf(site): true})()
 	err = s.transact(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO sites (name, time_zone) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET time_zone = excluded.time_zone`, site, name); err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"thermogate/screening/mqtt"
@@ -313,11 +314,13 @@ func scanPace(rows *sql.Rows) (one numberedPace, err error) {
 func readPaces(ctx context.Context, q querier, table paceTable, keys []paceOf) (map[paceOf]*pace, error) {
 	found := map[paceOf]*pace{}
 	for some := range slices.Chunk(keys, stepRows) {
-		var where conditions
+		args := make([]any, 0, 3*len(some))
 		for _, key := range some {
-			where.add("site = ? AND "+table.number+" = ? AND gate = ?", key.gate.Site, key.number, key.gate.Name)
+			args = append(args, key.gate.Site, key.number, key.gate.Name)
 		}
-		all, err := collect(ctx, q, scanPace, "SELECT site, gate, "+table.number+", "+paceColumns+" FROM "+table.name+" WHERE "+where.any(), where.args...)
+		// Many conditions with OR in between a server would check on every row.
+		all, err := collect(ctx, q, scanPace, "SELECT site, gate, "+table.number+", "+paceColumns+" FROM "+table.name+
+			" WHERE (site, "+table.number+", gate) IN (VALUES "+strings.Replace(values(len(some), 3), "$2,", "CAST($2 AS BIGINT),", 1)+")", args...)
 		if err != nil {
 			return nil, err
 		}

@@ -472,6 +472,9 @@ func (s *Store) hearShifts(ctx context.Context, tx *sql.Tx, shifts []PlantShift)
 	return err
 }
 
+// heardStep is how far behind the time may be that is kept of when a site was heard.
+const heardStep = 10 * time.Second
+
 // hearPlants notes when sites were heard, and what their plants said of themselves.
 func (s *Store) hearPlants(ctx context.Context, tx *sql.Tx, news News) error {
 	var heard, facts []any
@@ -479,7 +482,10 @@ func (s *Store) hearPlants(ctx context.Context, tx *sql.Tx, news News) error {
 		if err := s.knowSite(ctx, tx, site); err != nil {
 			return err
 		}
-		heard = append(heard, site, at.UnixMilli())
+		if last := s.shareOf(site).heard; at.Sub(last[site]) >= heardStep {
+			last[site] = at
+			heard = append(heard, site, at.UnixMilli())
+		}
 	}
 	for _, p := range newestPlants(news.Plants) {
 		facts = append(facts, p.Site, p.At.UnixMilli(), p.Waiting, p.Version)

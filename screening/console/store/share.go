@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // shares is how many shares the sites of a district are in, each by its name. News of sites in different shares are stored at
@@ -19,12 +20,13 @@ type share struct {
 	settled   map[visitOf]bool          // visits of which an event was deleted, which stay counted as they were
 	paces     paces
 	uncounted uncounted
-	told      map[string]int // by table and site: rows since it was bounded
+	told      map[string]int       // by table and site: rows since it was bounded
+	heard     map[string]time.Time // sites, when that was noted last
 }
 
 func newShares() (all [shares]*share) {
 	for i := range all {
-		all[i] = &share{settings: map[settingOf]settingSeen{}, settled: map[visitOf]bool{}, paces: newPaces(), told: map[string]int{}}
+		all[i] = &share{settings: map[settingOf]settingSeen{}, settled: map[visitOf]bool{}, paces: newPaces(), told: map[string]int{}, heard: map[string]time.Time{}}
 	}
 	return all
 }
@@ -51,6 +53,7 @@ func (s *Store) sharesOf(events []*Event) map[int]*share {
 // forget forgets what may be of a transaction that was rolled back.
 func (h *share) forget() {
 	clear(h.settings)
+	clear(h.heard)
 	h.paces.forget()
 	h.uncounted = uncounted{}
 }
