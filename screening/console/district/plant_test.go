@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "12"); err != nil { // they wait for servers more than they work
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait for servers more than they work
 		panic(err)
 	}
 	code := m.Run()
