@@ -34,7 +34,7 @@ const Hash = "hash"
 const (
 	maxSettingChanges = 100     // of each name
 	maxSettings       = 300     // names of a gate
-	maxSettingsKnown  = 150_000 // of ten thousand gates, each with some ten
+	maxSettingsKnown  = 300_000 / shares // of ten thousand gates, each with some ten, and as many again for shares are not the same size
 	maxSettingName    = 80      // bytes
 	maxSettingValue   = 160
 )
@@ -88,7 +88,7 @@ func statusKnows(name string) bool { return name != "camera" && name != "version
 // what is in force has been so for longer.
 func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
 	for _, h := range s.sharesOf(fresh) {
-		if len(h.settings) > maxSettingsKnown/shares {
+		if len(h.settings) > maxSettingsKnown {
 			clear(h.settings)
 		}
 	}
