@@ -32,10 +32,10 @@ const Hash = "hash"
 
 // What is kept of settings, so that no gate fills the store with them.
 const (
-	maxSettingChanges = 100     // of each name
-	maxSettings       = 300     // names of a gate
+	maxSettingChanges = 100              // of each name
+	maxSettings       = 300              // names of a gate
 	maxSettingsKnown  = 300_000 / shares // of ten thousand gates, each with some ten, and as many again for shares are not the same size
-	maxSettingName    = 80      // bytes
+	maxSettingName    = 80               // bytes
 	maxSettingValue   = 160
 )
 
