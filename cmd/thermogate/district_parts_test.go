@@ -91,7 +91,7 @@ func newConsoleProcess(t *testing.T, servers []string, database string) *console
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "../thermogate-console").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	config := fmt.Sprintf("http: {listen: %q}\nstore: {postgresql: %q}\ndistrict: {servers: [\"%s\"]}\n", c.address, database, strings.Join(servers, `", "`))
+	config := fmt.Sprintf("http: {listen: %q}\nstore: {postgresql: %q}\ndistrict: {servers: [\"%s\"], max_gigabytes: 5}\n", c.address, database, strings.Join(servers, `", "`))
 	if err := os.WriteFile(filepath.Join(c.dir, "console.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

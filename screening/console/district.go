@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,8 +129,8 @@ func (c *Console) hears() (bool, time.Time) {
 // districtFaults are what keeps a district from having everything.
 func (c *Console) districtFaults() (faults []fault) {
 	state := c.receiver.State()
-	if state.StoreError != "" {
-		faults = append(faults, fault{"store", state.StoreError})
+	if problem := cmp.Or(state.StoreError, state.CountError); problem != "" {
+		faults = append(faults, fault{"store", problem})
 	}
 	if !state.Connected {
 		faults = append(faults, fault{"district", "not connected: " + state.LastError})

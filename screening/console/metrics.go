@@ -122,7 +122,7 @@ func (m districtMetrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(of, prometheus.CounterValue, float64(value), labels...)
 	}
 	gauge(districtConnected, oneIf(state.Connected))
-	gauge(districtFailing, oneIf(state.StoreError != ""))
+	gauge(districtFailing, oneIf(state.StoreError != "" || state.CountError != ""))
 	gauge(districtPending, float64(state.Pending))
 	counter(districtEvents, state.Events)
 	counter(districtRefused, state.Refused)

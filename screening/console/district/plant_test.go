@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,6 +34,10 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(crashStore); file != "" {
 		fmt.Fprintln(os.Stderr, crash(file, os.Getenv(crashServers)))
 		os.Exit(1)
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait for servers more than they work
+		panic(err)
 	}
 	code := m.Run()
 	if s, err := postgres(); err == nil {
@@ -240,7 +245,10 @@ func checkOnce(t *testing.T, got, want []string) {
 // eachStore runs a test on both kinds of store, each with a server of its own.
 func eachStore(t *testing.T, test func(t *testing.T, s *store.Store, c *natstest.Cluster)) {
 	for _, kind := range []string{"SQLite", "PostgreSQL"} {
-		t.Run(kind, func(t *testing.T) { test(t, openStore(t, storeConfig(t, kind)), servers(t, 1, natstest.Options{})) })
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, openStore(t, storeConfig(t, kind)), servers(t, 1, natstest.Options{}))
+		})
 	}
 }
 

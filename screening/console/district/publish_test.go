@@ -38,7 +38,7 @@ func connect(t *testing.T, cfg Config, name string) *nats.Conn {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("there is no %s", what)
 		}
@@ -79,17 +79,20 @@ func publish(t *testing.T, conn *nats.Conn, outbox Outbox) (p *Publisher, stop f
 // stored are the ids of all messages in the stream, in order.
 func stored(t *testing.T, s jetstream.Stream) []string {
 	t.Helper()
-	info, err := s.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var info *jetstream.StreamInfo
+	var consumer jetstream.Consumer
+	var err error
+	eventually(t, "stream that answers", func() bool { // servers that have just started lose what they are asked
+		info, err = s.Info(t.Context())
+		return err == nil
+	})
 	if info.State.Msgs == 0 {
 		return nil
 	}
-	consumer, err := s.CreateConsumer(t.Context(), jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "consumer", func() bool {
+		consumer, err = s.CreateConsumer(t.Context(), jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
+		return err == nil
+	})
 	defer s.DeleteConsumer(context.WithoutCancel(t.Context()), consumer.CachedInfo().Name)
 	var ids []string
 	for uint64(len(ids)) < info.State.Msgs {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -18,14 +19,16 @@ import (
 )
 
 const (
-	// urgentName and otherName are the places in the stream, of UrgentKinds and OtherKinds, that all consoles of a district share.
-	// One of them receives at a time, for it has the store; the next one goes on where it stopped.
+	// urgentName and otherName are the places in the stream, of UrgentKinds and OtherKinds, that all workers of a district's console
+	// share. One console receives at a time, for it has the store; the next one goes on where it stopped.
 	urgentName = "district-urgent"
 	otherName  = "district"
+	// maxWorkers is how many store at the same time at most, each on a core of its own.
+	maxWorkers = 4
 	// maxBatch bounds how many messages share one commit, and maxUnstored how many are on their way to it.
 	maxBatch    = 500
 	minBatch    = 50
-	maxUnstored = 2000
+	maxUnstored = 4000
 	// batchTime is how long a commit may take before the next ones are smaller.
 	batchTime = 500 * time.Millisecond
 	// ackWait is after which time a message comes again that was not stored.
@@ -38,9 +41,12 @@ const (
 	mostGates = 2000
 
 	second     = time.Second
-	retryPause = 200 * time.Millisecond
-	maxPause   = 5 * time.Second
-	askLimit   = 10 * time.Second
+	countPause = 500 * time.Millisecond
+	// retirePause is for how long what is old is not looked for again. A thousand plants that come at once change how long it is kept.
+	retirePause = 30 * time.Second
+	retryPause  = 200 * time.Millisecond
+	maxPause    = 5 * time.Second
+	askLimit    = 10 * time.Second
 	// heartbeat is of the stream: where two are missing it is asked anew, which may have another leader by then.
 	heartbeat = 2 * time.Second
 )
@@ -51,6 +57,7 @@ type Receiving struct {
 	Since      time.Time // of the connection, or of its loss
 	LastError  string    // of the connection or the stream; empty while all is well
 	StoreError string    // why messages do not get into the store; empty while they do
+	CountError string    // why what is stored is not counted; empty while it is
 	Messages   map[Kind]uint64
 	Events     uint64 // that were new
 	Refused    uint64 // messages that could not be stored
@@ -66,8 +73,7 @@ type Receiver struct {
 	log    *slog.Logger
 	delays prometheus.Histogram
 
-	suspects map[uint64]suspicion       // of Run, by their number in the stream
-	gates    map[string]map[string]bool // of Run, the gates of sites that were heard
+	workers []*worker
 
 	mu          sync.Mutex
 	state       Receiving
@@ -77,13 +83,34 @@ type Receiver struct {
 
 // NewReceiver returns a receiver for a connection, which stays the caller's.
 func NewReceiver(conn *nats.Conn, stream StreamConfig, s *store.Store, log *slog.Logger) *Receiver {
-	return &Receiver{
-		suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}, conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
+	r := &Receiver{
+		conn: conn, stream: stream, store: s, log: log, state: Receiving{Since: time.Now(), Messages: map[Kind]uint64{}},
 		delays: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "thermogate_district_delay_seconds", Help: "From an event to where it is stored here, of events no older than an hour.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600},
 		}),
 	}
+	for range min(runtime.GOMAXPROCS(0), maxWorkers) {
+		r.workers = append(r.workers, newWorker(r))
+	}
+	return r
+}
+
+// worker stores what is of some sites.
+type worker struct {
+	*Receiver
+	suspects map[uint64]suspicion       // by their number in the stream
+	gates    map[string]map[string]bool // of sites that were heard
+	came     [2]chan incoming           // what is urgent, and all else
+}
+
+func newWorker(r *Receiver) *worker {
+	return &worker{Receiver: r, suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}}
+}
+
+// workerOf has all that is of a site, so that it is stored in its order, and no two wait for the same rows.
+func (r *Receiver) workerOf(site string) *worker {
+	return r.workers[store.ShareOf(site)%len(r.workers)]
 }
 
 // Delays are the times from events to where they are stored, of those that are no older than an hour.
@@ -120,6 +147,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	var house sync.WaitGroup
 	defer house.Wait()
 	house.Go(func() { r.keepHouse(ctx) })
+	house.Go(func() { r.count(ctx) })
 	for wait := retryPause; ctx.Err() == nil; wait = min(2*wait, maxPause) {
 		began := time.Now()
 		err := r.receive(ctx)
@@ -159,6 +187,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (r *Receiver) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(second)
 	defer tick.Stop()
+	var retired time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -167,12 +196,38 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 		}
 		r.update(func(*Receiving) { r.see() })
 		err := r.store.Ping(ctx)
-		if err == nil {
-			err = r.store.RetireWhenDue(ctx, time.Now())
+		if err == nil && time.Since(retired) >= retirePause {
+			retired = time.Now()
+			err = r.store.RetireWhenDue(ctx, retired)
 		}
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("the store", "error", err)
 			pause(ctx, maxPause)
+		}
+	}
+}
+
+// count counts what is stored, for which it takes a quarter of the time at most: what is urgent waits for it.
+func (r *Receiver) count(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		more, err := r.store.Count(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		r.update(func(s *Receiving) {
+			if s.CountError = ""; err != nil {
+				s.CountError = err.Error()
+			}
+		})
+		switch {
+		case err != nil:
+			r.log.Error("what is stored is not counted yet", "error", err)
+			pause(ctx, maxPause)
+		case more:
+			pause(ctx, 3*time.Since(began))
+		default:
+			pause(ctx, countPause)
 		}
 	}
 }
@@ -185,9 +240,11 @@ func (r *Receiver) receive(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	came := [2]chan incoming{make(chan incoming, maxUnstored), make(chan incoming, maxUnstored)}
+	for _, w := range r.workers {
+		w.came = [2]chan incoming{make(chan incoming, maxUnstored), make(chan incoming, maxUnstored)}
+	}
 	for i, consumer := range consumers {
-		consuming, err := consume(ctx, consumer, came[i], cancel)
+		consuming, err := consume(ctx, consumer, func(one incoming) chan<- incoming { return r.workerOf(one.site).came[i] }, cancel)
 		if err != nil {
 			return fmt.Errorf("receiving from the stream %s: %w", Stream, err)
 		}
@@ -198,15 +255,22 @@ func (r *Receiver) receive(ctx context.Context) error {
 		r.see()
 	})
 	r.log.Info("receives what plants tell", "stream", Stream)
-	var counting sync.WaitGroup
-	defer counting.Wait()
-	defer cancel(nil)
-	counting.Go(func() { r.countPending(ctx, consumers) })
+	var working sync.WaitGroup
+	working.Go(func() { r.countPending(ctx, consumers) })
+	for _, w := range r.workers {
+		working.Go(func() { w.work(ctx) })
+	}
+	working.Wait()
+	return context.Cause(ctx)
+}
+
+// work stores what comes, until ctx ends.
+func (r *worker) work(ctx context.Context) {
 	room := maxBatch
 	for {
-		all := next(ctx, came[0], came[1], room)
+		all := next(ctx, r.came[0], r.came[1], room)
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return
 		}
 		began := time.Now()
 		r.storeAll(ctx, all)
@@ -218,10 +282,11 @@ func (r *Receiver) receive(ctx context.Context) error {
 	}
 }
 
-func consume(ctx context.Context, consumer jetstream.Consumer, to chan<- incoming, fail context.CancelCauseFunc) (jetstream.ConsumeContext, error) {
+func consume(ctx context.Context, consumer jetstream.Consumer, to func(incoming) chan<- incoming, fail context.CancelCauseFunc) (jetstream.ConsumeContext, error) {
 	return consumer.Consume(func(msg jetstream.Msg) {
+		one := read(msg, time.Now())
 		select {
-		case to <- read(msg, time.Now()):
+		case to(one) <- one:
 		case <-ctx.Done():
 		}
 	}, jetstream.PullMaxMessages(maxUnstored/2), jetstream.PullHeartbeat(heartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
@@ -315,7 +380,7 @@ func take(from <-chan incoming, most int, all []incoming) []incoming {
 }
 
 // storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
-func (r *Receiver) storeAll(ctx context.Context, all []incoming) {
+func (r *worker) storeAll(ctx context.Context, all []incoming) {
 	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong == nil {
@@ -345,7 +410,7 @@ func (r *Receiver) storeAll(ctx context.Context, all []incoming) {
 }
 
 // checkGates refuses gates of a site beyond so many.
-func (r *Receiver) checkGates(ctx context.Context, one incoming) error {
+func (r *worker) checkGates(ctx context.Context, one incoming) error {
 	known := r.gates[one.site]
 	if known == nil {
 		names, err := r.store.GateNames(ctx, one.site)
@@ -379,7 +444,7 @@ func (r *Receiver) checkGates(ctx context.Context, one incoming) error {
 }
 
 // storeApart finds the messages for which the others are not stored.
-func (r *Receiver) storeApart(ctx context.Context, all []incoming, err error) {
+func (r *worker) storeApart(ctx context.Context, all []incoming, err error) {
 	if len(all) == 1 {
 		r.suspect(ctx, all[0], err)
 		return
@@ -399,7 +464,7 @@ type suspicion struct {
 
 // suspect puts a message off that the store did not take. Where it takes others of the same kind, but never this one, the
 // fault is the message's; else the store's, and the message waits.
-func (r *Receiver) suspect(ctx context.Context, one incoming, err error) {
+func (r *worker) suspect(ctx context.Context, one incoming, err error) {
 	taken := r.State().Messages[one.kind]
 	is, known := r.suspects[one.number]
 	if !known {

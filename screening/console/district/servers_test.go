@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -188,7 +189,7 @@ func TestDeployedServers(t *testing.T) {
 	})
 }
 
-// TestNodesAreKilled kills one server after the other, and then all, while a plant sends.
+// TestNodesAreKilled kills the leader of the stream, and then all servers, while a plant sends.
 func TestNodesAreKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
@@ -205,26 +206,24 @@ func TestNodesAreKilled(t *testing.T) {
 		queue.Add(messages(sent, 500)...)
 		sent += 500
 	}
-	for i := range 3 {
-		before := p.State().Sent
-		send()
-		eventually(t, "message sent", func() bool { return p.State().Sent > before })
-		if err := c.KillNode(i); err != nil {
-			t.Fatal(err)
-		}
-		send()
-		eventually(t, "end without one of three", func() bool { return queue.Len() == 0 })
-		if err := c.StartNode(i); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "stream on all three", func() bool {
-			info, err := s.Info(t.Context())
-			if err != nil || info.Cluster == nil || info.Cluster.Leader == "" || len(info.Cluster.Replicas) != 2 {
-				return false
-			}
-			return info.Cluster.Replicas[0].Current && info.Cluster.Replicas[1].Current
-		})
+	send()
+	eventually(t, "message sent", func() bool { return p.State().Sent > 0 })
+	leader := slices.IndexFunc([]int{0, 1, 2}, func(i int) bool { return c.Name(i) == s.CachedInfo().Cluster.Leader })
+	if err := c.KillNode(leader); err != nil {
+		t.Fatal(err)
 	}
+	send()
+	eventually(t, "end without one of three", func() bool { return queue.Len() == 0 })
+	if err := c.StartNode(leader); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "stream on all three", func() bool {
+		info, err := s.Info(t.Context())
+		if err != nil || info.Cluster == nil || info.Cluster.Leader == "" || len(info.Cluster.Replicas) != 2 {
+			return false
+		}
+		return info.Cluster.Replicas[0].Current && info.Cluster.Replicas[1].Current
+	})
 	send()
 	for i := range 3 {
 		if err := c.KillNode(i); err != nil {
@@ -257,6 +256,7 @@ func TestFullStream(t *testing.T) {
 		"disk":   {stream: -1, server: "jetstream: {max_file_store: 65536}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := servers(t, 1, natstest.Options{Config: limit.server})
 			cfg := Config{Servers: c.URLs()}
 			str := stream(t, connect(t, cfg, "district"), StreamConfig{Replicas: 1, MaxBytes: limit.stream})
@@ -339,6 +339,7 @@ func TestWrongWay(t *testing.T) {
 		{"no file yet", "district.ca_file: open", func(cfg *Config) { cfg.CAFile = filepath.Join(t.TempDir(), "none") }, nil},
 	} {
 		t.Run(wrong.name, func(t *testing.T) {
+			t.Parallel()
 			cfg := right
 			wrong.spoil(&cfg)
 			var log testdata.Text

@@ -32,74 +32,75 @@ func (s *Store) Append(ctx context.Context, events []Event) (Appended, error) {
 	err := s.readyMonths(ctx, events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
-			done, err = s.append(ctx, tx, events, false)
+			fresh, named, more, err := s.append(ctx, tx, events, false)
+			if err == nil {
+				done.New = len(fresh) + named
+				done.Holdings, err = s.countAll(ctx, tx, more)
+			}
 			return err
 		})
 	}
 	if err != nil {
-		clear(s.settings) // which may be of what was rolled back
-		s.paces.forget()
+		s.forgetAll()
 		return Appended{}, fmt.Errorf("storing %d events: %w", len(events), err)
 	}
 	return done, nil
 }
 
-// append stores events of gates, or such that their plant has stored before.
-func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants bool) (Appended, error) {
-	if s.postgres { // a young month has no statistics, and would be read whole for each batch; no plan here gets old
-		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = auto"); err != nil {
-			return Appended{}, err
-		}
+// append stores events of gates, or such that their plant has stored before. It returns those that are new, of how many
+// it is told afterwards who they are about, and what is to be counted with them.
+func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants bool) (fresh []*Event, named int, more counting, err error) {
+	if err := s.plan(ctx, tx); err != nil {
+		return nil, 0, more, err
 	}
 	once, bearers, err := takeBearers(distinct(events))
 	if err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
 	once = s.admit(once)
-	if err := s.knowGates(ctx, tx, once, ofPlants); err != nil {
-		return Appended{}, err
+	for _, e := range once {
+		if err := s.knowSite(ctx, tx, e.Gate.Site); err != nil {
+			return nil, 0, more, err
+		}
 	}
 	visits, err := foldInto(ctx, tx, once)
 	if err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
-	if err := s.readyQueues(ctx, tx, once); err != nil {
-		return Appended{}, err
-	}
-	visits.settled = s.settled
-	fresh, err := s.insertEvents(ctx, tx, once)
-	if err != nil {
-		return Appended{}, err
+	visits.settled = s.isSettled
+	if fresh, err = s.insertEvents(ctx, tx, once); err != nil {
+		return nil, 0, more, err
 	}
 	if err := visits.join(ctx, tx); err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
 	people := visits.tally(fresh)
-	if err := s.count(ctx, tx, people); err != nil {
-		return Appended{}, err
-	}
-	if err := s.countPaces(ctx, tx, pacesOf(fresh, people, visits)); err != nil {
-		return Appended{}, err
-	}
+	more = counting{people, pacesOf(fresh, people, visits), seenOf(once, ofPlants), heldOf(events)}
 	raised, err := raiseAlerts(ctx, tx, fresh, ofPlants)
 	if err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
 	if err := visits.countAlerts(ctx, tx); err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
 	if err := s.noteSettings(ctx, tx, fresh); err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
 	if err := s.queueEvents(ctx, tx, fresh, raised); err != nil {
-		return Appended{}, err
+		return nil, 0, more, err
 	}
-	named, err := s.nameEvents(ctx, tx, bearers)
-	if err != nil {
-		return Appended{}, err
+	named, err = s.nameEvents(ctx, tx, bearers)
+	return fresh, named, more, err
+}
+
+// plan has the server use its indexes: a young month has no statistics, and would be read whole for each batch. No plan here
+// gets old.
+func (s *Store) plan(ctx context.Context, tx *sql.Tx) error {
+	if !s.postgres {
+		return nil
 	}
-	holdings, err := s.hold(ctx, tx, events)
-	return Appended{New: len(fresh) + named, Holdings: holdings}, err
+	_, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = auto")
+	return err
 }
 
 // distinct is a copy without repetitions, in the order of the ids, which is that of time.
@@ -203,6 +204,8 @@ func (s *Store) readyMonths(ctx context.Context, events []Event) error {
 	if !s.postgres {
 		return nil
 	}
+	s.monthsMu.Lock()
+	defer s.monthsMu.Unlock()
 	for _, e := range events {
 		id, err := ulid.ParseStrict(e.ID)
 		if err != nil {
@@ -221,8 +224,8 @@ func (s *Store) readyMonths(ctx context.Context, events []Event) error {
 	return nil
 }
 
-// hold notes which places of their journals are filled.
-func (s *Store) hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding, error) {
+// heldOf are the places of their journals that events fill.
+func heldOf(events []Event) map[journalOf]spans {
 	got := map[journalOf]spans{}
 	for _, e := range events {
 		if e.sequence > 0 {
@@ -230,6 +233,11 @@ func (s *Store) hold(ctx context.Context, tx *sql.Tx, events []Event) ([]Holding
 			got[of] = got[of].with(e.sequence, e.sequence)
 		}
 	}
+	return got
+}
+
+// hold notes which places of their journals are filled.
+func (s *Store) hold(ctx context.Context, tx *sql.Tx, got map[journalOf]spans) ([]Holding, error) {
 	holdings, err := readHoldings(ctx, tx, got, "")
 	if err != nil {
 		return nil, err

@@ -291,15 +291,28 @@ func (s *Store) DeleteEvent(ctx context.Context, id, sum, reason string, by Auth
 	if err != nil {
 		return Deletion{}, fmt.Errorf("deleting event %.40q: %w", id, err)
 	}
-	s.settled[visitOf{d.Gate, d.visit}] = true
+	s.settle(d)
 	return d, s.sweep(ctx)
 }
 
 func (s *Store) setDeleted(id string, is bool) {
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
-	s.deleted[id] = is
+	if is {
+		s.deleted[id] = true
+	} else {
+		delete(s.deleted, id)
+	}
 }
+
+// settle has the visit that a deleted event was of stay counted as it was. Of one that never came nobody knows the gate.
+func (s *Store) settle(d Deletion) {
+	if d.Gate.Name != "" {
+		s.shareOf(d.Gate.Site).settled[visitOf{d.Gate, d.visit}] = true
+	}
+}
+
+func (s *Store) isSettled(v visitOf) bool { return s.shareOf(v.gate.Site).settled[v] }
 
 func (d Deletion) apply(ctx context.Context, tx *sql.Tx, alert *recordedAlert, by Author) error {
 	deleted, err := execute(ctx, tx, "DELETE FROM events WHERE id = $1", d.Event)

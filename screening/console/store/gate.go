@@ -14,8 +14,8 @@ import (
 	"thermogate/screening/mqtt"
 )
 
-// knowGates makes the gates and sites known that events come from. Those of a plant may have waited there.
-func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event, ofPlants bool) error {
+// seenOf is when anything came from the gates that events are of. Those of a plant may have waited there.
+func seenOf(events []*Event, ofPlants bool) map[mqtt.Gate]time.Time {
 	seen := map[mqtt.Gate]time.Time{}
 	for _, e := range events {
 		at := e.Received
@@ -26,7 +26,7 @@ func (s *Store) knowGates(ctx context.Context, tx *sql.Tx, events []*Event, ofPl
 			seen[e.Gate] = at
 		}
 	}
-	return s.see(ctx, tx, seen)
+	return seen
 }
 
 // Seen notes when anything came from gates.
@@ -118,8 +118,7 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 	if err != nil || name == "" || name == "Local" {
 		return fmt.Errorf("%q is not a time zone such as Asia/Shanghai", name)
 	}
-	s.appending.Lock()
-	defer s.appending.Unlock()
+	defer s.lockShares(map[int]bool{ShareOf(site): true})()
 	err = s.transact(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO sites (name, time_zone) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET time_zone = excluded.time_zone`, site, name); err != nil {
@@ -133,7 +132,7 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 		}
 		return s.queueSite(ctx, tx, site, time.Now().AddDate(0, 0, -mostShiftDays))
 	})
-	clear(s.paces.days)
+	clear(s.shareOf(site).paces.days)
 	if err != nil {
 		return fmt.Errorf("giving site %s the time zone %s: %w", site, name, err)
 	}

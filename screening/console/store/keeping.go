@@ -129,8 +129,7 @@ func (s *Store) Due() bool { return s.due.Swap(false) }
 // SetOutcomeOnly has a site keep outcomes only, or all again. What is stored of it already, and no hold keeps, Retire strips
 // next; nothing brings it back.
 func (s *Store) SetOutcomeOnly(ctx context.Context, site string, only bool, by Author) error {
-	s.appending.Lock()
-	defer s.appending.Unlock()
+	defer s.lockShares(map[int]bool{ShareOf(site): true})()
 	var before bool
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		var strips bool
@@ -191,7 +190,8 @@ func (s *Store) readPeople(ctx context.Context) error {
 		s.outcomeOnly[k.Site] = k.OutcomeOnly
 	}
 	for _, d := range deletions {
-		s.deleted[d.Event], s.settled[visitOf{d.Gate, d.visit}] = true, true
+		s.deleted[d.Event] = true
+		s.settle(d)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func (s *Store) addPaces(ctx context.Context, tx *sql.Tx) error {
 	if err := s.readSites(ctx); err != nil {
 		return err
 	}
-	defer s.paces.forget()
+	defer s.forgetAll()
 	for _, fill := range []func(context.Context, *sql.Tx) error{s.fillPaces, s.fillVisits, s.fillBusiest, fillMissing} {
 		if err := fill(ctx, tx); err != nil {
 			return fmt.Errorf("counting the events that are stored: %w", err)
@@ -118,8 +118,8 @@ func (s *Store) fillPaces(ctx context.Context, tx *sql.Tx) error {
 			more.event(e.gate, e.at, e.received, e.seconds, e.data)
 		}
 		for key := range more.paces {
-			if key.number >= passed && s.paces.quarters[key] == nil {
-				s.paces.quarters[key] = &quarterPace{}
+			if key.number >= passed && s.pacesOf(key).quarters[key] == nil {
+				s.pacesOf(key).quarters[key] = &quarterPace{}
 			}
 		}
 		if err := s.countQuarters(ctx, tx, more); err != nil {
@@ -127,7 +127,9 @@ func (s *Store) fillPaces(ctx context.Context, tx *sql.Tx) error {
 		}
 		last = events[len(events)-1].id
 		passed = max(passed, floorDiv(events[len(events)-1].at, quarterMilliseconds)-8)
-		maps.DeleteFunc(s.paces.quarters, func(key paceOf, _ *quarterPace) bool { return key.number < passed })
+		for _, h := range s.shares {
+			maps.DeleteFunc(h.paces.quarters, func(key paceOf, _ *quarterPace) bool { return key.number < passed })
+		}
 	}
 }
 

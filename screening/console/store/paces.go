@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"thermogate/screening/mqtt"
@@ -41,8 +42,9 @@ func (p paces) forget() {
 	clear(p.days)
 }
 
-// maxPaces is how many quarters are remembered: the last ones of ten thousand gates and their sites.
-const maxPaces = 40_000
+// maxPaces is how many quarters of a share are remembered: the last ones of ten thousand gates and their sites, and as many again
+// for shares are not the same size.
+const maxPaces = 80_000 / shares
 
 // forgetOld forgets the quarters before the newest one and the one before that, or all where these are too many.
 func (p paces) forgetOld() {
@@ -61,6 +63,8 @@ type morePaces struct {
 	paces  map[paceOf]*pace // whose busiest is how many people more there are
 	queues map[paceOf][]look
 }
+
+func (s *Store) pacesOf(key paceOf) paces { return s.shareOf(key.gate.Site).paces }
 
 func newMorePaces() morePaces { return morePaces{map[paceOf]*pace{}, map[paceOf][]look{}} }
 
@@ -121,30 +125,25 @@ func (m morePaces) visit(members []member) {
 	}
 }
 
-// readyQueues reads the looks that are stored already of the quarters in which events have theirs.
-func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, events []*Event) error {
-	if len(s.paces.quarters) > maxPaces {
-		s.paces.forgetOld()
-	}
-	wanted := map[paceOf]bool{}
-	for _, e := range events {
-		if look, ok := lookOf(e.at, lookDataOf(&e.Data)); ok {
-			for _, quarter := range look.quarters() {
-				wanted[paceOf{e.Gate, quarter}] = true
-			}
+// readyQueues has all looks at hand of the quarters that have more of them, which are stored already.
+func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, more morePaces) error {
+	for _, h := range s.shares {
+		if len(h.paces.quarters) > maxPaces {
+			h.paces.forgetOld()
 		}
 	}
-	if err := s.readyQuarters(ctx, tx, slices.Collect(maps.Keys(wanted))); err != nil {
+	if err := s.readyQuarters(ctx, tx, slices.Collect(maps.Keys(more.queues))); err != nil {
 		return err
 	}
-	for key := range wanted {
-		q := s.paces.quarters[key]
+	for key := range more.queues {
+		q := s.pacesOf(key).quarters[key]
 		if q.stored && !q.whole {
 			looks, err := storedLooks(ctx, tx, key)
 			if err != nil {
 				return err
 			}
 			q.looks = looks
+			delete(more.queues, key) // they are among those
 		}
 		q.whole = true
 	}
@@ -198,7 +197,7 @@ func (s *Store) countPaces(ctx context.Context, tx *sql.Tx, more morePaces) erro
 		return err
 	}
 	for key, add := range more.paces {
-		q := s.paces.quarters[key]
+		q := s.pacesOf(key).quarters[key]
 		add.queue, add.queueAt, add.busiest, add.busiestAt = q.queue, q.queueAt, q.busiest, q.busiestAt
 		day := paceOf{key.gate, s.dayOf(key)}
 		if days[day] == nil {
@@ -215,7 +214,7 @@ func (s *Store) countQuarters(ctx context.Context, tx *sql.Tx, more morePaces) e
 	}
 	changed := map[paceOf]*pace{}
 	for key, add := range more.paces {
-		q := s.paces.quarters[key]
+		q := s.pacesOf(key).quarters[key]
 		people := q.busiest + add.busiest
 		q.add(add)
 		q.busiest, q.busiestAt = people, key.number
@@ -241,11 +240,11 @@ func (s *Store) countDays(ctx context.Context, tx *sql.Tx, more map[paceOf]*pace
 	}
 	now := map[paceOf]*pace{}
 	for key, add := range more {
-		s.paces.days[key].add(add)
-		now[key] = s.paces.days[key]
+		s.pacesOf(key).days[key].add(add)
+		now[key] = s.pacesOf(key).days[key]
 	}
 	for _, key := range fewer {
-		day := s.paces.days[key]
+		day := s.pacesOf(key).days[key]
 		zone := s.zone(key.gate.Site)
 		from, to := quartersOf(Day(key.number).Begin(zone), Day(key.number+1).Begin(zone))
 		if err := tx.QueryRowContext(ctx, `SELECT busiest, quarter FROM gate_quarters
@@ -264,23 +263,23 @@ func quartersOf(from, to time.Time) (first, end int64) {
 
 // readyQuarters has quarters at hand.
 func (s *Store) readyQuarters(ctx context.Context, tx *sql.Tx, keys []paceOf) error {
-	keys = slices.DeleteFunc(keys, func(key paceOf) bool { return s.paces.quarters[key] != nil })
+	keys = slices.DeleteFunc(keys, func(key paceOf) bool { return s.pacesOf(key).quarters[key] != nil })
 	found, err := readPaces(ctx, tx, quarterPaces, keys)
 	for _, key := range keys {
-		s.paces.quarters[key] = &quarterPace{}
+		s.pacesOf(key).quarters[key] = &quarterPace{}
 		if p := found[key]; p != nil {
-			s.paces.quarters[key] = &quarterPace{pace: *p, stored: true}
+			s.pacesOf(key).quarters[key] = &quarterPace{pace: *p, stored: true}
 		}
 	}
 	return err
 }
 
 func (s *Store) readyDays(ctx context.Context, tx *sql.Tx, keys []paceOf) error {
-	keys = slices.DeleteFunc(keys, func(key paceOf) bool { return s.paces.days[key] != nil })
+	keys = slices.DeleteFunc(keys, func(key paceOf) bool { return s.pacesOf(key).days[key] != nil })
 	found, err := readPaces(ctx, tx, dayPaces, keys)
 	for _, key := range keys {
-		if s.paces.days[key] = found[key]; found[key] == nil {
-			s.paces.days[key] = &pace{}
+		if s.pacesOf(key).days[key] = found[key]; found[key] == nil {
+			s.pacesOf(key).days[key] = &pace{}
 		}
 	}
 	return err
@@ -315,11 +314,13 @@ func scanPace(rows *sql.Rows) (one numberedPace, err error) {
 func readPaces(ctx context.Context, q querier, table paceTable, keys []paceOf) (map[paceOf]*pace, error) {
 	found := map[paceOf]*pace{}
 	for some := range slices.Chunk(keys, stepRows) {
-		var where conditions
+		args := make([]any, 0, 3*len(some))
 		for _, key := range some {
-			where.add("site = ? AND "+table.number+" = ? AND gate = ?", key.gate.Site, key.number, key.gate.Name)
+			args = append(args, key.gate.Site, key.number, key.gate.Name)
 		}
-		all, err := collect(ctx, q, scanPace, "SELECT site, gate, "+table.number+", "+paceColumns+" FROM "+table.name+" WHERE "+where.any(), where.args...)
+		// Many conditions with OR in between a server would check on every row.
+		all, err := collect(ctx, q, scanPace, "SELECT site, gate, "+table.number+", "+paceColumns+" FROM "+table.name+
+			" WHERE (site, "+table.number+", gate) IN (VALUES "+strings.Replace(values(len(some), 3), "$2,", "CAST($2 AS BIGINT),", 1)+")", args...)
 		if err != nil {
 			return nil, err
 		}

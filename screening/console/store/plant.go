@@ -115,33 +115,49 @@ func NewPlantEvent(site string, body []byte, received time.Time) (Event, error) 
 }
 
 // Hear stores what plants have told, in one transaction; what they say of a site's settings is in force before that. What is
-// here already changes nothing, and so does what is older than what is here. It tells how many of the events are new.
+// here already changes nothing, and so does what is older than what is here. It tells how many of the events are new, which
+// Count counts. What is of different shares is stored at the same time.
 func (s *Store) Hear(ctx context.Context, news News) (fresh int, err error) {
 	if err := s.follow(ctx, news.Plants); err != nil {
 		return 0, err
 	}
-	s.appending.Lock()
-	defer s.appending.Unlock()
+	touched := news.shares()
+	defer s.lockShares(touched)()
 	var deleted []Deletion
+	var forgotten []string
+	var counted map[int]counting
 	err = s.readyMonths(ctx, news.Events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
-			done, err := s.append(ctx, tx, news.Events, true)
-			fresh = done.New
-			if err == nil {
-				deleted, err = s.hear(ctx, tx, news)
+			new, _, all, err := s.append(ctx, tx, news.Events, true)
+			if err != nil {
+				return err
 			}
+			fresh, counted = len(new), all.byShare()
+			if err := s.noteUncounted(ctx, tx, counted); err != nil {
+				return err
+			}
+			deleted, forgotten, err = s.hear(ctx, tx, news)
 			return err
 		})
 	}
 	if err != nil {
-		clear(s.settings) // which may be of what was rolled back
-		s.paces.forget()
+		for n := range touched {
+			s.shares[n].forget()
+			s.noteWaiting(n)
+		}
 		return 0, fmt.Errorf("storing what plants have told: %w", err)
+	}
+	for n, more := range counted {
+		s.shares[n].uncounted.add(more)
+		s.noteWaiting(n)
 	}
 	for _, d := range deleted {
 		s.setDeleted(d.Event, true)
-		s.settled[visitOf{d.Gate, d.visit}] = true
+		s.settle(d)
+	}
+	for _, id := range forgotten {
+		s.setDeleted(id, false)
 	}
 	if len(deleted) > 0 {
 		err = s.sweep(ctx)
@@ -149,40 +165,71 @@ func (s *Store) Hear(ctx context.Context, news News) (fresh int, err error) {
 	return fresh, err
 }
 
-// hear stores all but the events. It returns what is deleted with it.
-func (s *Store) hear(ctx context.Context, tx *sql.Tx, news News) (deleted []Deletion, err error) {
+// hear stores all but the events. It returns what is deleted with it, and of which deletions nothing is known any more.
+func (s *Store) hear(ctx context.Context, tx *sql.Tx, news News) (deleted []Deletion, forgotten []string, err error) {
 	if err := s.hearAlerts(ctx, tx, news); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.hearStatuses(ctx, tx, news.Statuses); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := hearShifts(ctx, tx, news.Shifts); err != nil {
-		return nil, err
+	if err := s.hearShifts(ctx, tx, news.Shifts); err != nil {
+		return nil, nil, err
 	}
 	if err := s.hearPlants(ctx, tx, news); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	sites := map[string]int{}
 	for _, d := range news.Deletions {
 		done, isNew, err := d.apply(ctx, tx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if isNew {
 			deleted = append(deleted, done)
+			sites[d.Site]++
 		}
 	}
-	return deleted, nil
+	forgotten, err = s.bound(ctx, tx, "deleted_events", "at, event", sites)
+	return deleted, forgotten, err
+}
+
+// mostTold is how much a plant has the district keep of each of alerts without an event, deletions and reports of shifts: the
+// newest, and at times a tenth more.
+const mostTold = 10_000
+
+// bound deletes the oldest rows of sites that have got so many more, by two columns of which the last is the row's own.
+func (s *Store) bound(ctx context.Context, tx *sql.Tx, table, columns string, added map[string]int) (forgotten []string, err error) {
+	for site, n := range added {
+		told := s.shareOf(site).told
+		if told[table+" "+site] += n; told[table+" "+site] <= mostTold/10 {
+			continue
+		}
+		told[table+" "+site] = 0
+		_, own, _ := strings.Cut(columns, ", ")
+		some, err := collect(ctx, tx, func(rows *sql.Rows) (key string, err error) {
+			err = rows.Scan(&key)
+			return key, err
+		}, "DELETE FROM "+table+" WHERE site = $1 AND ("+columns+") <= (SELECT "+columns+" FROM "+table+
+			" WHERE site = $1 ORDER BY "+strings.ReplaceAll(columns, ",", " DESC,")+" DESC LIMIT 1 OFFSET $2) RETURNING "+own, site, mostTold)
+		if err != nil {
+			return nil, err
+		}
+		forgotten = append(forgotten, some...)
+	}
+	return forgotten, nil
 }
 
 // hearAlerts keeps the words on alerts, and has those that are here follow them.
 func (s *Store) hearAlerts(ctx context.Context, tx *sql.Tx, news News) error {
 	var args []any
 	var ids []string
+	sites := map[string]int{}
 	for _, a := range newest(news.Alerts, func(a PlantAlert) (mqtt.Gate, string, int64) { return a.Gate, a.Event, a.Version }) {
 		args = append(args, a.Event, a.Gate.Site, a.Gate.Name, a.Version, string(a.State), string(a.Outcome), milliseconds(a.Taken),
 			milliseconds(a.Escalated), milliseconds(a.Read), milliseconds(a.Closed), a.Received.UnixMilli())
 		ids = append(ids, a.Event)
+		sites[a.Gate.Site]++
 	}
 	err := s.inSteps(args, 11, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO plant_alerts (event, site, gate, version, state, outcome, taken_at, escalated, read_at, closed_at, received)
@@ -204,7 +251,8 @@ func (s *Store) hearAlerts(ctx context.Context, tx *sql.Tx, news News) error {
 			return err
 		}
 	}
-	return nil
+	_, err = s.bound(ctx, tx, "plant_alerts", "received, event", sites)
+	return err
 }
 
 // ofPlant are the alerts that a word of their plant is about.
@@ -407,8 +455,10 @@ func (p PlantStatus) parts() map[string]string {
 	return map[string]string{Link: p.Link}
 }
 
-func hearShifts(ctx context.Context, tx *sql.Tx, shifts []PlantShift) error {
+func (s *Store) hearShifts(ctx context.Context, tx *sql.Tx, shifts []PlantShift) error {
+	sites := map[string]int{}
 	for _, t := range shifts {
+		sites[t.Site]++
 		if _, err := tx.ExecContext(ctx, `INSERT INTO plant_shifts (site, begin_at, end_at, name, made, people, pass, alert, confirmed, inconclusive, expected)
 			VALUES `+values(1, 11)+` ON CONFLICT (site, begin_at) DO UPDATE SET end_at = excluded.end_at, name = excluded.name, made = excluded.made,
 			people = excluded.people, pass = excluded.pass, alert = excluded.alert, confirmed = excluded.confirmed, inconclusive = excluded.inconclusive,
@@ -417,8 +467,12 @@ func hearShifts(ctx context.Context, tx *sql.Tx, shifts []PlantShift) error {
 			return err
 		}
 	}
-	return nil
+	_, err := s.bound(ctx, tx, "plant_shifts", "made, begin_at", sites)
+	return err
 }
+
+// heardStep is how far behind the time may be that is kept of when a site was heard.
+const heardStep = 10 * time.Second
 
 // hearPlants notes when sites were heard, and what their plants said of themselves.
 func (s *Store) hearPlants(ctx context.Context, tx *sql.Tx, news News) error {
@@ -427,7 +481,10 @@ func (s *Store) hearPlants(ctx context.Context, tx *sql.Tx, news News) error {
 		if err := s.knowSite(ctx, tx, site); err != nil {
 			return err
 		}
-		heard = append(heard, site, at.UnixMilli())
+		if last := s.shareOf(site).heard; at.Sub(last[site]) >= heardStep {
+			last[site] = at
+			heard = append(heard, site, at.UnixMilli())
+		}
 	}
 	for _, p := range newestPlants(news.Plants) {
 		facts = append(facts, p.Site, p.At.UnixMilli(), p.Waiting, p.Version)
@@ -487,10 +544,9 @@ func (s *Store) followPlant(ctx context.Context, p Plant, months int) error {
 		return err
 	}
 	zoned := s.zone(p.Site).String() == p.TimeZone
-	if months == p.KeepMonths && zoned && len(plans) == 0 || time.Since(s.followed[p.Site]) < followPause {
+	if months == p.KeepMonths && zoned && len(plans) == 0 || !s.mayFollow(p.Site) {
 		return nil
 	}
-	s.followed[p.Site] = time.Now()
 	if months != p.KeepMonths {
 		if err := s.SetKeepMonths(ctx, p.Site, p.KeepMonths, Author{}); err != nil {
 			return err
@@ -507,6 +563,16 @@ func (s *Store) followPlant(ctx context.Context, p Plant, months int) error {
 		}
 	}
 	return nil
+}
+
+func (s *Store) mayFollow(site string) bool {
+	s.followedMu.Lock()
+	defer s.followedMu.Unlock()
+	if time.Since(s.followed[site]) < followPause {
+		return false
+	}
+	s.followed[site] = time.Now()
+	return true
 }
 
 // newPlans are those of a plant that are not known here.
@@ -551,6 +617,9 @@ func (d PlantDeletion) apply(ctx context.Context, tx *sql.Tx) (done Deletion, is
 		if _, err := tx.ExecContext(ctx, statement, d.Event); err != nil {
 			return done, false, err
 		}
+	}
+	if len(members) == 0 {
+		return done, true, nil
 	}
 	return done, true, note(ctx, tx, AuditLine{What: DeletedEvent, About: d.Event, Scope: done.Gate, Detail: "plant"})
 }

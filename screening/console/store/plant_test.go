@@ -16,7 +16,18 @@ func hear(t testing.TB, s *Store, news News) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	countHeard(t, s)
 	return fresh
+}
+
+// countHeard has all be counted that was heard.
+func countHeard(t testing.TB, s *Store) {
+	t.Helper()
+	for more, err := true, error(nil); more; {
+		if more, err = s.Count(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // word is what a plant says of an alert.
@@ -329,11 +340,11 @@ func TestSiteAfterFailure(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		rename("quarters", "away")
+		rename("uncounted", "away")
 		if _, err := s.Hear(t.Context(), news); err == nil {
 			t.Fatal("it is stored without a table")
 		}
-		rename("away", "quarters")
+		rename("away", "uncounted")
 		hear(t, s, news)
 		if sites, err := s.PlantSites(t.Context()); err != nil || len(sites) != 1 {
 			t.Errorf("%v, %v", sites, err)
@@ -358,6 +369,40 @@ func TestLoudSite(t *testing.T) {
 		alerts, err := s.OpenAlertsOfSites(t.Context(), 20, 100)
 		if err != nil || len(alerts) != 21 || alerts[0].Event != late.ID {
 			t.Errorf("%d alerts, %v", len(alerts), err)
+		}
+	})
+}
+
+// TestPlantThatTellsTooMuch has a plant tell of alerts and deletions of events that nobody has, of which the newest are kept.
+func TestPlantThatTellsTooMuch(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, mqtt.Gate{Site: "loud", Name: "1"})
+		const all = mostTold + 2*mostTold/10
+		var last Event
+		for n := 0; n < all; n += 1000 {
+			var news News
+			for range 1000 {
+				news.Alerts = append(news.Alerts, word(m.pass(morning), 1, Taken, morning.Add(time.Duration(n)*time.Millisecond)))
+				last = m.pass(morning)
+				news.Deletions = append(news.Deletions, PlantDeletion{Site: "loud", Event: last.ID, At: morning.Add(time.Duration(n) * time.Millisecond)})
+			}
+			hear(t, s, news)
+		}
+		for _, table := range []string{"plant_alerts", "deleted_events"} {
+			var kept int
+			if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&kept); err != nil || kept > mostTold+mostTold/10 || kept < mostTold {
+				t.Errorf("%s has %d rows, %v", table, kept, err)
+			}
+		}
+		if n := len(s.deleted); n > mostTold+mostTold/10 {
+			t.Errorf("%d deletions are remembered", n)
+		}
+		if n := hear(t, s, News{Events: []Event{last}}); n != 0 {
+			t.Error("the newest deletion is forgotten")
+		}
+		var lines int
+		if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM audit WHERE what = $1", DeletedEvent).Scan(&lines); err != nil || lines != 0 {
+			t.Errorf("%d lines of the audit tell of what was never there, %v", lines, err)
 		}
 	})
 }

@@ -498,11 +498,7 @@ func sameAfterUpgrade(t *testing.T, s *Store) {
 	t.Helper()
 	dump := func() []string {
 		q := plain{t: t, s: s}
-		all := q.lines("SELECT site, gate, quarter, outcome, reason, people, events, again FROM quarters WHERE people <> 0 OR events <> 0 ORDER BY 1, 2, 3, 4, 5")
-		all = append(all, q.lines("SELECT site, gate, day, outcome, reason, people, events, again FROM days WHERE people <> 0 OR events <> 0 ORDER BY 1, 2, 3, 4, 5")...)
-		for _, table := range []paceTable{quarterPaces, dayPaces} {
-			all = append(all, q.lines("SELECT site, gate, "+table.number+", "+paceColumns+" FROM "+table.name+" WHERE events > 0 OR busiest > 0 ORDER BY 1, 2, 3")...)
-		}
+		all := countedTables(t, s)
 		return append(all, q.lines("SELECT event, begun, CASE WHEN counts THEN 1 ELSE 0 END, changed FROM alerts ORDER BY 1")...)
 	}
 	before := dump()
@@ -518,7 +514,7 @@ func sameAfterUpgrade(t *testing.T, s *Store) {
 // downgrade takes away what reports are made of.
 func downgrade(t testing.TB, s *Store) {
 	t.Helper()
-	s.paces.forget()
+	s.forgetAll()
 	for _, statement := range []string{
 		"DROP INDEX alerts_of_sites", "DROP INDEX gate_states_of_sites", "DROP TABLE shift_plans", "DROP TABLE gate_quarters", "DROP TABLE gate_days",
 		"ALTER TABLE quarters DROP COLUMN again", "ALTER TABLE days DROP COLUMN again", "ALTER TABLE alerts DROP COLUMN begun",

@@ -32,10 +32,10 @@ const Hash = "hash"
 
 // What is kept of settings, so that no gate fills the store with them.
 const (
-	maxSettingChanges = 100     // of each name
-	maxSettings       = 300     // names of a gate
-	maxSettingsKnown  = 150_000 // of ten thousand gates, each with some ten
-	maxSettingName    = 80      // bytes
+	maxSettingChanges = 100              // of each name
+	maxSettings       = 300              // names of a gate
+	maxSettingsKnown  = 300_000 / shares // of ten thousand gates, each with some ten, and as many again for shares are not the same size
+	maxSettingName    = 80               // bytes
 	maxSettingValue   = 160
 )
 
@@ -87,21 +87,24 @@ func statusKnows(name string) bool { return name != "camera" && name != "version
 // noteSettings notes which settings events tell that are not known yet. Of an event that comes late it is only noted that
 // what is in force has been so for longer.
 func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) error {
-	if len(s.settings) > maxSettingsKnown {
-		clear(s.settings)
+	for _, h := range s.sharesOf(fresh) {
+		if len(h.settings) > maxSettingsKnown {
+			clear(h.settings)
+		}
 	}
 	if err := s.readySettings(ctx, tx, fresh); err != nil {
 		return err
 	}
 	var first []any // settings that were never told before
 	for _, e := range fresh {
-		told := s.settings[settingOf{e.Gate, Hash}]
+		known := s.shareOf(e.Gate.Site).settings
+		told := known[settingOf{e.Gate, Hash}]
 		for name, value := range settingsOf(e.Data) {
 			if told.status && statusKnows(name) {
 				continue
 			}
 			of := settingOf{e.Gate, name}
-			seen := s.settings[of]
+			seen := known[of]
 			var changed int64
 			var err error
 			switch {
@@ -120,7 +123,7 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 				return err
 			}
 			if changed > 0 {
-				s.settings[of] = settingSeen{e.ID, value, false}
+				known[of] = settingSeen{e.ID, value, false}
 			}
 		}
 	}
@@ -221,12 +224,12 @@ func (s *Store) SetSettings(ctx context.Context, gate mqtt.Gate, told mqtt.Setti
 			if err := s.addSetting(ctx, tx, of, seen, &written); err != nil {
 				return err
 			}
-			delete(s.settings, of)
+			delete(s.shareOf(gate.Site).settings, of)
 		}
 		return nil
 	})
 	if err != nil {
-		clear(s.settings)
+		clear(s.shareOf(gate.Site).settings)
 		return fmt.Errorf("noting the settings of %s: %w", event.Source(gate.Site, gate.Name), err)
 	}
 	return nil
@@ -236,12 +239,12 @@ func (s *Store) SetSettings(ctx context.Context, gate mqtt.Gate, told mqtt.Setti
 func (s *Store) readySettings(ctx context.Context, tx *sql.Tx, events []*Event) error {
 	gates := map[mqtt.Gate]bool{}
 	for _, e := range events {
-		names := settingsOf(e.Data)
+		known, names := s.shareOf(e.Gate.Site).settings, settingsOf(e.Data)
 		names[Hash] = ""
 		for name := range names {
 			of := settingOf{e.Gate, name}
-			if _, known := s.settings[of]; !known {
-				s.settings[of], gates[e.Gate] = settingSeen{}, true
+			if _, has := known[of]; !has {
+				known[of], gates[e.Gate] = settingSeen{}, true
 			}
 		}
 	}
@@ -262,7 +265,7 @@ func (s *Store) readySettings(ctx context.Context, tx *sql.Tx, events []*Event) 
 			return err
 		}
 		for _, one := range all {
-			s.settings[one.settingOf] = one.settingSeen
+			s.shareOf(one.gate.Site).settings[one.settingOf] = one.settingSeen
 		}
 	}
 	return nil

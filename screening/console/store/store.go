@@ -89,11 +89,15 @@ type Store struct {
 	heldMu sync.Mutex
 	held   *sql.Conn // of the server: the connection that does so
 
-	appending sync.Mutex // held over Append: what an event comes to depends on those before it
+	appending sync.RWMutex // held over Append: what an event comes to depends on those before it; Hear shares it
+	shares    [shares]*share
+	monthsMu  sync.Mutex
 	months    map[string]bool
-	insert    map[int]*sql.Stmt         // of events, by how many rows
-	settings  map[settingOf]settingSeen // the newest, of those that were asked for
-	paces     paces
+	insert    map[int]*sql.Stmt // of events, by how many rows
+
+	uncountedNumber atomic.Int64 // of the newest row
+	waitingMu       sync.Mutex
+	waiting         map[int]waitingShare
 
 	changing sync.Mutex // held over a change of an account: who may go depends on who stays
 
@@ -105,7 +109,8 @@ type Store struct {
 	sites   map[string]*time.Location // how their days are counted
 	sited   map[string]bool           // those that are in the store
 
-	followed map[string]time.Time // of Hear: when settings of sites were followed that had changed
+	followedMu sync.Mutex
+	followed   map[string]time.Time // of Hear: when settings of sites were followed that had changed
 
 	outbox   outbox
 	passNews atomic.Int64
@@ -116,7 +121,6 @@ type Store struct {
 	outcomeOnly map[string]bool       // sites
 	deleted     map[string]bool       // events
 	forgotten   map[forgottenOf]int64 // people, and when they were put on the list anew
-	settled     map[visitOf]bool      // visits that those were of, which stay counted as they were; guarded by appending
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -134,7 +138,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		open, name = s.openServer, cfg.PostgreSQL
 	}
 	err := open(ctx)
-	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.readRevoked, s.chainAudit} {
+	for _, step := range []func(context.Context) error{s.migrate, s.prepare, s.readSites, s.readPeople, s.readRevoked, s.findUncounted, s.chainAudit} {
 		if err == nil {
 			err = step(ctx)
 		}
@@ -148,9 +152,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 
 func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
-		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, settings: map[settingOf]settingSeen{},
-		paces: newPaces(), sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, settled: map[visitOf]bool{},
+		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(), waiting: map[int]waitingShare{},
+		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }

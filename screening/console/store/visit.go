@@ -50,7 +50,7 @@ type visits struct {
 	changed map[visitOf][]member // by tally: the visits as they are with what is new
 
 	// settled are visits of which somebody has deleted an event. What they count as, only that event would say.
-	settled map[visitOf]bool
+	settled func(visitOf) bool
 }
 
 // foldInto finds out which visit each event belongs to.
@@ -177,7 +177,7 @@ func (v *visits) tally(fresh []*Event) tally {
 	for _, e := range fresh {
 		t.add(keyOf(e.Gate, e.at, e.Data.Outcome, e.Data.Reason), counts{events: 1})
 		m := e.member()
-		if v.settled[m.visitOf()] {
+		if v.settled(m.visitOf()) {
 			continue
 		}
 		if _, shared := v.before[m.visitOf()]; shared {
@@ -187,7 +187,7 @@ func (v *visits) tally(fresh []*Event) tally {
 		}
 	}
 	for visit, before := range v.before {
-		if v.settled[visit] {
+		if v.settled(visit) {
 			continue
 		}
 		parts := map[string][]member{} // those that counted apart so far

@@ -21,7 +21,7 @@ import (
 
 const (
 	// sitesEvery is how old what is known of all sites may get, and peopleEvery how many people come.
-	sitesEvery  = 2 * time.Second
+	sitesEvery  = 5 * time.Second
 	peopleEvery = 10 * time.Second
 	// gatesEvery is how often the gates on an open page are looked at again.
 	gatesEvery = 5 * time.Second

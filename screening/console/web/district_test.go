@@ -55,7 +55,11 @@ func startDistrict(t testing.TB, sites, gates int) (c *console, alerts []string)
 
 func (c *console) hear(news store.News) {
 	c.t.Helper()
-	if _, err := c.store.Hear(c.t.Context(), news); err != nil {
+	_, err := c.store.Hear(c.t.Context(), news)
+	for more := true; more && err == nil; {
+		more, err = c.store.Count(c.t.Context())
+	}
+	if err != nil {
 		c.t.Fatal(err)
 	}
 }
