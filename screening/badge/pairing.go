@@ -465,6 +465,7 @@ func (p *Pairing) forget() {
 			oldest = v.firstSeen
 		}
 	}
+	p.near = slices.DeleteFunc(p.near, func(id int) bool { return p.visits[id] == nil })
 	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
 		return r.at.Before(oldest.Add(-window)) && p.now.Sub(r.at) > forgetAfter
 	})

@@ -183,6 +183,19 @@ func TestFramesComeLate(t *testing.T) {
 	}
 }
 
+// TestReadThatWaitedLong comes after the tick that has forgotten who stood there.
+func TestReadThatWaitedLong(t *testing.T) {
+	p := NewPairing(time.Minute)
+	p.See(&event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}, nil)
+	p.Tick(start.Add(time.Minute))
+	if words := p.Take(start.Add(100*time.Millisecond), event.Bearer{ID: "A"}, false); len(words) > 0 {
+		t.Errorf("%+v", words)
+	}
+	if visit, _ := p.Waits(); visit != 0 {
+		t.Errorf("%d is waited for", visit)
+	}
+}
+
 // TestShift has 900 people come to a gate: 5 in 100 have no code, 2 in 100 one that is not valid, some come in pairs, and some show
 // a code that they were lent.
 func TestShift(t *testing.T) {
