@@ -34,12 +34,14 @@ const (
 	channels    = 5
 )
 
-// Working sizes. A picture with a longer side than maxSide is reduced to it; one with a shorter one than minSide is
-// enlarged; above pyramidSide a second look at half that size finds the faces that are larger than largeFace in the first:
-// recordings to train on have no sharper ones.
+// Working sizes. A picture with a longer side than maxSide is reduced to it, but not so far that the least face gets
+// narrower than smallFace: of faces 13 to 19 pixels wide the network finds 82 in 100, of those half as large again all; one
+// with a shorter side than minSide is enlarged; above pyramidSide a second look at half that size finds the faces that are
+// larger than largeFace in the first: recordings to train on have no sharper ones.
 const (
 	minSide     = 120
 	maxSide     = 416
+	smallFace   = 20
 	pyramidSide = 240
 	largeFace   = 90
 )
@@ -76,6 +78,9 @@ type Detector struct {
 	// MinScore is the score below which a face is not returned. New sets it for the gate, where everything returned is
 	// used; lower it to draw a precision-recall curve.
 	MinScore float32
+	// LeastFace is the width of the least face that has to be found in large pictures, as a part of their shorter side; the
+	// smaller it is, the longer they take. 0 stands for any that the usual working size shows.
+	LeastFace float64
 
 	passes  []*pass
 	marker  *marker
@@ -197,15 +202,9 @@ func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
 
 // look finds the faces of a picture at one or two sizes and appends them to faces.
 func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face) ([]Face, error) {
-	long := max(img.Width, img.Height)
-	scale := 1.0
-	if long > maxSide {
-		scale = maxSide / float64(long)
-	} else if long < minSide {
-		scale = 2
-	}
+	scale := d.workingScale(img.Width, img.Height)
 	faces, err := d.lookAt(img, scale, level, gain, faces)
-	if err == nil && scale*float64(long) > pyramidSide {
+	if err == nil && scale*float64(max(img.Width, img.Height)) > pyramidSide {
 		large := float32(largeFace / scale)
 		faces = slices.DeleteFunc(faces, func(f Face) bool { return max(f.W, f.H) > large })
 		faces, err = d.lookAt(img, scale/2, level, gain, faces)
@@ -214,6 +213,22 @@ func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face
 		return nil, err
 	}
 	return d.examine(img, distinct(faces), gain)
+}
+
+// workingScale is by how much a picture is made smaller or larger to be looked at.
+func (d *Detector) workingScale(width, height int) float64 {
+	long := max(width, height)
+	switch {
+	case long < minSide:
+		return 2
+	case long <= maxSide:
+		return 1
+	}
+	scale := maxSide / float64(long)
+	if least := d.LeastFace * float64(min(width, height)); least > 0 {
+		scale = max(scale, min(1, smallFace/least))
+	}
+	return scale
 }
 
 // examine has the second network look closely at what the first proposed, and keeps what both take for a face, best first.

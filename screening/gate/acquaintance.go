@@ -56,22 +56,44 @@ func (a *acquaintance) difference(view *track.View) float64 {
 	return least
 }
 
-// recognise returns whom a visit resembles most of those who were here lately and how much they differ, nil for a
-// stranger. view is of its newest measured frame. Being like somebody may only make the gate more careful: it never makes
-// a verdict milder.
+// recognise returns whom a visit resembles most of those who were here lately, or are in doubt or out of sight, and how much
+// they differ, nil for a stranger. view is of its newest measured frame. Being like somebody may only make the gate more
+// careful: it never makes a verdict milder.
 func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (known *acquaintance, least float64) {
 	least = knownAgain
 	if view == nil {
 		return nil, least
 	}
-	for i := range f.known {
-		a := &f.known[i]
+	consider := func(a *acquaintance) {
 		d := a.difference(view)
 		if d <= least && a.plausible(verdict, d) {
 			least, known = d, a
 		}
 	}
+	for i := range f.known {
+		consider(&f.known[i])
+	}
+	for _, o := range f.visits { // those who crossed each other may carry on where the other was
+		if o != v && o.person.event != nil && (o.rival != nil || o.lastSeen.Before(v.lastSeen)) {
+			consider(&o.person)
+		}
+	}
 	return known, least
+}
+
+// release ends the visits whose person, with this event, is found to stand elsewhere. Whoever was seen in their place since
+// has a visit of their own.
+func (f *floor) release(e *event.Event) {
+	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == e })
+	for id, o := range f.visits {
+		switch {
+		case o.person.event != e:
+		case o.rival != nil:
+			f.visits[id] = o.rival
+		default:
+			delete(f.visits, id)
+		}
+	}
 }
 
 // suspect looks whether any frame of a visit shows somebody whose alert no guard has settled. Once a pass is given it has to

@@ -274,11 +274,12 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 
 // resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.
 func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
-	portraits := append(known.portraits, v.person.portraits...)
-	v.person = acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event, counted: known.counted}
+	portraits := append(slices.Clone(known.portraits), v.person.portraits...)
+	person := acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event, counted: known.counted}
+	f.release(known.event)
+	v.person = person
 	v.stage, v.decided, v.repeats = passed, at, true
 	v.look.Reset()
-	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == known.event })
 }
 
 // keep ends the visits of tracks that are gone.

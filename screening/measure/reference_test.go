@@ -398,6 +398,54 @@ func TestDiscInAFace(t *testing.T) {
 	}
 }
 
+// TestReferenceAtEveryEdgeAndCorner has the source at each edge and corner, from whole to mostly out of the picture: it is read right
+// or said to be missing.
+func TestReferenceAtEveryEdgeAndCorner(t *testing.T) {
+	for _, size := range [][2]int{{160, 120}, {384, 288}, {640, 512}} {
+		if testing.Short() && size[0] > 160 {
+			break
+		}
+		for _, place := range [][2]float64{{-1, 0}, {1, 0}, {0, -1}, {0, 1}, {-1, -1}, {-1, 1}, {1, -1}, {1, 1}} {
+			for _, inside := range []float64{1.5, 1, 0.6, 0.2, -0.3} { // radii from the border to the centre
+				s := newStage(size[0], size[1])
+				along := func(side, length float64) float64 { return (1+side)/2*(length-1) - side*inside*s.r }
+				s.x, s.y = 0.5*float64(s.width), 0.5*float64(s.height)
+				if place[0] != 0 {
+					s.x = along(place[0], float64(s.width))
+				}
+				if place[1] != 0 {
+					s.y = along(place[1], float64(s.height))
+				}
+				ref := watch(s, measure.DefaultConfig(), 3, nil)[2]
+				inCorner := place[0] != 0 && place[1] != 0
+				switch {
+				case ref.Found && (math.Hypot(ref.X-s.x, ref.Y-s.y) > 0.1*s.r || math.Abs(ref.CorrectionCelsius) > 0.1):
+					t.Errorf("%v, at %v, %v radii inside: %+v; it is at %.1f, %.1f", size, place, inside, ref, s.x, s.y)
+				case !ref.Found && (inside > 1 || inside == 1 && !inCorner):
+					t.Errorf("%v, at %v, %v radii inside: not found", size, place, inside)
+				}
+			}
+		}
+	}
+}
+
+// TestNothingElseIsTheReference has the source out of view, and at the lower border a hand as still as one, of which the
+// border leaves a round end.
+func TestNothingElseIsTheReference(t *testing.T) {
+	s := newStage(384, 288)
+	s.x = -100
+	const x, wide, tall = 230.0, 11.5, 15.0
+	y := float64(s.height) - 1 - 0.95*tall
+	s.more = func(px, py float64) (float64, bool) {
+		return 33, math.Hypot((px-x)/wide, (py-y)/tall) <= 1 || py > y && math.Abs(px-x) <= 0.6*wide
+	}
+	for frame, ref := range watch(s, measure.DefaultConfig(), 14, nil) {
+		if ref.Found {
+			t.Fatalf("frame %d: %+v", frame, ref)
+		}
+	}
+}
+
 func TestWithoutReference(t *testing.T) {
 	finder := measure.NewReferenceFinder(measure.DefaultConfig())
 	ref := finder.Update(newStage(120, 160).draw(), time.Unix(0, 0), -1, nil, false)
