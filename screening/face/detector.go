@@ -31,7 +31,7 @@ const (
 // with no more than mostContrast times as much contrast.
 const (
 	middleRange  = 1.2
-	wideShare    = 0.7
+	wideShare    = 0.5
 	mostContrast = 6
 )
 

@@ -6,9 +6,9 @@ import (
 	"thermogate/camera/radiometry"
 )
 
-// What a camera that reads up to 10 °C wrong can read of skin: from a nose in from the frost to a fever.
+// What a camera that reads up to 10 °C wrong can read of skin: from a face in from the frost, at 15 °C, to a fever.
 const (
-	coldestSkin = 14
+	coldestSkin = 5
 	hottestSkin = 50
 )
 
