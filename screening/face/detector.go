@@ -194,8 +194,8 @@ func best(faces []Face) float32 {
 }
 
 // scale returns the level of the scene, what a degree above it is to the network, and with how many times as much contrast
-// the picture is to be looked at once more; 1 is not at all. It looks at some of the pixels: a
-// thousand give the level to a fraction of what the network was trained to bear, the tails take more.
+// the picture is to be looked at once more; 1 is not at all. It looks at some of the pixels: a thousand give the level to a
+// fraction of what the network was trained to bear, the tails take more.
 func (d *Detector) scale(img *radiometry.Image) (level, gain, contrast float32) {
 	pixels := 1024
 	if img.Relative {

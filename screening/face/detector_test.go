@@ -240,6 +240,7 @@ func TestFacesAmongHotAndCold(t *testing.T) {
 	}{
 		{"a lamp", strip(95), false, 0.97, 1},
 		{"the sky on one side, an oven on the other", skyAndOven, false, 0.9, 1},
+		{"a cup before the mouth", cup, false, 0.5, 1},
 		{"an oven, without a scale", strip(200), true, 0.5, 1},
 		{"10 °C too warm", warmer(10), false, 0.97, 1},
 		{"10 °C too cold", warmer(-10), false, 0.97, 1},
@@ -273,6 +274,15 @@ func TestFacesAmongHotAndCold(t *testing.T) {
 				t.Errorf("found %d of %d faces", found, faces)
 			}
 		})
+	}
+}
+
+// cup holds something hot before a face.
+func cup(img *radiometry.Image, box *Face) {
+	for y := int(box.Y + 0.7*box.H); y < min(img.Height, int(box.Y+box.H)); y++ {
+		for x := int(box.X + 0.3*box.W); x < int(box.X+0.7*box.W); x++ {
+			img.Celsius[y*img.Width+x] = 70
+		}
 	}
 }
 

@@ -31,8 +31,8 @@ func (d *Detector) onlySkin(img *radiometry.Image) *radiometry.Image {
 	return &d.skin
 }
 
-// showsSkin reports whether the middle of a box can be a face: less than a twentieth of it is too hot, and half is neither
-// that nor too cold, as glasses in from the frost are. A picture without temperatures may show skin anywhere.
+// showsSkin reports whether the middle of a box can be a face: at most a quarter of it is too hot, a cup before the mouth,
+// and half is neither that nor too cold, as glasses in from the frost are. A picture without temperatures may show skin anywhere.
 func showsSkin(img *radiometry.Image, f *Face) bool {
 	if img.Relative {
 		return true
@@ -52,5 +52,5 @@ func showsSkin(img *radiometry.Image, f *Face) bool {
 			}
 		}
 	}
-	return 20*hot <= pixels && 2*no <= pixels
+	return 4*hot <= pixels && 2*no <= pixels
 }

@@ -123,7 +123,7 @@ def shows_skin(picture, f):
     """Whether the middle of a box can be a face, see ../skin.go."""
     x, y, w, h = (f[k] for k in "xywh")
     middle = picture[int(y + h / 4):int(y + h * 3 / 4 + 1), int(x + w / 4):int(x + w * 3 / 4 + 1)]
-    return (middle > HOTTEST_SKIN).mean() <= 0.05 and no_skin(middle).mean() <= 0.5
+    return (middle > HOTTEST_SKIN).mean() <= 0.25 and no_skin(middle).mean() <= 0.5
 
 
 def contrast(picture):
