@@ -27,6 +27,15 @@ const (
 	relativeRange = 16
 )
 
+// Something hot leaves people few levels of a picture without a scale. Where middleRange times what lies between the 10th
+// and the 90th percentile is less than wideShare of its range, it is looked at with that taken for relativeRange as well, but
+// with no more than mostContrast times as much contrast.
+const (
+	middleRange  = 1.2
+	wideShare    = 0.5
+	mostContrast = 6
+)
+
 // Channels of the output.
 const (
 	heatChannel = 0
@@ -87,10 +96,11 @@ type Detector struct {
 	wearing *wearing
 	source  gocv.Mat
 	scaled  gocv.Mat
+	skin    radiometry.Image
 	sample  []float32
 	found   []Face
 	faint   []Face
-	flipped []Face
+	other   []Face
 }
 
 // New loads the networks and warms them for pictures of 120 by 160 pixels.
@@ -113,7 +123,8 @@ func New() (*Detector, error) {
 
 // warm has all networks look once, so that the gate's first frame takes no longer than the next.
 func (d *Detector) warm() error {
-	img := radiometry.Image{Width: 120, Height: 160, Celsius: make([]float32, 120*160)}
+	const room = 20
+	img := radiometry.Image{Width: 120, Height: 160, Celsius: slices.Repeat([]float32{room}, 120*160)}
 	if _, err := d.Detect(&img); err != nil {
 		return err
 	}
@@ -144,21 +155,37 @@ func (d *Detector) Detect(img *radiometry.Image) ([]Face, error) {
 	if err := CheckSize(img.Width, img.Height); err != nil {
 		return nil, err
 	}
-	level, gain := d.scale(img)
+	level, gain, contrast := d.scale(img)
 	var err error
-	if d.found, err = d.look(img, level, gain, d.found[:0]); err != nil {
+	if d.found, err = d.look(img, level, gain, d.found[:0]); err == nil && img.Relative {
+		err = d.lookOtherwise(img, level, gain, contrast)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("finding faces: %w", err)
 	}
-	found := d.found
-	if img.Relative && best(d.found) < sureScore {
-		if d.flipped, err = d.look(img, level, -gain, d.flipped[:0]); err != nil {
-			return nil, fmt.Errorf("finding faces: %w", err)
+	return d.found, nil
+}
+
+// lookOtherwise looks at a picture without a scale as if it were inverted, where it shows no face as it is, and with more
+// contrast.
+func (d *Detector) lookOtherwise(img *radiometry.Image, level, gain, contrast float32) (err error) {
+	if best(d.found) < sureScore {
+		if d.other, err = d.look(img, level, -gain, d.other[:0]); err != nil {
+			return err
 		}
-		if best(d.flipped) > best(d.found)+invertedMargin {
-			found = d.flipped
+		if best(d.other) > best(d.found)+invertedMargin {
+			d.found, d.other = d.other, d.found
+			gain = -gain
 		}
 	}
-	return found, nil
+	if contrast == 1 {
+		return nil
+	}
+	if d.other, err = d.look(img, level, gain*contrast, d.other[:0]); err != nil {
+		return err
+	}
+	d.found = distinct(append(d.found, d.other...))
+	return nil
 }
 
 // Faint returns what in the picture of the last Detect is likely a face, but not sure enough to be measured: a profile,
@@ -172,9 +199,10 @@ func best(faces []Face) float32 {
 	return faces[0].Score
 }
 
-// scale returns the level of the scene and what a degree above it is to the network. It looks at some of the pixels: a
-// thousand give the level to a fraction of what the network was trained to bear, the tails take more.
-func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
+// scale returns the level of the scene, what a degree above it is to the network, and with how many times as much contrast
+// the picture is to be looked at once more; 1 is not at all. It looks at some of the pixels: a thousand give the level to a
+// fraction of what the network was trained to bear, the tails take more.
+func (d *Detector) scale(img *radiometry.Image) (level, gain, contrast float32) {
 	pixels := 1024
 	if img.Relative {
 		pixels = 4096
@@ -185,34 +213,44 @@ func (d *Detector) scale(img *radiometry.Image) (level, gain float32) {
 	}
 	d.sample = d.sample[:0]
 	for i := 0; i < len(img.Celsius); i += step {
-		if c := img.Celsius[i]; c == c {
+		c := img.Celsius[i]
+		if !img.Relative && noSkin(c) {
+			c = coldestSkin
+		}
+		if c == c {
 			d.sample = append(d.sample, c)
 		}
 	}
 	if len(d.sample) == 0 {
-		return 0, 1
+		return 0, 1, 1
 	}
 	at := func(q float64) float32 { return rank.Nth(d.sample, int(q*float64(len(d.sample)-1))) }
-	gain = 1.0 / levelCelsius
+	gain, contrast = 1.0/levelCelsius, 1
 	if img.Relative {
-		gain *= relativeRange / max(at(0.99)-at(0.01), 1e-3)
+		full := max(at(0.99)-at(0.01), 1e-3)
+		gain *= relativeRange / full
+		if middle := middleRange * (at(0.9) - at(0.1)); middle < wideShare*full {
+			contrast = min(full/middle, mostContrast)
+		}
 	}
-	return at(0.5), gain
+	return at(0.5), gain, contrast
 }
 
 // look finds the faces of a picture at one or two sizes and appends them to faces.
 func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face) ([]Face, error) {
 	scale := d.workingScale(img.Width, img.Height)
-	faces, err := d.lookAt(img, scale, level, gain, faces)
+	skin := d.onlySkin(img)
+	faces, err := d.lookAt(skin, scale, level, gain, faces)
 	if err == nil && scale*float64(max(img.Width, img.Height)) > pyramidSide {
 		large := float32(largeFace / scale)
 		faces = slices.DeleteFunc(faces, func(f Face) bool { return max(f.W, f.H) > large })
-		faces, err = d.lookAt(img, scale/2, level, gain, faces)
+		faces, err = d.lookAt(skin, scale/2, level, gain, faces)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d.examine(img, distinct(faces), gain)
+	faces = slices.DeleteFunc(faces, func(f Face) bool { return !showsSkin(img, &f) })
+	return d.examine(skin, distinct(faces), gain)
 }
 
 // workingScale is by how much a picture is made smaller or larger to be looked at.

@@ -15,6 +15,7 @@ from model import BOX, HEAT, STRIDE, Net, cut, normalise_cut
 
 
 CLOSE_WEIGHT = 0.3  # of the second network's say in a score, as in ../marks.go
+COLDEST_SKIN, HOTTEST_SKIN = 5, 50  # °C, as in ../skin.go
 
 
 def load(*weights):
@@ -114,16 +115,46 @@ def beside_a_lamp(picture):
     return picture
 
 
+def no_skin(celsius):
+    return (celsius < COLDEST_SKIN) | (celsius > HOTTEST_SKIN)
+
+
+def shows_skin(picture, f):
+    """Whether the middle of a box can be a face, see ../skin.go."""
+    x, y, w, h = (f[k] for k in "xywh")
+    middle = picture[int(y + h / 4):int(y + h * 3 / 4 + 1), int(x + w / 4):int(x + w * 3 / 4 + 1)]
+    return (middle > HOTTEST_SKIN).mean() <= 0.25 and no_skin(middle).mean() <= 0.5
+
+
+def contrast(picture):
+    """With how many times as much contrast to look at a picture without a scale once more, see ../detector.go."""
+    low, least, most, high = np.percentile(picture, [1, 10, 90, 99])
+    middle = 1.2 * (most - least) / max(high - low, 1e-3)
+    return 1 / max(middle, 1 / 6) if middle < 0.5 else 1
+
+
+def closely(marks, pictures, found):
+    return [look_closer(marks, p, faces) for p, faces in zip(pictures, found)] if marks else found
+
+
 def both(net, marks, pictures, relative):
-    """Faces by both networks. A picture without a scale may be inverted, see ../detector.go."""
-    found = look(net, pictures)
-    if marks:
-        found = [look_closer(marks, p, faces) for p, faces in zip(pictures, found)]
+    """Faces by both networks. Those of a picture with a scale are of skin; one without may be inverted or have few levels
+    for people, see ../detector.go."""
     if not relative:
-        return found
+        skin = [np.where(no_skin(p), np.float32(COLDEST_SKIN), p) for p in pictures]
+        found = [[f for f in faces if shows_skin(p, f)] for p, faces in zip(pictures, look(net, skin))]
+        return closely(marks, skin, found)
+    found = closely(marks, pictures, look(net, pictures))
     best = lambda faces: max((f["score"] for f in faces), default=0)
-    turned = both(net, marks, [2 * np.median(p) - p for p in pictures], False)
-    return [t if best(f) < 0.5 and best(t) > best(f) + 0.05 else f for f, t in zip(found, turned)]
+    turned = [2 * np.median(p) - p for p in pictures]
+    for i, faces in enumerate(closely(marks, turned, look(net, turned))):
+        if best(found[i]) < 0.5 and best(faces) > best(found[i]) + 0.05:
+            found[i], pictures[i] = faces, turned[i]
+    for i, p in enumerate(pictures):
+        if (more := contrast(p)) > 1:
+            spread = [np.median(p) + (p - np.median(p)) * np.float32(more)]
+            found[i] = distinct(found[i] + closely(marks, spread, look(net, spread))[0])
+    return found
 
 
 AS = {  # what a picture becomes, how many times as large it is then, and whether it has lost its scale
