@@ -45,14 +45,6 @@ func shift(t *testing.T, p *Policy, people int, usual float64, at time.Time) tim
 	return at
 }
 
-// vouched is a shift at a gate of which somebody says that it is right, should it ask.
-func vouched(t *testing.T, p *Policy, people int, usual float64, at time.Time) time.Time {
-	t.Helper()
-	at = shift(t, p, 100, usual, at)
-	p.Recalibrated()
-	return shift(t, p, people, usual, at)
-}
-
 func baseline(p *Policy, at time.Time) float64 { return p.group.at(at).baseline() }
 
 func TestFollowsTheGroup(t *testing.T) {
@@ -67,7 +59,7 @@ func TestFollowsTheGroup(t *testing.T) {
 	}
 	for _, test := range tests {
 		p := newPolicy(t, func(c *Config) { c.Kind = Group })
-		end := vouched(t, p, 400, test.usual, start)
+		end := shift(t, p, 400, test.usual, start)
 		if got := baseline(p, end); math.Abs(got-test.want) > test.near {
 			t.Errorf("%s: baseline %.2f °C, want %.2f ± %.2f", test.name, got, test.want, test.near)
 		}
@@ -128,7 +120,7 @@ func TestForgets(t *testing.T) {
 		t.Errorf("the cold morning took %.2f °C, of which %.2f are left after a day", fell, left)
 	}
 	low := newPolicy(t, nil)
-	end := vouched(t, low, 400, 34.9, start)
+	end := shift(t, low, 400, 34.9, start)
 	if after := baseline(low, end.Add(7*24*time.Hour)); after > 35.15 {
 		t.Errorf("after a week off the gate is taken to read %.2f °C, not the 34.9 it always did", after)
 	}

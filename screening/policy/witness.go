@@ -15,11 +15,9 @@ const (
 	enough    = 4.0
 	mostApart = 1.2
 	mostAbove = 0.55
-	// What is usual is that of usualPeople, at first a prior: downwards it is worth priorPeople, so many that people who all read
-	// 0.5 °C below it are a shift before they are what is usual; upwards, and once somebody has given their word on the gate, a few.
+	// What is usual is that of usualPeople, at first a prior worth priorPeople.
 	usualPeople = 900
-	priorPeople = 100
-	fewPeople   = 4
+	priorPeople = 4
 	// firstPeople are needed for a level at a gate without a reference source, where no prior can be stated. Their readings
 	// have to be as close together as those of well people: usualSpread, a standard deviation, is that of clinical data and
 	// what chance adds to it in so few. While the gate is young its newest people have to stay so, up to mostSpread.
@@ -43,8 +41,6 @@ type Witness struct {
 	// Low and High are true from when one of these sums is enough until it is used up.
 	Low  bool `json:"low,omitempty"`
 	High bool `json:"high,omitempty"`
-	// Vouched is true where people were read far from the prior and somebody has said that camera and reference source are right.
-	Vouched bool `json:"vouched,omitempty"`
 }
 
 func (w Witness) shifted() bool { return w.Low || w.High }
@@ -58,19 +54,10 @@ func (w *Witness) see(celsius, prior float64) {
 	w.Low = w.BelowCelsius >= enough || w.Low && w.BelowCelsius > 0
 	w.High = w.AboveCelsius >= enough || w.High && w.AboveCelsius > 0
 	w.People++
-	if w.shifted() {
-		return
+	if !w.shifted() {
+		w.UsualCelsius += clamp(apart, -maxPull, maxPull) / float64(min(w.People+priorPeople, usualPeople))
+		w.UsualCelsius = clamp(w.UsualCelsius, prior-maxFall, prior+maxRise)
 	}
-	worth, least := fewPeople, prior-maxFall
-	switch {
-	case w.Vouched:
-	case w.UsualCelsius > prior:
-		least = prior
-	default:
-		worth = priorPeople
-	}
-	w.UsualCelsius += clamp(apart, -maxPull, maxPull) / float64(min(w.People+worth, usualPeople))
-	w.UsualCelsius = clamp(w.UsualCelsius, least, prior+maxRise)
 }
 
 func (w Witness) plausible() bool {
@@ -159,12 +146,11 @@ func (p *Policy) Problem() event.Reason {
 }
 
 // Recalibrated takes somebody's word that camera and reference source are right as they are. After a shift the group begins
-// anew, and what its next people read is usual.
+// anew.
 func (p *Policy) Recalibrated() {
-	w := &p.group.Witness
-	if w.shifted() {
+	if p.group.Witness.shifted() {
 		p.Reset()
-		w.Vouched = true
 	}
+	w := &p.group.Witness
 	w.BelowCelsius, w.AboveCelsius, w.Low, w.High = 0, 0, false, false
 }

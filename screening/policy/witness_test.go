@@ -51,47 +51,6 @@ func TestBaselineShift(t *testing.T) {
 	}
 }
 
-// TestFirstPeopleAreNoMeasure begins a gate whose reference source is set wrong: the prior says so, until somebody gives their word.
-func TestFirstPeopleAreNoMeasure(t *testing.T) {
-	for _, test := range []struct {
-		wrong  float64
-		people int // after which nobody passes at the latest; 0 where people may well read so
-	}{{-1, 20}, {-0.5, 60}, {-0.2, 0}, {0, 0}, {0.2, 0}} {
-		for _, change := range []func(*Config){nil, func(c *Config) { c.Kind = Fused }, func(c *Config) { c.Kind = Offset }} {
-			p := newPolicy(t, change)
-			usual := 35.5 + test.wrong
-			at := start
-			people := 0
-			for people < youth && p.Problem() == event.NoProblem {
-				at = nth(t, p, people, usual, at)
-				people++
-			}
-			if test.people == 0 {
-				if p.Problem() != event.NoProblem {
-					t.Errorf("%+.1f °C: %s after %d people", test.wrong, p.Problem(), people)
-				}
-				continue
-			}
-			if people > test.people {
-				t.Errorf("%+.1f °C: noticed after %d people, want %d at most", test.wrong, people, test.people)
-			}
-			for _, skin := range own {
-				if v := meet(t, p, usual+skin, at); v.Outcome == event.Pass {
-					t.Errorf("%+.1f °C: %.1f °C passes", test.wrong, usual+skin)
-				}
-			}
-			if test.wrong < -0.9 { // beyond what a gate may ever take for usual
-				continue
-			}
-			p.Recalibrated()
-			at = shift(t, p, 200, usual, at)
-			if v := meet(t, p, usual, at); v.Outcome != event.Pass {
-				t.Errorf("%+.1f °C: %s %s though somebody has said that it is right", test.wrong, v.Outcome, v.Reason)
-			}
-		}
-	}
-}
-
 func TestRecalibratedEndsAShift(t *testing.T) {
 	for _, change := range []func(*Config){nil, unreferenced} {
 		p := newPolicy(t, change)
