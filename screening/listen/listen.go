@@ -37,9 +37,10 @@ type Config struct {
 	TLSProxies []string `yaml:"tls_proxies"`
 	// Folder is where a certificate that is made is kept.
 	Folder string `yaml:"-"`
-
-	authority string          // folder of the one that signs it, where that is shared
-	shared    map[string]bool // names of the listener that it is shared with
+	// Authority is the folder of the one that signs it, where that is shared, and Shared the names of the listener that it is shared
+	// with.
+	Authority string          `yaml:"-"`
+	Shared    map[string]bool `yaml:"-"`
 }
 
 // Validate names the first key that is wrong and what would be right, without its section. It opens no file.

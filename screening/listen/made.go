@@ -40,7 +40,7 @@ const (
 type maker struct{ config Config }
 
 func (m maker) authorityFile() string {
-	return filepath.Join(cmp.Or(m.config.authority, m.config.Folder), authorityName)
+	return filepath.Join(cmp.Or(m.config.Authority, m.config.Folder), authorityName)
 }
 func (m maker) certificateFile() string { return filepath.Join(m.config.Folder, "certificate.pem") }
 
@@ -52,9 +52,9 @@ func ShareAuthority(first, second *Config) {
 	if _, err := os.Stat(filepath.Join(second.Folder, authorityName)); err == nil {
 		return
 	}
-	second.authority = first.Folder
+	second.Authority = first.Folder
 	own := first.ownNames()
-	first.shared, second.shared = second.ownNames(), own
+	first.Shared, second.Shared = second.ownNames(), own
 }
 
 // renew makes a certificate where there is none that will do, and an authority where that can't sign it. Each file is
@@ -113,7 +113,7 @@ func (m maker) names() (names []string, addresses []net.IP, err error) {
 		}
 	}
 	known := m.config.ownNames()
-	maps.Copy(known, m.config.shared)
+	maps.Copy(known, m.config.Shared)
 	for name := range known {
 		ip := net.ParseIP(name)
 		if four := ip.To4(); four != nil {
