@@ -21,12 +21,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/boombuler/barcode/qr"
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/google/go-cmp/cmp"
+	"gocv.io/x/gocv"
 
 	"thermogate/camera"
 	"thermogate/screening/badge"
 	"thermogate/screening/badge/passcode"
+	"thermogate/screening/badge/zbar"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
@@ -363,4 +366,40 @@ func TestWhoAVerdictIsAboutIsJournalled(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(c.DataDir, passesName)); err == nil {
 		t.Error("a list of good codes is kept that nobody has sent")
 	}
+}
+
+// TestCodeBeforeTheSecondCamera has a recording of a code be the camera.
+func TestCodeBeforeTheSecondCamera(t *testing.T) {
+	if scanner, err := zbar.Open(); err != nil {
+		t.Skip(err)
+	} else {
+		scanner.Close()
+	}
+	text := passCode(t, "1", 1)
+	code, err := qr.Encode(text, qr.L, qr.AlphaNumeric)
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := gocv.NewMatWithSizeFromScalar(gocv.NewScalar(220, 0, 0, 0), 240, 320, gocv.MatTypeCV8U)
+	defer card.Close()
+	const module = 4
+	for y := range code.Bounds().Dy() * module {
+		for x := range code.Bounds().Dx() * module {
+			if dark, _, _, _ := code.At(x/module, y/module).RGBA(); dark == 0 {
+				card.SetUCharAt(30+y, 70+x, 30)
+			}
+		}
+	}
+	c := withBadges(t, gateConfig(t, "north"))
+	c.HTTP.PasswordFile = ""
+	c.Camera.Visible = filepath.Join(t.TempDir(), "card.tiff")
+	if !gocv.IMWrite(c.Camera.Visible, card) {
+		t.Fatal("can't write a picture")
+	}
+	t.Setenv(runAsProgram, "1") // for the process that the gate starts
+	_, stop := startBlind(t, c)
+	soon(t, "the code is read", 30*time.Second, func() bool {
+		return strings.Contains(get(t, "http://"+c.HTTP.Listen+"/metrics"), `thermogate_badge_reads_total{reader="camera",result="taken"} 1`)
+	})
+	stop() // and with it the process
 }

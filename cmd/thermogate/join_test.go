@@ -303,7 +303,8 @@ func TestJoinFillsInTheExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grant := join.Grant{Site: "苏州一厂", Gate: "7", Broker: "mqtts://broker.plant:8883", User: "苏州一厂/7", CA: "PEM", ConsoleURL: "https://console.plant"}
+	grant := join.Grant{Site: "苏州一厂", Gate: "7", Broker: "mqtts://broker.plant:8883", User: "苏州一厂/7", CA: "PEM", ConsoleURL: "https://console.plant",
+		SiteKey: "PEM", NumberKey: "secret"}
 	box := &target{path: exampleConfig, text: text, dataDir: "/var/lib/thermogate"}
 	filled, err := box.merged(grant)
 	if err != nil {
@@ -320,13 +321,25 @@ func TestJoinFillsInTheExample(t *testing.T) {
 		}
 	}
 	want := []string{"site: 苏州一厂", `gate: "7"`, "broker: mqtts://broker.plant:8883", "user: 苏州一厂/7",
-		"password_file: /var/lib/thermogate/joined/broker-password", "ca_file: /var/lib/thermogate/joined/broker-ca.pem", "console_url: https://console.plant"}
+		"password_file: /var/lib/thermogate/joined/broker-password", "ca_file: /var/lib/thermogate/joined/broker-ca.pem",
+		"site_key_file: /var/lib/thermogate/joined/site-key.pem", "number_key_file: /var/lib/thermogate/joined/number-key", "console_url: https://console.plant"}
 	if !slices.Equal(changed, want) {
 		t.Errorf("changed are\n%s", strings.Join(changed, "\n"))
 	}
 	box.text = filled
 	if again, err := box.merged(grant); err != nil || string(again) != string(filled) {
 		t.Errorf("filled in again: %v", err)
+	}
+}
+
+// TestKeysThatAreNone has a console send what no gate would start with.
+func TestKeysThatAreNone(t *testing.T) {
+	for name, grant := range map[string]join.Grant{"site key": {SiteKey: "PEM"}, "number key": {NumberKey: "short"}} {
+		box := &target{path: filepath.Join(t.TempDir(), "gate.yaml"), dataDir: t.TempDir()}
+		grant.Site, grant.Gate, grant.Broker, grant.ConsoleURL = "plant", "north", "mqtts://broker.plant:8883", "https://console.plant"
+		if _, err := box.write(grant); err == nil || !strings.Contains(err.Error(), "what the console has sent") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,17 +68,16 @@ type Desk struct {
 	root      ed25519.PublicKey // nil takes no pass codes
 	numberKey []byte            // nil takes no numbers
 	passes    *passesFile
-	log       *slog.Logger
 
 	mu      sync.Mutex
 	pairing *Pairing
 	ids     event.IDs
-	recent  []time.Time // of the newest reads
+	recent  map[Kind][]time.Time // of the newest reads
 }
 
 // Open reads the keys that cfg names, and from path the newest passes that the gate was told, if any.
 func Open(cfg Config, site, path string, log *slog.Logger) (*Desk, error) {
-	d := &Desk{site: site, log: log, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader)}
+	d := &Desk{site: site, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader), recent: map[Kind][]time.Time{}}
 	if cfg.SiteKeyFile != "" {
 		text, err := os.ReadFile(cfg.SiteKeyFile)
 		if err == nil {
@@ -138,12 +138,12 @@ func (d *Desk) See(scene *event.Scene, verdicts []event.Event) []event.Event {
 
 // Take takes a read, and returns what became of it, and events that say who earlier verdicts are about.
 func (d *Desk) Take(read Read) (Result, []event.Event) {
-	result, person, counts := d.check(read)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.mayCome(read.At) {
+	if !d.mayCome(read) { // before anything is computed: frames wait for this
 		return TooMany, nil
 	}
+	result, person, counts := d.check(read)
 	if !counts {
 		return result, nil
 	}
@@ -165,20 +165,21 @@ func (d *Desk) Waits() (visit int, refused bool) {
 	return d.pairing.Waits()
 }
 
-// At most readsAtOnce reads count within readsWithin, over all readers.
+// At most readsAtOnce reads of a kind count within readsWithin: who floods one reader leaves the others.
 const (
 	readsAtOnce = 50
 	readsWithin = 10 * time.Second
 )
 
-func (d *Desk) mayCome(at time.Time) bool {
-	if len(d.recent) == readsAtOnce {
-		if at.Sub(d.recent[0]) < readsWithin {
+func (d *Desk) mayCome(read Read) bool {
+	recent := d.recent[read.Kind]
+	if len(recent) == readsAtOnce {
+		if read.At.Sub(recent[0]) < readsWithin {
 			return false
 		}
-		d.recent = d.recent[1:]
+		recent = slices.Delete(recent, 0, 1)
 	}
-	d.recent = append(d.recent, at)
+	d.recent[read.Kind] = append(recent, read.At)
 	return true
 }
 

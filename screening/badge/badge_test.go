@@ -191,6 +191,9 @@ func TestTooManyReads(t *testing.T) {
 			t.Fatalf("%d: %s", i, got)
 		}
 	}
+	if got, _ := d.Take(Read{At: start, Kind: Input, Text: "7"}); got != Taken {
+		t.Errorf("another reader: %s", got)
+	}
 	if got, _ := d.Take(Read{At: start.Add(readsWithin + time.Second), Kind: Webhook, Text: "7"}); got != Taken {
 		t.Error(got)
 	}

@@ -257,6 +257,9 @@ func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
 		return nil, event.TwoFaces
 	default:
 		reads, why = p.nearest(id, v)
+		if earlier := p.earlier(v); len(reads) == 0 && why == event.NoRead && earlier != 0 {
+			return p.find(earlier, p.visits[earlier])
+		}
 	}
 	var person *event.Bearer
 	for _, r := range reads {
@@ -275,6 +278,20 @@ func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
 		return person, ""
 	}
 	return nil, why
+}
+
+// earlier is the visit of somebody whom the gate knows again, who has shown a code in this one's time and was lost from sight over
+// that; 0 where there is none.
+func (p *Pairing) earlier(v *visit) int {
+	for id, before := range p.visits {
+		again := before != v && slices.ContainsFunc(v.told, func(t *told) bool {
+			return slices.ContainsFunc(before.told, func(b *told) bool { return b.event.ID == t.event.Data.RescreenOf })
+		})
+		if again && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.at.Before(v.firstSeen.Add(-window)) }) {
+			return id
+		}
+	}
+	return 0
 }
 
 // inDoubt says whether a read before somebody who had a verdict may be that of one who came a moment later and has none.
@@ -448,6 +465,7 @@ func (p *Pairing) forget() {
 			oldest = v.firstSeen
 		}
 	}
+	p.near = slices.DeleteFunc(p.near, func(id int) bool { return p.visits[id] == nil })
 	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
 		return r.at.Before(oldest.Add(-window)) && p.now.Sub(r.at) > forgetAfter
 	})

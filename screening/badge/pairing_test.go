@@ -123,6 +123,8 @@ func TestPairing(t *testing.T) {
 			map[int]string{1: "A", 2: "A"}, 0},
 		"face lost while reading": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, scene: nobody}, {at: 3, scene: []face{{2, 40}}}, {at: 4, verdict: 2}},
 			map[int]string{2: "A"}, 0},
+		"left over it, and known again": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, scene: nobody}, {at: 2.5, verdict: 1}, {at: 3, scene: []face{{2, 40}}}, {at: 4, verdict: 2, of: "event-1"}},
+			map[int]string{1: "A", 2: "A"}, 0},
 		"a guard far behind": {[]step{{at: 0.1, scene: []face{{9, 20}}}, {at: 1, scene: []face{{9, 20}, {1, 40}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}},
 			map[int]string{1: "A"}, 0},
 	} {
@@ -178,6 +180,19 @@ func TestFramesComeLate(t *testing.T) {
 	see(100*time.Millisecond, verdicts...)
 	if person := verdicts[0].Data.Person; person == nil || person.ID != "A" {
 		t.Errorf("it is about %+v", person)
+	}
+}
+
+// TestReadThatWaitedLong comes after the tick that has forgotten who stood there.
+func TestReadThatWaitedLong(t *testing.T) {
+	p := NewPairing(time.Minute)
+	p.See(&event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}, nil)
+	p.Tick(start.Add(time.Minute))
+	if words := p.Take(start.Add(100*time.Millisecond), event.Bearer{ID: "A"}, false); len(words) > 0 {
+		t.Errorf("%+v", words)
+	}
+	if visit, _ := p.Waits(); visit != 0 {
+		t.Errorf("%d is waited for", visit)
 	}
 }
 

@@ -59,11 +59,17 @@ func startGate(t *testing.T, address string) *gate {
 // startGateWith has a guard of its own before its pages.
 func startGateWith(t *testing.T, config listen.Config, guard func(http.Handler) http.Handler) *gate {
 	t.Helper()
+	return startPages(t, DefaultConfig(), config, guard)
+}
+
+// startPages has pages that are not the usual ones.
+func startPages(t *testing.T, pages Config, config listen.Config, guard func(http.Handler) http.Handler) *gate {
+	t.Helper()
 	listener, err := listen.Open(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{Kiosk: New(DefaultConfig()), address: listener.Addr().String(), scenes: make(chan *event.Scene)}
+	g := &gate{Kiosk: New(pages), address: listener.Addr().String(), scenes: make(chan *event.Scene)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = listener.Serve(ctx, guard(g.Kiosk)) })

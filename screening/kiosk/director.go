@@ -266,14 +266,14 @@ func (d *director) ask(c cue, person *event.Person, v *announced) cue {
 	if a.visit == 0 || a.visit != person.ID || d.now.Sub(a.since) < askTime || v != nil && v.event.Data.Outcome != event.Pass {
 		return c
 	}
-	key := showCode
+	key, sub := showCode, "normal"
 	if a.refused {
-		key = codeRefused
+		key, sub = codeRefused, "ask-staff"
 	}
 	c.asked = a.visit
 	switch {
 	case v != nil && a.opens:
-		c.message = message{tone: toneWait, icon: "card", head: key, sub: "normal"}
+		c.message = message{tone: toneWait, icon: "card", head: key, sub: sub}
 	case c.message.more == "":
 		c.message = c.message.with(key)
 	}

@@ -73,6 +73,7 @@ func (g *guarded) start() {
 		private := http.NewServeMux()
 		private.Handle("/", pages)
 		private.HandleFunc("/metrics", func(http.ResponseWriter, *http.Request) {})
+		private.Handle("POST /badge/page", pages.(*Kiosk).FromScreen(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 		return pages.(*Kiosk).Entrance(private, who, config)
 	})
 	g.config.Listen = g.address
@@ -156,6 +157,12 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		{stranger, "stranger", "GET", "/stream?page=worker", program, "401"},
 		{stranger, "stranger", "GET", "/picture?page=worker", program, "401"},
 		{stranger, "stranger", "GET", "/aim", program, "401"},
+		{stranger, "stranger", "POST", "/badge/page", program, "401"},
+		{unlinked, "unlinked", "POST", "/badge/page", program, "401"},
+		{device, "device", "POST", "/badge/page", program, "200"},
+		{device, "another site's form at the device", "POST", "/badge/page", http.Header{"Origin": {"https://evil.example"}}, "403"},
+		{engineer, "engineer", "POST", "/badge/page", program, "403"},
+		{stranger, "program with the password", "POST", "/badge/page", basic.Header, "403"},
 		{stranger, "program", "GET", "/metrics", program, "401!"},
 		{stranger, "program", "GET", "/status", program, "401!"},
 		{stranger, "program with the password", "GET", "/metrics", basic.Header, "200"},

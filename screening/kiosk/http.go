@@ -105,7 +105,7 @@ type workerPage struct {
 }
 
 // notice is what stands at the bottom of the page of a gate that has readers, in one language.
-type notice struct{ Tag, Text string }
+type notice struct{ Tag, Purpose, Consent string }
 
 // pageScript is what the script of the page in front of the person has to know.
 type pageScript struct {
@@ -138,7 +138,7 @@ func (k *Kiosk) worker(pages *template.Template) http.HandlerFunc {
 			page.Page.Languages = append(page.Page.Languages, pageLanguage{code, w["tag"], w["locked"]})
 			relink = append(relink, w["relink"])
 			if k.config.Badges {
-				page.Notices = append(page.Notices, notice{w["tag"], cmp.Or(k.config.Page.Purpose.in(code), w["purpose"]) + w["sentence"] +
+				page.Notices = append(page.Notices, notice{w["tag"], cmp.Or(k.config.Page.Purpose.in(code), w["purpose"]),
 					cmp.Or(k.config.Page.Consent.in(code), w["consent"])})
 			}
 		}

@@ -68,7 +68,9 @@ func singles() []message {
 	all := []message{idleMessage, measuringMessage, momentMessage, oneMessage, passMessage, alertMessage, alertTakenMessage,
 		alertClosedMessage, turnMessage, passedMessage, queueMessage, measuredMessage, measuredMessage.with(askAtDoor), lateMessage, slowMessage,
 		guideOf(event.Covered, []event.Garment{event.Glasses, event.Hat}), guideOf(event.Covered, []event.Garment{event.Hat}),
-		guideOf(event.Covered, []event.Garment{event.Glasses})}
+		guideOf(event.Covered, []event.Garment{event.Glasses}),
+		measuringMessage.with(showCode), passMessage.with(codeRefused), {tone: toneWait, icon: "card", head: showCode, sub: "normal"},
+		{tone: toneWait, icon: "card", head: codeRefused, sub: "ask-staff"}}
 	for _, reason := range []event.Reason{event.ReferenceMissing, event.ReferenceUnstable, event.ShutterClosed, event.WarmingUp, event.TooFar,
 		event.CutOff, event.TurnedAway, event.Moving, event.Covered, event.TooCold, event.OutOfRange, event.NotRadiometric, event.RangeChanged,
 		event.CarrierMoving, event.Lifeless, event.TooClose, event.ColdArrival, event.ReferenceLost, event.GroupUnknown, event.NoReading,

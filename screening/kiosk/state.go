@@ -28,16 +28,19 @@ func (k *Kiosk) screenOf(c cue) screenState {
 		Head: k.words.in(func(w words) string { return w.head(m) }),
 		Sub:  k.words.in(func(w words) string { return w.sub(m) }),
 	}
-	if c.asked != 0 {
-		s.ID, s.Sound = fmt.Sprint("visit-", c.asked), toneCode
-		s.Say = k.words.in(func(w words) string { return w[showCode] })
+	if c.verdict != nil {
+		s.ID = c.verdict.ID
+	} else if c.asked != 0 {
+		s.ID = fmt.Sprint("visit-", c.asked)
+	}
+	switch {
+	case c.verdict != nil && (m.tone == tonePass && c.opens || m.tone == toneAlert):
+		s.Sound = m.tone
+	case c.asked != 0:
+		s.Sound, s.Say = toneCode, k.words.in(func(w words) string { return w[showCode] })
 	}
 	if c.verdict == nil {
 		return s
-	}
-	s.ID = c.verdict.ID
-	if m.tone == tonePass && c.opens || m.tone == toneAlert {
-		s.Sound = m.tone
 	}
 	if data := &c.verdict.Data; k.config.Page.Show == ShowBody && !k.config.OutcomeOnly && decidedBy(data) && !c.shared {
 		s.Number = k.words.in(func(w words) string { return w.number(data) })

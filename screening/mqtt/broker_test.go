@@ -427,7 +427,7 @@ func TestNobodyTakesTheGatesConnection(t *testing.T) {
 }
 
 func TestBrokerRoles(t *testing.T) {
-	users := []BrokerUser{{"south", "", RoleGate}, {"console", "", RoleConsole}, {"wall", "", RoleReader}}
+	users := []BrokerUser{{"south", "", RoleGate}, {"console", "", RoleConsole}, {"wall", "", RoleReader}, {"turnstile", "", RoleBadge}}
 	cfg := BrokerConfig{}
 	for _, user := range users {
 		user.PasswordFile = passwordFile(t, "of "+user.Name)
@@ -449,6 +449,12 @@ func TestBrokerRoles(t *testing.T) {
 		"thermogate/plant/north/command/pause":        "console nobody",
 		"thermogate/plant/north/alert/01J":            "console nobody",
 		"thermogate/plant/north/stored":               "console nobody",
+		"thermogate/plant/north/passes":               "console nobody",
+		"thermogate/plant/south/passes":               "console nobody",
+		"thermogate/plant/north/command/badge":        "console turnstile nobody",
+		"thermogate/plant/south/command/badge":        "console turnstile nobody",
+		"thermogate/else/north/command/badge":         "console nobody",
+		"thermogate/plant/north/command/badge/x":      "console nobody",
 		"thermogate/plant/south/screening/pass":       "south nobody",
 		"thermogate/plant/south/command/pause":        "console nobody",
 		"thermogate/plant/north/snapshot/01J":         "",
@@ -465,7 +471,7 @@ func TestBrokerRoles(t *testing.T) {
 		"thermogate/plant/south/onvif-ej/RuleEngine/": "south nobody",
 	} {
 		var may []string
-		for _, name := range []string{"south", "console", "wall", "nobody"} {
+		for _, name := range []string{"south", "console", "wall", "turnstile", "nobody"} {
 			cl := b.server.NewClient(nil, networkName, name, false)
 			cl.Properties.Username = []byte(name)
 			rules := a
@@ -488,7 +494,7 @@ func TestBrokerRoles(t *testing.T) {
 // TestWhatGatesMayHear at the broker of another one.
 func TestWhatGatesMayHear(t *testing.T) {
 	cfg := localBroker()
-	for name, role := range map[string]Role{"south": RoleGate, "wall": RoleReader} {
+	for name, role := range map[string]Role{"south": RoleGate, "wall": RoleReader, "turnstile": RoleBadge} {
 		cfg.Users = append(cfg.Users, BrokerUser{name, passwordFile(t, "of "+name), role})
 	}
 	b := startBroker(t, cfg)
@@ -497,6 +503,8 @@ func TestWhatGatesMayHear(t *testing.T) {
 		"thermogate/plant/south/screening/+":     true,
 		"thermogate/plant/south/command/#":       true,
 		"thermogate/plant/south/status":          true,
+		"thermogate/plant/south/passes":          true,
+		"thermogate/plant/north/passes":          false,
 		"spBv1.0/plant/NCMD/south":               true,
 		"spBv1.0/STATE/scada":                    true,
 		"homeassistant/status":                   true,
@@ -514,6 +522,22 @@ func TestWhatGatesMayHear(t *testing.T) {
 		done(t, token)
 		if got := !slices.Contains(slices.Collect(maps.Values(token.Result())), 0x80); got != may {
 			t.Errorf("%s may be heard: %v", filter, got)
+		}
+	}
+	turnstile := join(t, b.Address, "turnstile", as("turnstile", "of turnstile"))
+	for filter, may := range map[string]bool{
+		"thermogate/plant/north/acknowledgement/badge": true,
+		"thermogate/plant/+/acknowledgement/badge":     true,
+		"thermogate/plant/+/acknowledgement/#":         false,
+		"thermogate/+/north/acknowledgement/badge":     false,
+		"thermogate/plant/north/screening/+":           false,
+		"thermogate/plant/north/command/badge":         false,
+		"#":                                            false,
+	} {
+		token := turnstile.Subscribe(filter, 1, nil).(*paho.SubscribeToken)
+		done(t, token)
+		if got := token.Result()[filter] < 0x80; got != may {
+			t.Errorf("a badge reader may hear %s: %v", filter, got)
 		}
 	}
 	everything := join(t, b.Address, "wall", as("wall", "of wall")).Subscribe("#", 1, nil).(*paho.SubscribeToken)

@@ -14,7 +14,7 @@ import (
 func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 	broker := startMosquitto(t)
 	cfg := testConfig(broker.address())
-	cfg.Commands = []Verb{Pause, GroupReset, Ambient}
+	cfg.Commands = []Verb{Pause, GroupReset, Ambient, Badge}
 	obeyed := make(chan Command, 10)
 	c, _ := run(t, cfg, openJournal(t), func(_ context.Context, command Command) error {
 		obeyed <- command
@@ -40,6 +40,9 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 		{Ambient, `{"celsius":22.5}`, "acknowledgement/ambient", Acknowledgement{Accepted: true}},
 		{Ambient, `{}`, "acknowledgement/ambient", Acknowledgement{Error: `ambient needs celsius, such as {"celsius":22.5}`}},
 		{Pause, `{"seconds":1,"celsius":22.5}`, "acknowledgement/pause", Acknowledgement{Error: "pause has no celsius"}},
+		{Badge, `{"id":"d","code":"TGPCAB","reader":"turnstile"}`, "acknowledgement/badge", Acknowledgement{ID: "d", Accepted: true}},
+		{Badge, `{"number":"1","code":"TGPCAB"}`, "acknowledgement/badge", Acknowledgement{Error: `badge needs a number or a code, such as {"number":"1047"}`}},
+		{Pause, `{"seconds":1,"number":"1"}`, "acknowledgement/pause", Acknowledgement{Error: "pause has no number, code or reader"}},
 		{Pause, `{"seconds":-1}`, "acknowledgement/pause", Acknowledgement{Error: "seconds are between 0 and 86400"}},
 	} {
 		before := len(sub.all())
@@ -53,7 +56,7 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 			t.Errorf("%s %s: %+v on %s, want %+v", step.verb, step.payload, got, m.topic, step.want)
 		}
 	}
-	if got := c.State(); got.Commands != 3 || got.Refused != 6 {
+	if got := c.State(); got.Commands != 4 || got.Refused != 8 {
 		t.Errorf("%d obeyed and %d refused are counted", got.Commands, got.Refused)
 	}
 	if got := <-obeyed; got != (Command{Verb: Pause, ID: "a", Pause: time.Minute, By: "李娜"}) {

@@ -15,7 +15,7 @@ import (
 // print is a code as a camera sees it: modules of so many pixels, turned, blurred by so many pixels, in less contrast, with noise.
 type print struct{ module, degrees, blur, contrast float64 }
 
-const width, height = 640, 480
+const width, height = 480, 360
 
 // picture looks up for each of its points which module is there, several times, so that edges are grey.
 func (p print) picture(t testing.TB, text string, r *rand.Rand) []byte {
@@ -43,7 +43,7 @@ func (p print) picture(t testing.TB, text string, r *rand.Rand) []byte {
 		return 1
 	}
 	grey := make([]byte, width*height)
-	const samples = 12
+	const samples = 6
 	for y := range height {
 		for x := range width {
 			sum := 0.0
@@ -66,7 +66,7 @@ func TestPrintedCodesAreRead(t *testing.T) {
 	defer scanner.Close()
 	r := rand.New(rand.NewPCG(1, 2))
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	const each = 12
+	const each = 6
 	for name, test := range map[string]struct {
 		print print
 		least int // of each
