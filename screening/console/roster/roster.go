@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -286,9 +285,4 @@ func decode(body []byte) (string, error) {
 		return "", NotText
 	}
 	return text, nil
-}
-
-// String is for logs and tests.
-func (l List) String() string {
-	return fmt.Sprintf("%d people, %d lines refused", len(l.People), len(l.Refused))
 }

@@ -105,15 +105,21 @@ type uploadContent struct {
 	Before []Person `json:"before,omitempty"`
 }
 
-// AddUpload keeps a list to be looked at, and returns its id.
+// AddUpload keeps a list to be looked at, in place of another one that nobody has applied, and returns its id.
 func (s *Store) AddUpload(ctx context.Context, u Upload, rows []Listed, refused []Unlisted, at time.Time) (id string, err error) {
 	content, err := json.Marshal(uploadContent{Rows: rows, Refused: refused})
 	if err != nil {
 		return "", err
 	}
 	id = ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String()
-	_, err = s.write.ExecContext(ctx, "INSERT INTO uploads (id, site, company, at, who, file, whole, state, refused, content) VALUES "+values(1, 10),
-		id, u.Site, u.Company, at.UnixMilli(), u.By, u.File, u.Whole, string(Shown), len(refused), content)
+	err = s.commit(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM uploads WHERE site = $1 AND company = $2 AND state = 'shown'", u.Site, u.Company); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO uploads (id, site, company, at, who, file, whole, state, refused, content) VALUES "+values(1, 10),
+			id, u.Site, u.Company, at.UnixMilli(), u.By, u.File, u.Whole, string(Shown), len(refused), content)
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("keeping an upload of %d people: %w", len(rows), err)
 	}

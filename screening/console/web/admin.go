@@ -40,7 +40,10 @@ func (v *visit) accountsPage(status int, notice string, page accountsPage) {
 		v.fail(err)
 		return
 	}
-	page.Roles = []store.Role{store.Guard, store.Manager, store.Administrator, store.Personnel}
+	page.Roles = []store.Role{store.Guard, store.Manager, store.Administrator}
+	if !v.cfg.District { // which knows nobody's name
+		page.Roles = append(page.Roles, store.Personnel)
+	}
 	v.showWith(status, "accounts", notice, page)
 }
 

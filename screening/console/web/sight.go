@@ -110,6 +110,9 @@ func (v *visit) saw(event string, gate mqtt.Gate) error {
 func (v *visit) lookedAt() string {
 	values := v.r.URL.Query()
 	for key, all := range values {
+		if key == "text" { // a name that is looked for is not kept longer than those on the list
+			values.Set(key, "…")
+		}
 		if key == "lang" || key == "part" || len(all) == 1 && all[0] == "" {
 			values.Del(key)
 		}

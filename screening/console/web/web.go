@@ -496,7 +496,9 @@ func (v *visit) noteDownload() error {
 		return nil
 	}
 	detail := v.r.URL.RequestURI()
-	if plain, err := url.PathUnescape(detail); err == nil {
+	if strings.HasPrefix(v.r.URL.Path, "/people/") {
+		detail = v.lookedAt()
+	} else if plain, err := url.PathUnescape(detail); err == nil {
 		detail = plain
 	}
 	by := accounts.AuthorOf(v.r, v.account)
