@@ -121,6 +121,33 @@ func TestUploads(t *testing.T) {
 	})
 }
 
+// TestNumberOfOneWhoLeft has a company list the number of somebody who has left another one: what is kept of them stays where it is.
+func TestNumberOfOneWhoLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+		var ids []string
+		for _, name := range []string{"Acme", "Other"} {
+			id, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: name}, Author{}, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		onList(t, s, ids[0], true, at, Listed{Number: "C1", Department: "secret"}, Listed{Number: "C2"})
+		onList(t, s, ids[0], true, at.Add(time.Second), Listed{Number: "C2"})
+		id, err := s.AddUpload(t.Context(), Upload{Site: "plant", Company: ids[1]}, []Listed{{Line: 2, Number: "C1", Name: "x", Company: ids[1]}}, nil, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, d, err := s.ShowUpload(t.Context(), "plant", id, at); err != nil || len(d.Changed)+len(d.Added) > 0 || len(d.Refused) != 1 || d.Refused[0].Why != NumberTaken {
+			t.Errorf("another company is shown %+v, %v", d, err)
+		}
+		if back := onList(t, s, ids[0], false, at.Add(2*time.Second), Listed{Number: "C1"}); back.Changed != 1 {
+			t.Errorf("their own can't list them anew: %+v", back)
+		}
+	})
+}
+
 // say has a gate say who an event is about, in the event itself or later.
 func say(t testing.TB, s *Store, e Event) {
 	t.Helper()

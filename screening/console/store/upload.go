@@ -63,7 +63,8 @@ type Unlisted struct {
 // Unfit is why a line is passed over.
 type Unfit string
 
-// NumberTaken is for the number of a person of another company, or of the site; the other reasons are the reader's.
+// NumberTaken is for the number of a person of another company, or of the site, who may have left; the site's own list can give it to
+// somebody else. The other reasons are the reader's.
 const NumberTaken Unfit = "taken"
 
 // Difference is what an upload makes of the list.
@@ -204,7 +205,7 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 		touched[row.Company] = true
 		p, known := is[row.Number]
 		switch {
-		case known && u.Company != "" && p.Company != u.Company && p.LeftAt.IsZero():
+		case known && u.Company != "" && p.Company != u.Company: // also of one who has left: with the number goes what happened
 			d.Refused = append(d.Refused, Unlisted{row.Line, NumberTaken, row.Number})
 			continue
 		case !known:
