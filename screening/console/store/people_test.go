@@ -148,6 +148,47 @@ func TestNumberOfOneWhoLeft(t *testing.T) {
 	})
 }
 
+// TestCodesOfOneWhoMoves has somebody come to a company that is not approved, with the code of one that is.
+func TestCodesOfOneWhoMoves(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+		acme, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Acme"}, Author{}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onList(t, s, "", true, at, Listed{Number: "A1"}, Listed{Number: "A2"})
+		code := func(serial, number, company string) {
+			t.Helper()
+			people, err := s.People(t.Context(), PeopleFilter{Site: "plant", Text: number}, at, 1)
+			if err == nil {
+				err = s.AddCodes(t.Context(), "plant", []PassCode{{Serial: serial, Person: people[0].ID, Company: company, From: at, To: at.Add(time.Hour)}}, Author{}, at)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		bad := func(want ...string) {
+			t.Helper()
+			if got, err := s.BadSerials(t.Context(), "plant", at); err != nil || !slices.Equal(got, want) {
+				t.Errorf("not good are %v, %v, want %v", got, err, want)
+			}
+		}
+		code("01", "A1", "")
+		code("02", "A2", "")
+		move := onList(t, s, "", false, at.Add(time.Second), Listed{Number: "A1", Company: acme}, Listed{Number: "A2", Shift: "1"})
+		bad("01")
+		if err := s.DecideCompany(t.Context(), Company{Site: "plant", ID: acme, State: Approved}, Author{}, at); err != nil {
+			t.Fatal(err)
+		}
+		code("03", "A1", acme)
+		bad("01")
+		if err := s.UndoUpload(t.Context(), "plant", move.ID, Author{}, at.Add(2*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		bad("01", "03")
+	})
+}
+
 // say has a gate say who an event is about, in the event itself or later.
 func say(t testing.TB, s *Store, e Event) {
 	t.Helper()

@@ -230,7 +230,7 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 }
 
 // ApplyUpload makes of the list what the upload says, if that is what somebody has seen: sum is that of the Difference, and
-// with another one now the error is ErrChanged. The codes of those who are gone are no longer good.
+// with another one now the error is ErrChanged. The codes of those who are gone, or come to another company, are no longer good.
 func (s *Store) ApplyUpload(ctx context.Context, site, id, sum string, pseudonym func(number string) string, by Author, at time.Time) (Upload, error) {
 	var u Upload
 	var anew []string
@@ -292,6 +292,9 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, u Upload, d Difference,
 	for _, r := range d.Changed {
 		before.Before = append(before.Before, r.Before)
 		put(r.Before.ID, r.After)
+		if err := revokeOfOthers(ctx, tx, by, at, r.Before.ID, r.After.Company); err != nil {
+			return before, err
+		}
 	}
 	if err := s.inSteps(args, 9, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO people (id, site, number, pseudonym, name, company, department, shift, added_at) VALUES "+rows+
@@ -310,6 +313,12 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, u Upload, d Difference,
 		}
 	}
 	return before, nil
+}
+
+// revokeOfOthers has codes let nobody in that somebody of a company has as one of another: whether they are good hangs on that one.
+func revokeOfOthers(ctx context.Context, tx *sql.Tx, by Author, at time.Time, person, company string) error {
+	_, err := revokeCodes(ctx, tx, by, at, "person = $3 AND company <> $4", person, company)
+	return err
 }
 
 // UndoUpload changes the list back to what it was before an upload, for a day and while nobody has changed it after that. Who was
@@ -346,6 +355,9 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 		for _, p := range content.Before {
 			if _, err := tx.ExecContext(ctx, "UPDATE people SET name = $1, company = $2, department = $3, shift = $4, left_at = $5 WHERE id = $6",
 				p.Name, p.Company, p.Department, p.Shift, milliseconds(p.LeftAt), p.ID); err != nil {
+				return err
+			}
+			if err := revokeOfOthers(ctx, tx, by, at, p.ID, p.Company); err != nil {
 				return err
 			}
 		}

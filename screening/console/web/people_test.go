@@ -234,6 +234,26 @@ func TestPersonIsForgotten(t *testing.T) {
 	}
 }
 
+// TestAuditKeepsNoNumber has somebody look for a person, and turn pages: what is deleted of people is not in the audit of looks either.
+func TestAuditKeepsNoNumber(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	hr := c.client("hr", c.account("hr", "Personnel", store.Personnel, plant))
+	hr.apply("number;name\nA1047;Zhang San\nA1048;Li Si\n", true)
+	hr.get(at("/people") + "&text=Zhang")
+	hr.get(at("/people") + "&after=A1047")
+	hr.get(at("/people/codes.csv") + "&after=A1047&text=Zhang")
+	lines, err := c.store.Audit(t.Context(), store.AuditFilter{Account: "hr"}, 100)
+	if err != nil || len(lines) < 3 {
+		t.Fatalf("%+v, %v", lines, err)
+	}
+	for _, line := range lines {
+		if strings.Contains(line.Detail, "A1047") || strings.Contains(line.Detail, "Zhang") {
+			t.Errorf("the audit has %q", line.Detail)
+		}
+	}
+}
+
 // TestListsOfOthers has a company reach for the uploads of others.
 func TestListsOfOthers(t *testing.T) {
 	c := start(t)
