@@ -73,6 +73,28 @@ func passes(t *testing.T, version uint64, revoked ...passcode.Serial) []byte {
 	return payload
 }
 
+// TestPassesWhenTheDiskComesBack has a disk that takes nothing when a code is revoked: the broker's next word mends that.
+func TestPassesWhenTheDiskComesBack(t *testing.T) {
+	c := keys(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	path := filepath.Join(dir, "passes.json")
+	d := open(t, c, path)
+	list := passes(t, 2, passcode.Serial{9})
+	if err := d.SetPasses(list); err == nil {
+		t.Fatal("nobody is told that the disk took nothing")
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPasses(list); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, c, path)
+	if result, _ := d.Take(Read{At: start, Kind: Input, Text: code(t, passcode.Serial{9})}); result != Result(passcode.Revoked) {
+		t.Errorf("after a restart a revoked code is %s", result)
+	}
+}
+
 func TestVerdictsAreNamed(t *testing.T) {
 	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
 	scene := &event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}
