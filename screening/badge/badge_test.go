@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -159,6 +160,22 @@ func TestWhatIsReadIsChecked(t *testing.T) {
 	} {
 		if got, _ := test.desk.Take(Read{At: start, Kind: Input, Text: test.text}); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// TestLastWordIsLast has the clock set back between two words about one verdict.
+func TestLastWordIsLast(t *testing.T) {
+	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+	words := []Word{{Of: event.Event{ID: event.NewIDs(rand.Reader).At(start), Time: start}}}
+	last := words[0].Of.ID
+	for _, at := range []time.Time{start.Add(-time.Second), start.Add(time.Second), start.Add(-time.Minute), start} {
+		told := d.tell(words, at)[0]
+		if told.ID <= last {
+			t.Errorf("what is said at %v has the id %s, which is before %s", at, told.ID, last)
+		}
+		if last = told.ID; !told.Time.Equal(at) {
+			t.Errorf("it is of %v, want %v", told.Time, at)
 		}
 	}
 }

@@ -443,6 +443,15 @@ func TestRetiringPeople(t *testing.T) {
 		if _, ok, err := s.BearerOf(t.Context(), passed); ok || err != nil {
 			t.Errorf("who was at a gate is known after its time, %v", err)
 		}
+		ahead := screened(t, north, now.AddDate(1, 0, 0), event.Pass, of("A2"))
+		ahead.Received = old
+		say(t, s, ahead)
+		if _, err := s.Retire(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := s.BearerOf(t.Context(), ahead); ok || err != nil {
+			t.Errorf("a gate whose clock is ahead has the console keep who it was for longer, %v", err)
+		}
 		late := screened(t, north, old.Add(time.Second), event.Pass, of("A2"))
 		late.Received = now
 		say(t, s, late)
