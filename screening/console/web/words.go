@@ -55,8 +55,6 @@ var words = map[string]phrase{
 	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Doubled: {"两台同名设备", "two machines"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
-	store.Refused: {"不是有效记录", "no valid event"},
-
 	string(store.MadeAccount): {"新建账号", "made an account"}, string(store.ChangedRole): {"改变角色或范围", "changed role or scope"},
 	string(store.LockedAccount): {"锁定账号", "locked an account"}, string(store.UnlockedAccount): {"解锁账号", "unlocked an account"},
 	string(store.RenewedPassword): {"给出一次性密码", "gave a one-time password"}, string(store.ChangedPassword): {"修改自己的密码", "changed their password"},
