@@ -237,6 +237,9 @@ func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, 
 		// Codes may be good from before their key was made: what begins today begins at midnight.
 		list.Keys = append(list.Keys, passcode.Key{Key: key.Public().(ed25519.PublicKey), To: k.To})
 	}
+	if list.Barred, err = o.store.BarredCompanies(ctx, site, now); err != nil {
+		return nil, err
+	}
 	bad, err := o.store.BadSerials(ctx, site, now)
 	if err != nil {
 		return nil, err

@@ -177,10 +177,19 @@ func TestCodesOfOneWhoMoves(t *testing.T) {
 		code("02", "A2", "")
 		move := onList(t, s, "", false, at.Add(time.Second), Listed{Number: "A1", Company: acme}, Listed{Number: "A2", Shift: "1"})
 		bad("01")
-		if err := s.DecideCompany(t.Context(), Company{Site: "plant", ID: acme, State: Approved}, Author{}, at); err != nil {
-			t.Fatal(err)
+		if barred, err := s.BarredCompanies(t.Context(), "plant", at); err != nil || len(barred) != 0 {
+			t.Errorf("a company without codes is told: %v, %v", barred, err)
 		}
 		code("03", "A1", acme)
+		bad("01")
+		for state, want := range map[CompanyState]int{Approved: 0, Suspended: 1} {
+			if err := s.DecideCompany(t.Context(), Company{Site: "plant", ID: acme, State: state, Reason: "a reason"}, Author{}, at); err != nil {
+				t.Fatal(err)
+			}
+			if barred, err := s.BarredCompanies(t.Context(), "plant", at); err != nil || len(barred) != want {
+				t.Errorf("%s: barred are %v, %v", state, barred, err)
+			}
+		}
 		bad("01")
 		if err := s.UndoUpload(t.Context(), "plant", move.ID, Author{}, at.Add(2*time.Second)); err != nil {
 			t.Fatal(err)
