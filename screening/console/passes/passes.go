@@ -21,6 +21,9 @@ import (
 // MaxValid is for how long a code is good at the most.
 const MaxValid = 2 * 366 * 24 * time.Hour
 
+// MaxList is the length in bytes of the longest list that gates are told: their own broker disconnects who sends more than 256 KiB.
+const MaxList = 250 << 10
+
 // Office gives out the pass codes of a console's sites.
 type Office struct {
 	store *store.Store

@@ -234,6 +234,34 @@ func TestPersonIsForgotten(t *testing.T) {
 	}
 }
 
+// TestTooManyRevoked has more codes revoked than gates can be told: whoever did it is not told that gates refuse them.
+func TestTooManyRevoked(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	hr := c.client("hr", c.account("hr", "Personnel", store.Personnel, plant))
+	hr.apply("number;name\nA1;Zhang San\n", true)
+	one := c.ids()["A1"]
+	if _, page := hr.post(at("/people/codes/revoke"), url.Values{"person": {one.ID}}); strings.Contains(page, "Change the signing key at the end") {
+		t.Errorf("of one code it says that it is too many:\n%s", page)
+	}
+	now := time.Now()
+	var codes []store.PassCode
+	for n := range 14_000 {
+		codes = append(codes, store.PassCode{Serial: fmt.Sprintf("%016x", n), Person: one.ID, From: now, To: now.Add(time.Hour)})
+	}
+	if err := c.store.AddCodes(t.Context(), north.Site, codes, store.Author{}, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []func() (int, string){
+		func() (int, string) { return hr.post(at("/people/codes/revoke"), url.Values{"person": {one.ID}}) },
+		func() (int, string) { return hr.get(at("/people")) },
+	} {
+		if status, text := page(); status != http.StatusOK || !strings.Contains(text, "Change the signing key at the end") || strings.Contains(text, "within 2 s") {
+			t.Errorf("%d, nobody is told:\n%s", status, text)
+		}
+	}
+}
+
 // TestAuditKeepsNoNumber has somebody look for a person, and turn pages: what is deleted of people is not in the audit of looks either.
 func TestAuditKeepsNoNumber(t *testing.T) {
 	c := start(t)
