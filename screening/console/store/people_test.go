@@ -427,10 +427,22 @@ func TestForgetting(t *testing.T) {
 			t.Errorf("%+v, %v", lines, err)
 		}
 		// Who is put on the list again is known from then on.
-		onList(t, s, "", false, now.Add(time.Second), Listed{Number: "A1"})
-		say(t, s, screened(t, north, now.Add(2*time.Second), event.Pass, of("A1")))
-		if links, err := s.Passages(t.Context(), one, 10); err != nil || len(links) != 1 {
-			t.Errorf("%+v, %v", links, err)
+		again := onList(t, s, "", false, now.Add(time.Second), Listed{Number: "A1"})
+		links := func(want int) {
+			t.Helper()
+			say(t, s, screened(t, north, now.Add(2*time.Second), event.Pass, of("A1")))
+			if links, err := s.Passages(t.Context(), one, 10); err != nil || len(links) != want {
+				t.Errorf("%+v, %v, want %d", links, err, want)
+			}
+		}
+		links(1)
+		// Where that was a mistake, they are forgotten as before, also by later processes.
+		if err := s.UndoUpload(t.Context(), "plant", again.ID, Author{}, now.Add(3*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		links(0)
+		if forgotten, err := s.Forgotten(t.Context(), "plant"); err != nil || len(forgotten) != 1 || forgotten[0].again != 0 {
+			t.Errorf("%+v, %v", forgotten, err)
 		}
 	})
 }

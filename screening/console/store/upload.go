@@ -270,12 +270,17 @@ func (s *Store) ApplyUpload(ctx context.Context, site, id, sum string, pseudonym
 		return u, fmt.Errorf("applying upload %.40q: %w", id, err)
 	}
 	s.passesChanged()
+	s.remember(u.Site, anew, at.UnixMilli())
+	return u, nil
+}
+
+// remember notes when people who were forgotten were put on the list again; 0 for those who are not on it.
+func (s *Store) remember(site string, hashes []string, again int64) {
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
-	for _, hash := range anew {
-		s.forgotten[forgottenOf{u.Site, hash}] = at.UnixMilli()
+	for _, hash := range hashes {
+		s.forgotten[forgottenOf{site, hash}] = again
 	}
-	return u, nil
 }
 
 // replace changes the list, and returns what it takes to change it back.
@@ -324,6 +329,7 @@ func revokeOfOthers(ctx context.Context, tx *sql.Tx, by Author, at time.Time, pe
 // UndoUpload changes the list back to what it was before an upload, for a day and while nobody has changed it after that. Who was
 // new on it and has got a code is as one who has left. Codes that were revoked stay so.
 func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at time.Time) error {
+	var gone []string
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		u, content, err := s.upload(ctx, tx, site, id, Applied, at)
 		if err != nil {
@@ -338,6 +344,11 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 			return err
 		}
 		for some := range slices.Chunk(content.Added, stepRows) {
+			hashes, err := forgetAgain(ctx, tx, u.Site, some)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, hashes...)
 			ids := list(1, len(some))
 			if _, err := tx.ExecContext(ctx, "DELETE FROM people WHERE id IN ("+ids+") AND NOT EXISTS (SELECT 1 FROM pass_codes WHERE pass_codes.person = people.id)", anys(some)...); err != nil {
 				return err
@@ -370,6 +381,7 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 		return fmt.Errorf("undoing upload %.40q: %w", id, err)
 	}
 	s.passesChanged()
+	s.remember(site, gone, 0)
 	return nil
 }
 
