@@ -245,8 +245,9 @@ func readCSV(body []byte, line func(at int, cells []string) error) error {
 			from.Comma = comma
 		}
 	}
+	comma := string(from.Comma)
 	for line := range strings.SplitSeq(text, "\n") { // each column takes memory before it is known to be of no use
-		if strings.Count(line, string(from.Comma)) > maxColumns {
+		if strings.Count(line, comma) > maxColumns {
 			return Broken
 		}
 	}

@@ -463,6 +463,9 @@ func TestBrowserPeople(t *testing.T) {
 				name := strings.Join([]string{title, name, lang}, "-")
 				b.shoot(name)
 				b.accessible(name)
+				if title == "people-companies" && !evaluate[bool](b, `[...document.querySelectorAll("table button.main")].every(button => button.getBoundingClientRect().right <= innerWidth)`) {
+					t.Errorf("%s: what is to be done with a company is out of sight", name)
+				}
 			}
 		}
 	}
