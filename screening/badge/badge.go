@@ -72,6 +72,7 @@ type Desk struct {
 	mu      sync.Mutex
 	pairing *Pairing
 	ids     event.IDs
+	said    time.Time            // by the newest id
 	recent  map[Kind][]time.Time // of the newest reads
 }
 
@@ -215,13 +216,15 @@ func (d *Desk) check(read Read) (result Result, person event.Bearer, counts bool
 	return Taken, person, true
 }
 
-// tell puts words into events.
+// tell puts words into events. Of two about the same verdict the one with the greater id counts, so ids go on where a frame comes
+// late or the clock is set back, and never stand before the verdict's.
 func (d *Desk) tell(words []Word, at time.Time) []event.Event {
 	var events []event.Event
 	for _, word := range words {
 		of := &word.Of
+		d.said = maxTime(maxTime(d.said, at), of.Time.Add(time.Millisecond))
 		events = append(events, event.Event{
-			SpecVersion: of.SpecVersion, ID: d.ids.At(at), Source: of.Source,
+			SpecVersion: of.SpecVersion, ID: d.ids.At(d.said), Source: of.Source,
 			Type: "thermogate.screening." + string(event.Named) + ".v1", Time: at, DataContentType: of.DataContentType,
 			Data: event.Data{
 				Outcome: event.Named, PersonOf: of.ID, Person: word.Person, Unpaired: word.Unpaired, Policy: of.Data.Policy,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -73,6 +74,28 @@ func passes(t *testing.T, version uint64, revoked ...passcode.Serial) []byte {
 	return payload
 }
 
+// TestPassesWhenTheDiskComesBack has a disk that takes nothing when a code is revoked: the broker's next word mends that.
+func TestPassesWhenTheDiskComesBack(t *testing.T) {
+	c := keys(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	path := filepath.Join(dir, "passes.json")
+	d := open(t, c, path)
+	list := passes(t, 2, passcode.Serial{9})
+	if err := d.SetPasses(list); err == nil {
+		t.Fatal("nobody is told that the disk took nothing")
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPasses(list); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, c, path)
+	if result, _ := d.Take(Read{At: start, Kind: Input, Text: code(t, passcode.Serial{9})}); result != Result(passcode.Revoked) {
+		t.Errorf("after a restart a revoked code is %s", result)
+	}
+}
+
 func TestVerdictsAreNamed(t *testing.T) {
 	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
 	scene := &event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}
@@ -137,6 +160,22 @@ func TestWhatIsReadIsChecked(t *testing.T) {
 	} {
 		if got, _ := test.desk.Take(Read{At: start, Kind: Input, Text: test.text}); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// TestLastWordIsLast has the clock set back between two words about one verdict.
+func TestLastWordIsLast(t *testing.T) {
+	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+	words := []Word{{Of: event.Event{ID: event.NewIDs(rand.Reader).At(start), Time: start}}}
+	last := words[0].Of.ID
+	for _, at := range []time.Time{start.Add(-time.Second), start.Add(time.Second), start.Add(-time.Minute), start} {
+		told := d.tell(words, at)[0]
+		if told.ID <= last {
+			t.Errorf("what is said at %v has the id %s, which is before %s", at, told.ID, last)
+		}
+		if last = told.ID; !told.Time.Equal(at) {
+			t.Errorf("it is of %v, want %v", told.Time, at)
 		}
 	}
 }

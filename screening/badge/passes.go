@@ -21,7 +21,8 @@ type passesFile struct {
 	site string
 
 	changing sync.Mutex
-	payload  []byte
+	payload  []byte // the newest
+	kept     bool   // it is on disk
 	now      atomic.Pointer[passcode.Passes]
 }
 
@@ -41,7 +42,7 @@ func openPasses(path string, root ed25519.PublicKey, site string) (*passesFile, 
 	if err != nil {
 		return f, fmt.Errorf("%s: %w", path, err)
 	}
-	f.payload = payload
+	f.payload, f.kept = payload, true
 	f.now.Store(&kept)
 	return f, nil
 }
@@ -49,24 +50,28 @@ func openPasses(path string, root ed25519.PublicKey, site string) (*passesFile, 
 // newest is nil while it is not known what is revoked.
 func (f *passesFile) newest() *passcode.Passes { return f.now.Load() }
 
-// set takes newer passes. They hold from then on, also where the disk does not take them; then the error says so.
+// set takes newer passes. They hold from then on, also where the disk does not take them; then the error says so, and it is tried
+// again when they come again.
 func (f *passesFile) set(payload []byte) error {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	if bytes.Equal(payload, f.payload) {
+	if !bytes.Equal(payload, f.payload) {
+		passes, err := passcode.OpenPasses(f.root, f.site, payload)
+		if err != nil {
+			return err
+		}
+		if known := f.newest(); known != nil && passes.Version <= known.Version {
+			return fmt.Errorf("passes: version %d is no newer than %d, which this gate has", passes.Version, known.Version)
+		}
+		f.payload, f.kept = bytes.Clone(payload), false
+		f.now.Store(&passes)
+	}
+	if f.kept {
 		return nil
 	}
-	passes, err := passcode.OpenPasses(f.root, f.site, payload)
-	if err != nil {
-		return err
-	}
-	if known := f.newest(); known != nil && passes.Version <= known.Version {
-		return fmt.Errorf("passes: version %d is no newer than %d, which this gate has", passes.Version, known.Version)
-	}
-	f.payload = bytes.Clone(payload)
-	f.now.Store(&passes)
 	if err := datadir.Write(f.path, payload); err != nil {
-		return fmt.Errorf("passes: after a restart this gate will not know of version %d: %w", passes.Version, err)
+		return fmt.Errorf("passes: after a restart this gate will not know of version %d: %w", f.newest().Version, err)
 	}
+	f.kept = true
 	return nil
 }

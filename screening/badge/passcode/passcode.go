@@ -140,7 +140,7 @@ func Verify(root ed25519.PublicKey, site string, passes Passes, text string, now
 	}
 	code := read(body)
 	switch {
-	case passes.revokes(code.Serial):
+	case passes.revokes(code):
 		return code, Revoked
 	case now.Before(code.From) || now.Before(key.From):
 		return code, NotYetValid

@@ -31,7 +31,7 @@ func samplePasses() Passes {
 	return Passes{
 		Version: 7, Site: "plant", Issued: morning,
 		Keys:    []Key{{Key: public(issuingKey), From: morning.AddDate(0, -1, 0), To: morning.AddDate(0, 1, 0)}},
-		Revoked: []Serial{{9}, {1}, {0, 0, 0, 0, 0, 0, 0x66, 0x66}},
+		Revoked: []Serial{{9}, {1}, {0, 0, 0, 0, 0, 0, 0x66, 0x66}}, Barred: []string{"barred"},
 	}
 }
 
@@ -46,7 +46,8 @@ func sign(t testing.TB, key ed25519.PrivateKey, site string, code Code) string {
 
 func TestVerify(t *testing.T) {
 	good := sampleCode()
-	late, early, revoked := good, good, good
+	late, early, revoked, barred := good, good, good, good
+	barred.Company = "barred"
 	late.To = morning
 	early.From = morning.Add(time.Second)
 	revoked.Serial = Serial{9}
@@ -71,6 +72,7 @@ func TestVerify(t *testing.T) {
 		"changed":              {string(swapped), morning, Forged},
 		"of another site":      {sign(t, issuingKey, "other", good), morning, OtherSite},
 		"by another key":       {sign(t, strangeKey, "plant", good), morning, OtherSite},
+		"of a barred company":  {sign(t, issuingKey, "plant", barred), morning, Revoked},
 		"of the future":        {sign(t, issuingKey, "plant", early), morning, NotYetValid},
 		"at its end":           {sign(t, issuingKey, "plant", late), morning, Expired},
 		"revoked":              {sign(t, issuingKey, "plant", revoked), morning, Revoked},

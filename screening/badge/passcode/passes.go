@@ -19,6 +19,8 @@ type Passes struct {
 	Issued  time.Time `json:"issued"`
 	Keys    []Key     `json:"keys"`    // that sign codes, beside the first
 	Revoked []Serial  `json:"revoked"` // in order; those whose codes have expired need not be here
+	// Barred are companies none of whose codes is good now: one may have more people than Revoked could hold.
+	Barred []string `json:"barred,omitempty"`
 }
 
 // Key is a public key that signs codes.
@@ -28,9 +30,9 @@ type Key struct {
 	To   time.Time         `json:"to"`   // and no longer then; zero is for ever
 }
 
-func (p Passes) revokes(serial Serial) bool {
-	_, revoked := slices.BinarySearchFunc(p.Revoked, serial, Serial.Compare)
-	return revoked
+func (p Passes) revokes(code Code) bool {
+	_, revoked := slices.BinarySearchFunc(p.Revoked, code.Serial, Serial.Compare)
+	return revoked || code.Company != "" && slices.Contains(p.Barred, code.Company)
 }
 
 // Compare orders serials.

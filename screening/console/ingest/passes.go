@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"thermogate/screening/console/passes"
 	"thermogate/screening/mqtt"
 )
 
 // passesEvery is how often lists of codes are looked at where nothing has changed: companies come and go by the day.
 const passesEvery = 30
-
-// maxPasses is the length in bytes of the longest list: a gate's own broker disconnects who sends more than 256 KiB.
-const maxPasses = 250 << 10
 
 // tellPasses brings to gates which pass codes of their site are good: at first to all, for the broker may have lost it, then what
 // is new, and to gates that are.
@@ -60,8 +58,8 @@ func (i *Ingest) tellPassesOnce(ctx context.Context, conn *mqtt.KeptSession, sai
 			}
 			list := lists[site]
 			if list == nil {
-				if list, err = i.passes.List(ctx, site, time.Now()); err == nil && len(list) > maxPasses {
-					err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), maxPasses)
+				if list, err = i.passes.List(ctx, site, time.Now()); err == nil && len(list) > passes.MaxList {
+					err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), passes.MaxList)
 				}
 				if err != nil {
 					errs = append(errs, fmt.Errorf("the pass codes of %s: %w", site, err))

@@ -21,6 +21,9 @@ import (
 // MaxValid is for how long a code is good at the most.
 const MaxValid = 2 * 366 * 24 * time.Hour
 
+// MaxList is the length in bytes of the longest list that gates are told: their own broker disconnects who sends more than 256 KiB.
+const MaxList = 250 << 10
+
 // Office gives out the pass codes of a console's sites.
 type Office struct {
 	store *store.Store
@@ -236,6 +239,9 @@ func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, 
 		}
 		// Codes may be good from before their key was made: what begins today begins at midnight.
 		list.Keys = append(list.Keys, passcode.Key{Key: key.Public().(ed25519.PublicKey), To: k.To})
+	}
+	if list.Barred, err = o.store.BarredCompanies(ctx, site, now); err != nil {
+		return nil, err
 	}
 	bad, err := o.store.BadSerials(ctx, site, now)
 	if err != nil {

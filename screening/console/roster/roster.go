@@ -28,13 +28,15 @@ const (
 	// headerWithin is in how many lines the titles of the columns stand: some have a title above.
 	headerWithin = 10
 	maxTold      = 40 // characters of a cell that is told to be wrong
+	maxIgnored   = 20 // titles of other columns that are told
+	maxColumns   = 1000
 )
 
 // List is what a file says.
 type List struct {
 	People  []store.Listed
 	Refused []store.Unlisted
-	// Ignored are the titles of columns that were left out.
+	// Ignored are the titles of columns that were left out, the first of them.
 	Ignored []string
 }
 
@@ -163,7 +165,7 @@ func (r *reader) header(cells []string) {
 		of, known := titleOf(cell)
 		if _, twice := columns[of]; known && !twice {
 			columns[of] = i
-		} else if strings.TrimSpace(cell) != "" {
+		} else if strings.TrimSpace(cell) != "" && len(ignored) < maxIgnored {
 			ignored = append(ignored, told(cell))
 		}
 	}
@@ -241,6 +243,12 @@ func readCSV(body []byte, line func(at int, cells []string) error) error {
 	for _, comma := range ";\t" {
 		if strings.Count(first, string(comma)) > strings.Count(first, string(from.Comma)) {
 			from.Comma = comma
+		}
+	}
+	comma := string(from.Comma)
+	for line := range strings.SplitSeq(text, "\n") { // each column takes memory before it is known to be of no use
+		if strings.Count(line, comma) > maxColumns {
+			return Broken
 		}
 	}
 	for {

@@ -150,6 +150,7 @@ func TestFilesThatAreNoLists(t *testing.T) {
 		"a million lines":    {[]byte("number,name\n" + strings.Repeat("1,a\n", 1_000_000)), TooLong},
 		"a million empties":  {[]byte("number,name\n" + strings.Repeat(",x\n", 1_000_000)), TooLong},
 		"no titles":          {many, NoTitles},
+		"a million columns":  {[]byte("number,name" + strings.Repeat(",a", 1_000_000) + "\n1,x\n"), Broken},
 		"XLS":                {[]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and more"), OldSheet},
 		"half of a book":     {lying[:len(lying)/2], Broken},
 		"a book of nothing":  {bomb(t, 1<<20), Broken},

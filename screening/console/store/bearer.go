@@ -27,7 +27,7 @@ type bearer struct {
 	event    string
 	gate     mqtt.Gate
 	said     string // id of the event that says so
-	at       int64  // when the event was
+	at       int64  // when the event was, at the latest when it came: else a wrong clock would keep this for too long
 	who      event.Bearer
 	unpaired event.Unpaired
 
@@ -67,6 +67,9 @@ func takeBearers(events []*Event) (rest []*Event, bearers []bearer, err error) {
 		one := bearer{event: e.ID, gate: e.Gate, said: e.ID, at: e.at, unpaired: e.Data.Unpaired, received: e.Received}
 		if e.Data.Outcome == event.Named {
 			one.event, one.at = e.Data.PersonOf, idTime(e.Data.PersonOf).UnixMilli()
+		}
+		if !e.Received.IsZero() {
+			one.at = min(one.at, e.Received.UnixMilli())
 		}
 		if e.Data.Person != nil {
 			one.who = *e.Data.Person

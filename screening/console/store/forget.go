@@ -144,9 +144,7 @@ func (s *Store) forget(ctx context.Context, p Person, f *Forgotten, by Author) e
 	if err != nil {
 		return err
 	}
-	s.peopleMu.Lock()
-	s.forgotten[forgottenOf{p.Site, f.hash}] = 0
-	s.peopleMu.Unlock()
+	s.remember(p.Site, []string{f.hash}, 0)
 	s.passesChanged()
 	return nil
 }
@@ -194,6 +192,31 @@ func rememberAgain(ctx context.Context, tx *sql.Tx, site string, d Difference, p
 		}
 	}
 	return anew, nil
+}
+
+// forgetAgain takes back rememberAgain of people whose ids are on the list by mistake, with what came of them since, and returns
+// their hashes.
+func forgetAgain(ctx context.Context, tx *sql.Tx, site string, ids []string) (gone []string, err error) {
+	pseudonyms, err := collect(ctx, tx, func(rows *sql.Rows) (pseudonym string, err error) {
+		err = rows.Scan(&pseudonym)
+		return pseudonym, err
+	}, "SELECT pseudonym FROM people WHERE id IN ("+list(1, len(ids))+")", anys(ids)...)
+	for _, pseudonym := range pseudonyms {
+		hash := hashOf(pseudonym)
+		again, err := execute(ctx, tx, "UPDATE forgotten SET again = 0 WHERE site = $1 AND person = $2 AND again <> 0", site, hash)
+		if err != nil {
+			return nil, err
+		}
+		if again == 0 {
+			continue
+		}
+		gone = append(gone, hash)
+		if _, err := tx.ExecContext(ctx, "DELETE FROM bearers WHERE site = $1 AND person = $2 AND NOT EXISTS (SELECT 1 FROM events WHERE events.id = bearers.event AND "+heldEvent+")",
+			site, pseudonym); err != nil {
+			return nil, err
+		}
+	}
+	return gone, err
 }
 
 // retirePeople forgets who events were about that are as old as that may get, who left the list as long ago, and what uploads hold

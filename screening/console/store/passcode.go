@@ -182,17 +182,27 @@ func (s *Store) codes(ctx context.Context, rest string, args ...any) ([]PassCode
 	}, "SELECT serial, site, person, company, key, from_at, to_at, issued_at, issued_by, revoked_at, revoked_by FROM pass_codes "+rest, args...)
 }
 
-// BadSerials returns those of codes of a site that are not over and let nobody in all the same: because they were revoked, or because
-// their company is not approved, or not now.
+// BadSerials returns those of codes of a site that are not over and were revoked.
 func (s *Store) BadSerials(ctx context.Context, site string, now time.Time) ([]string, error) {
-	today := int64(DayOf(now.In(s.Zone(site)))) // those of a key that has ended need not be told one by one
-	return collect(ctx, s.read, func(rows *sql.Rows) (serial string, err error) {
-		err = rows.Scan(&serial)
-		return serial, err
-	}, `SELECT serial FROM pass_codes WHERE site = $1 AND to_at > $2 AND (revoked_at <> 0 OR person = '' OR company <> '' AND NOT EXISTS (SELECT 1 FROM companies
-		WHERE companies.id = pass_codes.company AND state = 'approved' AND from_day <= $3 AND (until_day = 0 OR until_day >= $4)))
-		AND NOT EXISTS (SELECT 1 FROM site_keys WHERE site_keys.id = pass_codes.key AND site_keys.to_at <> 0 AND site_keys.to_at <= $5) ORDER BY serial`,
-		site, now.Unix(), today, today, now.Unix())
+	return s.texts(ctx, // those of a key that has ended need not be told one by one
+		`SELECT serial FROM pass_codes WHERE site = $1 AND to_at > $2 AND (revoked_at <> 0 OR person = '')
+		AND NOT EXISTS (SELECT 1 FROM site_keys WHERE site_keys.id = pass_codes.key AND site_keys.to_at <> 0 AND site_keys.to_at <= $3) ORDER BY serial`,
+		site, now.Unix(), now.Unix())
+}
+
+// BarredCompanies returns the short names of companies of a site that have codes, and are not approved, or not now.
+func (s *Store) BarredCompanies(ctx context.Context, site string, now time.Time) ([]string, error) {
+	today := int64(DayOf(now.In(s.Zone(site))))
+	return s.texts(ctx, `SELECT short FROM companies WHERE site = $1 AND NOT (state = 'approved' AND from_day <= $2 AND (until_day = 0 OR until_day >= $3))
+		AND id IN (SELECT company FROM pass_codes WHERE site = $4 AND to_at > $5) ORDER BY short`, site, today, today, site, now.Unix())
+}
+
+// texts reads a column of texts.
+func (s *Store) texts(ctx context.Context, query string, args ...any) ([]string, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (text string, err error) {
+		err = rows.Scan(&text)
+		return text, err
+	}, query, args...)
 }
 
 // PassList is the signed list of which codes of a site are good that gates were told last.
@@ -233,10 +243,7 @@ func fromSeconds(at int64) time.Time {
 
 // SitesWithCodes are the sites that have keys.
 func (s *Store) SitesWithCodes(ctx context.Context) ([]string, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (site string, err error) {
-		err = rows.Scan(&site)
-		return site, err
-	}, "SELECT DISTINCT site FROM site_keys ORDER BY site")
+	return s.texts(ctx, "SELECT DISTINCT site FROM site_keys ORDER BY site")
 }
 
 // CompanyShort is whether a text can be the short name of a company, as pass codes have it.

@@ -121,6 +121,83 @@ func TestUploads(t *testing.T) {
 	})
 }
 
+// TestNumberOfOneWhoLeft has a company list the number of somebody who has left another one: what is kept of them stays where it is.
+func TestNumberOfOneWhoLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+		var ids []string
+		for _, name := range []string{"Acme", "Other"} {
+			id, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: name}, Author{}, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		onList(t, s, ids[0], true, at, Listed{Number: "C1", Department: "secret"}, Listed{Number: "C2"})
+		onList(t, s, ids[0], true, at.Add(time.Second), Listed{Number: "C2"})
+		id, err := s.AddUpload(t.Context(), Upload{Site: "plant", Company: ids[1]}, []Listed{{Line: 2, Number: "C1", Name: "x", Company: ids[1]}}, nil, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, d, err := s.ShowUpload(t.Context(), "plant", id, at); err != nil || len(d.Changed)+len(d.Added) > 0 || len(d.Refused) != 1 || d.Refused[0].Why != NumberTaken {
+			t.Errorf("another company is shown %+v, %v", d, err)
+		}
+		if back := onList(t, s, ids[0], false, at.Add(2*time.Second), Listed{Number: "C1"}); back.Changed != 1 {
+			t.Errorf("their own can't list them anew: %+v", back)
+		}
+	})
+}
+
+// TestCodesOfOneWhoMoves has somebody come to a company that is not approved, with the code of one that is.
+func TestCodesOfOneWhoMoves(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+		acme, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Acme"}, Author{}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onList(t, s, "", true, at, Listed{Number: "A1"}, Listed{Number: "A2"})
+		code := func(serial, number, company string) {
+			t.Helper()
+			people, err := s.People(t.Context(), PeopleFilter{Site: "plant", Text: number}, at, 1)
+			if err == nil {
+				err = s.AddCodes(t.Context(), "plant", []PassCode{{Serial: serial, Person: people[0].ID, Company: company, From: at, To: at.Add(time.Hour)}}, Author{}, at)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		bad := func(want ...string) {
+			t.Helper()
+			if got, err := s.BadSerials(t.Context(), "plant", at); err != nil || !slices.Equal(got, want) {
+				t.Errorf("not good are %v, %v, want %v", got, err, want)
+			}
+		}
+		code("01", "A1", "")
+		code("02", "A2", "")
+		move := onList(t, s, "", false, at.Add(time.Second), Listed{Number: "A1", Company: acme}, Listed{Number: "A2", Shift: "1"})
+		bad("01")
+		if barred, err := s.BarredCompanies(t.Context(), "plant", at); err != nil || len(barred) != 0 {
+			t.Errorf("a company without codes is told: %v, %v", barred, err)
+		}
+		code("03", "A1", acme)
+		bad("01")
+		for state, want := range map[CompanyState]int{Approved: 0, Suspended: 1} {
+			if err := s.DecideCompany(t.Context(), Company{Site: "plant", ID: acme, State: state, Reason: "a reason"}, Author{}, at); err != nil {
+				t.Fatal(err)
+			}
+			if barred, err := s.BarredCompanies(t.Context(), "plant", at); err != nil || len(barred) != want {
+				t.Errorf("%s: barred are %v, %v", state, barred, err)
+			}
+		}
+		bad("01")
+		if err := s.UndoUpload(t.Context(), "plant", move.ID, Author{}, at.Add(2*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		bad("01", "03")
+	})
+}
+
 // say has a gate say who an event is about, in the event itself or later.
 func say(t testing.TB, s *Store, e Event) {
 	t.Helper()
@@ -350,10 +427,22 @@ func TestForgetting(t *testing.T) {
 			t.Errorf("%+v, %v", lines, err)
 		}
 		// Who is put on the list again is known from then on.
-		onList(t, s, "", false, now.Add(time.Second), Listed{Number: "A1"})
-		say(t, s, screened(t, north, now.Add(2*time.Second), event.Pass, of("A1")))
-		if links, err := s.Passages(t.Context(), one, 10); err != nil || len(links) != 1 {
-			t.Errorf("%+v, %v", links, err)
+		again := onList(t, s, "", false, now.Add(time.Second), Listed{Number: "A1"})
+		links := func(want int) {
+			t.Helper()
+			say(t, s, screened(t, north, now.Add(2*time.Second), event.Pass, of("A1")))
+			if links, err := s.Passages(t.Context(), one, 10); err != nil || len(links) != want {
+				t.Errorf("%+v, %v, want %d", links, err, want)
+			}
+		}
+		links(1)
+		// Where that was a mistake, they are forgotten as before, also by later processes.
+		if err := s.UndoUpload(t.Context(), "plant", again.ID, Author{}, now.Add(3*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		links(0)
+		if forgotten, err := s.Forgotten(t.Context(), "plant"); err != nil || len(forgotten) != 1 || forgotten[0].again != 0 {
+			t.Errorf("%+v, %v", forgotten, err)
 		}
 	})
 }
@@ -374,6 +463,15 @@ func TestRetiringPeople(t *testing.T) {
 		}
 		if _, ok, err := s.BearerOf(t.Context(), passed); ok || err != nil {
 			t.Errorf("who was at a gate is known after its time, %v", err)
+		}
+		ahead := screened(t, north, now.AddDate(1, 0, 0), event.Pass, of("A2"))
+		ahead.Received = old
+		say(t, s, ahead)
+		if _, err := s.Retire(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := s.BearerOf(t.Context(), ahead); ok || err != nil {
+			t.Errorf("a gate whose clock is ahead has the console keep who it was for longer, %v", err)
 		}
 		late := screened(t, north, old.Add(time.Second), event.Pass, of("A2"))
 		late.Received = now

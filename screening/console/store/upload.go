@@ -63,7 +63,8 @@ type Unlisted struct {
 // Unfit is why a line is passed over.
 type Unfit string
 
-// NumberTaken is for the number of a person of another company, or of the site; the other reasons are the reader's.
+// NumberTaken is for the number of a person of another company, or of the site, who may have left; the site's own list can give it to
+// somebody else. The other reasons are the reader's.
 const NumberTaken Unfit = "taken"
 
 // Difference is what an upload makes of the list.
@@ -204,7 +205,7 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 		touched[row.Company] = true
 		p, known := is[row.Number]
 		switch {
-		case known && u.Company != "" && p.Company != u.Company && p.LeftAt.IsZero():
+		case known && u.Company != "" && p.Company != u.Company: // also of one who has left: with the number goes what happened
 			d.Refused = append(d.Refused, Unlisted{row.Line, NumberTaken, row.Number})
 			continue
 		case !known:
@@ -229,7 +230,7 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 }
 
 // ApplyUpload makes of the list what the upload says, if that is what somebody has seen: sum is that of the Difference, and
-// with another one now the error is ErrChanged. The codes of those who are gone are no longer good.
+// with another one now the error is ErrChanged. The codes of those who are gone, or come to another company, are no longer good.
 func (s *Store) ApplyUpload(ctx context.Context, site, id, sum string, pseudonym func(number string) string, by Author, at time.Time) (Upload, error) {
 	var u Upload
 	var anew []string
@@ -269,12 +270,17 @@ func (s *Store) ApplyUpload(ctx context.Context, site, id, sum string, pseudonym
 		return u, fmt.Errorf("applying upload %.40q: %w", id, err)
 	}
 	s.passesChanged()
+	s.remember(u.Site, anew, at.UnixMilli())
+	return u, nil
+}
+
+// remember notes when people who were forgotten were put on the list again; 0 for those who are not on it.
+func (s *Store) remember(site string, hashes []string, again int64) {
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
-	for _, hash := range anew {
-		s.forgotten[forgottenOf{u.Site, hash}] = at.UnixMilli()
+	for _, hash := range hashes {
+		s.forgotten[forgottenOf{site, hash}] = again
 	}
-	return u, nil
 }
 
 // replace changes the list, and returns what it takes to change it back.
@@ -291,6 +297,9 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, u Upload, d Difference,
 	for _, r := range d.Changed {
 		before.Before = append(before.Before, r.Before)
 		put(r.Before.ID, r.After)
+		if err := revokeOfOthers(ctx, tx, by, at, r.Before.ID, r.After.Company); err != nil {
+			return before, err
+		}
 	}
 	if err := s.inSteps(args, 9, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO people (id, site, number, pseudonym, name, company, department, shift, added_at) VALUES "+rows+
@@ -311,9 +320,16 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, u Upload, d Difference,
 	return before, nil
 }
 
+// revokeOfOthers has codes let nobody in that somebody of a company has as one of another: whether they are good hangs on that one.
+func revokeOfOthers(ctx context.Context, tx *sql.Tx, by Author, at time.Time, person, company string) error {
+	_, err := revokeCodes(ctx, tx, by, at, "person = $3 AND company <> $4", person, company)
+	return err
+}
+
 // UndoUpload changes the list back to what it was before an upload, for a day and while nobody has changed it after that. Who was
 // new on it and has got a code is as one who has left. Codes that were revoked stay so.
 func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at time.Time) error {
+	var gone []string
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		u, content, err := s.upload(ctx, tx, site, id, Applied, at)
 		if err != nil {
@@ -328,6 +344,11 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 			return err
 		}
 		for some := range slices.Chunk(content.Added, stepRows) {
+			hashes, err := forgetAgain(ctx, tx, u.Site, some)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, hashes...)
 			ids := list(1, len(some))
 			if _, err := tx.ExecContext(ctx, "DELETE FROM people WHERE id IN ("+ids+") AND NOT EXISTS (SELECT 1 FROM pass_codes WHERE pass_codes.person = people.id)", anys(some)...); err != nil {
 				return err
@@ -347,6 +368,9 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 				p.Name, p.Company, p.Department, p.Shift, milliseconds(p.LeftAt), p.ID); err != nil {
 				return err
 			}
+			if err := revokeOfOthers(ctx, tx, by, at, p.ID, p.Company); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, "UPDATE uploads SET state = $1, content = NULL WHERE id = $2", string(Undone), u.ID); err != nil {
 			return err
@@ -357,6 +381,7 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 		return fmt.Errorf("undoing upload %.40q: %w", id, err)
 	}
 	s.passesChanged()
+	s.remember(site, gone, 0)
 	return nil
 }
 

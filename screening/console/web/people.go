@@ -100,6 +100,7 @@ type peoplePage struct {
 	Done   string // what was just done
 	Asked  int    // people for whom their companies ask for a code
 	Font   bool   // cards can be printed here
+	Untold bool   // too many codes are revoked: gates are not told
 }
 
 // peopleQuery is the filter as it stands in the address.
@@ -157,6 +158,11 @@ func (v *visit) peoplePage(status int, notice string, page peoplePage) {
 	}
 	if err == nil && page.Own == nil {
 		page.Asked, err = v.store.CountPeople(v.ctx(), store.PeopleFilter{Site: page.Site, Asked: true}, v.now)
+	}
+	if err == nil && page.Own == nil {
+		var told store.PassList
+		told, err = v.store.PassList(v.ctx(), page.Site)
+		page.Untold = len(told.Signed) > passes.MaxList
 	}
 	var plan store.ShiftPlan
 	if err == nil {
@@ -256,11 +262,19 @@ func (v *visit) askCodes(o office, people []store.Person) {
 
 func (v *visit) revokeCodes(o office, people []store.Person) {
 	revoked, err := v.store.RevokeCodes(v.ctx(), o.Site, ids(people), accounts.AuthorOf(v.r, v.account), v.now)
+	var told []byte
+	if err == nil {
+		told, err = v.passes.List(v.ctx(), o.Site, v.now)
+	}
 	if err != nil {
 		v.fail(err)
 		return
 	}
-	v.peoplePage(http.StatusOK, "", peoplePage{office: o, Done: v.tongue.Say("已吊销通行码，两秒内各闸机拒绝。个数：", "Revoked; gates refuse them within 2 s. Codes: ") + fmt.Sprint(revoked)})
+	done := v.tongue.Say("已吊销通行码，两秒内各闸机拒绝。个数：", "Revoked; gates refuse them within 2 s. Codes: ")
+	if len(told) > passes.MaxList {
+		done = v.tongue.Say("已吊销通行码，但闸机还不知道。个数：", "Revoked, and not known to gates. Codes: ")
+	}
+	v.peoplePage(http.StatusOK, "", peoplePage{office: o, Done: done + fmt.Sprint(revoked)})
 }
 
 func (v *visit) issueCodes(o office, people []store.Person) {

@@ -234,6 +234,54 @@ func TestPersonIsForgotten(t *testing.T) {
 	}
 }
 
+// TestTooManyRevoked has more codes revoked than gates can be told: whoever did it is not told that gates refuse them.
+func TestTooManyRevoked(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	hr := c.client("hr", c.account("hr", "Personnel", store.Personnel, plant))
+	hr.apply("number;name\nA1;Zhang San\n", true)
+	one := c.ids()["A1"]
+	if _, page := hr.post(at("/people/codes/revoke"), url.Values{"person": {one.ID}}); strings.Contains(page, "Change the signing key at the end") {
+		t.Errorf("of one code it says that it is too many:\n%s", page)
+	}
+	now := time.Now()
+	var codes []store.PassCode
+	for n := range 14_000 {
+		codes = append(codes, store.PassCode{Serial: fmt.Sprintf("%016x", n), Person: one.ID, From: now, To: now.Add(time.Hour)})
+	}
+	if err := c.store.AddCodes(t.Context(), north.Site, codes, store.Author{}, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []func() (int, string){
+		func() (int, string) { return hr.post(at("/people/codes/revoke"), url.Values{"person": {one.ID}}) },
+		func() (int, string) { return hr.get(at("/people")) },
+	} {
+		if status, text := page(); status != http.StatusOK || !strings.Contains(text, "Change the signing key at the end") || strings.Contains(text, "within 2 s") {
+			t.Errorf("%d, nobody is told:\n%s", status, text)
+		}
+	}
+}
+
+// TestAuditKeepsNoNumber has somebody look for a person, and turn pages: what is deleted of people is not in the audit of looks either.
+func TestAuditKeepsNoNumber(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	hr := c.client("hr", c.account("hr", "Personnel", store.Personnel, plant))
+	hr.apply("number;name\nA1047;Zhang San\nA1048;Li Si\n", true)
+	hr.get(at("/people") + "&text=Zhang")
+	hr.get(at("/people") + "&after=A1047")
+	hr.get(at("/people/codes.csv") + "&after=A1047&text=Zhang")
+	lines, err := c.store.Audit(t.Context(), store.AuditFilter{Account: "hr"}, 100)
+	if err != nil || len(lines) < 3 {
+		t.Fatalf("%+v, %v", lines, err)
+	}
+	for _, line := range lines {
+		if strings.Contains(line.Detail, "A1047") || strings.Contains(line.Detail, "Zhang") {
+			t.Errorf("the audit has %q", line.Detail)
+		}
+	}
+}
+
 // TestListsOfOthers has a company reach for the uploads of others.
 func TestListsOfOthers(t *testing.T) {
 	c := start(t)
@@ -415,6 +463,9 @@ func TestBrowserPeople(t *testing.T) {
 				name := strings.Join([]string{title, name, lang}, "-")
 				b.shoot(name)
 				b.accessible(name)
+				if title == "people-companies" && !evaluate[bool](b, `[...document.querySelectorAll("table button.main")].every(button => button.getBoundingClientRect().right <= innerWidth)`) {
+					t.Errorf("%s: what is to be done with a company is out of sight", name)
+				}
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func (v *visit) saw(event string, gate mqtt.Gate) error {
 func (v *visit) lookedAt() string {
 	values := v.r.URL.Query()
 	for key, all := range values {
-		if key == "text" { // a name that is looked for is not kept longer than those on the list
+		if key == "text" || key == "after" { // a name or number is not kept longer than those on the list
 			values.Set(key, "…")
 		}
 		if key == "lang" || key == "part" || len(all) == 1 && all[0] == "" {

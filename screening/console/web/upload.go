@@ -249,7 +249,7 @@ var refusals = map[store.Unfit]phrase{
 	roster.NoName:         {"没有姓名", "no name"},
 	roster.BadText:        {"太长，或有不能用的字符，或像公式", "too long, not printable, or like a formula"},
 	roster.UnknownCompany: {"没有登记这家公司", "the company is not known here"},
-	store.NumberTaken:     {"这个工号是别家的人的", "somebody of another company has this number"},
+	store.NumberTaken:     {"这个工号是别家的人的，或曾经是；请厂区处理", "somebody of another company has this number, or had it: ask the site"},
 }
 
 // Refusal says why a line is passed over.
