@@ -32,28 +32,40 @@ type quarterPace struct {
 type paces struct {
 	quarters map[paceOf]*quarterPace
 	days     map[paceOf]*pace
+	most     int // quarters; with more, old ones are forgotten
 }
 
-func newPaces() paces { return paces{map[paceOf]*quarterPace{}, map[paceOf]*pace{}} }
+func newPaces() paces { return paces{map[paceOf]*quarterPace{}, map[paceOf]*pace{}, leastPaces} }
 
-func (p paces) forget() {
+func (p *paces) forget() {
 	clear(p.quarters)
 	clear(p.days)
 }
 
-// maxPaces is how many quarters are remembered: the last ones of ten thousand gates and their sites.
-const maxPaces = 40_000
+const (
+	// leastPaces is how many quarters are remembered in any case.
+	leastPaces = 64
+	// maxPaces is how many are at most: the last ones of ten thousand gates and their sites.
+	maxPaces = 40_000
+)
 
-// forgetOld forgets the quarters before the newest one and the one before that, or all where these are too many.
-func (p paces) forgetOld() {
-	var newest int64
-	for key := range p.quarters {
-		newest = max(newest, key.number)
-	}
-	maps.DeleteFunc(p.quarters, func(key paceOf, _ *quarterPace) bool { return key.number < newest-1 })
+// forgetOld forgets what is before the newest quarter and day of each gate and the ones before these, or all where that
+// leaves too many. Twice as many as are left have to come until it is to be done again.
+func (p *paces) forgetOld() {
+	forgetOld(p.quarters)
+	forgetOld(p.days)
 	if len(p.quarters) > maxPaces*3/4 {
 		p.forget()
 	}
+	p.most = min(max(2*len(p.quarters), leastPaces), maxPaces)
+}
+
+func forgetOld[T any](paces map[paceOf]T) {
+	newest := map[mqtt.Gate]int64{}
+	for key := range paces {
+		newest[key.gate] = max(newest[key.gate], key.number)
+	}
+	maps.DeleteFunc(paces, func(key paceOf, _ T) bool { return key.number < newest[key.gate]-1 })
 }
 
 // morePaces is what is new in quarters.
@@ -123,7 +135,7 @@ func (m morePaces) visit(members []member) {
 
 // readyQueues reads the looks that are stored already of the quarters in which events have theirs.
 func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, events []*Event) error {
-	if len(s.paces.quarters) > maxPaces {
+	if len(s.paces.quarters) > s.paces.most {
 		s.paces.forgetOld()
 	}
 	wanted := map[paceOf]bool{}
