@@ -91,20 +91,23 @@ func TestEventsLeaveNothing(t *testing.T) {
 		events = hours * 600
 	}
 	const (
-		alertEvery       = 20
-		chanceBytes      = 1 << 20
+		chanceBytes      = 2 << 20
 		openAlertBytes   = 8 << 10
-		closedAlertBytes = 3 << 10 // the gate's broker keeps the console's word on it for hours
+		closedAlertBytes = 3 << 10 // the gate's broker keeps the console's word on it for an hour
 	)
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("alerts closed=%t", closed), func(t *testing.T) {
+			alerts, anAlertBytes := 100, openAlertBytes
+			if closed {
+				alerts, anAlertBytes = events/20, closedAlertBytes
+			}
 			source := newHurried(t, 1_000, 1_000)
 			d := startDay(t, source)
 			<-source.passed
 			crowd := newCrowd(t, d)
 			var samples []useOfSelf
 			for n := 1; n <= events; n++ {
-				crowd.come(n%alertEvery == 0)
+				crowd.come(n%(events/alerts) == 0)
 				if n%100 == 0 {
 					crowd.wait()
 					if closed {
@@ -117,12 +120,7 @@ func TestEventsLeaveNothing(t *testing.T) {
 					samples = append(samples, use)
 				}
 			}
-			anAlertBytes := openAlertBytes
-			if closed {
-				anAlertBytes = closedAlertBytes
-			}
-			allowed := chanceBytes + events*3/4/alertEvery*anAlertBytes
-			if first, last := samples[0], samples[3]; last.alive > first.alive+allowed {
+			if first, last := samples[0], samples[3]; last.alive > first.alive+chanceBytes+alerts*3/4*anAlertBytes {
 				t.Errorf("memory grows with events: from %v to %v", first, last)
 			}
 		})
