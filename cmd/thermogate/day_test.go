@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"thermogate/camera"
+	"thermogate/screening/event"
+	"thermogate/screening/journal"
 	"thermogate/testdata"
 )
 
@@ -34,17 +37,10 @@ func TestADayLeaksNothing(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	frames, every := 9_000, 1_000
-	if hours := os.Getenv("THERMOGATE_DAY_HOURS"); hours != "" {
-		n, err := strconv.Atoi(hours)
-		if err != nil {
-			t.Fatalf("THERMOGATE_DAY_HOURS: %v", err)
-		}
-		frames, every = n*60*60*dayFPS, 10_000
+	if hours := dayHours(t); hours > 0 {
+		frames, every = hours*60*60*dayFPS, 10_000
 	}
-	source := &hurried{begin: time.Now().Add(-time.Duration(frames) * time.Second / dayFPS), every: every, passed: make(chan int)}
-	for _, name := range []string{"20210324-134824", "20210330-141215", "20210331-131017", "20210331-231218", "20210401-132636", "20210401-142114"} {
-		source.visits = append(source.visits, readVisit(t, testdata.Shared(t, "recordings", name+".tiff")))
-	}
+	source := newHurried(t, frames, every)
 	d := startDay(t, source)
 
 	var samples []useOfSelf
@@ -70,6 +66,120 @@ func TestADayLeaksNothing(t *testing.T) {
 	}
 }
 
+// dayHours are those that are asked for, 0 where none are.
+func dayHours(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("THERMOGATE_DAY_HOURS")
+	if text == "" {
+		return 0
+	}
+	hours, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("THERMOGATE_DAY_HOURS: %v", err)
+	}
+	return hours
+}
+
+// TestEventsLeaveNothing has far more events than frames: what is alive in Go after many is what was after a quarter of them,
+// and an alert takes little for as long as it is open. THERMOGATE_DAY_HOURS asks for 600 events for each hour.
+func TestEventsLeaveNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	events := 2_000
+	if hours := dayHours(t); hours > 0 {
+		events = hours * 600
+	}
+	const (
+		chanceBytes      = 2 << 20
+		openAlertBytes   = 8 << 10
+		closedAlertBytes = 3 << 10 // the gate's broker keeps the console's word on it for an hour
+	)
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("alerts closed=%t", closed), func(t *testing.T) {
+			alerts, anAlertBytes := 100, openAlertBytes
+			if closed {
+				alerts, anAlertBytes = events/20, closedAlertBytes
+			}
+			source := newHurried(t, 1_000, 1_000)
+			d := startDay(t, source)
+			<-source.passed
+			crowd := newCrowd(t, d)
+			var samples []useOfSelf
+			for n := 1; n <= events; n++ {
+				crowd.come(n%(events/alerts) == 0)
+				if n%100 == 0 {
+					crowd.wait()
+					if closed {
+						d.closeAlerts()
+					}
+				}
+				if n%(events/4) == 0 {
+					use := ownUse(t)
+					t.Logf("%6d events: %v", d.station.journal.Last(), use)
+					samples = append(samples, use)
+				}
+			}
+			if first, last := samples[0], samples[3]; last.alive > first.alive+chanceBytes+alerts*3/4*anAlertBytes {
+				t.Errorf("memory grows with events: from %v to %v", first, last)
+			}
+		})
+	}
+}
+
+// crowd are people before a gate, each like the one who had a pass there or the one who had an alert.
+type crowd struct {
+	day            *day
+	well, feverish event.Event
+	ids            event.IDs
+	events         int64 // of the gate, once all of the crowd are stored
+}
+
+func newCrowd(t *testing.T, d *day) *crowd {
+	t.Helper()
+	c := &crowd{day: d, ids: event.NewIDs(rand.Reader)}
+	if err := journal.List(t.Context(), filepath.Join(d.station.config.DataDir, journalName), journal.Filter{}, func(e journal.Entry) error {
+		switch e.Event.Data.Outcome {
+		case event.Pass:
+			c.well = e.Event
+		case event.Alert:
+			c.feverish = e.Event
+		}
+		c.events++
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if c.well.ID == "" || c.feverish.ID == "" {
+		t.Fatal("the recordings have no pass or no alert")
+	}
+	return c
+}
+
+func (c *crowd) come(feverish bool) {
+	e := c.well
+	if feverish {
+		e = c.feverish
+	}
+	e.Time = time.Now()
+	e.ID = c.ids.At(e.Time)
+	e.Data.FirstSeen, e.Data.MeasurableSince, e.Data.RescreenOf, e.Data.Revises = e.Time.Add(-2*time.Second), nil, "", ""
+	s := c.day.station
+	s.mu.Lock()
+	learnt := s.gate.Policy().State()
+	s.mu.Unlock()
+	s.verdicts <- verdict{e, learnt}
+	c.events++
+}
+
+// wait until the console has them all.
+func (c *crowd) wait() {
+	for c.day.station.journal.Last() < c.events {
+		time.Sleep(5 * time.Millisecond)
+	}
+	c.day.allStored()
+}
+
 // hurried is a camera that waits for nothing but the gate. It plays visits over and over: one hour as those of one camera, the
 // next of one camera each, for which the gate is set up anew.
 type hurried struct {
@@ -80,6 +190,16 @@ type hurried struct {
 	taken  func() camera.Info
 	every  int      // frames, after which passed is told
 	passed chan int // frames
+}
+
+// newHurried begins a day that ends now; frames has its length, and after every so many passed is told.
+func newHurried(t *testing.T, frames, every int) *hurried {
+	t.Helper()
+	h := &hurried{begin: time.Now().Add(-time.Duration(frames) * time.Second / dayFPS), every: every, passed: make(chan int)}
+	for _, name := range []string{"20210324-134824", "20210330-141215", "20210331-131017", "20210331-231218", "20210401-132636", "20210401-142114"} {
+		h.visits = append(h.visits, readVisit(t, testdata.Shared(t, "recordings", name+".tiff")))
+	}
+	return h
 }
 
 // visit is a recording of somebody.
@@ -153,11 +273,12 @@ type day struct {
 	console  *consoleProcess
 	guard    *page
 	receiver paho.Client
+	closed   map[string]bool // alerts, by their page
 }
 
 func startDay(t *testing.T, source *hurried) *day {
 	dir := t.TempDir()
-	d := &day{t: t, console: &consoleProcess{t: t, dir: dir, address: freeAddress("127.0.0.1:0")}}
+	d := &day{t: t, closed: map[string]bool{}, console: &consoleProcess{t: t, dir: dir, address: freeAddress("127.0.0.1:0")}}
 	inside := filepath.Join(dir, "console.yaml")
 	if err := os.WriteFile(inside, []byte("http: {listen: '"+d.console.address+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -192,7 +313,11 @@ func startDay(t *testing.T, source *hurried) *day {
 		time.Sleep(10 * time.Millisecond)
 	}
 	d.guard = watchPage(t, d.console)
-	t.Cleanup(func() { d.receiver.Disconnect(0) })
+	t.Cleanup(func() {
+		if d.receiver != nil {
+			d.receiver.Disconnect(0)
+		}
+	})
 	return d
 }
 
@@ -254,10 +379,9 @@ func (d *day) closeAlerts() {
 		}
 		return string(body)
 	}
-	closed := map[string]bool{}
-	for _, found := range alertLink.FindAllStringSubmatch(page("/?part=alerts"), -1) {
-		if alert := found[0]; !closed[alert] {
-			closed[alert] = true
+	for _, found := range alertLink.FindAllString(page("/?part=alerts"), -1) {
+		if alert := strings.Clone(found); !d.closed[alert] { // the page may be older than its closing
+			d.closed[alert] = true
 			for _, step := range []string{"/take", "/close"} {
 				version := alertVersion.FindStringSubmatch(page(alert))
 				if version == nil {
@@ -274,8 +398,8 @@ var consoleHas = regexp.MustCompile(`(?m)^thermogate_console_events_total (\d+)$
 // allStored waits until the console has every event.
 func (d *day) allStored() {
 	d.t.Helper()
-	last := strconv.FormatUint(uint64(d.station.journal.Last()), 10)
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		last := strconv.FormatUint(uint64(d.station.journal.Last()), 10)
 		has := consoleHas.FindStringSubmatch(get(d.t, "http://"+d.console.address+"/metrics"))
 		if has != nil && has[1] == last {
 			return
@@ -301,6 +425,7 @@ var residentNow = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
 func ownUse(t *testing.T) (u useOfSelf) {
 	t.Helper()
 	runtime.GC()
+	runtime.GC() // what pools had at hand
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	status, err := os.ReadFile("/proc/self/status")

@@ -244,7 +244,7 @@ func (p *page) look(ctx context.Context) error {
 	defer p.mu.Unlock()
 	for _, found := range alertLink.FindAllStringSubmatch(body.String(), -1) {
 		if _, known := p.seen[found[1]]; !known {
-			p.seen[found[1]] = now
+			p.seen[strings.Clone(found[1])] = now // not all of the page with it
 		}
 	}
 	return nil

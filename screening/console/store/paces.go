@@ -33,29 +33,41 @@ type quarterPace struct {
 type paces struct {
 	quarters map[paceOf]*quarterPace
 	days     map[paceOf]*pace
+	most     int // quarters; with more, old ones are forgotten
 }
 
-func newPaces() paces { return paces{map[paceOf]*quarterPace{}, map[paceOf]*pace{}} }
+func newPaces() paces { return paces{map[paceOf]*quarterPace{}, map[paceOf]*pace{}, leastPaces} }
 
-func (p paces) forget() {
+func (p *paces) forget() {
 	clear(p.quarters)
 	clear(p.days)
 }
 
-// maxPaces is how many quarters of a share are remembered: the last ones of ten thousand gates and their sites, and as many again
-// for shares are not the same size.
-const maxPaces = 80_000 / shares
+const (
+	// leastPaces is how many quarters of a share are remembered in any case.
+	leastPaces = 64
+	// maxPaces is how many are at most: the last ones of ten thousand gates and their sites, and as many again for shares are not the
+	// same size.
+	maxPaces = 80_000 / shares
+)
 
-// forgetOld forgets the quarters before the newest one and the one before that, or all where these are too many.
-func (p paces) forgetOld() {
-	var newest int64
-	for key := range p.quarters {
-		newest = max(newest, key.number)
-	}
-	maps.DeleteFunc(p.quarters, func(key paceOf, _ *quarterPace) bool { return key.number < newest-1 })
+// forgetOld forgets what is before the newest quarter and day of each gate and the ones before these, or all where that
+// leaves too many. Twice as many as are left have to come until it is to be done again.
+func (p *paces) forgetOld() {
+	forgetOld(p.quarters)
+	forgetOld(p.days)
 	if len(p.quarters) > maxPaces*3/4 {
 		p.forget()
 	}
+	p.most = min(max(2*len(p.quarters), leastPaces), maxPaces)
+}
+
+func forgetOld[T any](paces map[paceOf]T) {
+	newest := map[mqtt.Gate]int64{}
+	for key := range paces {
+		newest[key.gate] = max(newest[key.gate], key.number)
+	}
+	maps.DeleteFunc(paces, func(key paceOf, _ T) bool { return key.number < newest[key.gate]-1 })
 }
 
 // morePaces is what is new in quarters.
@@ -127,9 +139,9 @@ func (m morePaces) visit(members []member) {
 
 // readyQueues has all looks at hand of the quarters that have more of them, which are stored already.
 func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, more morePaces) error {
-	for _, h := range s.shares {
-		if len(h.paces.quarters) > maxPaces {
-			h.paces.forgetOld()
+	for key := range more.queues {
+		if p := &s.shareOf(key.gate.Site).paces; len(p.quarters) > p.most {
+			p.forgetOld()
 		}
 	}
 	if err := s.readyQuarters(ctx, tx, slices.Collect(maps.Keys(more.queues))); err != nil {

@@ -526,3 +526,30 @@ func downgrade(t testing.TB, s *Store) {
 		}
 	}
 }
+
+// TestPacesAreForgotten stores the events of one gate for days: what is remembered of them stays little, and an event that
+// comes late is counted with those of its quarter.
+func TestPacesAreForgotten(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		pass := func(after time.Duration) Event {
+			at := morning.Add(after)
+			return m.event(at, event.Pass, event.BelowThreshold, func(e *event.Event) { e.Data.FirstSeen = at.Add(-2 * time.Second) })
+		}
+		for n := range 100 {
+			add(t, s, pass(time.Duration(n)*quarterHour))
+			if p := s.shareOf("plant").paces; len(p.quarters) > leastPaces+4 || len(p.days) > 8 {
+				t.Fatalf("%d quarters and %d days are remembered of one gate", len(p.quarters), len(p.days))
+			}
+		}
+		add(t, s, pass(time.Second))
+		var events, queue int64
+		if err := s.read.QueryRow("SELECT events, queue FROM gate_quarters WHERE site = $1 AND gate = $2 AND quarter = $3",
+			north.Site, north.Name, floorDiv(morning.UnixMilli(), quarterMilliseconds)).Scan(&events, &queue); err != nil {
+			t.Fatal(err)
+		}
+		if events != 2 || queue != 2 {
+			t.Errorf("the first quarter has %d events and at most %d people at a time", events, queue)
+		}
+	})
+}

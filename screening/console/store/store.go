@@ -215,7 +215,7 @@ func (s *Store) connectFile(name string) error {
 		return sql.Open("sqlite3", (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
 	}
 	// What is said to be stored is on disk: synchronous=FULL. What is deleted is overwritten: secure_delete.
-	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_secure_delete": {"true"}, "_cache_size": {"-65536"}, "_stmt_cache_size": {"128"}})
+	s.write, err = connect("rw", url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}, "_secure_delete": {"true"}, "_cache_size": {"-16384"}, "_stmt_cache_size": {"128"}})
 	if err != nil {
 		return err
 	}
