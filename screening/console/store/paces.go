@@ -127,9 +127,9 @@ func (m morePaces) visit(members []member) {
 
 // readyQueues has all looks at hand of the quarters that have more of them, which are stored already.
 func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, more morePaces) error {
-	for _, h := range s.shares {
-		if len(h.paces.quarters) > maxPaces {
-			h.paces.forgetOld()
+	for key := range more.paces { // of shares that are locked: others may be changed meanwhile
+		if p := s.pacesOf(key); len(p.quarters) > maxPaces {
+			p.forgetOld()
 		}
 	}
 	if err := s.readyQuarters(ctx, tx, slices.Collect(maps.Keys(more.queues))); err != nil {
