@@ -99,8 +99,11 @@ func (e *Event) forgetBearer() (err error) {
 
 // tellsPerson tells whether an event says who it is about.
 func (e *Event) tellsPerson() bool {
-	return e.Data.Person != nil || e.Data.Unpaired != "" || e.Data.PersonOf != "" || bytes.Contains(bytes.ToLower(e.Body), []byte(`"person`))
+	return e.Data.Person != nil || e.Data.Unpaired != "" || e.Data.PersonOf != "" || saysPerson(e.Body)
 }
+
+// saysPerson tells whether JSON may say who an event is about.
+func saysPerson(body []byte) bool { return bytes.Contains(bytes.ToLower(body), []byte(`"person`)) }
 
 // nameEvents stores who events are about, and tells of how many a later event has said something new. Of people who are forgotten, and of events that
 // are deleted or older than that is kept, it stores nothing.
