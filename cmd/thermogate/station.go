@@ -223,6 +223,7 @@ func (s *station) routes() (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.kiosk.OfferRecalibration(s.recalibrate)
 		guarded = s.kiosk.Entrance(private, who, s.config.HTTP.Config)
 	}
 	public := http.NewServeMux()
@@ -680,13 +681,7 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 	case mqtt.GroupReset:
 		s.gate.Policy().Reset()
 	case mqtt.Recalibrate:
-		s.gate.Recalibrate()
-		s.gate.Policy().Recalibrated()
-		s.log.Info("the reference source is found and learnt anew, as somebody commanded")
-		select {
-		case s.recalibrated <- struct{}{}:
-		default:
-		}
+		s.learnAnew()
 	case mqtt.Ambient:
 		return s.gate.SetAmbient(command.AmbientCelsius)
 	case mqtt.Rescreen:
@@ -698,6 +693,22 @@ func (s *station) obey(_ context.Context, command mqtt.Command) error {
 		return fmt.Errorf("%s is not offered by this gate", command.Verb)
 	}
 	return nil
+}
+
+// recalibrate takes the word of somebody who is logged in on the gate's pages.
+func (s *station) recalibrate() error {
+	return s.obey(context.Background(), mqtt.Command{Verb: mqtt.Recalibrate})
+}
+
+// learnAnew has what was learnt of camera and reference source be replaced. Whoever calls it holds mu.
+func (s *station) learnAnew() {
+	s.gate.Recalibrate()
+	s.gate.Policy().Recalibrated()
+	s.log.Info("the reference source is found and learnt anew, on somebody's word")
+	select {
+	case s.recalibrated <- struct{}{}:
+	default:
+	}
 }
 
 // hearOfAlert tells the page what the console says of an alert, and the gate what became of it.

@@ -294,7 +294,7 @@ func TestPagesFitTheirScreens(t *testing.T) {
 			do(t, tab, chromedp.EmulateViewport(width, 844), chromedp.Navigate("http://"+g.address+path))
 			waitFor(t, tab, path, `document.querySelector("canvas").offsetWidth > 100`)
 			if strings.HasPrefix(path, "/status") {
-				waitFor(t, tab, "what everybody reads", `/众人读数一起偏移|everybody reads low or high/.test(document.getElementById("group").innerText)`)
+				waitFor(t, tab, "what everybody reads", `/重新学习|Learn anew/.test(document.getElementById("group").innerText)`)
 			}
 			excess := ask(t, tab, chromedp.Evaluate[int](`Math.max(document.documentElement.scrollWidth - innerWidth,
 				...[...document.querySelectorAll("section")].map((s) => s.scrollWidth - s.clientWidth))`))

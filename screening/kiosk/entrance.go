@@ -29,6 +29,7 @@ type entrance struct {
 //	/login, /logout  for people
 //	/link            for the screen in front of the person: a code makes this browser a device of the gate
 //	/screens         to get such a code, and /screens/unlink
+//	/recalibrate     to give one's word that camera and reference source are right (OfferRecalibration)
 //
 // Programs send user and password with each request (HTTP Basic). It is called before anything is served.
 func (k *Kiosk) Entrance(next http.Handler, a *access.Access, network listen.Config) http.Handler {
@@ -38,6 +39,9 @@ func (k *Kiosk) Entrance(next http.Handler, a *access.Access, network listen.Con
 	inside.Handle("/", next)
 	inside.HandleFunc("POST /screens", e.newCode)
 	inside.HandleFunc("POST /screens/unlink", e.unlink)
+	if k.recalibrate != nil {
+		inside.HandleFunc("POST /recalibrate", e.takeWord)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", e.admit(inside))
 	mux.Handle("/assets/", k)
@@ -266,11 +270,28 @@ func (e entrance) addressFor(r *http.Request) string {
 	return scheme + host
 }
 
+// OfferRecalibration has people who are logged in say that camera and reference source are right as they are, for which
+// recalibrate is called. It is called before Entrance.
+func (k *Kiosk) OfferRecalibration(recalibrate func() error) { k.recalibrate = recalibrate }
+
+func (e entrance) takeWord(w http.ResponseWriter, r *http.Request) {
+	if err := e.recalibrate(); err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	e.backToStatus(w, r, "")
+}
+
 func (e entrance) unlink(w http.ResponseWriter, r *http.Request) {
 	e.access.Unlink(r.PostFormValue("id"))
+	e.backToStatus(w, r, "#screens")
+}
+
+// backToStatus leads from a form of the engineers' page to a part of it.
+func (entrance) backToStatus(w http.ResponseWriter, r *http.Request, part string) {
 	to := "/status"
 	if lang := r.URL.Query().Get("lang"); lang != "" {
 		to += "?" + url.Values{"lang": {lang}}.Encode()
 	}
-	http.Redirect(w, r, to+"#screens", http.StatusSeeOther)
+	http.Redirect(w, r, to+part, http.StatusSeeOther)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type guarded struct {
 	folder string // of what it keeps
 	access *access.Access
 	*gate
+	recalibrated atomic.Int32 // how often somebody has given their word
 }
 
 const password = "open sesame"
@@ -74,6 +76,7 @@ func (g *guarded) start() {
 		private.Handle("/", pages)
 		private.HandleFunc("/metrics", func(http.ResponseWriter, *http.Request) {})
 		private.Handle("POST /badge/page", pages.(*Kiosk).FromScreen(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+		pages.(*Kiosk).OfferRecalibration(func() error { g.recalibrated.Add(1); return nil })
 		return pages.(*Kiosk).Entrance(private, who, config)
 	})
 	g.config.Listen = g.address
@@ -186,6 +189,8 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		{device, "device", "GET", "/aim?page=worker", program, "403"},
 		{device, "device", "POST", "/screens", program, "403"},
 		{device, "device", "POST", "/screens/unlink", program, "403"},
+		{device, "device", "POST", "/recalibrate", opens, "403"},
+		{stranger, "stranger", "POST", "/recalibrate", program, "401!"},
 		{device, "device", "GET", "/%73tatus", opens, "403"},
 		{device, "device with a wrong password", "GET", "/status", wrong.Header, "401!"},
 		{engineer, "engineer", "GET", "/", opens, "200"},
@@ -195,6 +200,8 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		{engineer, "engineer", "GET", "/login?to=https://evil.example", opens, "303 /"},
 		{engineer, "engineer", "GET", `/login?to=/\evil.example`, opens, "303 /"},
 		{engineer, "engineer", "POST", "/screens", opens, "422"},
+		{engineer, "engineer", "POST", "/recalibrate?lang=en", opens, "303 /status?lang=en"},
+		{engineer, "another site's form in the engineer's browser", "POST", "/recalibrate", http.Header{"Origin": {"https://evil.example"}}, "403"},
 		{engineer, "another site's form in the engineer's browser", "POST", "/screens", http.Header{"Origin": {"https://evil.example"}}, "403"},
 		{engineer, "another site's form in the engineer's browser", "POST", "/logout", http.Header{"Sec-Fetch-Site": {"cross-site"}}, "403"},
 		{stranger, "another site's form that logs in", "POST", "/login", http.Header{"Origin": {"https://evil.example"}}, "403"},
@@ -211,6 +218,9 @@ func TestWhoMaySeeWhat(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s: %s %s: %s, want %s", test.name, test.method, test.path, got, test.want)
 		}
+	}
+	if g.recalibrated.Load() != 1 {
+		t.Errorf("the reference source was taken for right %d times", g.recalibrated.Load())
 	}
 }
 
@@ -350,6 +360,9 @@ func TestPagesToComeIn(t *testing.T) {
 	tab, tablet := browser(t, insecure), browser(t, insecure)
 	g := startGuarded(t)
 	g.Verdict(*verdict("I", event.Inconclusive, event.Covered))
+	scene := sceneAt(0, near(""))
+	scene.Group = event.BaselineShift
+	g.scenes <- scene
 	axe, err := testdata.AxeCore()
 	if err != nil {
 		t.Logf("accessibility is not checked, axe-core can't be had: %v", err)
@@ -379,7 +392,15 @@ func TestPagesToComeIn(t *testing.T) {
 		logIn(t, tab, password)
 		waitFor(t, tab, "the engineers' page", `document.querySelectorAll("#verdicts tr").length === 1 && document.querySelector("#screens li")`)
 		do(t, tab, chromedp.EmulateViewport(390, 2600))
+		waitFor(t, tab, "somebody's word is asked for", `document.querySelector("#recalibrate button").offsetWidth > 0`)
 		look(tab, "status-screens-"+lang)
+		before := g.recalibrated.Load()
+		do(t, tab, chromedp.Evaluate[chromedp.Void](`window.before = true`), chromedp.Click(`#recalibrate button`)) // which needs the word first
+		do(t, tab, chromedp.Click(`#recalibrate input`), chromedp.Click(`#recalibrate button`))
+		waitFor(t, tab, "the engineers' page again", `!window.before && document.readyState === "complete" && document.querySelector("#screens li")`)
+		if n := g.recalibrated.Load() - before; n != 1 {
+			t.Errorf("%s: the reference source was taken for right %d times", lang, n)
+		}
 		do(t, tab, chromedp.EmulateViewport(390, 844), chromedp.SendKeys(`#new-screen input`, "门口 1"), chromedp.Click(`#new-screen button`))
 		waitFor(t, tab, "a code", `document.querySelector(".qr")`)
 		look(tab, "code-"+lang)

@@ -74,6 +74,7 @@ func (k *Kiosk) page(pages *template.Template, name string) http.HandlerFunc {
 		data := statusPage{Gate: k.config.Gate, Build: k.gate.Build, Lang: lang, Console: k.consoleFor(r)}
 		if k.access != nil {
 			data.Guarded, data.LoggedIn, data.Screens = true, k.access.Of(r) == access.Engineer, k.access.Devices()
+			data.Recalibrates = k.recalibrate != nil
 			if shown, err := k.network.Fingerprints(); err == nil && k.network.Encrypted() {
 				data.Certificate = &shown
 			}
@@ -87,6 +88,7 @@ type statusPage struct {
 	Gate, Build, Lang string
 	Console           string // address of the pages of guards, empty where there is none
 	Guarded           bool   // it needs a password
+	Recalibrates      bool   // it takes somebody's word on camera and reference source
 	LoggedIn          bool
 	Screens           []access.Linked
 	Certificate       *listen.Fingerprints // nil without TLS

@@ -56,6 +56,8 @@ type Kiosk struct {
 	// access and network are set where there is an Entrance.
 	access  *access.Access
 	network listen.Config
+	// recalibrate is nil where nobody's word is taken on camera and reference source.
+	recalibrate func() error
 
 	mu        sync.Mutex
 	camera    event.CameraState // as it was last told; the pages may know better

@@ -61,7 +61,8 @@ type gateState struct {
 	Camera      event.CameraState `json:"camera"`
 	CameraLabel phrase            `json:"camera_label"`
 	Reference   referenceState    `json:"reference"`
-	Group       *phrase           `json:"group,omitempty"` // what is wrong with the readings of people together
+	Group       *phrase           `json:"group,omitempty"`   // what is wrong with the readings of people together
+	Doubted     bool              `json:"doubted,omitempty"` // somebody's word on camera and reference source would help
 	Broker      bool              `json:"broker"`
 	Backlog     int               `json:"backlog"`
 	TurnedAway  *phrase           `json:"turned_away,omitempty"` // by the broker, and what to do
@@ -101,13 +102,14 @@ func (g *gateState) observe(scene *event.Scene) {
 	g.Stages.observe(scene.Stages)
 	g.Reference, g.Group = referenceStateOf(scene.Reference), nil
 	if scene.Group != event.NoProblem {
-		g.Group = new(label(scene.Group))
+		g.Group = new(groupPhrase(scene.Group))
 	}
+	g.Doubted = scene.Group == event.BaselineShift || scene.Reference.Problem != event.NoProblem && scene.Reference.Left
 }
 
 func (g *gateState) forgetScene() {
 	g.Faces, g.Stages = 0, stageMillis{}
-	g.Reference, g.Group = referenceState{}, nil
+	g.Reference, g.Group, g.Doubted = referenceState{}, nil, false
 }
 
 // referenceStateOf knows a gate without a source by one that is not found and not missing.

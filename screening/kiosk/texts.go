@@ -274,14 +274,23 @@ func aimReferenceMissing(least, most float64) phrase {
 		fmt.Sprintf("The reference source is not found. Put it beside where people stand, with nothing before it, %.0f to %.0f pixels across", least, most)}
 }
 
+// groupPhrase says what is wrong with the readings of people together, and what to do about it.
+func groupPhrase(reason event.Reason) phrase {
+	if reason == event.BaselineShift {
+		return phrase{"大家的读数一起偏低或偏高，已停止放行。量一量黑体是否和设定温度一致，擦净镜头，避开风和阳光；修好后约 13 个人读数正常就恢复。都没有问题而读数仍是这样，就在登录后的这一页点“重新学习”，或下指令 recalibrate",
+			"Everybody reads low, or high, and nobody passes. Is the reference source as warm as it is set, the lens clean, no sun or draught on them? Once mended, it goes on after some 13 people. If all is right and people still read so: log in on this page and press “Learn anew”, or send the command recalibrate"}
+	}
+	return label(reason)
+}
+
 // referenceLeft says what to do about a source that is not what it was, or not where it was.
 func referenceLeft(found bool) phrase {
 	if found {
-		return phrase{"黑体和原来不一样了：看看有没有被遮挡、换掉、晒到或碰到。确认它没有问题，就下指令 recalibrate",
-			"The reference source is not what it was. Has it been covered, changed, touched, or is the sun on it? If it is right, send the command recalibrate"}
+		return phrase{"黑体和原来不一样了：看看有没有被遮挡、换掉、晒到或碰到。确认它没有问题，就在登录后的这一页点“重新学习”，或下指令 recalibrate",
+			"The reference source is not what it was. Has it been covered, changed, touched, or is the sun on it? If it is right: log in on this page and press “Learn anew”, or send the command recalibrate"}
 	}
-	return phrase{"黑体不在原来的位置：拿开遮挡，或把黑体、相机移回原处。确认是移到了新位置，就下指令 recalibrate",
-		"The reference source is not where it was. Uncover it, or move it or the camera back. If it is meant to stand elsewhere, send the command recalibrate"}
+	return phrase{"黑体不在原来的位置：拿开遮挡，或把黑体、相机移回原处。确认是移到了新位置，就在登录后的这一页点“重新学习”，或下指令 recalibrate",
+		"The reference source is not where it was. Uncover it, or move it or the camera back. If it is meant to stand elsewhere: log in on this page and press “Learn anew”, or send the command recalibrate"}
 }
 
 func aimLamp(celsius float64, where phrase) phrase {

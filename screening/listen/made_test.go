@@ -232,6 +232,7 @@ func TestPlainHTTPIsSentToTLS(t *testing.T) {
 		{http.MethodHead, address, http.StatusTemporaryRedirect, "https://" + address + "/status?lang=zh"},
 		{http.MethodPost, address, http.StatusBadRequest, ""},
 		{http.MethodGet, "evil.example", http.StatusBadRequest, ""},
+		{http.MethodGet, "127.0.0.1:80@evil.example", http.StatusBadRequest, ""},
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), test.method, "http://"+address+"/status?lang=zh", strings.NewReader("a=b"))
 		if err != nil {
@@ -249,6 +250,21 @@ func TestPlainHTTPIsSentToTLS(t *testing.T) {
 			t.Errorf("%s %s: %s, %v, %s", test.method, test.host, answer.Status, answer.Header, said)
 		}
 	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Forwarded-Proto", "https")
+	led, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, _ := io.ReadAll(led.Body)
+	led.Body.Close()
+	if led.StatusCode != http.StatusBadRequest || !strings.Contains(string(said), "tls_proxies") {
+		t.Errorf("behind a proxy: %s, %s", led.Status, said)
+	}
+
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)

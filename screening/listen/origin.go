@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -42,7 +43,10 @@ func plain(host string) string { return strings.TrimSuffix(strings.ToLower(host)
 
 // know tells whether the host of a request is one of ours. An IP address always is: nobody else can point it here.
 func (h hosts) know(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil && port != "" {
+			return false // such as 10.0.0.1:80@elsewhere
+		}
 		host = name
 	}
 	host = plain(strings.Trim(host, "[]"))

@@ -58,6 +58,11 @@ func (c *plainConn) sendOn(begin []byte) {
 	}
 	address := (&url.URL{Scheme: "https", Host: request.Host, Path: request.URL.Path, RawQuery: request.URL.RawQuery}).String()
 	said := fmt.Sprintf("This address takes https only: %s\n这个地址只用 https：%[1]s\n", address)
+	proxied := throughTLS(request)
+	if proxied {
+		said += "A proxy asks here without TLS: have it ask https, or name it in tls_proxies and set unencrypted: true.\n" +
+			"代理在用 http 访问这里：请让它改用 https，或把它写进 tls_proxies 并设 unencrypted: true。\n"
+	}
 	answer := http.Response{
 		StatusCode: http.StatusBadRequest, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		Header:        http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}},
@@ -65,9 +70,15 @@ func (c *plainConn) sendOn(begin []byte) {
 		ContentLength: int64(len(said)),
 		Request:       request,
 	}
-	if c.hosts.know(request.Host) && (request.Method == http.MethodGet || request.Method == http.MethodHead) {
+	if !proxied && c.hosts.know(request.Host) && (request.Method == http.MethodGet || request.Method == http.MethodHead) {
 		answer.StatusCode = http.StatusTemporaryRedirect
 		answer.Header.Set("Location", address)
 	}
 	_ = answer.Write(c.Conn) // a browser that is gone needs no answer
+}
+
+// throughTLS tells whether a request has come over TLS to a proxy, which sends it on without: whoever asks would be led back here
+// each time.
+func throughTLS(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") || strings.Contains(strings.ToLower(r.Header.Get("Forwarded")), "proto=https")
 }

@@ -162,13 +162,13 @@ func (h *Health) Ready() []Fault {
 	} else if out := time.Since(h.referenceUsable); out > h.config.ReferenceGrace {
 		detail := fmt.Sprintf("%s for %s", h.reference, seconds(out))
 		if h.referenceLeft {
-			detail += ": it is not what or where it was; put that right, or send the command recalibrate"
+			detail += ": it is not what or where it was; put that right, or press “Learn anew” at /status or send the command recalibrate"
 		}
 		faults = append(faults, Fault{"reference", detail})
 	}
 	if h.group == event.BaselineShift {
 		faults = append(faults, Fault{"group", "everybody reads low, or high, so nobody passes: is the reference source as warm as measure.reference_celsius says, " +
-			"the lens clean, does the sun or a draught reach the camera? Put it right, or send recalibrate once all is well"})
+			"the lens clean, does the sun or a draught reach the camera? Put it right; if all is well and people still read so, press “Learn anew” at /status or send recalibrate"})
 	}
 	if !h.broker {
 		faults = append(faults, Fault{"broker", strings.TrimSuffix("not connected, events wait in the journal: "+h.brokerProblem, ": ")})

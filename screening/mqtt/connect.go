@@ -127,6 +127,9 @@ func (c Config) clientID(gate Gate) string {
 	return gate.ClientID()
 }
 
+// ConsoleClientID is what the name of a console stands behind where a broker knows the console by it.
+const ConsoleClientID = "thermogate-console-"
+
 // ClientID is how a broker knows the gate, unless its config has another.
 func (g Gate) ClientID() string { return "thermogate-" + g.Site + "-" + g.Name }
 

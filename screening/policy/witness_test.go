@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -170,6 +172,37 @@ func TestCoveredFacesAreNoMeasure(t *testing.T) {
 		spoil(&e)
 		if v, _ := p.Decide(e); p.Count(v) {
 			t.Errorf("%s %s counts", v.Outcome, v.Reason)
+		}
+	}
+}
+
+// TestUpgradeKeepsWhatIsUsual has a gate whose people read low for long go on with what an older version learnt of them.
+func TestUpgradeKeepsWhatIsUsual(t *testing.T) {
+	prior := newPolicy(t, nil).State().PriorCelsius
+	for name, witness := range map[string]string{
+		"with a witness":   fmt.Sprintf(`"witness":{"people":5000,"usual_celsius":%g},`, prior-0.5),
+		"of before that":   "",
+		"with a young one": fmt.Sprintf(`"witness":{"people":40,"usual_celsius":%g},`, prior-0.5),
+	} {
+		var s State
+		text := fmt.Sprintf(`{"referenced":true,%s"prior_celsius":%g,"level_celsius":%g,"day_celsius":0,"level_variance":0.001,"day_variance":0.01,"covariance":0,
+			"updated":%q}`, witness, prior, prior-0.5, start.Format(time.RFC3339))
+		p := newPolicy(t, nil)
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Restore(s, start); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		at := start
+		for n := range 300 {
+			at = nth(t, p, n, prior-0.5, at)
+			if p.Problem() != event.NoProblem {
+				t.Fatalf("%s: %s after %d people", name, p.Problem(), n)
+			}
+		}
+		if v := meet(t, p, prior-0.5, at); v.Outcome != event.Pass {
+			t.Errorf("%s: %s %s", name, v.Outcome, v.Reason)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func New(name string, cfg mqtt.Config, s *store.Store, log *slog.Logger) (*Inges
 		return nil, fmt.Errorf("mqtt.%w", err)
 	}
 	if cfg.ClientID == "" {
-		cfg.ClientID = "thermogate-console-" + name
+		cfg.ClientID = mqtt.ConsoleClientID + name
 	}
 	return &Ingest{name: name, cfg: cfg, store: s, passes: passes.New(s), log: log, timing: defaultTiming(), gates: map[mqtt.Gate]*gate{}, state: State{Since: time.Now()}}, nil
 }

@@ -234,6 +234,9 @@ func (d *Desk) Invite(ctx context.Context, gate mqtt.Gate, account Account, repl
 		if err := d.accounts.fits(gate); err != nil {
 			return "", i, &UnfitError{err}
 		}
+		if err := d.alone(ctx, gate); err != nil {
+			return "", i, err
+		}
 	}
 	if err := d.secret(console, d.accounts != nil || account.User != ""); err != nil {
 		return "", i, &UnfitError{err}
@@ -245,6 +248,24 @@ func (d *Desk) Invite(ctx context.Context, gate mqtt.Gate, account Account, repl
 	now := time.Now()
 	i = store.Invitation{Token: hash(token), Gate: gate, MadeAt: now, MadeBy: by.Account, Until: now.Add(d.cfg.Valid), Replaces: replaces, Sealed: seal(token, account)}
 	return token, i, d.store.AddInvitation(ctx, i, by)
+}
+
+// alone says who else would have the client id that the gate's account is bound to: either would throw the other off the broker.
+func (d *Desk) alone(ctx context.Context, gate mqtt.Gate) error {
+	id := d.accounts.clientIDOf(gate)
+	if id == "" {
+		return nil
+	}
+	if strings.HasPrefix(id, mqtt.ConsoleClientID) {
+		return &UnfitError{fmt.Errorf("its client id %s may be that of a console: give the site another name", id)}
+	}
+	gates, err := d.store.Gates(ctx, time.Now())
+	for _, g := range gates {
+		if g.Gate != gate && d.accounts.clientIDOf(g.Gate) == id {
+			return &UnfitError{fmt.Errorf("it would have the client id %s of gate %s of site %s: give it another name", id, g.Name, g.Site)}
+		}
+	}
+	return err
 }
 
 // Look returns the invitation of a token that a visitor has. Who guesses is slowed down.

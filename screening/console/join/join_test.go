@@ -414,6 +414,20 @@ func TestNoPasswordGoesInTheClear(t *testing.T) {
 	}
 }
 
+// TestNobodySharesAClientID: a gate whose account is bound to the client id of another, or of a console, could throw that off.
+func TestNobodySharesAClientID(t *testing.T) {
+	d, s := dynamicDesk(t, &testdata.Mosquitto{Address: "127.0.0.1:1"})
+	if err := s.SetStatus(t.Context(), mqtt.Gate{Site: "plant-a", Name: "north"}, mqtt.StatusMessage{State: store.Online}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for gate, fits := range map[mqtt.Gate]bool{{Site: "plant", Name: "a-north"}: false, {Site: "console", Name: "plant"}: false, {Site: "plant-a", Name: "north"}: true, {Site: "plant", Name: "north"}: true} {
+		var unfit *UnfitError
+		if _, _, err := d.Invite(t.Context(), gate, Account{}, false, console, admin); (err == nil) != fits || err != nil && !errors.As(err, &unfit) {
+			t.Errorf("%v: %v", gate, err)
+		}
+	}
+}
+
 // TestRevokedInTheConfig: who stands in broker.users comes in until somebody has taken that out, and the page says so.
 func TestRevokedInTheConfig(t *testing.T) {
 	dir := t.TempDir()

@@ -299,6 +299,7 @@ func TestNoEvent(t *testing.T) {
 		{"a sequence that is none", `"sequence":"1"`, `"sequence":"0"`},
 		{"a temperature that is none", `"skin_celsius":34.5`, `"skin_celsius":"34.5"`},
 		{"not in UTF-8", `"camera":"test"`, "\"camera\":\"\xff\""},
+		{"a place that no journal gets to", `"sequence":"1"`, `"sequence":"9223372036854775807"`},
 		{"too much", `"camera":"test"`, `"camera":"` + strings.Repeat("x", maxEventBytes) + `"`},
 	} {
 		body := strings.Replace(good, test.old, test.new, 1)

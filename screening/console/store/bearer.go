@@ -99,8 +99,11 @@ func (e *Event) forgetBearer() (err error) {
 
 // tellsPerson tells whether an event says who it is about.
 func (e *Event) tellsPerson() bool {
-	return e.Data.Person != nil || e.Data.Unpaired != "" || e.Data.PersonOf != "" || bytes.Contains(bytes.ToLower(e.Body), []byte(`"person`))
+	return e.Data.Person != nil || e.Data.Unpaired != "" || e.Data.PersonOf != "" || saysPerson(e.Body)
 }
+
+// saysPerson tells whether JSON may say who an event is about.
+func saysPerson(body []byte) bool { return bytes.Contains(bytes.ToLower(body), []byte(`"person`)) }
 
 // nameEvents stores who events are about, and tells of how many a later event has said something new. Of people who are forgotten, and of events that
 // are deleted or older than that is kept, it stores nothing.
@@ -172,6 +175,15 @@ func (s *Store) BearerOf(ctx context.Context, e Event) (b Bearer, ok bool, err e
 		return Bearer{}, false, err
 	}
 	return found[0], true, nil
+}
+
+// NamesPeople tells whether the store says of anybody who they are.
+func (s *Store) NamesPeople(ctx context.Context) (names bool, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM bearers) OR EXISTS (SELECT 1 FROM people) OR EXISTS (SELECT 1 FROM pass_codes)").Scan(&names)
+	if err != nil {
+		return false, fmt.Errorf("looking for people in the store: %w", err)
+	}
+	return names, nil
 }
 
 // checkNamed says what is wrong with an event that says who another one is about.

@@ -101,6 +101,7 @@ func (s *Store) Count(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		var in []int
+		var rows int64
 		all := newCounting()
 		for n := range numbers {
 			if err := s.readUncounted(ctx, tx, n); err != nil {
@@ -108,6 +109,7 @@ func (s *Store) Count(ctx context.Context) (more bool, err error) {
 			}
 			if s.shares[n].uncounted.rows > 0 {
 				in = append(in, n)
+				rows += s.shares[n].uncounted.rows
 				all.add(s.shares[n].uncounted.counts)
 			}
 		}
@@ -117,16 +119,20 @@ func (s *Store) Count(ctx context.Context) (more bool, err error) {
 		if _, err := s.countAll(ctx, tx, all); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM uncounted WHERE share IN ("+list(1, len(in))+")", anys(in)...)
+		counted, err := execute(ctx, tx, "DELETE FROM uncounted WHERE share IN ("+list(1, len(in))+")", anys(in)...)
+		if err == nil && counted != rows {
+			err = fmt.Errorf("%d batches wait where this console knows of %d: is another one at work in this store?", counted, rows)
+		}
 		return err
 	})
 	for n := range numbers {
 		if err != nil {
 			s.shares[n].forget()
+			s.putLast(n)
 		} else {
 			s.shares[n].uncounted = uncounted{read: true}
+			s.noteWaiting(n)
 		}
-		s.noteWaiting(n)
 	}
 	if err != nil {
 		return true, fmt.Errorf("counting what plants have told: %w", err)
@@ -144,12 +150,19 @@ func (s *Store) noteWaiting(n int) {
 	s.waitingMu.Lock()
 	defer s.waitingMu.Unlock()
 	if u := s.shares[n].uncounted; !u.read {
-		s.waiting[n] = waitingShare{share: n, gates: countGates}
+		s.waiting[n] = waitingShare{n, countGates, s.waiting[n].since}
 	} else if u.rows > 0 {
 		s.waiting[n] = waitingShare{n, len(u.counts.seen), u.since}
 	} else {
 		delete(s.waiting, n)
 	}
+}
+
+// putLast has a share that could not be counted wait anew, by itself: the others are not to wait for it.
+func (s *Store) putLast(n int) {
+	s.waitingMu.Lock()
+	defer s.waitingMu.Unlock()
+	s.waiting[n] = waitingShare{n, countGates, time.Now()}
 }
 
 // waitLongest are shares of which something is not counted, and whether there are more of them.
@@ -168,6 +181,16 @@ func (s *Store) waitLongest() (numbers map[int]bool, more bool) {
 		numbers[one.share] = true
 	}
 	return numbers, len(numbers) < len(all)
+}
+
+// CountedUntil is a time up to which all that was heard of a site is counted; zero while that is not known.
+func (s *Store) CountedUntil(site string, now time.Time) time.Time {
+	s.waitingMu.Lock()
+	defer s.waitingMu.Unlock()
+	if w, waits := s.waiting[ShareOf(site)]; waits {
+		return w.since
+	}
+	return now
 }
 
 // byShare divides it among the shares of its sites.

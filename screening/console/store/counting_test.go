@@ -61,6 +61,80 @@ func TestCountedLater(t *testing.T) {
 	}
 }
 
+// TestCountGoesOnBesideWhatFails has a row of a share be broken, which the other shares are not to wait for.
+func TestCountGoesOnBesideWhatFails(t *testing.T) {
+	cfg := config(t, "SQLite")
+	s := open(t, cfg)
+	broken, well := mqtt.Gate{Site: "plant 0", Name: "north"}, mqtt.Gate{Site: "plant 1", Name: "north"}
+	for _, gate := range []mqtt.Gate{broken, well} {
+		if _, err := s.Hear(t.Context(), News{Events: []Event{newMaker(t, gate).pass(morning)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ShareOf(broken.Site) == ShareOf(well.Site) {
+		t.Fatal("both are of one share")
+	}
+	if _, err := s.write.ExecContext(t.Context(), "UPDATE uncounted SET counts = 'broken' WHERE share = $1", ShareOf(broken.Site)); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s = open(t, cfg)
+	var failed int
+	for range 6 {
+		if _, err := s.Count(t.Context()); err != nil {
+			failed++
+		}
+		if _, err := s.Hear(t.Context(), News{Events: []Event{newMaker(t, broken).pass(morning)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := plain{t: t, s: s}
+	if counted := q.lines("SELECT site, people FROM quarters"); len(counted) != 1 || failed < 2 {
+		t.Errorf("beside what fails, which it did %d times, there is counted %v", failed, counted)
+	}
+}
+
+// TestNothingIsCountedByTwoConsoles has another console that took the store over count what this one still remembers.
+func TestNothingIsCountedByTwoConsoles(t *testing.T) {
+	for _, kind := range []string{"SQLite", "PostgreSQL"} {
+		s := open(t, config(t, kind))
+		gate := mqtt.Gate{Site: "plant", Name: "north"}
+		m := newMaker(t, gate)
+		tell := func(e Event) {
+			t.Helper()
+			if _, err := s.Hear(t.Context(), News{Events: []Event{e}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tell(m.pass(morning))
+		if _, err := s.write.ExecContext(t.Context(), "DELETE FROM uncounted"); err != nil { // as the other one has counted it
+			t.Fatal(err)
+		}
+		if _, err := s.Count(t.Context()); err == nil {
+			t.Errorf("%s: what is counted already is counted", kind)
+		}
+		tell(m.pass(morning.Add(time.Second)))
+		countHeard(t, s)
+		q := plain{t: t, s: s}
+		if counted := q.lines("SELECT sum(people) FROM quarters"); len(counted) != 1 || counted[0] != "1" {
+			t.Errorf("%s: counted are %q", kind, counted)
+		}
+	}
+}
+
+// TestCountLeavesOtherSharesAlone: whoever holds one may be changing what is remembered of it.
+func TestCountLeavesOtherSharesAlone(t *testing.T) {
+	s := open(t, config(t, "SQLite"))
+	gate, other := mqtt.Gate{Site: "plant 0", Name: "north"}, s.shareOf("plant 1")
+	for n := range int64(maxPaces + 1) {
+		other.paces.quarters[paceOf{gate, n}] = &quarterPace{}
+	}
+	hear(t, s, News{Events: []Event{newMaker(t, gate).pass(morning)}})
+	if len(other.paces.quarters) != maxPaces+1 {
+		t.Error("counting one share changes another")
+	}
+}
+
 // failOnce has a batch and what was to be counted fail.
 func failOnce(t *testing.T, s *Store, news News) {
 	t.Helper()

@@ -22,6 +22,9 @@ const (
 	maxWord       = 64
 )
 
+// maxSequence is more than any journal gets to. Runs of greater ones could not be joined: one more than the last is no number.
+const maxSequence = 1 << 53
+
 // Event is an event of a gate as the console keeps it.
 type Event struct {
 	event.Event
@@ -65,7 +68,7 @@ func (e *Event) place() error {
 		return nil
 	}
 	sequence, err := strconv.ParseInt(e.Sequence, 10, 64)
-	if _, bad := ulid.ParseStrict(e.Journal); bad != nil || err != nil || sequence < 1 {
+	if _, bad := ulid.ParseStrict(e.Journal); bad != nil || err != nil || sequence < 1 || sequence > maxSequence {
 		return fmt.Errorf("the event has no place %.40q in a journal %.40q", e.Sequence, e.Journal)
 	}
 	e.sequence = sequence

@@ -139,7 +139,7 @@ func (m morePaces) visit(members []member) {
 
 // readyQueues has all looks at hand of the quarters that have more of them, which are stored already.
 func (s *Store) readyQueues(ctx context.Context, tx *sql.Tx, more morePaces) error {
-	for key := range more.queues {
+	for key := range more.paces { // of shares that are locked: others may be changed meanwhile
 		if p := &s.shareOf(key.gate.Site).paces; len(p.quarters) > p.most {
 			p.forgetOld()
 		}

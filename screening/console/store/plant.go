@@ -781,13 +781,17 @@ const (
 	maxRefusedBytes = 64 << 10
 )
 
-// Refuse keeps messages that could not be stored, for whoever finds out why.
+// Refuse keeps messages that could not be stored, for whoever finds out why; of one that may say who an event is about, not
+// what it says.
 func (s *Store) Refuse(ctx context.Context, messages ...RefusedMessage) error {
 	text := func(s string) string { return cut(strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?")) }
 	var args []any
 	sites := map[string]bool{}
 	for _, m := range messages {
 		sites[m.Site] = true
+		if saysPerson(m.Payload) {
+			m.Payload = nil
+		}
 		args = append(args, ulid.MustNew(ulid.Timestamp(m.At), ulid.DefaultEntropy()).String(), m.Site, text(m.Subject), text(m.ID), text(m.Reason),
 			append([]byte{}, m.Payload[:min(len(m.Payload), maxRefusedBytes)]...))
 	}

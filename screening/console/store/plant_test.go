@@ -260,10 +260,12 @@ func TestNewPlantEvent(t *testing.T) {
 	if _, err := NewPlantEvent("plant", good.Body, morning); err == nil || !strings.Contains(err.Error(), "on whose subject it came") {
 		t.Errorf("another site's event: %v", err)
 	}
-	named := strings.Replace(string(good.Body), `"data":{`, `"data":{"person":"Li Na",`, 1)
-	e, err := NewPlantEvent("north plant", []byte(named), morning)
-	if err != nil || strings.Contains(string(e.Body), "Li Na") || !json.Valid(e.Body) {
-		t.Errorf("it keeps %s, %v", e.Body, err)
+	for _, says := range []string{`"person":{"id":"LiNa"}`, `"PERSON":{"id":"LiNa"}`, `"person_name":"LiNa"`, `"person":{"id":"LiNa"},"person":null`, `"unpaired":"LiNa"`} {
+		named := strings.Replace(string(good.Body), `"data":{`, `"data":{`+says+",", 1)
+		e, err := NewPlantEvent("north plant", []byte(named), morning)
+		if err != nil || strings.Contains(string(e.Body), "LiNa") || !json.Valid(e.Body) || e.Data.Person != nil {
+			t.Errorf("it keeps %s, %v", e.Body, err)
+		}
 	}
 }
 
@@ -288,6 +290,14 @@ func TestRefusedMessages(t *testing.T) {
 		all, err := s.RefusedMessages(t.Context(), "", 2*maxRefused)
 		if err != nil || len(all) != maxRefused+1 || !all[0].At.Equal(many[len(many)-1].At) {
 			t.Errorf("%d are kept, %v", len(all), err)
+		}
+		named := m
+		named.Site, named.Payload = "named", []byte(`{"data":{"outcome":"named","PERSON":{"id":"LiNa"}}}`)
+		if err := s.Refuse(t.Context(), named); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.RefusedMessages(t.Context(), "named", 1); err != nil || len(got) != 1 || len(got[0].Payload) > 0 {
+			t.Errorf("of who an event is about it keeps %+v, %v", got, err)
 		}
 	})
 }

@@ -12,14 +12,21 @@ import (
 	"testing"
 )
 
-var parameter = regexp.MustCompile(`\$(\d+)`)
+var (
+	parameter = regexp.MustCompile(`\$(\d+)`)
+	whole     = regexp.MustCompile(`^["\x60]?\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
+)
 
-// inOrder says whether parameters are numbered in the order in which they first stand in a statement.
-func inOrder(statement string) bool {
-	next := 1
-	for _, found := range parameter.FindAllStringSubmatch(statement, -1) {
+// inOrder says whether parameters are numbered in the order in which they first stand in a statement. What is put into one has
+// the numbers from some number on.
+func inOrder(text string) bool {
+	first, next := 1, 1
+	for i, found := range parameter.FindAllStringSubmatch(text, -1) {
 		n, err := strconv.Atoi(found[1])
-		if err != nil || n > next {
+		if i == 0 && !whole.MatchString(text) {
+			first, next = n, n
+		}
+		if err != nil || n > next || n < first {
 			return false
 		}
 		if n == next {
@@ -60,7 +67,7 @@ func TestParametersInOrder(t *testing.T) {
 	if statements < 20 {
 		t.Errorf("only %d statements were found", statements)
 	}
-	if inOrder("a = $2 AND b = $1") || !inOrder("a = $1 AND b = $2 AND c = $1") {
+	if inOrder("a = $2 AND b = $1") || inOrder("SELECT $2, $3") || !inOrder("a = $1 AND b = $2 AND c = $1") {
 		t.Error("this test can't tell")
 	}
 	if !inOrder(values(3, 5)) || !inOrder(list(1, 20)) {

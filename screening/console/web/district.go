@@ -388,9 +388,13 @@ func showDistrictFaults(v *visit) {
 // plantReport is what a plant's own report of a shift says, beside what was counted here.
 type plantReport struct {
 	store.PlantShift
-	Told    bool
-	Differs []figureBeside
+	Told     bool
+	Counting bool // what differs may be what was heard and is not counted yet
+	Differs  []figureBeside
 }
+
+// reportLag is for how long what a plant counted in a report may take to be stored here after the report was made.
+const reportLag = time.Minute
 
 // figureBeside is a figure that is another one in the plant than here.
 type figureBeside struct {
@@ -408,6 +412,7 @@ func (v *visit) plantReport(made reports.Made) (*plantReport, error) {
 		return nil, err
 	}
 	report := &plantReport{PlantShift: shift, Told: told}
+	report.Counting = v.store.CountedUntil(made.Site, v.now).Before(shift.Made.Add(reportLag))
 	for _, figure := range []figureBeside{
 		{v.tongue.Say("筛查", "screened"), shift.People, made.Report.All.People},
 		{v.tongue.Word("pass"), shift.Pass, made.Report.All.Pass},

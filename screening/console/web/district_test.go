@@ -180,6 +180,15 @@ func TestDistrictShift(t *testing.T) {
 	own.Made, own.People, own.Pass = own.Made.Add(time.Minute), 1, 1
 	c.hear(store.News{Shifts: []store.PlantShift{own}})
 	says("own report says the same")
+
+	next := c.make(gate, shifts[0].From.Add(2*time.Hour), event.Pass, event.BelowThreshold)
+	own.Made, own.People, own.Pass = time.Now(), 2, 2
+	if _, err := c.store.Hear(t.Context(), store.News{Events: []store.Event{next}, Shifts: []store.PlantShift{own}}); err != nil {
+		t.Fatal(err)
+	}
+	says("Not all that the plant has told is counted yet")
+	c.hear(store.News{})
+	says("own report says the same")
 }
 
 // TestBrowserDistrict has the pages of a district live, readable and within their screen.

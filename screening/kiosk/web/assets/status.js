@@ -31,6 +31,8 @@ function showGate(gate) {
     : r.label[language] || words.none);
   element("group").hidden = gate.group === undefined;
   state("group", false, gate.group?.[language] ?? "");
+  const word = element("recalibrate"); // only where it is taken
+  if (word) word.hidden = !gate.doubted;
   state("journal", gate.journal.ok, gate.journal.ok ? words.stores : [words.unstored, gate.journal.fault].join(" · "));
   element("door").hidden = gate.door === undefined;
   state("door", gate.door?.ok, gate.door?.ok ? words.obeys : [words.disobeys, gate.door?.fault].filter(Boolean).join(" · "));
