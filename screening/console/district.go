@@ -107,6 +107,13 @@ func OpenDistrict(ctx context.Context, cfg DistrictConfig, conn *nats.Conn, vers
 	if c.store, err = store.Open(ctx, cfg.Store, log); err != nil {
 		return nil, err
 	}
+	named, err := c.store.NamesPeople(ctx)
+	if err == nil && named {
+		err = errors.New("store: it is that of a plant's console, and says who people are, which a district is not to know: give the district a store of its own")
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	c.receiver = district.NewReceiver(conn, cfg.District.Stream(), c.store, log)
 	plant := cfg.plant()
 	plant.Pages.District = true

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,7 +25,9 @@ import (
 
 	"thermogate/screening/console/district"
 	"thermogate/screening/console/district/onenode"
+	"thermogate/screening/console/store"
 	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
 	"thermogate/screening/settings"
 	"thermogate/testdata"
 )
@@ -211,4 +214,31 @@ func TestAlertToDistrictPage(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("alert to page: median %v, p99 %v, longest %v", took[alerts/2], took[alerts*99/100], took[alerts-1])
+}
+
+// TestNoDistrictInThePlaceOfAPlant has somebody start a district with the store of a plant's console, which knows who people are.
+func TestNoDistrictInThePlaceOfAPlant(t *testing.T) {
+	cfg := DefaultDistrictConfig()
+	cfg.Store.File, cfg.HTTP.Listen = filepath.Join(t.TempDir(), "console.db"), "127.0.0.1:0"
+	quiet := slog.New(slog.DiscardHandler)
+	s, err := store.Open(t.Context(), cfg.Store, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, at := mqtt.Gate{Site: "plant", Name: "north"}, time.Now()
+	body, err := json.Marshal(event.Event{SpecVersion: "1.0", ID: ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String(), Source: event.Source(gate.Site, gate.Name), Time: at,
+		Data: event.Data{Outcome: event.Pass, Person: &event.Bearer{ID: "a1", By: "desk"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := store.NewEvent(gate, body, at)
+	if err == nil {
+		_, err = s.Append(t.Context(), []store.Event{e})
+	}
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDistrict(t.Context(), cfg, nil, "test", quiet); err == nil || !strings.Contains(err.Error(), "a plant's console") {
+		t.Errorf("it is opened: %v", err)
+	}
 }

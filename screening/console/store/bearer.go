@@ -177,6 +177,15 @@ func (s *Store) BearerOf(ctx context.Context, e Event) (b Bearer, ok bool, err e
 	return found[0], true, nil
 }
 
+// NamesPeople tells whether the store says of anybody who they are.
+func (s *Store) NamesPeople(ctx context.Context) (names bool, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM bearers) OR EXISTS (SELECT 1 FROM people) OR EXISTS (SELECT 1 FROM pass_codes)").Scan(&names)
+	if err != nil {
+		return false, fmt.Errorf("looking for people in the store: %w", err)
+	}
+	return names, nil
+}
+
 // checkNamed says what is wrong with an event that says who another one is about.
 func (e *Event) checkNamed() error {
 	if parsed, err := ulid.ParseStrict(e.Data.PersonOf); err != nil || parsed.String() != e.Data.PersonOf {
