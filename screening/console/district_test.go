@@ -67,6 +67,7 @@ func newDistrict(t testing.TB) (guard *browser, address string, plants jetstream
 	cfg := DefaultDistrictConfig()
 	dir := t.TempDir()
 	cfg.Store.File, cfg.HTTP.Listen = filepath.Join(dir, "district.db"), "127.0.0.1:0"
+	cfg.District.MaxGigabytes = 1
 	cfg.District.Own.Listen, cfg.District.Own.Folder = "127.0.0.1:0", filepath.Join(dir, "nats")
 	logged := new(testdata.Text)
 	log := slog.New(slog.NewTextHandler(logged, nil))

@@ -384,3 +384,16 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamLargerThanTheDisk has a district say what to do where a server has not the disk that the stream may take.
+func TestStreamLargerThanTheDisk(t *testing.T) {
+	t.Parallel()
+	c := servers(t, 1, natstest.Options{Config: "jetstream: {max_file_store: 65536}\n"})
+	js, err := jetstream.New(connect(t, Config{Servers: c.URLs()}, "district"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EnsureStream(t.Context(), js, StreamConfig{Replicas: 1, MaxBytes: 20 << 30}); err == nil || !strings.Contains(err.Error(), "20 GB") {
+		t.Error(err)
+	}
+}

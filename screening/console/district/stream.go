@@ -24,6 +24,9 @@ const mostOfKind = 10_000
 // repeatWindow is for how long the stream knows the ids of its messages. What is sent again later, the district knows.
 const repeatWindow = 10 * time.Minute
 
+// noStorage is the code of a server's error: it has not the disk that the stream may take.
+const noStorage jetstream.ErrorCode = 10047
+
 // EnsureStream makes the stream, or has one that is there keep messages as it should. That is for the district's console:
 // plants only publish.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg StreamConfig) (jetstream.Stream, error) {
@@ -46,6 +49,9 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, cfg StreamConfig)
 	})
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 		err = fmt.Errorf("switch JetStream on in the server's configuration, for this account: %w", err)
+	}
+	if api := (*jetstream.APIError)(nil); errors.As(err, &api) && api.ErrorCode == noStorage {
+		err = fmt.Errorf("a server has no %d GB of disk left for what waits: give it more, or have less in district.max_gigabytes: %w", cfg.MaxBytes>>30, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("making the stream %s: %w", Stream, err)
