@@ -155,10 +155,14 @@ func TestFromPlantToDistrict(t *testing.T) {
 	if body := get("/readyz"); !strings.Contains(body, `"ok"`) {
 		t.Errorf("it is not ready: %s", body)
 	}
+	const well = `thermogate_district_sites{state="well"} 1`
 	metrics := get("/metrics")
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(metrics, well) && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		metrics = get("/metrics") // the event of a new gate is counted some moments after it is stored
+	}
 	for _, line := range []string{
 		"thermogate_district_connected 1", `thermogate_district_messages_total{kind="event"} 1`, "thermogate_district_refused_total 0",
-		"thermogate_district_delay_seconds_count 1", `thermogate_district_sites{state="well"} 1`, "thermogate_console_open_alerts 1",
+		"thermogate_district_delay_seconds_count 1", well, "thermogate_console_open_alerts 1",
 	} {
 		if !strings.Contains(metrics, line+"\n") {
 			t.Errorf("the metrics lack %s", line)
