@@ -93,6 +93,9 @@ func TestWhatHasToComeOff(t *testing.T) {
 func TestVerdictsNeverLookAlike(t *testing.T) {
 	tones := map[tone]event.Outcome{}
 	for _, outcome := range wordsOf(t, "../event", "Outcome") {
+		if event.Outcome(outcome) == event.Named {
+			continue // no verdict, and never shown
+		}
 		tone := verdictOf(&event.Data{Outcome: event.Outcome(outcome)}).tone
 		if other, taken := tones[tone]; taken {
 			t.Errorf("%s looks like %s", outcome, other)
