@@ -219,7 +219,7 @@ func madeUpEvent(gate mqtt.Gate, now time.Time, oneAlertIn int) event.Event {
 	begin := now.Add(-600 * time.Millisecond).UTC()
 	return event.Event{
 		SpecVersion: "1.0", ID: ulid.Make().String(), Source: event.Source(gate.Site, gate.Name),
-		Type: "thermogate.screening." + string(outcome) + ".v1", Time: now.UTC(), DataContentType: "application/json",
+		Type: outcome.EventType(), Time: now.UTC(), DataContentType: "application/json",
 		Data: event.Data{
 			Outcome: outcome, Reason: reason, Policy: "offset",
 			SkinCelsius: new(event.Hundredths(skin)), SkinUncertaintyCelsius: new(0.24), SkinSite: event.InnerCanthus,

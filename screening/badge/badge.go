@@ -225,7 +225,7 @@ func (d *Desk) tell(words []Word, at time.Time) []event.Event {
 		d.said = maxTime(maxTime(d.said, at), of.Time.Add(time.Millisecond))
 		events = append(events, event.Event{
 			SpecVersion: of.SpecVersion, ID: d.ids.At(d.said), Source: of.Source,
-			Type: "thermogate.screening." + string(event.Named) + ".v1", Time: at, DataContentType: of.DataContentType,
+			Type: event.Named.EventType(), Time: at, DataContentType: of.DataContentType,
 			Data: event.Data{
 				Outcome: event.Named, PersonOf: of.ID, Person: word.Person, Unpaired: word.Unpaired, Policy: of.Data.Policy,
 				FirstSeen: of.Data.FirstSeen, Reference: event.Reference{Found: of.Data.Reference.Found, NominalAssumed: of.Data.Reference.NominalAssumed},

@@ -18,6 +18,9 @@ const (
 // or that nobody can be named. It counts nothing and opens no alert.
 const Named Outcome = "person"
 
+// EventType is the type of the events with an outcome.
+func (o Outcome) EventType() string { return "thermogate.screening." + string(o) + ".v1" }
+
 // Unpaired says why a screening has nobody's name.
 type Unpaired string
 

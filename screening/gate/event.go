@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -45,7 +44,7 @@ func (g *Gate) publish(v *visit, verdict policy.Verdict, about relation, at time
 		SpecVersion:     "1.0",
 		ID:              g.ids.At(at),
 		Source:          event.Source(g.config.Site, g.config.Name),
-		Type:            fmt.Sprintf("thermogate.screening.%s.v1", verdict.Outcome),
+		Type:            verdict.Outcome.EventType(),
 		Time:            at,
 		DataContentType: "application/json",
 		Data:            data,

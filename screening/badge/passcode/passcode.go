@@ -105,7 +105,7 @@ func Sign(key ed25519.PrivateKey, site string, code Code) (string, error) {
 	switch {
 	case err != nil || len(person) != pseudonymSize:
 		return "", fmt.Errorf("sign pass code: person %q is not %d hex digits", code.Person, 2*pseudonymSize)
-	case !companyFits(code.Company):
+	case !CompanyFits(code.Company):
 		return "", fmt.Errorf("sign pass code: company %q is not at most %d letters, digits, dots, dashes and underscores",
 			code.Company, MaxCompany)
 	case code.From.Unix() < 0 || code.To.Unix() > math.MaxUint32 || !code.From.Before(code.To):
@@ -162,7 +162,7 @@ func split(text string) (body, signature []byte, ok bool) {
 		return nil, nil, false
 	}
 	end := companyAt + 1 + int(all[companyAt])
-	if len(all) != end+ed25519.SignatureSize || !companyFits(string(all[companyAt+1:end])) {
+	if len(all) != end+ed25519.SignatureSize || !CompanyFits(string(all[companyAt+1:end])) {
 		return nil, nil, false
 	}
 	return all[:end], all[end:], true
@@ -180,7 +180,8 @@ func read(body []byte) (code Code) {
 	return code
 }
 
-func companyFits(company string) bool {
+// CompanyFits says whether a text can be Code.Company.
+func CompanyFits(company string) bool {
 	return len(company) <= MaxCompany && strings.Trim(strings.ToLower(company), "abcdefghijklmnopqrstuvwxyz0123456789.-_") == "" &&
 		!strings.ContainsFunc(company, func(r rune) bool { return r <= ' ' || r > '~' })
 }

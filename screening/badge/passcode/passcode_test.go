@@ -118,6 +118,7 @@ func TestSignRefusesWhatDoesNotFit(t *testing.T) {
 		"long company": func(c *Code) { c.Company = strings.Repeat("w", MaxCompany+1) },
 		"company":      func(c *Code) { c.Company = "海天" },
 		"a space":      func(c *Code) { c.Company = "hai tian" },
+		"not ASCII":    func(c *Code) { c.Company = "\u212Aelvin" }, // whose small letter is an ordinary k
 		"order":        func(c *Code) { c.To = c.From },
 		"1969":         func(c *Code) { c.From = time.Unix(-1, 0) },
 		"2107":         func(c *Code) { c.To = time.Date(2107, 1, 1, 0, 0, 0, 0, time.UTC) },

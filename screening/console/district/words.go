@@ -16,7 +16,7 @@ import (
 // eventToTell is what of an event leaves the plant.
 func eventToTell(e event.Event) event.Event {
 	d := &e.Data
-	e.SpecVersion, e.Type, e.DataContentType = "1.0", "thermogate.screening."+string(d.Outcome)+".v1", "application/json"
+	e.SpecVersion, e.Type, e.DataContentType = "1.0", d.Outcome.EventType(), "application/json"
 	d.Reason, d.SkinSite, d.Policy = known(d.Reason), known(d.SkinSite), policyName(d.Policy)
 	d.Worn = slices.DeleteFunc(slices.Clone(d.Worn), func(g event.Garment) bool { return known(g) == "" })
 	d.Camera, d.Version = "", versionOf(d.Version)

@@ -164,7 +164,7 @@ func (f *filler) name(ctx context.Context, events []store.Event, pseudonyms []st
 		}
 		at := e.Time.Add(2 * time.Second)
 		body, err := json.Marshal(event.Event{
-			SpecVersion: "1.0", ID: event.NewIDs(diceReader{f.dice}).At(at), Source: event.Source(f.site, e.Gate.Name), Type: "thermogate.screening.person.v1",
+			SpecVersion: "1.0", ID: event.NewIDs(diceReader{f.dice}).At(at), Source: event.Source(f.site, e.Gate.Name), Type: event.Named.EventType(),
 			Time: at, DataContentType: "application/json", Data: data,
 		})
 		if err != nil {

@@ -420,7 +420,7 @@ func (p *past) event(who person, verdict policy.Verdict, seconds float64, worn .
 	p.last++
 	return event.Event{
 		SpecVersion: "1.0", ID: p.ids.At(at), Source: event.Source(p.gate.Site, p.gate.Name),
-		Type: fmt.Sprintf("thermogate.screening.%s.v1", verdict.Outcome), Time: at, DataContentType: "application/json",
+		Type: verdict.Outcome.EventType(), Time: at, DataContentType: "application/json",
 		Journal: p.journal, Sequence: strconv.Itoa(p.last), Data: data,
 	}
 }

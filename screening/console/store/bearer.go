@@ -151,8 +151,9 @@ func (s *Store) forgets(b bearer) bool {
 // forgottenOf names somebody of whom nothing is kept.
 type forgottenOf struct{ site, hash string }
 
-func hashOf(pseudonym string) string {
-	sum := sha256.Sum256([]byte(pseudonym))
+// hashOf is the SHA-256 of a text as a hexadecimal number.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 

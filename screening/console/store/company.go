@@ -11,6 +11,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/mqtt"
 )
 
@@ -73,7 +74,7 @@ func (s *Store) AskCompany(ctx context.Context, c Company, by Author, at time.Ti
 	c.ID = ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String()
 	if c.Short == "" {
 		c.Short = c.ID[len(c.ID)-6:]
-	} else if !CompanyShort(c.Short) {
+	} else if !passcode.CompanyFits(c.Short) {
 		return "", UnfitError("the short name of a company has up to 16 letters, digits, dashes, dots and underscores")
 	}
 	err = s.transact(ctx, func(tx *sql.Tx) error {

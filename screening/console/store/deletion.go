@@ -3,9 +3,7 @@ package store
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -115,8 +113,7 @@ func (s *Store) record(ctx context.Context, id string) (e Event, r record, line 
 		return e, r, nil, "", fmt.Errorf("the record of event %s: %w", id, err)
 	}
 	line = append(line, '\n')
-	digest := sha256.Sum256(line)
-	return e, r, line, hex.EncodeToString(digest[:]), nil
+	return e, r, line, hashOf(string(line)), nil
 }
 
 // recordAlert is the alert that the event has begun, or continued last, with what guards did; nil where there is none.
@@ -208,11 +205,10 @@ func ReadExport(from io.Reader) (id, sum string, person bool, err error) {
 	if err != nil {
 		return "", "", false, fmt.Errorf("it is no export of an event or a person: %w", err)
 	}
-	digest := sha256.Sum256(line)
 	if id = r.Event.ID; person {
 		id = r.Person.ID
 	}
-	return id, hex.EncodeToString(digest[:]), person, nil
+	return id, hashOf(string(line)), person, nil
 }
 
 // Deletions returns the newest within a scope, so many; a negative limit is all.

@@ -3,9 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,8 +59,7 @@ func (s *Store) PersonRecord(ctx context.Context, site, id string, now time.Time
 		return nil, "", fmt.Errorf("the record of person %s: %w", id, err)
 	}
 	line = append(line, '\n')
-	digest := sha256.Sum256(line)
-	return line, hex.EncodeToString(digest[:]), nil
+	return line, hashOf(string(line)), nil
 }
 
 // ExportPerson writes all that is kept of somebody. The second line is the record alone: its SHA-256 is that of Forgotten if the
@@ -170,10 +167,7 @@ func (s *Store) ForgottenAs(ctx context.Context, id string) (Forgotten, error) {
 
 // rememberAgain notes of people who are new on a list that more may be kept of them from now on, and returns their hashes.
 func rememberAgain(ctx context.Context, tx *sql.Tx, site string, d Difference, pseudonym func(string) string, at time.Time) (anew []string, err error) {
-	gone, err := collect(ctx, tx, func(rows *sql.Rows) (hash string, err error) {
-		err = rows.Scan(&hash)
-		return hash, err
-	}, "SELECT person FROM forgotten WHERE site = $1 AND again = 0", site)
+	gone, err := texts(ctx, tx, "SELECT person FROM forgotten WHERE site = $1 AND again = 0", site)
 	if err != nil || len(gone) == 0 {
 		return nil, err
 	}
@@ -197,10 +191,7 @@ func rememberAgain(ctx context.Context, tx *sql.Tx, site string, d Difference, p
 // forgetAgain takes back rememberAgain of people whose ids are on the list by mistake, with what came of them since, and returns
 // their hashes.
 func forgetAgain(ctx context.Context, tx *sql.Tx, site string, ids []string) (gone []string, err error) {
-	pseudonyms, err := collect(ctx, tx, func(rows *sql.Rows) (pseudonym string, err error) {
-		err = rows.Scan(&pseudonym)
-		return pseudonym, err
-	}, "SELECT pseudonym FROM people WHERE id IN ("+list(1, len(ids))+")", anys(ids)...)
+	pseudonyms, err := texts(ctx, tx, "SELECT pseudonym FROM people WHERE id IN ("+list(1, len(ids))+")", anys(ids)...)
 	for _, pseudonym := range pseudonyms {
 		hash := hashOf(pseudonym)
 		again, err := execute(ctx, tx, "UPDATE forgotten SET again = 0 WHERE site = $1 AND person = $2 AND again <> 0", site, hash)

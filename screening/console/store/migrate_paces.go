@@ -177,10 +177,7 @@ func (s *Store) fillBusiest(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	sites, err := collect(ctx, tx, func(rows *sql.Rows) (site string, err error) {
-		err = rows.Scan(&site)
-		return site, err
-	}, "SELECT DISTINCT site FROM gates")
+	sites, err := texts(ctx, tx, "SELECT DISTINCT site FROM gates")
 	for _, site := range sites {
 		if err := s.recountPaces(ctx, tx, site, s.zone(site)); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -184,7 +183,7 @@ func (s *Store) codes(ctx context.Context, rest string, args ...any) ([]PassCode
 
 // BadSerials returns those of codes of a site that are not over and were revoked.
 func (s *Store) BadSerials(ctx context.Context, site string, now time.Time) ([]string, error) {
-	return s.texts(ctx, // those of a key that has ended need not be told one by one
+	return texts(ctx, s.read, // those of a key that has ended need not be told one by one
 		`SELECT serial FROM pass_codes WHERE site = $1 AND to_at > $2 AND (revoked_at <> 0 OR person = '')
 		AND NOT EXISTS (SELECT 1 FROM site_keys WHERE site_keys.id = pass_codes.key AND site_keys.to_at <> 0 AND site_keys.to_at <= $3) ORDER BY serial`,
 		site, now.Unix(), now.Unix())
@@ -193,13 +192,13 @@ func (s *Store) BadSerials(ctx context.Context, site string, now time.Time) ([]s
 // BarredCompanies returns the short names of companies of a site that have codes, and are not approved, or not now.
 func (s *Store) BarredCompanies(ctx context.Context, site string, now time.Time) ([]string, error) {
 	today := int64(DayOf(now.In(s.Zone(site))))
-	return s.texts(ctx, `SELECT short FROM companies WHERE site = $1 AND NOT (state = 'approved' AND from_day <= $2 AND (until_day = 0 OR until_day >= $3))
+	return texts(ctx, s.read, `SELECT short FROM companies WHERE site = $1 AND NOT (state = 'approved' AND from_day <= $2 AND (until_day = 0 OR until_day >= $3))
 		AND id IN (SELECT company FROM pass_codes WHERE site = $4 AND to_at > $5) ORDER BY short`, site, today, today, site, now.Unix())
 }
 
 // texts reads a column of texts.
-func (s *Store) texts(ctx context.Context, query string, args ...any) ([]string, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (text string, err error) {
+func texts(ctx context.Context, q querier, query string, args ...any) ([]string, error) {
+	return collect(ctx, q, func(rows *sql.Rows) (text string, err error) {
 		err = rows.Scan(&text)
 		return text, err
 	}, query, args...)
@@ -243,10 +242,5 @@ func fromSeconds(at int64) time.Time {
 
 // SitesWithCodes are the sites that have keys.
 func (s *Store) SitesWithCodes(ctx context.Context) ([]string, error) {
-	return s.texts(ctx, "SELECT DISTINCT site FROM site_keys ORDER BY site")
-}
-
-// CompanyShort is whether a text can be the short name of a company, as pass codes have it.
-func CompanyShort(text string) bool {
-	return text != "" && len(text) <= 16 && strings.Trim(strings.ToLower(text), "abcdefghijklmnopqrstuvwxyz0123456789.-_") == ""
+	return texts(ctx, s.read, "SELECT DISTINCT site FROM site_keys ORDER BY site")
 }

@@ -68,6 +68,10 @@ func TestUploads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var unfit UnfitError
+		if _, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Kelvin", Short: "\u212Aelvin"}, by, at); !errors.As(err, &unfit) {
+			t.Errorf("a short name is taken that no code can have: %v", err)
+		}
 		if _, err := s.AskCompany(t.Context(), Company{Site: "plant", Name: "Other", Short: "acme"}, by, at); !errors.Is(err, ErrCompanyTaken) {
 			t.Errorf("a short name is given twice: %v", err)
 		}

@@ -207,10 +207,7 @@ func (s *Store) bound(ctx context.Context, tx *sql.Tx, table, columns string, ad
 		}
 		told[table+" "+site] = 0
 		_, own, _ := strings.Cut(columns, ", ")
-		some, err := collect(ctx, tx, func(rows *sql.Rows) (key string, err error) {
-			err = rows.Scan(&key)
-			return key, err
-		}, "DELETE FROM "+table+" WHERE site = $1 AND ("+columns+") <= (SELECT "+columns+" FROM "+table+
+		some, err := texts(ctx, tx, "DELETE FROM "+table+" WHERE site = $1 AND ("+columns+") <= (SELECT "+columns+" FROM "+table+
 			" WHERE site = $1 ORDER BY "+strings.ReplaceAll(columns, ",", " DESC,")+" DESC LIMIT 1 OFFSET $2) RETURNING "+own, site, mostTold)
 		if err != nil {
 			return nil, err
@@ -652,18 +649,12 @@ type PlantSite struct {
 
 // GateNames returns the names of the gates of a site.
 func (s *Store) GateNames(ctx context.Context, site string) ([]string, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
-		err = rows.Scan(&name)
-		return name, err
-	}, "SELECT gate FROM gates WHERE site = $1", site)
+	return texts(ctx, s.read, "SELECT gate FROM gates WHERE site = $1", site)
 }
 
 // SiteNames returns the names of all sites, in order.
 func (s *Store) SiteNames(ctx context.Context) ([]string, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
-		err = rows.Scan(&name)
-		return name, err
-	}, "SELECT name FROM sites ORDER BY name")
+	return texts(ctx, s.read, "SELECT name FROM sites ORDER BY name")
 }
 
 // SiteState is how a site is.

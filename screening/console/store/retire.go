@@ -129,10 +129,7 @@ func (s *Store) dropMonths(ctx context.Context, now time.Time, sites []Keeping) 
 	}
 	s.appending.Lock()
 	defer s.appending.Unlock()
-	names, err := collect(ctx, s.read, func(rows *sql.Rows) (name string, err error) {
-		err = rows.Scan(&name)
-		return name, err
-	}, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
+	names, err := texts(ctx, s.read, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
 	if err != nil {
 		return 0, err
 	}

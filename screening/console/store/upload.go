@@ -163,17 +163,10 @@ func (s *Store) upload(ctx context.Context, q querier, site, id string, is Uploa
 	if err != nil {
 		return u, content, err
 	}
-	if len(found) == 0 || len(bodies) == 0 || now.Sub(maxTime(found[0].At, found[0].AppliedAt)) > undoTime {
+	if len(found) == 0 || len(bodies) == 0 || min(now.Sub(found[0].At), now.Sub(found[0].AppliedAt)) > undoTime {
 		return u, content, ErrNoUpload
 	}
 	return found[0], content, json.Unmarshal(bodies[0], &content)
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // ShowUpload tells what an upload would make of the list as it is now.

@@ -96,10 +96,15 @@ func coverageAddress(span reports.Span) string {
 	return "/people/coverage?" + url.Values{"site": {span.Site}, "day": {dateText(span.Day)}, "shift": {span.Shift.Name}}.Encode()
 }
 
-func (p *coveragePage) read(v *visit, span reports.Span) error {
+// coverage is who was screened in a shift, up to now.
+func (v *visit) coverage(span reports.Span) (store.Coverage, error) {
 	at := store.ShiftAt{Shift: span.Shift, Site: span.Site, Day: span.Day, From: span.From, To: span.To}
+	return v.store.Coverage(v.ctx(), at, v.now)
+}
+
+func (p *coveragePage) read(v *visit, span reports.Span) error {
 	var err error
-	if p.Coverage, err = v.store.Coverage(v.ctx(), at, v.now); err != nil {
+	if p.Coverage, err = v.coverage(span); err != nil {
 		return err
 	}
 	before, after, err := span.Beside(v.ctx(), v.store)

@@ -34,6 +34,11 @@ type office struct {
 // Closed tells whether the company may change nothing now.
 func (o office) Closed() bool { return o.Own != nil && o.Own.State == store.Suspended }
 
+// Suspended is for a company that is Closed.
+func (t tongue) Suspended() string {
+	return t.Say("贵公司已被暂停，请联系厂区。", "Your company is suspended. Ask the site.")
+}
+
 // OwnID is the id of the company whose log-in it is; empty for a site's.
 func (o office) OwnID() string {
 	if o.Own == nil {
@@ -231,7 +236,7 @@ func changeCodes(v *visit) {
 	case len(people) == 0:
 		v.peoplePage(http.StatusUnprocessableEntity, v.tongue.Say("没有选中任何人。", "Nobody is chosen."), peoplePage{office: o})
 	case o.Closed():
-		v.peoplePage(http.StatusForbidden, v.tongue.Say("贵公司已被暂停，请联系厂区。", "Your company is suspended. Ask the site."), peoplePage{office: o})
+		v.peoplePage(http.StatusForbidden, v.tongue.Suspended(), peoplePage{office: o})
 	case what == "cards":
 		v.sendCards(o, people)
 	case what == "ask":

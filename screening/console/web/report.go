@@ -332,8 +332,7 @@ func (p *reportPage) compare(v *visit) error {
 		p.After = spanAddress(after)
 	}
 	if p.Kind == reports.Shift && v.mayCover() && !v.cfg.District {
-		at := store.ShiftAt{Shift: p.Span.Shift, Site: p.Site, Day: p.Day, From: p.From, To: p.To}
-		covered, err := v.store.Coverage(v.ctx(), at, v.now)
+		covered, err := v.coverage(p.Span)
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func takeUpload(v *visit) {
 		v.missing()
 		return
 	case o.Closed():
-		v.uploadsPage(http.StatusForbidden, v.tongue.Say("贵公司已被暂停，请联系厂区。", "Your company is suspended. Ask the site."), o)
+		v.uploadsPage(http.StatusForbidden, v.tongue.Suspended(), o)
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(file, roster.MaxBytes+1))
@@ -167,7 +167,7 @@ func changeUpload(v *visit) {
 	}
 	id, by := v.r.PathValue("id"), accounts.AuthorOf(v.r, v.account)
 	if o.Closed() {
-		v.uploadsPage(http.StatusForbidden, v.tongue.Say("贵公司已被暂停，请联系厂区。", "Your company is suspended. Ask the site."), o)
+		v.uploadsPage(http.StatusForbidden, v.tongue.Suspended(), o)
 		return
 	}
 	mine, err := v.mayChange(o, id)
