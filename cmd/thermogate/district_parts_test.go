@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -175,9 +176,10 @@ func (c *consoleProcess) post(client *http.Client, path string, form url.Values)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	answer.Body.Close()
+	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusSeeOther {
-		c.t.Fatalf("%s: %s", path, answer.Status)
+		said, _ := io.ReadAll(answer.Body)
+		c.t.Fatalf("%s: %s\n%s", path, answer.Status, said)
 	}
 }
 

@@ -369,8 +369,8 @@ func (s *Store) change(ctx context.Context, id string, version int64, who string
 	switch {
 	case readErr != nil || len(alerts) == 0:
 		return Alert{}, fmt.Errorf("alert %s: %w", id, errors.Join(err, readErr))
-	case stale:
-		return Alert{}, s.conflict(ctx, alerts[0])
+	case stale: // between being read and being changed: it may have been nobody's doing
+		return s.change(ctx, id, version, who, at, decide)
 	case err != nil:
 		return Alert{}, fmt.Errorf("alert %s: %w", id, err)
 	}

@@ -302,6 +302,27 @@ func TestOneAlertAPerson(t *testing.T) {
 	})
 }
 
+// TestAgainJustNow has somebody look again in the moment in which a guard changes the alert: that keeps the guard from nothing.
+func TestAgainJustNow(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		first := m.alert(morning)
+		add(t, s, first)
+		looks := 0
+		take := func(_ Alert, c *Change) error {
+			if looks++; looks == 1 {
+				add(t, s, m.event(morning.Add(time.Minute), event.Alert, event.AboveThreshold, again(first)))
+			}
+			c.What, c.To = "take", Taken
+			return nil
+		}
+		a, err := s.change(t.Context(), first.ID, 0, "Li Na", morning, take)
+		if err != nil || a.TakenBy != "Li Na" || a.Times != 2 || a.Version != 2 {
+			t.Errorf("%+v, %v", a, err)
+		}
+	})
+}
+
 // TestLateAlert closes what comes in when the person is long gone, and says so.
 func TestLateAlert(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
