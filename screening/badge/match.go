@@ -1,0 +1,192 @@
+package badge
+
+import (
+	"cmp"
+	"slices"
+
+	"thermogate/screening/event"
+)
+
+// done says whether somebody has shown a valid code and has a verdict.
+func (p *Pairing) done(id int) bool {
+	return len(p.visits[id].told) > 0 && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.refused })
+}
+
+func (p *Pairing) hasRead(id int, person string) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.refused && r.person.ID == person })
+}
+
+// hasOwn says whether something was read while this visit's person stood before the gate alone.
+func (p *Pairing) hasOwn(id int) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id })
+}
+
+// stoodBeside says whether something was read while this visit's person stood there with another.
+func (p *Pairing) stoodBeside(id int) bool {
+	return slices.ContainsFunc(p.reads, func(r *read) bool { return slices.Contains(r.beside, id) })
+}
+
+// hasShown says whether a visit's person has certainly shown something: alone, or with others of whom each has.
+func (p *Pairing) hasShown(id int) bool {
+	shown, people := map[string]bool{}, 1
+	for _, r := range p.reads {
+		if r.before == id {
+			return true
+		}
+		if slices.Contains(r.beside, id) {
+			shown[r.person.ID] = true
+			people = max(people, len(r.beside))
+		}
+	}
+	return len(shown) >= people
+}
+
+// find says who a visit is, or why nobody knows.
+func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
+	var reads []*read
+	why := event.NoRead
+	switch {
+	case p.hasOwn(id):
+		for _, r := range p.reads {
+			switch {
+			case r.before != id:
+			case p.inDoubt(r, id, v):
+				why = event.TwoFaces
+			default:
+				reads = append(reads, r)
+			}
+		}
+	case p.stoodBeside(id):
+		return nil, event.TwoFaces
+	default:
+		reads, why = p.nearest(id, v)
+		if earlier := p.earlier(v); len(reads) == 0 && why == event.NoRead && earlier != 0 {
+			return p.find(earlier, p.visits[earlier])
+		}
+	}
+	var person *event.Bearer
+	for _, r := range reads {
+		switch {
+		case r.refused:
+			why = event.Refused
+		case p.repeated(r.person.ID, id, v):
+			why = event.Repeated
+		case person != nil && person.ID != r.person.ID:
+			return nil, event.TwoReads
+		default:
+			person = &r.person
+		}
+	}
+	if person != nil {
+		return person, ""
+	}
+	return nil, why
+}
+
+// earlier is the visit of somebody whom the gate knows again, who has shown a code in this one's time and was lost from sight over
+// that; 0 where there is none.
+func (p *Pairing) earlier(v *visit) int {
+	for id, before := range p.visits {
+		again := before != v && slices.ContainsFunc(v.told, func(t *told) bool {
+			return slices.ContainsFunc(before.told, func(b *told) bool { return b.event.ID == t.event.Data.RescreenOf })
+		})
+		if again && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.at.Before(v.firstSeen.Add(-window)) }) {
+			return id
+		}
+	}
+	return 0
+}
+
+// inDoubt says whether a read before somebody who had a verdict may be that of one who came a moment later and has none.
+func (p *Pairing) inDoubt(r *read, id int, v *visit) bool {
+	if len(v.told) == 0 || !r.at.After(v.told[0].event.Time) {
+		return false
+	}
+	for other, o := range p.visits {
+		came := o.firstSeen.After(r.at) && !o.firstSeen.After(r.at.Add(2*moment)) && !o.lastNear.IsZero() && p.over(o)
+		if !came || other == id || p.hasShown(other) {
+			continue
+		}
+		if later, _ := p.nearest(other, o); len(later) != 1 || later[0].at.Before(r.at) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearest are the reads of a visit before which nothing was read, of those that are nobody's by where they stood. Others may be
+// as near to them: then every one of these people has to have one, in the order in which they came.
+func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
+	named := slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
+	ids, reads := []int{id}, []*read{}
+	for found := true; found; {
+		found = false
+		for _, r := range p.reads {
+			if !slices.Contains(reads, r) && slices.ContainsFunc(ids, func(one int) bool { return p.fits(r, p.visits[one]) }) {
+				reads, found = append(reads, r), true
+			}
+		}
+		for other, o := range p.visits {
+			if !slices.Contains(ids, other) && !p.hasShown(other) && (!named || p.over(o)) &&
+				slices.ContainsFunc(reads, func(r *read) bool { return p.fits(r, o) }) {
+				ids, found = append(ids, other), true
+			}
+		}
+	}
+	if len(ids) == 1 {
+		return reads, event.NoRead
+	}
+	slices.SortFunc(ids, func(a, b int) int {
+		return cmp.Or(p.visits[a].firstSeen.Compare(p.visits[b].firstSeen), cmp.Compare(a, b))
+	})
+	slices.SortStableFunc(reads, func(a, b *read) int { return a.at.Compare(b.at) })
+	reads = slices.CompactFunc(reads, func(a, b *read) bool { return a.refused == b.refused && a.person.ID == b.person.ID })
+	if len(reads) != len(ids) {
+		return nil, event.TwoFaces
+	}
+	for i := range reads {
+		v := p.visits[ids[i]]
+		if !p.fits(reads[i], v) || i > 0 && v.firstNear.Before(p.visits[ids[i-1]].lastNear) { // they came together
+			return nil, event.TwoFaces
+		}
+	}
+	return reads[slices.Index(ids, id):][:1], event.NoRead
+}
+
+// fits says whether a read that is nobody's by where they stood lies in a visit's time.
+func (p *Pairing) fits(r *read, v *visit) bool {
+	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 || p.vanished(v) {
+		return false
+	}
+	if owner := p.visits[r.before]; owner != nil && !p.vanished(owner) {
+		return false
+	}
+	for _, o := range p.visits {
+		if ahead := o.firstSeen.Sub(r.at); ahead >= 0 && ahead <= moment && o.firstSeen.Before(v.firstSeen) && !o.lastNear.IsZero() {
+			return false // came first
+		}
+	}
+	until := v.lastNear
+	if n := len(v.told); n > 0 {
+		until = v.told[n-1].event.Time
+	}
+	return !r.at.Before(v.firstSeen.Add(-window)) && !r.at.After(until.Add(window))
+}
+
+// vanished says whether a visit has ended without a verdict: its face was lost, and its person may be there under another number.
+func (p *Pairing) vanished(v *visit) bool { return len(v.told) == 0 && p.now.Sub(v.lastSeen) > inView }
+
+// over says whether the time for reads of a visit is over.
+func (p *Pairing) over(v *visit) bool {
+	n := len(v.told)
+	return n > 0 && p.now.Sub(v.told[n-1].event.Time) >= window
+}
+
+// repeated says whether a code was somebody else's a short time ago. Whoever the gate knows again is nobody else.
+func (p *Pairing) repeated(person string, id int, v *visit) bool {
+	u := p.used[person]
+	if u == nil || slices.Contains(u.visits, id) || p.now.Sub(u.at) > p.repeat {
+		return false
+	}
+	return !slices.ContainsFunc(v.told, func(t *told) bool { return slices.Contains(u.events, t.event.Data.RescreenOf) })
+}
