@@ -386,7 +386,9 @@ func (v *visit) sendCards(o office, people []store.Person) {
 		v.peoplePage(http.StatusUnprocessableEntity, fmt.Sprintf(v.tongue.Say("一个文件最多 %d 张卡，请先筛选。", "A file holds %d cards at most. Choose fewer by the filter."), cards.Most), peoplePage{office: o})
 		return
 	case cards.FontFile() == "":
-		v.peoplePage(http.StatusServiceUnavailable, cards.ErrNoFont.Error(), peoplePage{office: o})
+		v.peoplePage(http.StatusServiceUnavailable, v.tongue.Say(
+			"这台服务器没有打印通行卡的字体：请安装 Debian 软件包 fonts-droid-fallback，或者下载通行码清单（CSV），用别的程序打印。",
+			"This server has no font for the cards: install the Debian package fonts-droid-fallback, or download the codes (CSV) and print them with a program of your own."), peoplePage{office: o})
 		return
 	}
 	var all []cards.Card
