@@ -278,7 +278,7 @@ type day struct {
 
 func startDay(t *testing.T, source *hurried) *day {
 	dir := t.TempDir()
-	d := &day{t: t, closed: map[string]bool{}, console: &consoleProcess{t: t, dir: dir, address: freeAddress("127.0.0.1:0")}}
+	d := &day{t: t, closed: map[string]bool{}, console: &consoleProcess{t: t, dir: dir, address: testdata.FreeAddress(t)}}
 	inside := filepath.Join(dir, "console.yaml")
 	if err := os.WriteFile(inside, []byte("http: {listen: '"+d.console.address+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
