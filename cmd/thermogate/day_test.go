@@ -106,7 +106,7 @@ func TestEventsLeaveNothing(t *testing.T) {
 	)
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("alerts closed=%t", closed), func(t *testing.T) {
-			alerts, anAlertBytes := 100, openAlertBytes
+			alerts, anAlertBytes := 720, openAlertBytes
 			if closed {
 				alerts, anAlertBytes = events/20, closedAlertBytes
 			}
