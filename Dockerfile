@@ -16,6 +16,8 @@ COPY --from=build /image/console /
 COPY --from=build --chown=990:990 /image/data /var/lib/thermogate-console
 COPY LICENSE deploy/README.md deploy/console.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
 USER 990:990
+# SQLite is C: with more than two pools of memory for its threads, more lies there unused.
+ENV MALLOC_ARENA_MAX=2
 WORKDIR /var/lib/thermogate-console
 VOLUME /var/lib/thermogate-console
 EXPOSE 8090
@@ -32,8 +34,8 @@ RUN /tmp/install-packages run && /tmp/image-slim && rm -rf /var/lib/apt/lists/* 
  && useradd --system --uid 990 --groups video --home-dir /var/lib/thermogate --create-home thermogate
 COPY deploy/thermogate.yaml /etc/thermogate/
 COPY LICENSE deploy/README.md deploy/console.md deploy/kiosk.md deploy/security.md deploy/third-party-licences.txt /usr/share/doc/thermogate/
-# What OpenCV says of every pipeline it opens, thermogate says in its own log.
-ENV OPENCV_LOG_LEVEL=ERROR OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT=2
+# What OpenCV says of every pipeline it opens, thermogate says in its own log. Pools of C's memory: as above.
+ENV OPENCV_LOG_LEVEL=ERROR OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT=2 MALLOC_ARENA_MAX=2
 USER thermogate
 WORKDIR /var/lib/thermogate
 VOLUME /var/lib/thermogate

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"thermogate/camera/v4l2"
+	"thermogate/testdata"
 )
 
 const (
@@ -93,16 +93,6 @@ func (s *sender) kill() {
 		s.command.Process.Kill()
 		s.command.Wait()
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // checkSent fails the test unless frame is exactly what the sender sent, and returns its number.
@@ -182,7 +172,7 @@ func (l *liveCamera) receive(sender, from, count int) (last int) {
 
 func TestLiveSurvivesStallAndDeathOfTheSender(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testdata.FreePort(t)
 	sink := fmt.Sprintf("gdppay ! tcpserversink host=127.0.0.1 port=%d", port)
 	config := DefaultLiveConfig()
 	config.StallAfter, config.RetryMax = time.Second, 500*time.Millisecond
@@ -524,7 +514,7 @@ func TestPipelineDeliversExactCounts(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"gray16-le", "gray16-be"} {
 		t.Run(format, func(t *testing.T) {
-			port := freePort(t)
+			port := testdata.FreePort(t)
 			startSender(t, 3, format, fmt.Sprintf("tcpserversink host=127.0.0.1 port=%d", port))
 			caps := strings.ToUpper(strings.ReplaceAll(format, "-", "_"))
 			source := openSoon(t, fmt.Sprintf("gst:tcpclientsrc host=127.0.0.1 port=%d ! rawvideoparse format=%s width=%d "+

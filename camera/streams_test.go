@@ -3,13 +3,14 @@ package camera
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"thermogate/testdata"
 )
 
 // TestStreamsDeliverExactCounts runs each pipeline of README.md's table against a sender in another process.
@@ -36,7 +37,7 @@ func TestStreamsDeliverExactCounts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			port := fmt.Sprint(freeUDPPort(t))
+			port := fmt.Sprint(testdata.FreePort(t))
 			startSender(t, 10+i, "gray16-le", strings.ReplaceAll(test.sink, "PORT", port))
 			source := openSoon(t, strings.ReplaceAll(test.uri, "PORT", port))
 			if name := source.Info().Name; strings.Contains(name, "S3cr3t") {
@@ -62,16 +63,6 @@ func receiveExactly(t *testing.T, source Source, sender int) {
 		}
 		last = sent
 	}
-}
-
-func freeUDPPort(t *testing.T) int {
-	t.Helper()
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	return socket.LocalAddr().(*net.UDPAddr).Port
 }
 
 // rtspServer is GStreamer's own, with a user and a password, that plays a pipeline to each who asks for it.
@@ -107,7 +98,7 @@ func TestRTSPDeliversExactCounts(t *testing.T) {
 	if err := exec.Command(systemPython, "-c", rtspServer).Run(); err != nil {
 		t.Skip("needs GStreamer's RTSP server (Debian: python3-gi, gir1.2-gst-rtsp-server-1.0):", err)
 	}
-	port := fmt.Sprint(freePort(t))
+	port := fmt.Sprint(testdata.FreePort(t))
 	server := exec.Command(systemPython, "-c", rtspServer, port, sent(t, 30, "gray16-le")+" ! rtpgstpay name=pay0 config-interval=1")
 	server.Stderr = os.Stderr
 	if err := server.Start(); err != nil {
@@ -125,7 +116,7 @@ func TestRTSPDeliversExactCounts(t *testing.T) {
 
 func TestWrongPassphraseIsTold(t *testing.T) {
 	t.Parallel()
-	port := freeUDPPort(t)
+	port := testdata.FreePort(t)
 	startSender(t, 31, "gray16-le", fmt.Sprintf("rtpgstpay mtu=1316 ! srtsink uri=srt://127.0.0.1:%d?mode=listener&passphrase=S3cr3tS3cr3t wait-for-connection=false", port))
 	_, err := Open(t.Context(), fmt.Sprintf("gst:srtsrc uri=srt://127.0.0.1:%d?mode=caller&passphrase=wrongwrong ! gdpdepay", port), Options{})
 	if err == nil || !strings.Contains(err.Error(), "is the sender running? (Failed to authenticate: Incorrect passphrase") || strings.Contains(err.Error(), "wrongwrong") {

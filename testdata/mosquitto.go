@@ -22,12 +22,7 @@ type Mosquitto struct {
 // StartMosquitto starts one that ends with the test, on a free port of this machine, with these lines in its configuration.
 func StartMosquitto(t testing.TB, settings string) *Mosquitto {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &Mosquitto{t: t, Address: free.Addr().String(), config: filepath.Join(t.TempDir(), "mosquitto.conf")}
-	free.Close()
+	m := &Mosquitto{t: t, Address: FreeAddress(t), config: filepath.Join(t.TempDir(), "mosquitto.conf")}
 	text := "user root\nlistener " + m.Address[strings.LastIndex(m.Address, ":")+1:] + " 127.0.0.1\n" + settings
 	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func TestGateIsBackedUpAndRestored(t *testing.T) {
 	dir := t.TempDir()
 	config := func(gate, data string) string {
 		return writeFile(t, "gate.yaml", fmt.Sprintf("site: plant\ngate: %s\ndata_dir: %s\nhttp:\n  listen: %s\nbroker:\n  listen: %s\n",
-			gate, data, freeAddress("127.0.0.1:0"), freeAddress("127.0.0.1:0")))
+			gate, data, testdata.FreeAddress(t), testdata.FreeAddress(t)))
 	}
 	path := config("north", filepath.Join(dir, "data"))
 	c, err := loadConfig(path)

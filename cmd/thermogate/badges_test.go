@@ -99,7 +99,7 @@ func judged(s *station, visit int, outcome event.Outcome) event.Event {
 // TestDoorThatNeedsACode opens for a pass and a valid code, in whichever order they come, and for neither of them alone.
 func TestDoorThatNeedsACode(t *testing.T) {
 	way := startDoorway(t, opens)
-	c := withBadges(t, doorConfig(t.TempDir(), way.URL))
+	c := withBadges(t, doorConfig(t, t.TempDir(), way.URL))
 	c.Door.Rule = door.OnPassAndCode
 	s, err := openWithoutCamera(t.Context(), c)
 	if err != nil {
@@ -322,7 +322,7 @@ func postBadge(t *testing.T, c config, body string) string {
 
 // TestWhoAVerdictIsAboutIsJournalled looks for it where everything else is that a gate tells, and not where it does not belong.
 func TestWhoAVerdictIsAboutIsJournalled(t *testing.T) {
-	c := withBadges(t, doorConfig(t.TempDir(), startDoorway(t, opens).URL))
+	c := withBadges(t, doorConfig(t, t.TempDir(), startDoorway(t, opens).URL))
 	c.OutcomeOnly = true
 	s, err := openWithoutCamera(t.Context(), c)
 	if err != nil {

@@ -84,9 +84,9 @@ func TestFromCamerasToTheFirstVerdictInTwoCommands(t *testing.T) {
 				t.Fatalf("%s%v", printed, err)
 			}
 			file := filepath.Join(t.TempDir(), "gate.yaml")
-			broker := freeAddress("127.0.0.1:0")
+			broker := testdata.FreeAddress(t)
 			config := fmt.Sprintf("%s# The ports of a test, and its own folder:\nsite: demo\ngate: gate-1\nhttp: {listen: %q}\nbroker: {listen: %q}\ndata_dir: %q\n",
-				printed, freeAddress("127.0.0.1:0"), broker, t.TempDir())
+				printed, testdata.FreeAddress(t), broker, t.TempDir())
 			if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -26,7 +26,7 @@ func gateConfig(t *testing.T, name string) config {
 	dir := t.TempDir()
 	c := defaultConfig()
 	c.Gate, c.DataDir, c.Camera.URI = name, filepath.Join(dir, "data"), "/dev/video99"
-	c.HTTP.Listen, c.Broker.Listen = freeAddress("127.0.0.1:0"), freeAddress("127.0.0.1:0")
+	c.HTTP.Listen, c.Broker.Listen = testdata.FreeAddress(t), testdata.FreeAddress(t)
 	c.HTTP.PasswordFile = filepath.Join(dir, "password")
 	if err := os.WriteFile(c.HTTP.PasswordFile, []byte("open sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -117,9 +117,9 @@ func TestCheckKnowsTheGateThatRuns(t *testing.T) {
 func TestHealthCheckWhileTheFileIsEdited(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	t.Setenv("RUNTIME_DIRECTORY", "")
-	address := freeAddress("127.0.0.1:0")
+	address := testdata.FreeAddress(t)
 	text := fmt.Sprintf("site: plant\ngate: north\ncamera:\n  uri: /dev/video99\ndata_dir: %s\nbroker:\n  listen: %s\nhttp:\n  listen: %s\n",
-		t.TempDir(), freeAddress("127.0.0.1:0"), address)
+		t.TempDir(), testdata.FreeAddress(t), address)
 	file := writeFile(t, "gate.yaml", text)
 	check := func() (string, error) {
 		var out strings.Builder
@@ -148,7 +148,7 @@ func TestHealthCheckWhileTheFileIsEdited(t *testing.T) {
 	for _, edited := range []struct{ what, text, says string }{
 		{"a level", text + "policy:\n  threshold_celsius: 37.2\n", `policy.threshold_celsius: "37.5" there, "37.2" in the file`},
 		{"its name", strings.Replace(text, "north", "south", 1), "By what that says now: another gate answers at " + address + ": site plant gate north, and not site plant gate south"},
-		{"its address", strings.Replace(text, address, freeAddress("127.0.0.1:0"), 1), "By what that says now: no gate answers at"},
+		{"its address", strings.Replace(text, address, testdata.FreeAddress(t), 1), "By what that says now: no gate answers at"},
 		{"a mistake", text + "polcy:\n", `unknown key "polcy"`},
 	} {
 		if err := os.WriteFile(file, []byte(edited.text), 0o600); err != nil {
@@ -184,7 +184,7 @@ func TestCheckOfAGateThatDoesNotRun(t *testing.T) {
 func TestHealthWithoutALogInTellsOnlyTheKind(t *testing.T) {
 	for _, open := range []bool{false, true} {
 		c := gateConfig(t, "north")
-		c.MQTT.Broker, c.MQTT.User = "mqtt://"+freeAddress("127.0.0.1:0"), "secretive"
+		c.MQTT.Broker, c.MQTT.User = "mqtt://"+testdata.FreeAddress(t), "secretive"
 		if open {
 			c.HTTP.PasswordFile = ""
 		}

@@ -84,7 +84,7 @@ func TestGateScreensOnWithoutItsConsole(t *testing.T) {
 func TestATabletNeedsOneAuthority(t *testing.T) {
 	c := gateConfig(t, "north")
 	_, gatePort, _ := strings.Cut(c.HTTP.Listen, ":")
-	_, consolePort, _ := strings.Cut(freeAddress("127.0.0.1:0"), ":")
+	_, consolePort, _ := strings.Cut(testdata.FreeAddress(t), ":")
 	c.HTTP.Listen, c.HTTP.Folder, c.Console = "0.0.0.0:"+gatePort, filepath.Join(c.DataDir, certificateFolder), filepath.Join(t.TempDir(), "console.yaml")
 	if err := os.WriteFile(c.Console, []byte("http: {listen: '0.0.0.0:"+consolePort+"', hosts: [console.example], password_file: '"+c.HTTP.PasswordFile+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ type running struct {
 func runWithConsole(t *testing.T, gate, console string) running {
 	t.Helper()
 	dir := t.TempDir()
-	r := running{gate: "http://" + freeAddress("127.0.0.1:0"), data: filepath.Join(dir, "data"), broker: freeAddress("127.0.0.1:0"), log: new(testdata.Text)}
+	r := running{gate: "http://" + testdata.FreeAddress(t), data: filepath.Join(dir, "data"), broker: testdata.FreeAddress(t), log: new(testdata.Text)}
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -65,7 +65,7 @@ func TestSlowDiskShowsNoVerdictToTheNext(t *testing.T) {
 		return
 	}
 	way := startDoorway(t, opens)
-	s, err := openWithoutCamera(t.Context(), doorConfig(t.TempDir(), way.URL))
+	s, err := openWithoutCamera(t.Context(), doorConfig(t, t.TempDir(), way.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestFullDiskStopsNoScreening(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	way := startDoorway(t, opens)
-	s, err := openWithoutCamera(t.Context(), doorConfig(dir, way.URL))
+	s, err := openWithoutCamera(t.Context(), doorConfig(t, dir, way.URL))
 	if err != nil {
 		t.Fatal(err)
 	}

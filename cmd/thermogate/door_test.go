@@ -27,6 +27,7 @@ import (
 	"thermogate/screening/door"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 // doorway is a receiver of the webhook that notes whom it was told of.
@@ -50,9 +51,9 @@ func opens(http.ResponseWriter, *http.Request)     {}
 func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // doorConfig is a gate with a door and a broker of its own.
-func doorConfig(dir, url string) config {
+func doorConfig(t *testing.T, dir, url string) config {
 	c := defaultConfig()
-	c.DataDir, c.HTTP.Listen, c.Broker.Listen = dir, "127.0.0.1:0", freeAddress("127.0.0.1:0")
+	c.DataDir, c.HTTP.Listen, c.Broker.Listen = dir, "127.0.0.1:0", testdata.FreeAddress(t)
 	c.Door.Output, c.Door.Webhook = door.Webhook, door.WebhookConfig{URL: url, SecretFile: filepath.Join(dir, "secret")}
 	return c
 }
@@ -126,7 +127,7 @@ var byDoor = cmpopts.IgnoreFields(event.Door{}, "Seconds")
 // TestPassOpensTheDoorAndItsEventSaysSo lets people of every outcome through a whole gate.
 func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
 	way := startDoorway(t, opens)
-	s, err := openWithoutCamera(t.Context(), doorConfig(t.TempDir(), way.URL))
+	s, err := openWithoutCamera(t.Context(), doorConfig(t, t.TempDir(), way.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func TestPassOpensTheDoorAndItsEventSaysSo(t *testing.T) {
 // TestDoorOpensForNobodyElse has scenes in which the one who passed is not the one who would go in.
 func TestDoorOpensForNobodyElse(t *testing.T) {
 	way := startDoorway(t, opens)
-	s, err := openWithoutCamera(t.Context(), doorConfig(t.TempDir(), way.URL))
+	s, err := openWithoutCamera(t.Context(), doorConfig(t, t.TempDir(), way.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +290,7 @@ func becomes[T comparable](t *testing.T, values <-chan T, want T) {
 
 // TestAlertLocksADoorThatIsOpen has a febrile person step up behind one who passed.
 func TestAlertLocksADoorThatIsOpen(t *testing.T) {
-	c := doorConfig(t.TempDir(), "")
+	c := doorConfig(t, t.TempDir(), "")
 	address, coil := startCoil(t)
 	c.Door.Output, c.Door.Pulse, c.Door.Modbus.Address = door.Modbus, time.Minute, address
 	s, err := openWithoutCamera(t.Context(), c)
@@ -339,7 +340,7 @@ func TestAlertLocksADoorThatIsOpen(t *testing.T) {
 // TestDoorThatHangsHoldsNobodyUp has an alert right behind a pass whose door does not answer.
 func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
 	way := startDoorway(t, hangs)
-	config := doorConfig(t.TempDir(), way.URL)
+	config := doorConfig(t, t.TempDir(), way.URL)
 	config.Door.Timeout = 2 * time.Second
 	s, err := openWithoutCamera(t.Context(), config)
 	if err != nil {
@@ -376,7 +377,7 @@ func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
 // TestGateKilledBeforeTheDoorAnswers kills a gate whose door has been told but has not answered.
 func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 	if dir := os.Getenv("DOOR_TEST_DIR"); dir != "" {
-		s, err := openWithoutCamera(t.Context(), doorConfig(dir, os.Getenv("DOOR_TEST_URL")))
+		s, err := openWithoutCamera(t.Context(), doorConfig(t, dir, os.Getenv("DOOR_TEST_URL")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -407,7 +408,7 @@ func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 		t.Fatalf("the door was never told: %s", &said)
 	}
 
-	s, err := openWithoutCamera(t.Context(), doorConfig(dir, way.URL))
+	s, err := openWithoutCamera(t.Context(), doorConfig(t, dir, way.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +431,7 @@ func TestGateKilledBeforeTheDoorAnswers(t *testing.T) {
 // TestAlertHoldsTheDoorUntilItIsTaken has the next person pass while nobody has come to the one with the alert, also after
 // the gate was started anew.
 func TestAlertHoldsTheDoorUntilItIsTaken(t *testing.T) {
-	config := doorConfig(t.TempDir(), startDoorway(t, opens).URL)
+	config := doorConfig(t, t.TempDir(), startDoorway(t, opens).URL)
 	s, err := openWithoutCamera(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -462,7 +463,7 @@ func TestAlertHoldsTheDoorUntilItIsTaken(t *testing.T) {
 	holds(true)
 	end()
 
-	config.HTTP.Listen, config.Broker.Listen = "127.0.0.1:0", freeAddress("127.0.0.1:0")
+	config.HTTP.Listen, config.Broker.Listen = "127.0.0.1:0", testdata.FreeAddress(t)
 	if s, err = openWithoutCamera(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func startPlant(t *testing.T) joinable {
 	p := joinable{t: t, broker: testdata.StartGuardedMosquitto(t, certificate, key)}
 	c := console.DefaultConfig()
 	c.Store.File = filepath.Join(t.TempDir(), "console.db")
-	c.HTTP.Listen = freeAddress("127.0.0.1:0")
+	c.HTTP.Listen = testdata.FreeAddress(t)
 	c.HTTP.CertFile, c.HTTP.KeyFile = testdata.Certificate(t, "console.plant")
 	at := func(scheme, address string) string {
 		return scheme + "://localhost" + address[strings.LastIndex(address, ":"):]
@@ -153,7 +153,7 @@ func TestFromALinkToTheConsoleAndOut(t *testing.T) {
 	recording := testdata.Shared(t, "recordings", "20210523-214354.tiff")
 	p := startPlant(t)
 	dir := t.TempDir()
-	pages := freeAddress("127.0.0.1:0")
+	pages := testdata.FreeAddress(t)
 	config := filepath.Join(dir, "gate.yaml")
 	installers := fmt.Sprintf("# Box 7, behind the turnstile.\nhttp:\n  listen: %s # the tablet's\n", pages)
 	if err := os.WriteFile(config, []byte(installers+"data_dir: "+filepath.Join(dir, "data")+"\n"), 0o600); err != nil {
@@ -253,7 +253,7 @@ func TestWhatKeepsABoxFromJoining(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(join.Grant{Site: "plant", Gate: "north", Broker: "mqtt://127.0.0.1:1"})
 	}))
 	defer past.Close()
-	gone := freeAddress("127.0.0.1:0")
+	gone := testdata.FreeAddress(t)
 	file := writeFile(t, "file", "")
 	for _, test := range []struct {
 		name, link, config, want string

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"thermogate/cmd/internal/program"
-
 	"gocv.io/x/gocv"
+
+	"thermogate/cmd/internal/program"
+	"thermogate/testdata"
 )
 
 // TestBadInputIsToldInOneLine gives the commands what people give them by mistake.
@@ -38,7 +39,7 @@ func TestBadInputIsToldInOneLine(t *testing.T) {
 	secret := file("secret.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+
 		"\nhttp: {listen: '0.0.0.0:0', unencrypted: true, password_file: /nowhere}\nbroker: {listen: '127.0.0.1:0'}\n"))
 	doorWithoutSecret := file("door.yaml", []byte("camera: {uri: 'simulator:'}\ndata_dir: "+dir+"\nhttp: {listen: '127.0.0.1:0'}\n"+
-		"broker: {listen: '"+freeAddress("127.0.0.1:0")+"'}\ndoor: {output: webhook, webhook: {url: 'http://door.example', secret_file: nowhere}}\n"))
+		"broker: {listen: '"+testdata.FreeAddress(t)+"'}\ndoor: {output: webhook, webhook: {url: 'http://door.example', secret_file: nowhere}}\n"))
 	tests := []struct {
 		name string
 		args []string

@@ -15,6 +15,7 @@ import (
 	"thermogate/camera"
 	"thermogate/screening/mqtt"
 	"thermogate/screening/policy"
+	"thermogate/testdata"
 )
 
 func TestPauseSurvivesARestartUntilItsEnd(t *testing.T) {
@@ -80,7 +81,7 @@ func FuzzKeptState(f *testing.F) {
 // TestPauseNeedsNoCamera pauses a gate to which no frame ever comes.
 func TestPauseNeedsNoCamera(t *testing.T) {
 	c := defaultConfig()
-	c.DataDir, c.HTTP.Listen, c.Broker.Listen = t.TempDir(), "127.0.0.1:0", freeAddress("127.0.0.1:0")
+	c.DataDir, c.HTTP.Listen, c.Broker.Listen = t.TempDir(), "127.0.0.1:0", testdata.FreeAddress(t)
 	open := func() *station {
 		s, err := openStation(t.Context(), c, func(context.Context) (camera.Source, error) { return nil, errors.New("unplugged") },
 			slog.New(slog.DiscardHandler))

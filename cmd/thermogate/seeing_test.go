@@ -66,7 +66,7 @@ func TestSeeing(t *testing.T) {
 	pages, broker, _ := addresses(t, printed)
 	over, plant := runDistrict(t, broker)
 
-	dead := freeAddress("127.0.0.1:0") // so that there is an alarm
+	dead := testdata.FreeAddress(t) // so that there is an alarm
 	p := startPrometheus(t, program, map[string][]string{
 		"thermogate": {hostOf(t, pages), dead}, "thermogate-console": {plant.Address()}, "thermogate-district": {over.Address(), dead},
 	})
@@ -95,7 +95,7 @@ func runDistrict(t *testing.T, broker string) (over, plant *console.Console) {
 	t.Helper()
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
 	own := district.DefaultOneNode()
-	own.Listen, own.Folder, own.PasswordFile = freeAddress("127.0.0.1:0"), filepath.Join(dir, "nats"), writeFile(t, "password", "open sesame")
+	own.Listen, own.Folder, own.PasswordFile = testdata.FreeAddress(t), filepath.Join(dir, "nats"), writeFile(t, "password", "open sesame")
 	server, err := onenode.Start(own, log)
 	if err != nil {
 		t.Fatal(err)
@@ -107,14 +107,14 @@ func runDistrict(t *testing.T, broker string) (over, plant *console.Console) {
 	}
 	t.Cleanup(conn.Close)
 	many := console.DefaultDistrictConfig()
-	many.Store.File, many.HTTP.Listen, many.District.Own = filepath.Join(dir, "district", "district.db"), freeAddress("127.0.0.1:0"), own
+	many.Store.File, many.HTTP.Listen, many.District.Own = filepath.Join(dir, "district", "district.db"), testdata.FreeAddress(t), own
 	if over, err = console.OpenDistrict(t.Context(), many, conn, "test", log); err != nil {
 		t.Fatal(err)
 	}
 	runConsole(t, over)
 
 	one := console.DefaultConfig()
-	one.Name, one.MQTT.Broker, one.Store.File, one.HTTP.Listen = "plant", "mqtt://"+broker, filepath.Join(dir, "plant", "plant.db"), freeAddress("127.0.0.1:0")
+	one.Name, one.MQTT.Broker, one.Store.File, one.HTTP.Listen = "plant", "mqtt://"+broker, filepath.Join(dir, "plant", "plant.db"), testdata.FreeAddress(t)
 	one.District.Servers, one.District.User, one.District.PasswordFile = []string{server.URL()}, own.User, own.PasswordFile
 	if plant, err = console.Open(t.Context(), one, "test", log); err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func startPrometheus(t *testing.T, program string, targets map[string][]string) 
 			t.Fatal(err)
 		}
 	}
-	p := prometheus{t, freeAddress("127.0.0.1:0")}
+	p := prometheus{t, testdata.FreeAddress(t)}
 	var log testdata.Text
 	command := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+p.address, "--log.level=warn")

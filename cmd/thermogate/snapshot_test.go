@@ -18,6 +18,7 @@ import (
 	"thermogate/camera"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 // TestAlertHasAPicture lets somebody with a fever before a gate that is to take pictures, and before one that is not.
@@ -26,7 +27,7 @@ func TestAlertHasAPicture(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := defaultConfig()
-			c.DataDir, c.HTTP.Listen, c.Broker.Listen = t.TempDir(), "127.0.0.1:0", freeAddress("127.0.0.1:0")
+			c.DataDir, c.HTTP.Listen, c.Broker.Listen = t.TempDir(), "127.0.0.1:0", testdata.FreeAddress(t)
 			c.MQTT.Snapshots = on
 			scenario := filepath.Join(t.TempDir(), "fever.yaml")
 			if err := os.WriteFile(scenario, []byte("people: [{at: 1s, skin_celsius: 38, stand: 20s, height_metres: 1.64, seed: 7000}]\n"), 0o600); err != nil {
@@ -77,7 +78,7 @@ func TestAlertHasAPicture(t *testing.T) {
 			if !on && (picture != "" || len(s.snapshots) > 0) {
 				t.Error("a picture is taken that nobody wants")
 			}
-			if strings.Contains(logged.String(), "PNG") {
+			if strings.Contains(logged.String(), `PNG\r\n`) {
 				t.Errorf("the log has the picture:\n%s", logged.String())
 			}
 		})

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"thermogate/testdata"
 )
 
 // authority signs certificates for a test.
@@ -112,7 +114,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 			"cafile "+ca.path("ca.pem"), "certfile "+ca.path(name+".pem"), "keyfile "+ca.path(name+".key")).address()
 	}
 	tls, stranger := secured("broker"), secured("stranger")
-	nobody := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	nobody := testdata.FreeAddress(t)
 	for name, test := range map[string]struct {
 		change func(*Config)
 		want   string // "" is no error
@@ -214,7 +216,7 @@ func deployedMosquitto(t *testing.T, ca *authority, users ...string) string {
 		}
 	}
 	os.Chmod(ca.path("passwords"), 0o600)
-	port := freePort(t)
+	port := testdata.FreePort(t)
 	settings := strings.NewReplacer(
 		"listener 8883", fmt.Sprintf("listener %d 127.0.0.1", port),
 		"/etc/mosquitto/certs/", ca.dir+"/", "/etc/mosquitto/", ca.dir+"/",

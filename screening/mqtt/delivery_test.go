@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"thermogate/screening/event"
+	"thermogate/testdata"
 )
 
 // rules starts a mosquitto with these access rules for everybody, and returns how to change them while it runs.
@@ -119,7 +120,7 @@ func TestBrokerThatRefusesTheSubscription(t *testing.T) {
 			rule := new(noReading)
 			rule.status.Store(status)
 			server.AddHook(rule, nil)
-			address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			address := testdata.FreeAddress(t)
 			if err := server.AddListener(listeners.NewTCP(listeners.Config{ID: "tcp", Address: address})); err != nil {
 				t.Fatal(err)
 			}

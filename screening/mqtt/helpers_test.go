@@ -20,6 +20,7 @@ import (
 
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
+	"thermogate/testdata"
 )
 
 var (
@@ -79,7 +80,7 @@ func startMosquitto(t testing.TB, settings ...string) *mosquitto {
 	if len(settings) == 0 {
 		settings = []string{"allow_anonymous true"}
 	}
-	port := freePort(t)
+	port := testdata.FreePort(t)
 	conf := fmt.Sprintf("listener %d 127.0.0.1\nuser root\nmax_queued_messages 0\n%s\n",
 		port, strings.Join(settings, "\n"))
 	return startMosquittoWith(t, port, conf)
@@ -97,16 +98,6 @@ func startMosquittoWith(t testing.TB, port int, conf string) *mosquitto {
 	m.start()
 	t.Cleanup(m.kill)
 	return m
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func (m *mosquitto) start() {

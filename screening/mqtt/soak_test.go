@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"thermogate/screening/journal"
+	"thermogate/testdata"
 )
 
 // TestNothingIsLost breaks broker, link, disk, gate and receiver at random instants, with mosquitto and with the gate's own
@@ -60,7 +60,7 @@ func newSoak(t *testing.T, seed uint64) *soak {
 }
 
 func (s *soak) useOwnBroker() {
-	s.gate.own = fmt.Sprintf("127.0.0.1:%d", freePort(s.t))
+	s.gate.own = testdata.FreeAddress(s.t)
 	s.gate.broker = s.gate.own
 	state := s.gate.journal + ".broker"
 	forget := func() { removeDatabase(state) }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,13 +33,8 @@ type machine struct {
 
 func newMachine(t *testing.T) machine {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
 	dir := t.TempDir()
-	m := machine{t, filepath.Join(dir, "console.yaml"), l.Addr().String(), filepath.Join(dir, "data", "console.db")}
+	m := machine{t, filepath.Join(dir, "console.yaml"), testdata.FreeAddress(t), filepath.Join(dir, "data", "console.db")}
 	config := fmt.Sprintf("store:\n  file: %s\nmqtt:\n  broker: mqtt://127.0.0.1:1\nhttp:\n  listen: %s\n", m.file, m.address)
 	if err := os.WriteFile(m.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 // The test binary is a gate or a console, too, so that either can be killed.
@@ -199,7 +200,7 @@ func TestNothingMissedNothingTwice(t *testing.T) {
 		f.soak(rounds(t, 4), away)
 	})
 	t.Run("own broker", func(t *testing.T) {
-		f := startFactory(t, freeAddress(t), true)
+		f := startFactory(t, testdata.FreeAddress(t), true)
 		const away = "console away, gate killed"
 		f.faults[away] = func() {
 			f.console.kill()

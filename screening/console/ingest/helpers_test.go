@@ -23,6 +23,7 @@ import (
 	"thermogate/screening/event"
 	"thermogate/screening/journal"
 	"thermogate/screening/mqtt"
+	"thermogate/testdata"
 )
 
 var (
@@ -57,7 +58,7 @@ type broker struct {
 
 func startBroker(t testing.TB) *broker {
 	t.Helper()
-	b := &broker{t: t, address: freeAddress(t), dir: t.TempDir()}
+	b := &broker{t: t, address: testdata.FreeAddress(t), dir: t.TempDir()}
 	_, port, _ := net.SplitHostPort(b.address)
 	conf := fmt.Sprintf("listener %s 127.0.0.1\nuser root\nallow_anonymous true\nmax_queued_messages 0\npersistence true\npersistence_location %s/\nautosave_interval 20\nautosave_on_changes true\n", port, b.dir)
 	if err := os.WriteFile(filepath.Join(b.dir, "mosquitto.conf"), []byte(conf), 0o600); err != nil {
@@ -66,16 +67,6 @@ func startBroker(t testing.TB) *broker {
 	t.Cleanup(b.kill)
 	b.start()
 	return b
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (b *broker) start() {

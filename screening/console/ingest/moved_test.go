@@ -105,7 +105,7 @@ func TestGateMovesToAnotherMachine(t *testing.T) {
 		moves(t, b.address, "", func() { b.kill(); b.forget(); b.start() })
 	})
 	t.Run("own broker", func(t *testing.T) {
-		address := freeAddress(t)
+		address := testdata.FreeAddress(t)
 		moves(t, address, address, func() {})
 	})
 }

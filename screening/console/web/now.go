@@ -108,6 +108,7 @@ func (p *Pages) evidenceOf(ctx context.Context, id string) (evidence, error) {
 	if err != nil {
 		return evidence{}, err
 	}
+	e.Body = nil // a kilobyte that no page of alerts shows
 	beside, err := p.store.Events(ctx, store.Filter{Site: e.Gate.Site, Gate: e.Gate.Name, From: e.Time.Add(-sideTime), To: e.Time.Add(sideTime)}, 30)
 	return evidence{Screening: e, Side: sideOf(e, beside)}, err
 }

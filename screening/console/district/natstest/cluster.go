@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"thermogate/testdata"
 )
 
 // Cluster is servers that know each other, or one alone.
@@ -96,9 +96,13 @@ func build() (string, error) {
 }
 
 func (c *Cluster) start(binary string, nodes int, options Options) error {
-	ports, err := freePorts(2 * nodes)
-	if err != nil {
-		return err
+	var ports []int
+	for range 2 * nodes {
+		port, err := testdata.TakePort()
+		if err != nil {
+			return err
+		}
+		ports = append(ports, port)
 	}
 	address := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	var peers []string
@@ -124,23 +128,6 @@ func (c *Cluster) start(binary string, nodes int, options Options) error {
 		}
 	}
 	return c.ready(options.Connect)
-}
-
-// freePorts are below those that the system gives to connections, so that a server that is started again gets its own.
-func freePorts(n int) (ports []int, err error) {
-	for tries := 0; len(ports) < n; tries++ {
-		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			if tries > 1000 {
-				return nil, err
-			}
-			continue
-		}
-		defer l.Close()
-		ports = append(ports, port)
-	}
-	return ports, nil
 }
 
 // ready returns once JetStream answers.
