@@ -320,7 +320,7 @@ func TestBadRecordings(t *testing.T) {
 		"unknown scheme":       {"rtsp://10.0.0.1/thermal", "unknown scheme"},
 		"simulator":            {"simulator:gate.yaml", "simulator"},
 		"empty pipeline":       {"gst:", "pipeline is empty"},
-		"pipeline of nonsense": {"gst:nonsensesrc", "no element \"nonsensesrc\""},
+		"pipeline of nonsense": {"gst:nonsensesrc", "no element \"nonsensesrc\"; is it spelt so? These packages have the elements: gstreamer1.0-tools, "},
 		"not a picture":        {"gst:audiotestsrc", "GRAY16_LE"},
 		"nobody sends":         {"gst:tcpclientsrc host=127.0.0.1 port=1", "is the camera on"},
 	} {

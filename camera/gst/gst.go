@@ -35,6 +35,9 @@ type Stream struct {
 // ErrEnded is why a pipeline is over that had no fault.
 var ErrEnded = errors.New("the camera's stream ended")
 
+// packages of Debian have the elements that streams and the gate use; not all of them are on a gate with a USB camera.
+const packages = "gstreamer1.0-tools, gstreamer1.0-plugins-base, gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad"
+
 // stopTime is how long a pipeline may take to take leave of its camera.
 const stopTime = time.Second
 
@@ -71,7 +74,7 @@ func Start(ctx context.Context, pipeline string) (*Stream, error) {
 		close(s.ended)
 		s.Close()
 		if errors.Is(err, exec.ErrNotFound) {
-			return nil, errors.New("gst-launch-1.0 is missing; install the package gstreamer1.0-tools")
+			return nil, errors.New("gst-launch-1.0 is missing; install the packages " + packages)
 		}
 		return nil, fmt.Errorf("gst-launch-1.0: %w", err)
 	}
@@ -107,7 +110,11 @@ func (s *Stream) wait(command *exec.Cmd) {
 	err := command.Wait()
 	switch seen := s.log.seen(); {
 	case seen.reason != "":
-		s.err = fmt.Errorf("%s; is the camera on, and is the pipeline right?", seen.reason)
+		hint := "is the camera on, and is the pipeline right?"
+		if strings.HasPrefix(seen.reason, "no element ") {
+			hint = "is it spelt so? These packages have the elements: " + packages
+		}
+		s.err = fmt.Errorf("%s; %s", seen.reason, hint)
 	case err != nil:
 		s.err = fmt.Errorf("gst-launch-1.0: %w", err)
 	case seen.format == "":

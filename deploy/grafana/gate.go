@@ -92,7 +92,7 @@ func gate() *board {
 		}).
 		WithPanel(panel{
 			kind: statOf(), title: "To be looked into", width: 24, height: 4, thresholds: rising(1), decimals: new(0.0),
-			about: "In the time range: passes that later pictures took back, verdicts that came too late for their people, the door locked early because somebody else stepped up, and wrong passwords.",
+			about: "In the time range: passes that later pictures took back, verdicts that came too late for their people, the door locked early because somebody else stepped up, the camera opened again after it stalled or was gone, commands and other messages that were not well formed or not allowed, and wrong passwords.",
 			queries: []query{
 				{expr: `increase(thermogate_alerts_revised_total{instance="$instance"}[$__range])`, legend: "passes taken back", now: true},
 				{expr: `increase(thermogate_verdicts_late_total{instance="$instance"}[$__range])`, legend: "late verdicts", now: true},

@@ -130,6 +130,17 @@ func TestRefusedBackups(t *testing.T) {
 	}
 }
 
+// TestLookWhereNoStoreIs makes none, and says how the config names one.
+func TestLookWhereNoStoreIs(t *testing.T) {
+	cfg := config(t, "SQLite")
+	if _, err := Look(t.Context(), cfg, quietLog); err == nil || !strings.Contains(err.Error(), cfg.File+": there is none; name it under store.file") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(cfg.File); err == nil {
+		t.Error("looking has made a store")
+	}
+}
+
 // TestNewerStore has a store that a newer console has opened.
 func TestNewerStore(t *testing.T) {
 	for _, kind := range []string{"SQLite", "PostgreSQL"} {

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -170,7 +171,9 @@ func Look(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		err = s.connectServer()
 	} else {
 		if name, err = filepath.Abs(cfg.File); err == nil { // which one that is depends on the folder that somebody is in
-			_, err = os.Stat(name)
+			if _, err = os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+				err = errors.New("there is none; name it under store.file: that of a console within a gate is DATA_DIR/console/console.db")
+			}
 		}
 		if err == nil {
 			err = s.connectFile(name)
