@@ -381,10 +381,11 @@ func take(from <-chan incoming, most int, all []incoming) []incoming {
 
 // storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
 func (r *worker) storeAll(ctx context.Context, all []incoming) {
+	r.readyGates(ctx, all)
 	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong == nil {
-			one.wrong = r.checkGates(ctx, one)
+			one.wrong = r.checkGates(one)
 		}
 		if one.wrong != nil {
 			wrong = append(wrong, one)
@@ -409,19 +410,34 @@ func (r *worker) storeAll(ctx context.Context, all []incoming) {
 	}
 }
 
+// readyGates has the gates at hand of the sites that messages are of.
+func (r *worker) readyGates(ctx context.Context, all []incoming) {
+	var sites []string
+	for _, one := range all {
+		if one.wrong == nil && r.gates[one.site] == nil && !slices.Contains(sites, one.site) {
+			sites = append(sites, one.site)
+		}
+	}
+	if len(sites) == 0 {
+		return
+	}
+	gates, err := r.store.GatesOf(ctx, sites)
+	if err != nil {
+		return // the store tells, and stores nothing now
+	}
+	for _, site := range sites {
+		r.gates[site] = map[string]bool{}
+	}
+	for _, gate := range gates {
+		r.gates[gate.Site][gate.Name] = true
+	}
+}
+
 // checkGates refuses gates of a site beyond so many.
-func (r *worker) checkGates(ctx context.Context, one incoming) error {
+func (r *worker) checkGates(one incoming) error {
 	known := r.gates[one.site]
 	if known == nil {
-		names, err := r.store.GateNames(ctx, one.site)
-		if err != nil {
-			return nil // the store tells, and stores nothing now
-		}
-		known = map[string]bool{}
-		for _, name := range names {
-			known[name] = true
-		}
-		r.gates[one.site] = known
+		return nil
 	}
 	check := func(gate string) error {
 		if !known[gate] && len(known) >= mostGates {
