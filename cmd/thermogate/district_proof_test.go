@@ -39,6 +39,57 @@ func TestADistrictLosesNothing(t *testing.T) {
 	p.report()
 }
 
+// takenOver is how soon another console stores what plants tell once the one that did is killed.
+const takenOver = 10 * time.Second
+
+// TestAnotherConsoleTakesOver has two consoles on one database, of which each is killed while the other stands by: that goes
+// on within seconds, every event is there once and counted once, and who was logged in at one is at the other.
+func TestAnotherConsoleTakesOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped with -short, it takes more than a minute")
+	}
+	p := newProof(t, size{plants: 6, gates: 5, eventsPerSecond: 60, length: 40 * time.Second})
+	other := configureConsole(t, p.console.binary, p.nats.URLs(), p.database)
+	other.start()
+	other.look(p.page.client)
+	p.plants = startProgram(t, "simulate", "--district", strings.Join(p.nats.URLs(), ","), "--plants", fmt.Sprint(p.size.plants),
+		"--gates", fmt.Sprint(p.size.gates), "--rate", "2", "--duration", p.size.length.String(), "--ids", p.ids)
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() { p.watch(ctx) })
+	p.begin(quiet)
+	for _, one := range []*consoleProcess{p.console, other, p.console} { // each leads when it is killed
+		p.waitForMore(takenOver)
+		p.change(func() error { one.kill(); return nil })
+		p.waitForMore(takenOver)
+		p.change(func() error { one.start(); return nil })
+	}
+	t.Log(p.plants.wait())
+	p.begin("over")
+	p.waitForAll(ctx)
+	p.check()
+}
+
+// waitForMore returns once the district holds more events than now, which it must soon.
+func (p *proof) waitForMore(soon time.Duration) {
+	p.t.Helper()
+	held := func() (n int64) {
+		if err := p.db.QueryRowContext(p.t.Context(), "SELECT count(*) FROM events").Scan(&n); err != nil {
+			p.t.Fatal(err)
+		}
+		return n
+	}
+	began := time.Now()
+	for before := held(); held() == before; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > soon {
+			p.t.Fatalf("nothing is stored for %v", soon)
+		}
+	}
+	p.t.Logf("more is stored after %v", time.Since(began).Round(time.Millisecond))
+}
+
 // size is how much a district has to carry.
 type size struct {
 	plants, gates   int // gates of each plant

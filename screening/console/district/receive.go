@@ -53,6 +53,7 @@ const (
 
 // Receiving is how a receiver is doing, for health checks and metrics.
 type Receiving struct {
+	Elsewhere  bool // another console of the district receives; Connected, Since and LastError are its
 	Connected  bool
 	Since      time.Time // of the connection, or of its loss
 	LastError  string    // of the connection or the stream; empty while all is well
@@ -123,6 +124,10 @@ func (r *Receiver) State() Receiving {
 	r.see()
 	state := r.state
 	state.Messages = maps.Clone(state.Messages)
+	if other := r.store.Elsewhere(); other != nil {
+		state.Elsewhere, state.Connected, state.Since, state.LastError = true, other.Connected, other.Since, other.Fault
+		state.StoreError, state.CountError, state.Pending = other.Store, "", 0
+	}
 	return state
 }
 
@@ -143,7 +148,15 @@ func (r *Receiver) update(change func(*Receiving)) {
 }
 
 // Run receives until ctx ends.
-func (r *Receiver) Run(ctx context.Context) error {
+func (r *Receiver) Run(ctx context.Context) {
+	defer r.update(func(s *Receiving) {
+		r.receives = false
+		s.StoreError, s.CountError = "", ""
+	})
+	for _, w := range r.workers { // another console may have received before
+		clear(w.gates)
+		clear(w.suspects)
+	}
 	var house sync.WaitGroup
 	defer house.Wait()
 	house.Go(func() { r.keepHouse(ctx) })
@@ -160,7 +173,6 @@ func (r *Receiver) Run(ctx context.Context) error {
 		}
 		pause(ctx, wait)
 	}
-	return nil
 }
 
 // fail notes why nothing is received. The same line again and again helps nobody.
@@ -194,8 +206,15 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		r.update(func(*Receiving) { r.see() })
+		var now store.Receiving
+		r.update(func(s *Receiving) {
+			r.see()
+			now = store.Receiving{Connected: s.Connected, Since: s.Since, Fault: s.LastError}
+		})
 		err := r.store.Ping(ctx)
+		if err == nil {
+			err = r.store.NoteReceiving(ctx, now)
+		}
 		if err == nil && time.Since(retired) >= retirePause {
 			retired = time.Now()
 			err = r.store.RetireWhenDue(ctx, retired)

@@ -33,13 +33,11 @@ func receivingFrom(t *testing.T, conn *nats.Conn, cfg StreamConfig, s *store.Sto
 	t.Helper()
 	r = NewReceiver(conn, cfg, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		running.Wait()
 	})
 	t.Cleanup(stop)
 	eventually(t, "receiver", func() bool { return r.State().Connected })

@@ -45,7 +45,12 @@ func (s *Store) follow(ctx context.Context, plants []Plant) error {
 		touched[ShareOf(f.plant.Site)] = true
 	}
 	defer s.lockShares(touched)()
-	err = s.transact(ctx, func(tx *sql.Tx) error { return s.followAll(ctx, tx, sites) })
+	err = s.transact(ctx, func(tx *sql.Tx) error {
+		if err := s.stillLeads(ctx, tx); err != nil {
+			return err
+		}
+		return s.followAll(ctx, tx, sites)
+	})
 	for n := range touched {
 		clear(s.shares[n].paces.days)
 	}

@@ -176,10 +176,20 @@ func (s *Store) OutcomeOnly(site string) bool {
 	return s.outcomeOnly[site]
 }
 
+// readOutcomeOnly reads which sites keep outcomes only.
+func (s *Store) readOutcomeOnly(ctx context.Context) error {
+	keepings, err := s.Keepings(ctx)
+	s.peopleMu.Lock()
+	defer s.peopleMu.Unlock()
+	for _, k := range keepings {
+		s.outcomeOnly[k.Site] = k.OutcomeOnly
+	}
+	return err
+}
+
 // readPeople reads what Append goes by: which sites keep outcomes only, which events were deleted, and which people forgotten.
 func (s *Store) readPeople(ctx context.Context) error {
-	keepings, err := s.Keepings(ctx)
-	if err != nil {
+	if err := s.readOutcomeOnly(ctx); err != nil {
 		return err
 	}
 	deletions, err := s.Deletions(ctx, mqtt.Gate{}, -1)
@@ -194,9 +204,6 @@ func (s *Store) readPeople(ctx context.Context) error {
 	defer s.peopleMu.Unlock()
 	for _, f := range forgotten {
 		s.forgotten[forgottenOf{f.Site, f.hash}] = f.again
-	}
-	for _, k := range keepings {
-		s.outcomeOnly[k.Site] = k.OutcomeOnly
 	}
 	for _, d := range deletions {
 		s.deleted[d.Event] = true

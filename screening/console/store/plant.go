@@ -129,6 +129,9 @@ func (s *Store) Hear(ctx context.Context, news News) (fresh int, err error) {
 	err = s.readyMonths(ctx, news.Events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
+			if err := s.stillLeads(ctx, tx); err != nil {
+				return err
+			}
 			new, _, all, err := s.append(ctx, tx, news.Events, true)
 			if err != nil {
 				return err
