@@ -378,13 +378,13 @@ func (c *lineCounter) events() int64 {
 	}
 }
 
-// patience is how long a district may need at the end to hold everything.
+// patience is how long a district may need at the end to hold everything, at least.
 const patience = 10 * time.Minute
 
 // waitForAll returns once the district holds as many events as were made.
 func (p *proof) waitForAll(ctx context.Context) {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); sleep(ctx, 100*time.Millisecond) {
+	for deadline := time.Now().Add(max(patience, 4*p.size.length)); time.Now().Before(deadline); sleep(ctx, 100*time.Millisecond) {
 		p.mu.Lock()
 		last := p.steps[len(p.steps)-1]
 		p.mu.Unlock()
@@ -508,6 +508,7 @@ func (p *proof) report() {
 	p.page.mu.Lock()
 	defer p.page.mu.Unlock()
 	unseen := 0
+	var disturbed latencies
 	fmt.Fprintf(&text, "from an alert to the district's page, and until the district had caught up:\n")
 	for i, phase := range p.phases[:len(p.phases)-1] {
 		var took latencies
@@ -523,12 +524,15 @@ func (p *proof) report() {
 			}
 		}
 		fmt.Fprintf(&text, "  %-28s %v%s\n", phase.name, took, p.caughtUp(phase))
-		if phase.name == quiet && len(took) > 0 { // what a machine is busy with beside is no fault of the district's
+		if phase.name != quiet {
+			disturbed = append(disturbed, took...)
+		} else if len(took) > 0 { // what a machine is busy with beside is no fault of the district's
 			if sorted := slices.Sorted(slices.Values(took)); sorted[len(sorted)*99/100] > quietLimit {
 				fmt.Fprintf(&text, "  that is more than the %v which are promised\n", quietLimit)
 			}
 		}
 	}
+	fmt.Fprintf(&text, "  %-28s %v\n", "all but \""+quiet+"\"", disturbed)
 	fmt.Fprintf(&text, "alerts that were never on the page, for they were closed before: %d\n\n", unseen)
 	p.reportSizes(&text, len(made.outcomes))
 	p.t.Log(text.String())
@@ -564,8 +568,20 @@ func (p *proof) reportSizes(text *strings.Builder, events int) {
 		fmt.Fprintf(text, "NATS: at most %d messages waited, %d bytes each, %d on the disk of each server\n",
 			p.queued.messages, p.queued.bytes/p.queued.messages, p.queued.onDisk/p.queued.messages)
 	}
-	for _, name := range []string{p.nats.Name(0), p.nats.Name(1), p.nats.Name(2), "postgres", "console", "plants"} {
-		m := p.meters[name]
-		fmt.Fprintf(text, "%-10s %7.1f CPU seconds, %4d MB at most\n", name, m.cpu().Seconds(), m.most>>20)
+	for _, part := range []struct {
+		name string
+		of   []string // meters
+	}{
+		{"three NATS servers", []string{p.nats.Name(0), p.nats.Name(1), p.nats.Name(2)}},
+		{"PostgreSQL", []string{"postgres"}}, {"console", []string{"console"}}, {"all plants", []string{"plants"}},
+	} {
+		var cpu time.Duration
+		var memory int64
+		for _, name := range part.of {
+			cpu += p.meters[name].cpu()
+			memory = max(memory, p.meters[name].most)
+		}
+		fmt.Fprintf(text, "%-18s %7.1f CPU seconds, %.3f ms an event, %4d MB at most%s\n", part.name, cpu.Seconds(),
+			float64(cpu.Microseconds())/1000/float64(events), memory>>20, map[bool]string{true: " of one"}[len(part.of) > 1])
 	}
 }
