@@ -73,11 +73,16 @@ type consoleProcess struct {
 
 func newConsoleProcess(t *testing.T, servers []string, database string) *consoleProcess {
 	t.Helper()
-	c := &consoleProcess{t: t, dir: t.TempDir(), address: testdata.FreeAddress(t)}
-	c.binary = filepath.Join(c.dir, "thermogate-console")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "../thermogate-console").CombinedOutput(); err != nil {
+	binary := filepath.Join(t.TempDir(), "thermogate-console")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../thermogate-console").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return configureConsole(t, binary, servers, database)
+}
+
+func configureConsole(t *testing.T, binary string, servers []string, database string) *consoleProcess {
+	t.Helper()
+	c := &consoleProcess{t: t, binary: binary, dir: t.TempDir(), address: testdata.FreeAddress(t)}
 	config := fmt.Sprintf("http: {listen: %q}\nstore: {postgresql: %q}\ndistrict: {servers: [\"%s\"], max_gigabytes: 5}\n", c.address, database, strings.Join(servers, `", "`))
 	if err := os.WriteFile(filepath.Join(c.dir, "console.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -166,6 +171,19 @@ func (c *consoleProcess) post(client *http.Client, path string, form url.Values)
 	if answer.StatusCode != http.StatusSeeOther {
 		said, _ := io.ReadAll(answer.Body)
 		c.t.Fatalf("%s: %s\n%s", path, answer.Status, said)
+	}
+}
+
+// look fails where the console does not know who looks.
+func (c *consoleProcess) look(client *http.Client) {
+	c.t.Helper()
+	answer, err := client.Get("http://" + c.address + "/?part=alerts")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		c.t.Errorf("a console does not know who is logged in at another: %s", answer.Status)
 	}
 }
 

@@ -39,6 +39,57 @@ func TestADistrictLosesNothing(t *testing.T) {
 	p.report()
 }
 
+// takenOver is how soon another console stores what plants tell once the one that did is killed.
+const takenOver = 10 * time.Second
+
+// TestAnotherConsoleTakesOver has two consoles on one database, of which each is killed while the other stands by: that goes
+// on within seconds, every event is there once and counted once, and who was logged in at one is at the other.
+func TestAnotherConsoleTakesOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped with -short, it takes more than a minute")
+	}
+	p := newProof(t, size{plants: 6, gates: 5, eventsPerSecond: 60, length: 40 * time.Second})
+	other := configureConsole(t, p.console.binary, p.nats.URLs(), p.database)
+	other.start()
+	other.look(p.page.client)
+	p.plants = startProgram(t, "simulate", "--district", strings.Join(p.nats.URLs(), ","), "--plants", fmt.Sprint(p.size.plants),
+		"--gates", fmt.Sprint(p.size.gates), "--rate", "2", "--duration", p.size.length.String(), "--ids", p.ids)
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() { p.watch(ctx) })
+	p.begin(quiet)
+	for _, one := range []*consoleProcess{p.console, other, p.console} { // each leads when it is killed
+		p.waitForMore(takenOver)
+		p.change(func() error { one.kill(); return nil })
+		p.waitForMore(takenOver)
+		p.change(func() error { one.start(); return nil })
+	}
+	t.Log(p.plants.wait())
+	p.begin("over")
+	p.waitForAll(ctx)
+	p.check()
+}
+
+// waitForMore returns once the district holds more events than now, which it must soon.
+func (p *proof) waitForMore(soon time.Duration) {
+	p.t.Helper()
+	held := func() (n int64) {
+		if err := p.db.QueryRowContext(p.t.Context(), "SELECT count(*) FROM events").Scan(&n); err != nil {
+			p.t.Fatal(err)
+		}
+		return n
+	}
+	began := time.Now()
+	for before := held(); held() == before; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > soon {
+			p.t.Fatalf("nothing is stored for %v", soon)
+		}
+	}
+	p.t.Logf("more is stored after %v", time.Since(began).Round(time.Millisecond))
+}
+
 // size is how much a district has to carry.
 type size struct {
 	plants, gates   int // gates of each plant
@@ -327,13 +378,13 @@ func (c *lineCounter) events() int64 {
 	}
 }
 
-// patience is how long a district may need at the end to hold everything.
+// patience is how long a district may need at the end to hold everything, at least.
 const patience = 10 * time.Minute
 
 // waitForAll returns once the district holds as many events as were made.
 func (p *proof) waitForAll(ctx context.Context) {
 	p.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); sleep(ctx, 100*time.Millisecond) {
+	for deadline := time.Now().Add(max(patience, 4*p.size.length)); time.Now().Before(deadline); sleep(ctx, 100*time.Millisecond) {
 		p.mu.Lock()
 		last := p.steps[len(p.steps)-1]
 		p.mu.Unlock()
@@ -457,6 +508,7 @@ func (p *proof) report() {
 	p.page.mu.Lock()
 	defer p.page.mu.Unlock()
 	unseen := 0
+	var disturbed latencies
 	fmt.Fprintf(&text, "from an alert to the district's page, and until the district had caught up:\n")
 	for i, phase := range p.phases[:len(p.phases)-1] {
 		var took latencies
@@ -472,12 +524,15 @@ func (p *proof) report() {
 			}
 		}
 		fmt.Fprintf(&text, "  %-28s %v%s\n", phase.name, took, p.caughtUp(phase))
-		if phase.name == quiet && len(took) > 0 { // what a machine is busy with beside is no fault of the district's
+		if phase.name != quiet {
+			disturbed = append(disturbed, took...)
+		} else if len(took) > 0 { // what a machine is busy with beside is no fault of the district's
 			if sorted := slices.Sorted(slices.Values(took)); sorted[len(sorted)*99/100] > quietLimit {
 				fmt.Fprintf(&text, "  that is more than the %v which are promised\n", quietLimit)
 			}
 		}
 	}
+	fmt.Fprintf(&text, "  %-28s %v\n", "all but \""+quiet+"\"", disturbed)
 	fmt.Fprintf(&text, "alerts that were never on the page, for they were closed before: %d\n\n", unseen)
 	p.reportSizes(&text, len(made.outcomes))
 	p.t.Log(text.String())
@@ -513,8 +568,20 @@ func (p *proof) reportSizes(text *strings.Builder, events int) {
 		fmt.Fprintf(text, "NATS: at most %d messages waited, %d bytes each, %d on the disk of each server\n",
 			p.queued.messages, p.queued.bytes/p.queued.messages, p.queued.onDisk/p.queued.messages)
 	}
-	for _, name := range []string{p.nats.Name(0), p.nats.Name(1), p.nats.Name(2), "postgres", "console", "plants"} {
-		m := p.meters[name]
-		fmt.Fprintf(text, "%-10s %7.1f CPU seconds, %4d MB at most\n", name, m.cpu().Seconds(), m.most>>20)
+	for _, part := range []struct {
+		name string
+		of   []string // meters
+	}{
+		{"three NATS servers", []string{p.nats.Name(0), p.nats.Name(1), p.nats.Name(2)}},
+		{"PostgreSQL", []string{"postgres"}}, {"console", []string{"console"}}, {"all plants", []string{"plants"}},
+	} {
+		var cpu time.Duration
+		var memory int64
+		for _, name := range part.of {
+			cpu += p.meters[name].cpu()
+			memory = max(memory, p.meters[name].most)
+		}
+		fmt.Fprintf(text, "%-18s %7.1f CPU seconds, %.3f ms an event, %4d MB at most%s\n", part.name, cpu.Seconds(),
+			float64(cpu.Microseconds())/1000/float64(events), memory>>20, map[bool]string{true: " of one"}[len(part.of) > 1])
 	}
 }

@@ -179,14 +179,14 @@ func (c *Console) Store() *store.Store { return c.store }
 func (c *Console) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if c.receiver != nil {
-		group.Go(func() error { return c.receiver.Run(ctx) })
+		group.Go(func() error { c.store.Lead(ctx, c.lead); return nil })
 	} else {
 		group.Go(func() error { return c.ingest.Run(ctx) })
 		group.Go(func() error { return c.plant.Run(ctx) })
 		group.Go(func() error { return c.desk.Run(ctx) })
+		group.Go(func() error { return c.reports.Run(ctx) })
 	}
 	group.Go(func() error { return c.live.Run(ctx) })
-	group.Go(func() error { return c.reports.Run(ctx) })
 	group.Go(func() error { return c.web.Serve(ctx, c.pages) })
 	return group.Wait()
 }

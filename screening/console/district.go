@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -103,8 +104,12 @@ func OpenDistrict(ctx context.Context, cfg DistrictConfig, conn *nats.Conn, vers
 		return nil, err
 	}
 	c := &Console{}
+	open := store.OpenShared
+	if !cfg.District.Enabled() { // a second console would bring a second server
+		open = store.Open
+	}
 	var err error
-	if c.store, err = store.Open(ctx, cfg.Store, log); err != nil {
+	if c.store, err = open(ctx, cfg.Store, log); err != nil {
 		return nil, err
 	}
 	named, err := c.store.NamesPeople(ctx)
@@ -121,6 +126,14 @@ func OpenDistrict(ctx context.Context, cfg DistrictConfig, conn *nats.Conn, vers
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// lead does what one console of a district does, until ctx ends.
+func (c *Console) lead(ctx context.Context) {
+	var leading sync.WaitGroup
+	defer leading.Wait()
+	leading.Go(func() { c.receiver.Run(ctx) })
+	leading.Go(func() { c.reports.Run(ctx) })
 }
 
 // hears tells whether the gates, or the plants, are heard, and since when they are or are not.

@@ -96,6 +96,7 @@ func oneIf(is bool) float64 {
 type districtMetrics struct{ c *Console }
 
 var (
+	districtReceives  = prometheus.NewDesc("thermogate_district_receives", "1 of the console that receives what plants tell; another one of the same district stands by.", nil, nil)
 	districtConnected = prometheus.NewDesc("thermogate_district_connected", "1 while what plants tell is received.", nil, nil)
 	districtFailing   = prometheus.NewDesc("thermogate_district_store_failing", "1 while what plants tell does not get into the store; it waits in the stream.", nil, nil)
 	districtMessages  = prometheus.NewDesc("thermogate_district_messages_total", "Messages of plants that are stored.", []string{"kind"}, nil)
@@ -107,7 +108,7 @@ var (
 
 // Describe is for Prometheus.
 func (districtMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, one := range []*prometheus.Desc{districtConnected, districtFailing, districtMessages, districtEvents, districtRefused, districtPending, districtSites} {
+	for _, one := range []*prometheus.Desc{districtReceives, districtConnected, districtFailing, districtMessages, districtEvents, districtRefused, districtPending, districtSites} {
 		to <- one
 	}
 }
@@ -121,6 +122,7 @@ func (m districtMetrics) Collect(to chan<- prometheus.Metric) {
 	counter := func(of *prometheus.Desc, value uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(of, prometheus.CounterValue, float64(value), labels...)
 	}
+	gauge(districtReceives, oneIf(!state.Elsewhere))
 	gauge(districtConnected, oneIf(state.Connected))
 	gauge(districtFailing, oneIf(state.StoreError != "" || state.CountError != ""))
 	gauge(districtPending, float64(state.Pending))

@@ -132,7 +132,11 @@ func (a *Accounts) First(ctx context.Context) (password string, err error) {
 	if err != nil || len(all) > 0 {
 		return "", err
 	}
-	return a.Add(ctx, store.Account{Name: FirstName, FullName: "Administrator", Role: store.Administrator}, store.Author{})
+	password, err = a.Add(ctx, store.Account{Name: FirstName, FullName: "Administrator", Role: store.Administrator}, store.Author{})
+	if errors.Is(err, store.ErrAccountTaken) { // by another console of the district, which tells its password
+		return "", nil
+	}
+	return password, err
 }
 
 // Add makes an account, and returns the password for its first log-in.

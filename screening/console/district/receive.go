@@ -53,6 +53,7 @@ const (
 
 // Receiving is how a receiver is doing, for health checks and metrics.
 type Receiving struct {
+	Elsewhere  bool // another console of the district receives; Connected, Since and LastError are its
 	Connected  bool
 	Since      time.Time // of the connection, or of its loss
 	LastError  string    // of the connection or the stream; empty while all is well
@@ -123,6 +124,10 @@ func (r *Receiver) State() Receiving {
 	r.see()
 	state := r.state
 	state.Messages = maps.Clone(state.Messages)
+	if other := r.store.Elsewhere(); other != nil {
+		state.Elsewhere, state.Connected, state.Since, state.LastError = true, other.Connected, other.Since, other.Fault
+		state.StoreError, state.CountError, state.Pending = other.Store, "", 0
+	}
 	return state
 }
 
@@ -143,7 +148,15 @@ func (r *Receiver) update(change func(*Receiving)) {
 }
 
 // Run receives until ctx ends.
-func (r *Receiver) Run(ctx context.Context) error {
+func (r *Receiver) Run(ctx context.Context) {
+	defer r.update(func(s *Receiving) {
+		r.receives = false
+		s.StoreError, s.CountError = "", ""
+	})
+	for _, w := range r.workers { // another console may have received before
+		clear(w.gates)
+		clear(w.suspects)
+	}
 	var house sync.WaitGroup
 	defer house.Wait()
 	house.Go(func() { r.keepHouse(ctx) })
@@ -160,7 +173,6 @@ func (r *Receiver) Run(ctx context.Context) error {
 		}
 		pause(ctx, wait)
 	}
-	return nil
 }
 
 // fail notes why nothing is received. The same line again and again helps nobody.
@@ -194,8 +206,15 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		r.update(func(*Receiving) { r.see() })
+		var now store.Receiving
+		r.update(func(s *Receiving) {
+			r.see()
+			now = store.Receiving{Connected: s.Connected, Since: s.Since, Fault: s.LastError}
+		})
 		err := r.store.Ping(ctx)
+		if err == nil {
+			err = r.store.NoteReceiving(ctx, now)
+		}
 		if err == nil && time.Since(retired) >= retirePause {
 			retired = time.Now()
 			err = r.store.RetireWhenDue(ctx, retired)
@@ -381,10 +400,11 @@ func take(from <-chan incoming, most int, all []incoming) []incoming {
 
 // storeAll stores messages and acknowledges them. While the store does not take them they stay in the stream.
 func (r *worker) storeAll(ctx context.Context, all []incoming) {
+	r.readyGates(ctx, all)
 	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong == nil {
-			one.wrong = r.checkGates(ctx, one)
+			one.wrong = r.checkGates(one)
 		}
 		if one.wrong != nil {
 			wrong = append(wrong, one)
@@ -409,19 +429,34 @@ func (r *worker) storeAll(ctx context.Context, all []incoming) {
 	}
 }
 
+// readyGates has the gates at hand of the sites that messages are of.
+func (r *worker) readyGates(ctx context.Context, all []incoming) {
+	var sites []string
+	for _, one := range all {
+		if one.wrong == nil && r.gates[one.site] == nil && !slices.Contains(sites, one.site) {
+			sites = append(sites, one.site)
+		}
+	}
+	if len(sites) == 0 {
+		return
+	}
+	gates, err := r.store.GatesOf(ctx, sites)
+	if err != nil {
+		return // the store tells, and stores nothing now
+	}
+	for _, site := range sites {
+		r.gates[site] = map[string]bool{}
+	}
+	for _, gate := range gates {
+		r.gates[gate.Site][gate.Name] = true
+	}
+}
+
 // checkGates refuses gates of a site beyond so many.
-func (r *worker) checkGates(ctx context.Context, one incoming) error {
+func (r *worker) checkGates(one incoming) error {
 	known := r.gates[one.site]
 	if known == nil {
-		names, err := r.store.GateNames(ctx, one.site)
-		if err != nil {
-			return nil // the store tells, and stores nothing now
-		}
-		known = map[string]bool{}
-		for _, name := range names {
-			known[name] = true
-		}
-		r.gates[one.site] = known
+		return nil
 	}
 	check := func(gate string) error {
 		if !known[gate] && len(known) >= mostGates {

@@ -33,13 +33,11 @@ func receivingFrom(t *testing.T, conn *nats.Conn, cfg StreamConfig, s *store.Sto
 	t.Helper()
 	r = NewReceiver(conn, cfg, s, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		running.Wait()
 	})
 	t.Cleanup(stop)
 	eventually(t, "receiver", func() bool { return r.State().Connected })
@@ -355,16 +353,17 @@ func TestSiteWithTooManyGates(t *testing.T) {
 	if _, err := s.Hear(t.Context(), status("first").news); err != nil {
 		t.Fatal(err)
 	}
+	r.readyGates(t.Context(), []incoming{status("first")})
 	for i := range mostGates - 1 {
-		if err := r.checkGates(t.Context(), status(fmt.Sprint(i))); err != nil {
+		if err := r.checkGates(status(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.checkGates(t.Context(), status("one more")); err == nil || !strings.Contains(err.Error(), "no room") {
+	if err := r.checkGates(status("one more")); err == nil || !strings.Contains(err.Error(), "no room") {
 		t.Errorf("one more: %v", err)
 	}
 	for _, known := range []string{"first", "7"} {
-		if err := r.checkGates(t.Context(), status(known)); err != nil {
+		if err := r.checkGates(status(known)); err != nil {
 			t.Error(err)
 		}
 	}

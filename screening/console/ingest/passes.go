@@ -40,36 +40,34 @@ func (i *Ingest) tellPasses(ctx context.Context, conn *mqtt.KeptSession) {
 // tellPassesOnce tells gates what they have not been told. Lists are made anew where there is news.
 func (i *Ingest) tellPassesOnce(ctx context.Context, conn *mqtt.KeptSession, said map[mqtt.Gate][]byte, news bool) error {
 	sites, err := i.store.SitesWithCodes(ctx)
+	if err != nil || len(sites) == 0 {
+		return err
+	}
+	gates, err := i.store.GatesOf(ctx, sites)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	sent := map[mqtt.Gate]func(context.Context) error{} // all at once: one after the other would take long with many
-	lists := map[string][]byte{}
-	for _, site := range sites {
-		names, err := i.store.GateNames(ctx, site)
-		if err != nil {
-			return err
+	lists, fails := map[string][]byte{}, map[string]bool{}
+	for _, gate := range gates {
+		if told := said[gate] != nil; told && !news || !i.store.Revoked(gate).At.IsZero() || fails[gate.Site] {
+			continue
 		}
-		for _, name := range names {
-			gate := mqtt.Gate{Site: site, Name: name}
-			if told := said[gate] != nil; told && !news || !i.store.Revoked(gate).At.IsZero() {
+		list := lists[gate.Site]
+		if list == nil {
+			if list, err = i.passes.List(ctx, gate.Site, time.Now()); err == nil && len(list) > passes.MaxList {
+				err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), passes.MaxList)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("the pass codes of %s: %w", gate.Site, err))
+				fails[gate.Site] = true
 				continue
 			}
-			list := lists[site]
-			if list == nil {
-				if list, err = i.passes.List(ctx, site, time.Now()); err == nil && len(list) > passes.MaxList {
-					err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), passes.MaxList)
-				}
-				if err != nil {
-					errs = append(errs, fmt.Errorf("the pass codes of %s: %w", site, err))
-					break
-				}
-				lists[site] = list
-			}
-			if !bytes.Equal(said[gate], list) {
-				sent[gate] = conn.Send(gate.PassesTopic(), true, list)
-			}
+			lists[gate.Site] = list
+		}
+		if !bytes.Equal(said[gate], list) {
+			sent[gate] = conn.Send(gate.PassesTopic(), true, list)
 		}
 	}
 	for gate, arrived := range sent {

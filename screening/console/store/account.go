@@ -194,15 +194,15 @@ func (s *Store) changeAccount(ctx context.Context, name string, what Deed, by Au
 			string(a.Role), a.Scope.Site, a.Scope.Name, a.Password, a.Once, a.Mark, a.Locked, name); err != nil {
 			return err
 		}
+		if err := note(ctx, tx, line); err != nil { // for which others wait, of another console, too
+			return err
+		}
 		var administrators int
 		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM accounts WHERE role = 'administrator' AND site = '' AND NOT locked AND password <> '' AND subject = ''").Scan(&administrators)
 		if err == nil && administrators == 0 {
 			err = ErrLastOne
 		}
-		if err != nil {
-			return err
-		}
-		return note(ctx, tx, line)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("account %.40q: %w", name, err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -58,10 +59,9 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants
 		return nil, 0, more, err
 	}
 	once = s.admit(once)
-	for _, e := range once {
-		if err := s.knowSite(ctx, tx, e.Gate.Site); err != nil {
-			return nil, 0, more, err
-		}
+	seen := seenOf(once, ofPlants)
+	if err := s.knowSites(ctx, tx, sitesOf(maps.Keys(seen))); err != nil {
+		return nil, 0, more, err
 	}
 	visits, err := foldInto(ctx, tx, once)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Store) append(ctx context.Context, tx *sql.Tx, events []Event, ofPlants
 		return nil, 0, more, err
 	}
 	people := visits.tally(fresh)
-	more = counting{people, pacesOf(fresh, people, visits), seenOf(once, ofPlants), heldOf(events)}
+	more = counting{people, pacesOf(fresh, people, visits), seen, heldOf(events)}
 	raised, err := raiseAlerts(ctx, tx, fresh, ofPlants)
 	if err != nil {
 		return nil, 0, more, err

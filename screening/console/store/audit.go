@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,27 +112,43 @@ func (s *Store) Note(ctx context.Context, line AuditLine) error {
 
 // note adds a line to the chain. Of several transactions each waits for the one before it.
 func note(ctx context.Context, tx *sql.Tx, line AuditLine) error {
-	if line.At.IsZero() {
-		line.At = time.Now()
-	}
-	id, err := ulid.New(ulid.Timestamp(line.At), ulid.DefaultEntropy())
-	if err != nil {
-		return fmt.Errorf("noting %s: %w", line.What, err)
-	}
-	line.ID, line.Detail = id.String(), cut(line.Detail)
-	var before string
-	if err := tx.QueryRowContext(ctx, "UPDATE audit_end SET number = number + 1 RETURNING number, hash").Scan(&line.Number, &before); err != nil {
-		return fmt.Errorf("noting %s: %w", line.What, err)
-	}
-	line.Hash = line.hashAfter(before)
-	_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+auditColumns+") VALUES "+values(1, 11), line.columns()...)
-	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE audit_end SET hash = $1", line.Hash)
-	}
-	if err != nil {
-		return fmt.Errorf("noting %s: %w", line.What, err)
+	return noteAll(ctx, tx, []AuditLine{line})
+}
+
+// noteAll adds lines to the chain, in their order.
+func noteAll(ctx context.Context, tx *sql.Tx, lines []AuditLine) error {
+	for some := range slices.Chunk(lines, stepRows) {
+		if err := noteSome(ctx, tx, some); err != nil {
+			return fmt.Errorf("noting %s: %w", some[0].What, err)
+		}
 	}
 	return nil
+}
+
+func noteSome(ctx context.Context, tx *sql.Tx, lines []AuditLine) error {
+	var end AuditEnd
+	if err := tx.QueryRowContext(ctx, "UPDATE audit_end SET number = number + $1 RETURNING number, hash", len(lines)).Scan(&end.Number, &end.Hash); err != nil {
+		return err
+	}
+	var args []any
+	for i, line := range lines {
+		if line.At.IsZero() {
+			line.At = time.Now()
+		}
+		id, err := ulid.New(ulid.Timestamp(line.At), ulid.DefaultEntropy())
+		if err != nil {
+			return err
+		}
+		line.ID, line.Detail, line.Number = id.String(), cut(line.Detail), end.Number-int64(len(lines)-1-i)
+		line.Hash = line.hashAfter(end.Hash)
+		end.Hash = line.Hash
+		args = append(args, line.columns()...)
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO audit ("+auditColumns+") VALUES "+values(len(lines), 11), args...)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE audit_end SET hash = $1", end.Hash)
+	}
+	return err
 }
 
 // columns are what is stored of a line, in the order of auditColumns.

@@ -63,7 +63,11 @@ const chainStep = 1000
 func (s *Store) chainAudit(ctx context.Context) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		var end AuditEnd
-		if err := tx.QueryRowContext(ctx, "SELECT number, hash FROM audit_end").Scan(&end.Number, &end.Hash); err != nil || end.Number > 0 {
+		alone := ""
+		if s.postgres {
+			alone = " FOR UPDATE"
+		}
+		if err := tx.QueryRowContext(ctx, "SELECT number, hash FROM audit_end"+alone).Scan(&end.Number, &end.Hash); err != nil || end.Number > 0 {
 			return err
 		}
 		for {

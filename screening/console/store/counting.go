@@ -97,6 +97,9 @@ func (s *Store) Count(ctx context.Context) (more bool, err error) {
 	}
 	defer s.lockShares(numbers)()
 	err = s.transact(ctx, func(tx *sql.Tx) error {
+		if err := s.stillLeads(ctx, tx); err != nil {
+			return err
+		}
 		if err := s.plan(ctx, tx); err != nil {
 			return err
 		}
@@ -183,14 +186,11 @@ func (s *Store) waitLongest() (numbers map[int]bool, more bool) {
 	return numbers, len(numbers) < len(all)
 }
 
-// CountedUntil is a time up to which all that was heard of a site is counted; zero while that is not known.
-func (s *Store) CountedUntil(site string, now time.Time) time.Time {
-	s.waitingMu.Lock()
-	defer s.waitingMu.Unlock()
-	if w, waits := s.waiting[ShareOf(site)]; waits {
-		return w.since
-	}
-	return now
+// CountedUntil is a time up to which all that was heard of a site is counted.
+func (s *Store) CountedUntil(ctx context.Context, site string, now time.Time) (time.Time, error) {
+	until := now.UnixMilli()
+	err := s.read.QueryRowContext(ctx, "SELECT coalesce(min(at), $1) FROM uncounted WHERE share = $2", until, ShareOf(site)).Scan(&until)
+	return time.UnixMilli(until), err
 }
 
 // byShare divides it among the shares of its sites.
@@ -233,10 +233,10 @@ func (s *Store) noteUncounted(ctx context.Context, tx *sql.Tx, parts map[int]cou
 		for _, more := range part.people {
 			events += more.events
 		}
-		args = append(args, n, s.uncountedNumber.Add(1), events, string(body))
+		args = append(args, n, s.uncountedNumber.Add(1), events, string(body), time.Now().UnixMilli())
 	}
-	return s.inSteps(args, 4, func(rows string, args []any) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO uncounted (share, number, events, counts) VALUES "+rows, args...)
+	return s.inSteps(args, 5, func(rows string, args []any) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO uncounted (share, number, events, counts, at) VALUES "+rows, args...)
 		return err
 	})
 }

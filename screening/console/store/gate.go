@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,11 +41,11 @@ func (s *Store) Seen(ctx context.Context, seen map[mqtt.Gate]time.Time) error {
 }
 
 func (s *Store) see(ctx context.Context, tx *sql.Tx, seen map[mqtt.Gate]time.Time) error {
+	if err := s.knowSites(ctx, tx, sitesOf(maps.Keys(seen))); err != nil {
+		return err
+	}
 	var args []any
 	for gate, at := range seen {
-		if err := s.knowSite(ctx, tx, gate.Site); err != nil {
-			return err
-		}
 		args = append(args, gate.Site, gate.Name, at.UnixMilli())
 	}
 	return s.inSteps(args, 3, func(rows string, args []any) error {
@@ -72,23 +75,43 @@ func (s *Store) readSites(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) knowSite(ctx context.Context, tx *sql.Tx, site string) error {
+// knowSites has sites be in the store.
+func (s *Store) knowSites(ctx context.Context, tx *sql.Tx, sites iter.Seq[string]) error {
+	var args []any
 	s.sitesMu.RLock()
-	known := s.sited[site]
-	s.sitesMu.RUnlock()
-	if known {
-		return nil
+	asked := map[string]bool{}
+	for site := range sites {
+		if !s.sited[site] && !asked[site] {
+			asked[site] = true
+			args = append(args, site, s.cfg.TimeZone)
+		}
 	}
-	added, err := execute(ctx, tx, "INSERT INTO sites (name, time_zone) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", site, s.cfg.TimeZone)
+	s.sitesMu.RUnlock()
+	err := s.inSteps(args, 2, func(rows string, args []any) error {
+		added, err := texts(ctx, tx, "INSERT INTO sites (name, time_zone) VALUES "+rows+" ON CONFLICT (name) DO NOTHING RETURNING name", args...)
+		for _, site := range added {
+			if err == nil {
+				err = s.queueSite(ctx, tx, site, time.Time{})
+			}
+		}
+		return err
+	})
 	if err == nil {
 		s.sitesMu.Lock()
-		s.sited[site] = true // until a transaction fails, which may be this one
+		maps.Copy(s.sited, asked) // until a transaction fails, which may be this one
 		s.sitesMu.Unlock()
 	}
-	if err != nil || added == 0 {
-		return err
+	return err
+}
+
+func sitesOf(gates iter.Seq[mqtt.Gate]) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for gate := range gates {
+			if !yield(gate.Site) {
+				return
+			}
+		}
 	}
-	return s.queueSite(ctx, tx, site, time.Time{})
 }
 
 // zone is the time zone of a site.
@@ -124,10 +147,7 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 			ON CONFLICT (name) DO UPDATE SET time_zone = excluded.time_zone`, site, name); err != nil {
 			return err
 		}
-		if err := s.recountDays(ctx, tx, site, zone); err != nil {
-			return err
-		}
-		if err := s.recountPaces(ctx, tx, site, zone); err != nil {
+		if err := s.recount(ctx, tx, map[string]*time.Location{site: zone}); err != nil {
 			return err
 		}
 		return s.queueSite(ctx, tx, site, time.Now().AddDate(0, 0, -mostShiftDays))
@@ -142,22 +162,37 @@ func (s *Store) SetZone(ctx context.Context, site, name string) error {
 	return nil
 }
 
-func (s *Store) recountDays(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
-	if _, err := tx.ExecContext(ctx, "DELETE FROM days WHERE site = $1", site); err != nil {
+// recount has all days of sites counted anew by other zones.
+func (s *Store) recount(ctx context.Context, tx *sql.Tx, zones map[string]*time.Location) error {
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(zones)), stepRows) {
+		if err := s.recountDays(ctx, tx, some, zones); err != nil {
+			return err
+		}
+		if err := s.recountPaces(ctx, tx, some, zones); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) recountDays(ctx context.Context, tx *sql.Tx, sites []string, zones map[string]*time.Location) error {
+	these := "site IN (" + list(1, len(sites)) + ")"
+	if _, err := tx.ExecContext(ctx, "DELETE FROM days WHERE "+these, anys(sites)...); err != nil {
 		return err
 	}
 	days := map[tallyRow]counts{}
-	rows, err := tx.QueryContext(ctx, "SELECT gate, quarter, outcome, reason, people, events, again FROM quarters WHERE site = $1", site)
+	rows, err := tx.QueryContext(ctx, "SELECT site, gate, quarter, outcome, reason, people, events, again FROM quarters WHERE "+these, anys(sites)...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		row, more := tallyRow{gate: mqtt.Gate{Site: site}}, counts{}
-		if err := rows.Scan(&row.gate.Name, &row.time, &row.outcome, &row.reason, &more.people, &more.events, &more.again); err != nil {
+		var row tallyRow
+		var more counts
+		if err := rows.Scan(&row.gate.Site, &row.gate.Name, &row.time, &row.outcome, &row.reason, &more.people, &more.events, &more.again); err != nil {
 			return err
 		}
-		row.time = int64(DayOf(time.UnixMilli(row.time * quarterMilliseconds).In(zone)))
+		row.time = int64(DayOf(time.UnixMilli(row.time * quarterMilliseconds).In(zones[row.gate.Site])))
 		days[row] = days[row].plus(more)
 	}
 	if err := rows.Err(); err != nil {

@@ -93,7 +93,7 @@ func (s *Store) SetKeepMonths(ctx context.Context, site string, months int, by A
 		if err := s.queueSite(ctx, tx, site, time.Time{}); err != nil {
 			return err
 		}
-		return note(ctx, tx, AuditLine{By: by, What: ChangedRetention, Scope: mqtt.Gate{Site: site}, Detail: s.ofMonths(before) + " → " + s.ofMonths(months)})
+		return note(ctx, tx, s.retentionLine(site, before, months, by))
 	})
 	if err != nil {
 		return fmt.Errorf("keeping the events of %s for %d months: %w", site, months, err)
@@ -102,6 +102,19 @@ func (s *Store) SetKeepMonths(ctx context.Context, site string, months int, by A
 		s.due.Store(true)
 	}
 	return nil
+}
+
+// retentionLine and keptLine tell the audit that a site keeps its events for another time, and less or more of them.
+func (s *Store) retentionLine(site string, before, months int, by Author) AuditLine {
+	return AuditLine{By: by, What: ChangedRetention, Scope: mqtt.Gate{Site: site}, Detail: s.ofMonths(before) + " → " + s.ofMonths(months)}
+}
+
+func keptLine(site string, only bool, by Author) AuditLine {
+	detail := "all-kept"
+	if only {
+		detail = "outcomes-kept"
+	}
+	return AuditLine{By: by, What: ChangedKept, Scope: mqtt.Gate{Site: site}, Detail: detail}
 }
 
 func (s *Store) ofMonths(n int) string {
@@ -139,14 +152,10 @@ func (s *Store) SetOutcomeOnly(ctx context.Context, site string, only bool, by A
 		if err := s.changeSite(ctx, tx, site, "to_strip", only, &strips); err != nil {
 			return err
 		}
-		detail := "all-kept"
-		if only {
-			detail = "outcomes-kept"
-		}
 		if err := s.queueSite(ctx, tx, site, time.Time{}); err != nil {
 			return err
 		}
-		return note(ctx, tx, AuditLine{By: by, What: ChangedKept, Scope: mqtt.Gate{Site: site}, Detail: detail})
+		return note(ctx, tx, keptLine(site, only, by))
 	})
 	if err != nil {
 		return fmt.Errorf("outcome-only mode of %s: %w", site, err)
@@ -167,10 +176,20 @@ func (s *Store) OutcomeOnly(site string) bool {
 	return s.outcomeOnly[site]
 }
 
+// readOutcomeOnly reads which sites keep outcomes only.
+func (s *Store) readOutcomeOnly(ctx context.Context) error {
+	keepings, err := s.Keepings(ctx)
+	s.peopleMu.Lock()
+	defer s.peopleMu.Unlock()
+	for _, k := range keepings {
+		s.outcomeOnly[k.Site] = k.OutcomeOnly
+	}
+	return err
+}
+
 // readPeople reads what Append goes by: which sites keep outcomes only, which events were deleted, and which people forgotten.
 func (s *Store) readPeople(ctx context.Context) error {
-	keepings, err := s.Keepings(ctx)
-	if err != nil {
+	if err := s.readOutcomeOnly(ctx); err != nil {
 		return err
 	}
 	deletions, err := s.Deletions(ctx, mqtt.Gate{}, -1)
@@ -185,9 +204,6 @@ func (s *Store) readPeople(ctx context.Context) error {
 	defer s.peopleMu.Unlock()
 	for _, f := range forgotten {
 		s.forgotten[forgottenOf{f.Site, f.hash}] = f.again
-	}
-	for _, k := range keepings {
-		s.outcomeOnly[k.Site] = k.OutcomeOnly
 	}
 	for _, d := range deletions {
 		s.deleted[d.Event] = true

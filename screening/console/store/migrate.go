@@ -77,13 +77,18 @@ func (s *Store) migrate(ctx context.Context) error {
 	return err
 }
 
-// migrated refuses tables that are not up to date.
-func (s *Store) migrated(ctx context.Context) error {
+// versions are that of the tables, and that which this program knows.
+func (s *Store) versions(ctx context.Context) (is, known int64, err error) {
 	provider, err := s.migrations()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	is, known, err := provider.GetVersions(ctx)
+	return provider.GetVersions(ctx)
+}
+
+// migrated refuses tables that are not up to date.
+func (s *Store) migrated(ctx context.Context) error {
+	is, known, err := s.versions(ctx)
 	switch {
 	case err != nil:
 		return err

@@ -179,7 +179,7 @@ func (s *Store) fillBusiest(ctx context.Context, tx *sql.Tx) error {
 	}
 	sites, err := texts(ctx, tx, "SELECT DISTINCT site FROM gates")
 	for _, site := range sites {
-		if err := s.recountPaces(ctx, tx, site, s.zone(site)); err != nil {
+		if err := s.recountPaces(ctx, tx, []string{site}, map[string]*time.Location{site: s.zone(site)}); err != nil {
 			return err
 		}
 	}

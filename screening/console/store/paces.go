@@ -358,12 +358,13 @@ func (s *Store) writePaces(ctx context.Context, tx *sql.Tx, table paceTable, pac
 	})
 }
 
-// recountPaces makes the paces of a site's days anew of those of its quarters.
-func (s *Store) recountPaces(ctx context.Context, tx *sql.Tx, site string, zone *time.Location) error {
-	if _, err := tx.ExecContext(ctx, "DELETE FROM gate_days WHERE site = $1", site); err != nil {
+// recountPaces makes the paces of the days of sites anew of those of their quarters.
+func (s *Store) recountPaces(ctx context.Context, tx *sql.Tx, sites []string, zones map[string]*time.Location) error {
+	these := "site IN (" + list(1, len(sites)) + ")"
+	if _, err := tx.ExecContext(ctx, "DELETE FROM gate_days WHERE "+these, anys(sites)...); err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT site, gate, quarter, "+paceColumns+" FROM gate_quarters WHERE site = $1", site)
+	rows, err := tx.QueryContext(ctx, "SELECT site, gate, quarter, "+paceColumns+" FROM gate_quarters WHERE "+these, anys(sites)...)
 	if err != nil {
 		return err
 	}
@@ -374,7 +375,7 @@ func (s *Store) recountPaces(ctx context.Context, tx *sql.Tx, site string, zone 
 		if err != nil {
 			return err
 		}
-		key := paceOf{one.gate, int64(DayOf(time.UnixMilli(one.number * quarterMilliseconds).In(zone)))}
+		key := paceOf{one.gate, int64(DayOf(time.UnixMilli(one.number * quarterMilliseconds).In(zones[one.gate.Site])))}
 		if days[key] == nil {
 			days[key] = &pace{queueAt: one.queueAt, busiestAt: one.busiestAt}
 		}

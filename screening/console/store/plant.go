@@ -129,6 +129,9 @@ func (s *Store) Hear(ctx context.Context, news News) (fresh int, err error) {
 	err = s.readyMonths(ctx, news.Events)
 	if err == nil {
 		err = s.transact(ctx, func(tx *sql.Tx) error {
+			if err := s.stillLeads(ctx, tx); err != nil {
+				return err
+			}
 			new, _, all, err := s.append(ctx, tx, news.Events, true)
 			if err != nil {
 				return err
@@ -417,11 +420,11 @@ func (s *Store) beginParts(ctx context.Context, tx *sql.Tx, parts []any) error {
 
 // noteStatuses notes until when statuses were heard, and what the last of them say of journal and pause.
 func (s *Store) noteStatuses(ctx context.Context, tx *sql.Tx, heard map[mqtt.Gate]int64, said map[mqtt.Gate]PlantStatus) error {
+	if err := s.knowSites(ctx, tx, sitesOf(maps.Keys(heard))); err != nil {
+		return err
+	}
 	var times, tails []any
 	for gate, at := range heard {
-		if err := s.knowSite(ctx, tx, gate.Site); err != nil {
-			return err
-		}
 		times = append(times, gate.Site, gate.Name, int64(0), at)
 		if is := said[gate].Said; is != nil {
 			tails = append(tails, gate.Site, gate.Name, said[gate].At.UnixMilli(), is.Version, milliseconds(is.PausedUntil), is.Journal, is.Sequence, int64(is.Unconfirmed))
@@ -474,10 +477,10 @@ const heardStep = 10 * time.Second
 // hearPlants notes when sites were heard, and what their plants said of themselves.
 func (s *Store) hearPlants(ctx context.Context, tx *sql.Tx, news News) error {
 	var heard, facts []any
+	if err := s.knowSites(ctx, tx, maps.Keys(news.Heard)); err != nil {
+		return err
+	}
 	for site, at := range news.Heard {
-		if err := s.knowSite(ctx, tx, site); err != nil {
-			return err
-		}
 		if last := s.shareOf(site).heard; at.Sub(last[site]) >= heardStep {
 			last[site] = at
 			heard = append(heard, site, at.UnixMilli())
@@ -504,93 +507,6 @@ func (s *Store) hearPlants(ctx context.Context, tx *sql.Tx, news News) error {
 func newestPlants(all []Plant) []Plant {
 	return newest(all, func(p Plant) (mqtt.Gate, string, int64) { return mqtt.Gate{Site: p.Site}, "", p.At.UnixMilli() })
 }
-
-// followPause is for how long settings of a site that have changed are not followed again. Another time zone has all days
-// counted anew, and meanwhile no other plant is heard. What was left out the next sign of life brings.
-const followPause = 10 * time.Second
-
-// follow has sites counted and kept as their plants do it. Most of what they say is what they said before.
-func (s *Store) follow(ctx context.Context, plants []Plant) error {
-	for _, p := range newestPlants(plants) {
-		var told int64
-		var months int
-		err := s.read.QueryRowContext(ctx, `SELECT coalesce(told, 0), coalesce(keep_months, 0) FROM sites LEFT JOIN plants ON plants.site = sites.name
-			WHERE name = $1`, p.Site).Scan(&told, &months)
-		if err == nil && told >= p.At.UnixMilli() {
-			continue
-		}
-		if err == nil || errors.Is(err, sql.ErrNoRows) {
-			err = s.followPlant(ctx, p, months)
-		}
-		if err != nil {
-			return fmt.Errorf("following the plant of site %s: %w", p.Site, err)
-		}
-	}
-	return nil
-}
-
-// followPlant has what protects people follow at once.
-func (s *Store) followPlant(ctx context.Context, p Plant, months int) error {
-	if s.OutcomeOnly(p.Site) != p.OutcomeOnly {
-		if err := s.SetOutcomeOnly(ctx, p.Site, p.OutcomeOnly, Author{}); err != nil {
-			return err
-		}
-	}
-	plans, err := s.newPlans(ctx, p)
-	if err != nil {
-		return err
-	}
-	zoned := s.zone(p.Site).String() == p.TimeZone
-	if months == p.KeepMonths && zoned && len(plans) == 0 || !s.mayFollow(p.Site) {
-		return nil
-	}
-	if months != p.KeepMonths {
-		if err := s.SetKeepMonths(ctx, p.Site, p.KeepMonths, Author{}); err != nil {
-			return err
-		}
-	}
-	if !zoned {
-		if err := s.SetZone(ctx, p.Site, p.TimeZone); err != nil {
-			return err
-		}
-	}
-	for _, plan := range plans {
-		if err := s.SetShiftPlan(ctx, plan, Author{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) mayFollow(site string) bool {
-	s.followedMu.Lock()
-	defer s.followedMu.Unlock()
-	if time.Since(s.followed[site]) < followPause {
-		return false
-	}
-	s.followed[site] = time.Now()
-	return true
-}
-
-// newPlans are those of a plant that are not known here.
-func (s *Store) newPlans(ctx context.Context, p Plant) ([]ShiftPlan, error) {
-	all, err := s.ShiftPlans(ctx, p.Site)
-	known := map[string]bool{}
-	for _, plan := range all {
-		known[plan.String()] = true
-	}
-	var plans []ShiftPlan
-	for _, plan := range p.Plans {
-		plan.Site = p.Site
-		if !known[plan.String()] && len(all)+len(plans) < maxPlans {
-			plans = append(plans, plan)
-		}
-	}
-	return plans, err
-}
-
-// maxPlans is how many plans of shifts a site has here.
-const maxPlans = 2000
 
 // apply deletes the event, or keeps it from being stored when it comes. It has no effect twice, nor on another site's event.
 func (d PlantDeletion) apply(ctx context.Context, tx *sql.Tx) (done Deletion, isNew bool, err error) {
@@ -647,9 +563,12 @@ type PlantSite struct {
 	Refused int       // messages of it that could not be stored, of the newest
 }
 
-// GateNames returns the names of the gates of a site.
-func (s *Store) GateNames(ctx context.Context, site string) ([]string, error) {
-	return texts(ctx, s.read, "SELECT gate FROM gates WHERE site = $1", site)
+// GatesOf returns the gates of some sites, of which there is one at least.
+func (s *Store) GatesOf(ctx context.Context, sites []string) ([]mqtt.Gate, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (gate mqtt.Gate, err error) {
+		err = rows.Scan(&gate.Site, &gate.Name)
+		return gate, err
+	}, "SELECT site, gate FROM gates WHERE site IN ("+list(1, len(sites))+")", anys(sites)...)
 }
 
 // SiteNames returns the names of all sites, in order.

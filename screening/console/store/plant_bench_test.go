@@ -1,9 +1,14 @@
 package store
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -82,4 +87,71 @@ func BenchmarkDistrict(b *testing.B) {
 			hear(b, s, News{Statuses: again})
 		}
 	})
+}
+
+// questions counts what a store asks of its server, each a way there and back.
+type questions struct{ asked atomic.Int64 }
+
+func (q *questions) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	q.asked.Add(1)
+	return ctx
+}
+
+func (q *questions) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// BenchmarkNewPlants is the first hour of a district in which a thousand plants begin: each says how it counts, what its ten
+// gates are, and has somebody pass at each.
+func BenchmarkNewPlants(b *testing.B) {
+	const plants, gates, together = 1000, 10, 250 // plants in a batch
+	for b.Loop() {
+		b.StopTimer()
+		s, asked := openCounted(b)
+		now := time.Now()
+		var batches []News
+		for i := range plants {
+			if i%together == 0 {
+				batches = append(batches, News{Heard: map[string]time.Time{}})
+			}
+			news, site := &batches[len(batches)-1], fmt.Sprintf("plant %04d", i)
+			news.Heard[site] = now
+			news.Plants = append(news.Plants, Plant{Site: site, At: now, TimeZone: "Asia/Shanghai", KeepMonths: 12, Version: "1", Plans: []ShiftPlan{{From: DayOf(now), Shifts: usualShifts()}}})
+			for gate := range gates {
+				m := newMaker(b, mqtt.Gate{Site: site, Name: fmt.Sprint(gate)})
+				said := mqtt.StatusMessage{State: Online, Status: mqtt.Status{Camera: "ok", Version: "1"}}
+				said.Journal, said.Sequence = m.journal, 1
+				news.Statuses = append(news.Statuses, PlantStatus{Gate: m.gate, At: now, Link: Online, Said: &said})
+				news.Events = append(news.Events, m.pass(now))
+			}
+		}
+		asked.asked.Store(0)
+		b.StartTimer()
+		begin := time.Now()
+		for _, news := range batches {
+			if _, err := s.Hear(b.Context(), news); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(begin).Microseconds())/1000/plants, "ms/plant")
+		b.ReportMetric(float64(asked.asked.Load())/plants, "questions/plant")
+		b.StopTimer()
+		s.Close()
+		b.StartTimer()
+	}
+}
+
+func openCounted(b *testing.B) (*Store, *questions) {
+	b.Helper()
+	s, asked := open(b, config(b, "PostgreSQL")), &questions{}
+	config, err := pgx.ParseConfig(s.cfg.PostgreSQL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	config.Tracer = asked
+	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	s.write = stdlib.OpenDB(*config)
+	s.read = s.write
+	if err := s.prepare(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return s, asked
 }

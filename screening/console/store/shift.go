@@ -120,8 +120,7 @@ var ErrShiftPlan = errors.New("this can't be a plan of shifts")
 // day on. What a shift of an earlier plan that goes past midnight would share with the first shift of this one belongs to
 // this one.
 func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, by Author) error {
-	plan.Shifts = slices.Clone(plan.Shifts)
-	slices.SortStableFunc(plan.Shifts, func(a, b Shift) int { return cmp.Compare(a.Begin, b.Begin) })
+	plan.Shifts = slices.SortedStableFunc(slices.Values(plan.Shifts), func(a, b Shift) int { return cmp.Compare(a.Begin, b.Begin) })
 	if err := plan.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrShiftPlan, err)
 	}
@@ -129,21 +128,29 @@ func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, by Author) err
 	if err != nil {
 		return err
 	}
-	line := AuditLine{By: by, What: ChangedShifts, Scope: mqtt.Gate{Site: plan.Site}, Detail: plan.String()}
 	err = s.transact(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO shift_plans (site, day, shifts) VALUES ($1, $2, $3)
-			ON CONFLICT (site, day) DO UPDATE SET shifts = excluded.shifts`, plan.Site, plan.From, string(shifts)); err != nil {
+		if _, err := tx.ExecContext(ctx, addShiftPlans+values(1, 3)+replaceShiftPlan, plan.Site, plan.From, string(shifts)); err != nil {
 			return err
 		}
 		if err := s.queueSite(ctx, tx, plan.Site, plan.From.Begin(s.zone(plan.Site))); err != nil {
 			return err
 		}
-		return note(ctx, tx, line)
+		return note(ctx, tx, plan.line(by))
 	})
 	if err != nil {
 		return fmt.Errorf("storing the shifts of site %s: %w", plan.Site, err)
 	}
 	return nil
+}
+
+const (
+	addShiftPlans    = "INSERT INTO shift_plans (site, day, shifts) VALUES "
+	replaceShiftPlan = " ON CONFLICT (site, day) DO UPDATE SET shifts = excluded.shifts"
+)
+
+// line tells the audit that the plan is in force.
+func (p ShiftPlan) line(by Author) AuditLine {
+	return AuditLine{By: by, What: ChangedShifts, Scope: mqtt.Gate{Site: p.Site}, Detail: p.String()}
 }
 
 // String is the plan as the audit tells it: "2026-03-02 早班 06:00–14:00 930".
@@ -165,13 +172,15 @@ func clockTime(at time.Duration) string {
 
 // ShiftPlans returns all plans of a site that somebody gave, the latest first.
 func (s *Store) ShiftPlans(ctx context.Context, site string) ([]ShiftPlan, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (ShiftPlan, error) {
-		plan, shifts := ShiftPlan{Site: site}, ""
-		if err := rows.Scan(&plan.From, &shifts); err != nil {
-			return plan, err
-		}
-		return plan, json.Unmarshal([]byte(shifts), &plan.Shifts)
-	}, "SELECT day, shifts FROM shift_plans WHERE site = $1 ORDER BY day DESC", site)
+	return collect(ctx, s.read, scanShiftPlan, "SELECT site, day, shifts FROM shift_plans WHERE site = $1 ORDER BY day DESC", site)
+}
+
+func scanShiftPlan(rows *sql.Rows) (plan ShiftPlan, err error) {
+	var shifts string
+	if err := rows.Scan(&plan.Site, &plan.From, &shifts); err != nil {
+		return plan, err
+	}
+	return plan, json.Unmarshal([]byte(shifts), &plan.Shifts)
 }
 
 // ShiftPlan returns the shifts of a site that hold on a day: three from 6, 14 and 22 o'clock where nobody gave a plan.

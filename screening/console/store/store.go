@@ -90,6 +90,10 @@ type Store struct {
 	heldMu sync.Mutex
 	held   *sql.Conn // of the server: the connection that does so
 
+	shared    bool                      // other consoles of the district may have it open
+	term      atomic.Int64              // in which this one leads, or has
+	elsewhere atomic.Pointer[Receiving] // how another one is doing that leads
+
 	appending sync.RWMutex // held over Append: what an event comes to depends on those before it; Hear shares it
 	shares    [shares]*share
 	monthsMu  sync.Mutex
@@ -130,10 +134,20 @@ type Store struct {
 // Open opens the store, makes it anew where there is none, and brings its tables up to date. A store is open in one
 // console at a time.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
+	return openStore(ctx, cfg, false, log)
+}
+
+// OpenShared opens the store of a district, which on a PostgreSQL server several consoles may have open: see Lead.
+func OpenShared(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
+	return openStore(ctx, cfg, cfg.PostgreSQL != "", log)
+}
+
+func openStore(ctx context.Context, cfg Config, shared bool, log *slog.Logger) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("store.%w", err)
 	}
 	s := newStore(cfg, log)
+	s.shared = shared
 	open, name := s.openFile, cfg.File
 	if cfg.PostgreSQL != "" {
 		open, name = s.openServer, cfg.PostgreSQL
@@ -234,9 +248,12 @@ func (s *Store) openServer(ctx context.Context) error {
 	if err := s.connectServer(); err != nil {
 		return err
 	}
-	// The server notices a while later that a console has ended: it may be the one before this.
-	for until := time.Now().Add(3 * time.Second); ; {
-		err := s.holdServer(ctx)
+	hold, wait := s.holdServer, 3*time.Second // the server notices a while later that a console has ended: it may be the one before this
+	if s.shared {
+		hold, wait = s.holdUpToDate, time.Minute // another one may be making the tables
+	}
+	for until := time.Now().Add(wait); ; {
+		err := hold(ctx)
 		if !errors.Is(err, errOpenElsewhere) || time.Now().After(until) {
 			return err
 		}
@@ -250,6 +267,38 @@ func (s *Store) openServer(ctx context.Context) error {
 
 var errOpenElsewhere = errors.New("another console has it open")
 
+// holdUpToDate holds the server with others. Where tables are to be brought up to date it does so alone.
+func (s *Store) holdUpToDate(ctx context.Context) error {
+	if err := s.holdServer(ctx); err != nil {
+		return err
+	}
+	is, known, err := s.versions(ctx)
+	if err != nil || is >= known {
+		return err
+	}
+	s.letGo()
+	s.shared = false
+	err = s.holdServer(ctx)
+	if err == nil {
+		err = s.migrate(ctx)
+	} else if errors.Is(err, errOpenElsewhere) {
+		err = fmt.Errorf("%w, and its tables are of an older version (%d, this program has %d): stop all consoles of that version, and start this one", err, is, known)
+	}
+	s.letGo()
+	s.shared = true
+	return errors.Join(err, s.holdServer(ctx))
+}
+
+// letGo lets others have the database.
+func (s *Store) letGo() {
+	s.heldMu.Lock()
+	defer s.heldMu.Unlock()
+	if s.held != nil {
+		discard(s.held)
+		s.held = nil
+	}
+}
+
 func (s *Store) connectServer() error {
 	config, err := pgx.ParseConfig(s.cfg.PostgreSQL)
 	if err != nil {
@@ -262,6 +311,11 @@ func (s *Store) connectServer() error {
 	}
 	// A plan that was made while a month was young reads all of it once it is not.
 	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	if s.shared { // a console whose machine is gone keeps the others from its work for that long
+		for name, value := range map[string]string{"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "idle_in_transaction_session_timeout": "30s"} {
+			config.RuntimeParams[name] = value
+		}
+	}
 	s.postgres = true
 	s.write = stdlib.OpenDB(*config)
 	s.write.SetMaxOpenConns(16)
@@ -270,7 +324,7 @@ func (s *Store) connectServer() error {
 	return nil
 }
 
-// holdServer keeps a second console out of the database, for as long as a connection lasts.
+// holdServer keeps a second console out of the database, or one that does not share it, for as long as a connection lasts.
 func (s *Store) holdServer(ctx context.Context) error {
 	s.heldMu.Lock()
 	defer s.heldMu.Unlock()
@@ -285,9 +339,12 @@ func (s *Store) holdServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var alone bool
-	err = held.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", consoleLock).Scan(&alone)
-	if err == nil && !alone {
+	lock, holds := "pg_try_advisory_lock", false
+	if s.shared {
+		lock = "pg_try_advisory_lock_shared"
+	}
+	err = held.QueryRowContext(ctx, "SELECT "+lock+"($1)", consoleLock).Scan(&holds)
+	if err == nil && !holds {
 		err = errOpenElsewhere
 	}
 	if err != nil {

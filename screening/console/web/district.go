@@ -411,8 +411,11 @@ func (v *visit) plantReport(made reports.Made) (*plantReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &plantReport{PlantShift: shift, Told: told}
-	report.Counting = v.store.CountedUntil(made.Site, v.now).Before(shift.Made.Add(reportLag))
+	counted, err := v.store.CountedUntil(v.ctx(), made.Site, v.now)
+	if err != nil {
+		return nil, err
+	}
+	report := &plantReport{PlantShift: shift, Told: told, Counting: counted.Before(shift.Made.Add(reportLag))}
 	for _, figure := range []figureBeside{
 		{v.tongue.Say("筛查", "screened"), shift.People, made.Report.All.People},
 		{v.tongue.Word("pass"), shift.Pass, made.Report.All.Pass},

@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// leading has a store lead when it may, until stop is called. It sends each time in which it does.
+func leading(t *testing.T, s *Store) (terms <-chan context.Context, stop func()) {
+	t.Helper()
+	begun := make(chan context.Context)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		s.Lead(ctx, func(term context.Context) {
+			select {
+			case begun <- term:
+			case <-ctx.Done():
+			}
+			<-term.Done()
+		})
+	})
+	stop = func() { cancel(); running.Wait() }
+	t.Cleanup(stop)
+	return begun, stop
+}
+
+func next(t *testing.T, terms <-chan context.Context) context.Context {
+	t.Helper()
+	select {
+	case term := <-terms:
+		return term
+	case <-time.After(30 * time.Second):
+		t.Fatal("no console leads")
+		return nil
+	}
+}
+
+// twoConsoles have a store that is new for both.
+func twoConsoles(t *testing.T) (a, b *Store) {
+	t.Helper()
+	cfg := config(t, "PostgreSQL")
+	var opening sync.WaitGroup
+	errs := make([]error, 2)
+	for i, s := range []**Store{&a, &b} {
+		opening.Go(func() { *s, errs[i] = OpenShared(t.Context(), cfg, quietLog) })
+	}
+	opening.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+// TestOneConsoleLeads has two on one database: one stores, and the other goes on where that stopped, and counts what it left.
+func TestOneConsoleLeads(t *testing.T) {
+	t.Parallel()
+	a, b := twoConsoles(t)
+	of := newMaker(t, north)
+	events := []Event{of.pass(morning), of.pass(morning.Add(time.Minute)), of.alert(morning.Add(2 * time.Minute))}
+
+	terms, stop := leading(t, a)
+	next(t, terms)
+	if _, err := b.Hear(t.Context(), News{Events: events}); !errors.Is(err, errLeads) {
+		t.Errorf("a console that does not lead stores: %v", err)
+	}
+	if fresh, err := a.Hear(t.Context(), News{Events: events[:2], Heard: map[string]time.Time{north.Site: morning}}); err != nil || fresh != 2 {
+		t.Fatalf("%d are new, %v", fresh, err)
+	}
+	if err := a.NoteReceiving(t.Context(), Receiving{Connected: true, Since: morning}); err != nil {
+		t.Fatal(err)
+	}
+	others, _ := leading(t, b)
+	for deadline := time.Now().Add(30 * time.Second); b.Elsewhere() == nil || !b.Elsewhere().Connected; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a console that stands by does not know of the other")
+		}
+	}
+	if _, err := Open(t.Context(), a.cfg, quietLog); err == nil || !strings.Contains(err.Error(), "another console has it open") {
+		t.Errorf("a console of a plant has the store as well: %v", err)
+	}
+
+	stop()
+	next(t, others)
+	if _, err := a.Hear(t.Context(), News{Events: events}); !errors.Is(err, errLeads) {
+		t.Errorf("a console that leads no more stores: %v", err)
+	}
+	if _, err := a.Count(t.Context()); !errors.Is(err, errLeads) {
+		t.Errorf("it counts: %v", err)
+	}
+	if fresh := hear(t, b, News{Events: events, Heard: map[string]time.Time{north.Site: morning}}); fresh != 1 {
+		t.Errorf("%d are new to the console that goes on", fresh)
+	}
+	totals, err := b.GateTotals(t.Context(), DayOf(morning), DayOf(morning))
+	people := int64(0)
+	for _, one := range totals {
+		people += one.People
+	}
+	if err != nil || people != 3 {
+		t.Errorf("3 people are counted as %d, %v", people, err)
+	}
+}
+
+// TestLeadIsLost has what a console does while it leads end with its lock.
+func TestLeadIsLost(t *testing.T) {
+	t.Parallel()
+	a, b := twoConsoles(t)
+	terms, _ := leading(t, a)
+	first := next(t, terms)
+	others, _ := leading(t, b)
+	if _, err := b.write.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, leadLock); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-next(t, others).Done():
+		t.Error("the second console leads for nothing")
+	case <-first.Done():
+	case <-time.After(30 * time.Second):
+		t.Error("the first console goes on")
+	}
+	if _, err := a.Hear(t.Context(), News{Events: []Event{newMaker(t, north).pass(morning)}}); !errors.Is(err, errLeads) {
+		t.Errorf("it stores: %v", err)
+	}
+}
