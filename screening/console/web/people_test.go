@@ -126,8 +126,8 @@ func TestPeople(t *testing.T) {
 	if status, page := company.post(at("/people/codes/ask"), url.Values{"person": {people["C1"].ID, people["A1"].ID}}); status != http.StatusOK || !strings.Contains(page, "Codes are asked for, for so many people: 1") {
 		t.Errorf("%d:\n%s", status, page)
 	}
-	today := time.Now().Format(time.DateOnly)
-	issue := url.Values{"all": {"yes"}, "state": {"asked"}, "from": {today}, "to": {today}}
+	today := time.Now().In(c.store.Zone(north.Site))
+	issue := url.Values{"all": {"yes"}, "state": {"asked"}, "from": {today.Format(time.DateOnly)}, "to": {today.AddDate(0, 0, 1).Format(time.DateOnly)}}
 	if _, page := hr.post(at("/people/codes/issue"), issue); !strings.Contains(page, "for so many people: 0; not for 1") {
 		t.Errorf("a company that nobody approved has codes:\n%s", page)
 	}
