@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -21,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"thermogate/testdata"
 )
 
 // runAsProgram has the test binary be the program, so that simulated plants and gates are processes of their own.
@@ -62,20 +62,6 @@ func (p *programProcess) wait() string {
 	return p.out.String()
 }
 
-// lastingAddress is below the ports that the system gives to connections, so that a server that is started again gets it.
-func lastingAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
-		if listener, err := net.Listen("tcp", address); err == nil {
-			listener.Close()
-			return address
-		}
-	}
-	t.Fatal("there is no free port")
-	return ""
-}
-
 // consoleProcess is the console of the district.
 type consoleProcess struct {
 	t       *testing.T
@@ -87,7 +73,7 @@ type consoleProcess struct {
 
 func newConsoleProcess(t *testing.T, servers []string, database string) *consoleProcess {
 	t.Helper()
-	c := &consoleProcess{t: t, dir: t.TempDir(), address: lastingAddress(t)}
+	c := &consoleProcess{t: t, dir: t.TempDir(), address: testdata.FreeAddress(t)}
 	c.binary = filepath.Join(c.dir, "thermogate-console")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "../thermogate-console").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -78,7 +78,7 @@ func TestAlertHasAPicture(t *testing.T) {
 			if !on && (picture != "" || len(s.snapshots) > 0) {
 				t.Error("a picture is taken that nobody wants")
 			}
-			if strings.Contains(logged.String(), "PNG") {
+			if strings.Contains(logged.String(), `PNG\r\n`) {
 				t.Errorf("the log has the picture:\n%s", logged.String())
 			}
 		})

@@ -66,7 +66,7 @@ func TestPictureOfAnAlert(t *testing.T) {
 		"an alert without":     func() (int, string) { return guard.get("/alerts/" + without + "/picture") },
 		"no alert":             func() (int, string) { return guard.get("/alerts/x/picture") },
 	} {
-		if status, body := get(); status != http.StatusNotFound || strings.Contains(body, "PNG") {
+		if status, body := get(); status != http.StatusNotFound || strings.Contains(body, "PNG\r\n") {
 			t.Errorf("%s: %d", who, status)
 		}
 	}
