@@ -101,9 +101,9 @@ func (g *gate) play(ctx context.Context) {
 // waitFor waits until a JavaScript expression is true.
 func waitFor(t *testing.T, tab context.Context, what, expression string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(tab, 15*time.Second)
+	ctx, cancel := context.WithTimeout(tab, time.Minute)
 	defer cancel()
-	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond))
+	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(time.Minute))
 	_, err := chromedp.Run(ctx, poll)
 	for err != nil && (strings.Contains(err.Error(), "Cannot find context") || strings.Contains(err.Error(), "navigated")) { // of a page that has just been replaced
 		_, err = chromedp.Run(ctx, poll)
