@@ -54,9 +54,9 @@ func waitConnected(t testing.TB, c *Client) {
 
 func eventually(t testing.TB, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("waited 30 s in vain")
+			t.Fatal("waited a minute in vain")
 		}
 	}
 }

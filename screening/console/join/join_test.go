@@ -32,9 +32,9 @@ const console = "https://127.0.0.1:8090"
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
@@ -163,8 +163,8 @@ func TestMosquittoLetsInWhoJoined(t *testing.T) {
 	select {
 	case <-gate.lost:
 		t.Logf("disconnected %v after the word", time.Since(began))
-	case <-time.After(3 * time.Second):
-		t.Error("a revoked gate is connected for longer than 3 s")
+	case <-time.After(time.Minute):
+		t.Error("a revoked gate stays connected")
 	}
 	eventually(t, "the account is removed", func() bool { return s.Revoked(north).Account == store.AccountRemoved })
 	if _, err := connect(m.Address, grant.ClientID, grant.User, grant.Password); err == nil {
@@ -373,8 +373,8 @@ func TestAGatesOwnBrokerLetsInWhoJoined(t *testing.T) {
 	}
 	select {
 	case <-gate.lost:
-	case <-time.After(3 * time.Second):
-		t.Error("a revoked gate is connected for longer than 3 s")
+	case <-time.After(time.Minute):
+		t.Error("a revoked gate stays connected")
 	}
 	if _, err := connect(own.Address, "gate", grant.User, grant.Password); err == nil {
 		t.Error("a revoked gate comes in")
