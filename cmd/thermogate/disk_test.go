@@ -210,21 +210,33 @@ func TestSlowDiskDelaysNoFrame(t *testing.T) {
 	defer gate.Process.Kill()
 	pages, broker, _ := addresses(t, printed)
 
-	for range 2 {
-		e := firstEvent(t, ctx, broker)
-		if took := time.Since(e.Time); took < 300*time.Millisecond {
-			t.Errorf("event %s was out after %v: this disk is not slow", e.ID, took)
+	type counts struct{ captured, dropped, screened float64 }
+	count := func() (c counts) {
+		metrics := get(t, pages+"metrics")
+		c.captured, c.dropped = sampled(t, metrics, "thermogate_frames_captured_total"), sampled(t, metrics, "thermogate_frames_dropped_total")
+		for _, m := range regexp.MustCompile(`(?m)^thermogate_screenings_total\{.*\} (\d+)$`).FindAllStringSubmatch(metrics, -1) {
+			n, _ := strconv.Atoi(m[1])
+			c.screened += float64(n)
 		}
+		return c
 	}
-	metrics := get(t, pages+"metrics")
-	captured, dropped := sampled(t, metrics, "thermogate_frames_captured_total"), sampled(t, metrics, "thermogate_frames_dropped_total")
-	screened := 0
-	for _, m := range regexp.MustCompile(`(?m)^thermogate_screenings_total\{.*\} (\d+)$`).FindAllStringSubmatch(metrics, -1) {
-		n, _ := strconv.Atoi(m[1])
-		screened += n
-	}
-	if captured < 50 || screened < 2 || dropped >= float64(2*screened) { // a loop that waits for the disk drops more; a busy machine, some
-		t.Errorf("of %v frames %v were dropped, with %d events", captured, dropped, screened)
+	const tries = 5
+	for try, before := 1, (counts{}); ; try++ {
+		for range 2 {
+			e := firstEvent(t, ctx, broker)
+			if took := time.Since(e.Time); took < 300*time.Millisecond {
+				t.Errorf("event %s was out after %v: this disk is not slow", e.ID, took)
+			}
+		}
+		now := count()
+		dropped, screened := now.dropped-before.dropped, now.screened-before.screened
+		if now.captured >= 50 && screened >= 2 && dropped < 2*screened { // a loop that waits for the disk always drops more, a busy machine sometimes
+			return
+		}
+		if try == tries {
+			t.Fatalf("%v frames were dropped at the last, with %v events", dropped, screened)
+		}
+		before = now
 	}
 }
 

@@ -166,7 +166,8 @@ func TestDoorThatHangs(t *testing.T) {
 	server := startCoils(t)
 	server.hang()
 	cfg := server.config(Secure)
-	cfg.Timeout = 200 * time.Millisecond
+	cfg.Timeout = time.Second
+	const slack = 750 * time.Millisecond // of a machine that does much else; who waited for the door would take its second
 	d := newDoor(t, cfg)
 	answers := work(t, d)
 	told := map[string]time.Time{}
@@ -175,14 +176,14 @@ func TestDoorThatHangs(t *testing.T) {
 		e.ID = string(rune('A' + i))
 		told[e.ID] = time.Now()
 		d.Open(e)
-		if took := time.Since(told[e.ID]); took > 100*time.Millisecond {
+		if took := time.Since(told[e.ID]); took > slack {
 			t.Fatalf("telling the door took %v", took)
 		}
 	}
 	var commanded int
 	for range told {
 		e := <-answers
-		if took := time.Since(told[e.ID]); took > cfg.Timeout+150*time.Millisecond {
+		if took := time.Since(told[e.ID]); took > cfg.Timeout+slack {
 			t.Errorf("%v until an answer", took)
 		}
 		if e.Data.Door.Accepted != nil || e.Data.Door.Error == "" {

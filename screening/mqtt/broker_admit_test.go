@@ -45,7 +45,7 @@ func TestGatesAreAdmittedWhileTheBrokerRuns(t *testing.T) {
 		t.Helper()
 		select {
 		case <-lost:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%s, and it stays connected", why)
 		}
 	}

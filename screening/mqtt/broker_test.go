@@ -72,7 +72,7 @@ func tryJoin(address, id string, change ...func(*paho.ClientOptions)) (paho.Clie
 	}
 	client := paho.NewClient(options)
 	token := client.Connect()
-	token.WaitTimeout(10 * time.Second)
+	token.WaitTimeout(time.Minute)
 	return client, token.Error()
 }
 
@@ -108,7 +108,7 @@ func (in *inbox) has(n int) func() bool { return func() bool { return len(in.all
 
 func done(t testing.TB, token paho.Token) {
 	t.Helper()
-	if !token.WaitTimeout(10 * time.Second) {
+	if !token.WaitTimeout(time.Minute) {
 		t.Fatal("no answer from the broker")
 	}
 	if token.Error() != nil {
@@ -894,7 +894,10 @@ func TestBrokerConfirmsOnlyWhatItKeeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := publisher.Publish("x", 1, false, "lost")
-	eventually(t, func() bool { err := b.Err(); return err != nil && strings.Contains(err.Error(), "can't keep messages on disk") })
+	eventually(t, func() bool {
+		err := b.Err()
+		return err != nil && strings.Contains(err.Error(), "can't keep messages on disk")
+	})
 	if lost.WaitTimeout(500 * time.Millisecond) {
 		t.Error("a message that could not be kept is confirmed")
 	}

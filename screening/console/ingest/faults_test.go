@@ -142,10 +142,13 @@ func (p *process) all() []string {
 	return slices.Clone(p.lines)
 }
 
-// rounds is how many a soak has: THERMOGATE_FAULT_ROUNDS, or a few.
+// askedRounds says how many rounds a soak has, each time with other faults.
+const askedRounds = "THERMOGATE_FAULT_ROUNDS"
+
+// rounds is how many a soak has: those that are asked for, or a few.
 func rounds(t *testing.T, few int) int {
 	t.Helper()
-	s := os.Getenv("THERMOGATE_FAULT_ROUNDS")
+	s := os.Getenv(askedRounds)
 	if s == "" {
 		return few
 	}
@@ -225,7 +228,10 @@ type factory struct {
 }
 
 func startFactory(t *testing.T, address string, own bool) *factory {
-	seed := uint64(time.Now().UnixNano())
+	seed := uint64(1)
+	if os.Getenv(askedRounds) != "" {
+		seed = uint64(time.Now().UnixNano())
+	}
 	t.Logf("seed %d", seed)
 	f := &factory{
 		t: t, address: address, random: rand.New(rand.NewPCG(seed, 0)),

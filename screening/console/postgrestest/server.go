@@ -60,7 +60,7 @@ func (s *Server) Restart() error {
 	if err := s.run(); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := s.command("pg_isready", "-h", s.dir, "-U", "test", "-d", "postgres").Run()
 		if err == nil {
 			return nil
