@@ -28,7 +28,7 @@ packages:
 	deploy/install-packages build
 	deploy/package $$(dpkg --print-architecture)
 
-# The packages in a Debian of their own: root, 300 MB of downloads, some ten minutes. Not a part of `make test`.
+# The packages in a Debian of their own: root, 160 MB of downloads, some ten minutes. Not a part of `make test`.
 test-packages:
 	deploy/install-packages packages
 	deploy/test-packages
