@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -68,7 +69,8 @@ type Ingest struct {
 	log    *slog.Logger
 	timing timing
 
-	gates map[mqtt.Gate]*gate // of Run
+	gates    map[mqtt.Gate]*gate // of Run
+	newGates atomic.Int64        // how many of them were heard for the first time
 
 	mu          sync.Mutex
 	state       State

@@ -20,14 +20,18 @@ func (i *Ingest) tellPasses(ctx context.Context, conn *mqtt.KeptSession) {
 	said := map[mqtt.Gate][]byte{}
 	second := time.NewTicker(i.timing.second)
 	defer second.Stop()
-	var news int64 = -1
-	for looks, failed := 0, ""; ; looks++ {
-		now, stale := i.store.PassNews(), looks%passesEvery == 0
-		if err := i.tellPassesOnce(ctx, conn, said, now != news || stale); err == nil {
-			news, failed = now, ""
-		} else if ctx.Err() == nil && err.Error() != failed {
-			failed = err.Error()
-			i.log.Warn("gates are not told which pass codes are good", "error", err)
+	var news, gates int64 = -1, -1
+	for looks, failed, again := 0, "", true; ; looks++ {
+		now, heard, stale := i.store.PassNews(), i.newGates.Load(), looks%passesEvery == 0
+		if again || stale || now != news || heard != gates {
+			err := i.tellPassesOnce(ctx, conn, said, now != news || stale)
+			again, gates = err != nil || heard != gates, heard // a gate may be in the store only after this look
+			if err == nil {
+				news, failed = now, ""
+			} else if ctx.Err() == nil && err.Error() != failed {
+				failed = err.Error()
+				i.log.Warn("gates are not told which pass codes are good", "error", err)
+			}
 		}
 		select {
 		case <-second.C:

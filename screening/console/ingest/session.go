@@ -53,6 +53,7 @@ func (i *Ingest) gate(of mqtt.Gate) *gate {
 	if g == nil {
 		g = &gate{Gate: of, holdings: map[string]store.Holding{}, tails: map[string]int64{}, noticed: map[gap]time.Time{}}
 		i.gates[of] = g
+		i.newGates.Add(1)
 	}
 	return g
 }

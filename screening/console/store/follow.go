@@ -26,7 +26,7 @@ type following struct {
 	timeZone    string
 	zone        *time.Location // that the plant says
 	plans       []ShiftPlan    // that are not known here
-	all         bool           // no more than outcomeOnly may be followed now, else
+	all         bool           // else no more than outcomeOnly may be followed now
 }
 
 // follow has sites counted and kept as their plants do it, all in one transaction: a thousand of them may be new at once. Most

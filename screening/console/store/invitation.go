@@ -243,6 +243,7 @@ func (s *Store) setRevoked(gate mqtt.Gate, r Revocation) {
 	defer s.revokedMu.Unlock()
 	if r.At.IsZero() {
 		delete(s.revoked, gate)
+		s.passesChanged() // whoever is it now has them yet to get
 		return
 	}
 	s.revoked[gate] = r

@@ -21,6 +21,7 @@ const leadLock = 0x54474c45
 const (
 	leadPause  = 250 * time.Millisecond // between two looks of a console that stands by
 	leadCheck  = time.Second            // between two looks at whether a console still leads
+	leadLimit  = 15 * time.Second       // within which the server answers that; by then another console may lead
 	sitesPause = 5 * time.Second        // for which one that stands by does not read again how sites are counted
 )
 
@@ -80,11 +81,10 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		defer cancel()
-		for tick := time.NewTicker(leadCheck); ctx.Err() == nil && conn.PingContext(ctx) == nil; {
+		for answers(ctx, conn) {
 			select {
-			case <-tick.C:
+			case <-time.After(leadCheck):
 			case <-ctx.Done():
-				tick.Stop()
 			}
 		}
 	})
@@ -92,6 +92,12 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 	cancel()
 	watching.Wait()
 	return nil
+}
+
+func answers(ctx context.Context, conn *sql.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, leadLimit)
+	defer cancel()
+	return conn.PingContext(ctx) == nil
 }
 
 // discard closes a connection for good, where another one would get it from the pool.
@@ -104,7 +110,7 @@ func discard(conn *sql.Conn) {
 func (s *Store) standBy(ctx context.Context, conn *sql.Conn) error {
 	var stored string
 	var read time.Time
-	for tick := time.NewTicker(leadPause); ; {
+	for {
 		var leads bool
 		var now string
 		var other Receiving
@@ -113,7 +119,6 @@ func (s *Store) standBy(ctx context.Context, conn *sql.Conn) error {
 		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1), CAST(pg_current_wal_insert_lsn() AS TEXT), connected, since, fault FROM receiving", leadLock).
 			Scan(&leads, &now, &other.Connected, &since, &other.Fault)
 		if err != nil || leads {
-			tick.Stop()
 			return err
 		}
 		other.Since = fromMilliseconds(since)
@@ -129,9 +134,8 @@ func (s *Store) standBy(ctx context.Context, conn *sql.Conn) error {
 			s.changed()
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(leadPause):
 		case <-ctx.Done():
-			tick.Stop()
 			return ctx.Err()
 		}
 	}
@@ -179,7 +183,7 @@ func (s *Store) stillLeads(ctx context.Context, tx *sql.Tx) error {
 		return nil
 	}
 	var term int64
-	err := tx.QueryRowContext(ctx, "SELECT term FROM receiving WHERE term = $1 FOR SHARE", s.term.Load()).Scan(&term)
+	err := tx.QueryRowContext(ctx, "SELECT term FROM receiving WHERE term = $1 AND term > 0 FOR SHARE", s.term.Load()).Scan(&term)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errLeads
 	}

@@ -17,7 +17,7 @@ import (
 // BenchmarkDistrict is what a district of 1,000 plants with 10 gates each asks of a PostgreSQL server, with 20,000 people in
 // the last minute and 2,000 open alerts.
 func BenchmarkDistrict(b *testing.B) {
-	s := open(b, config(b, "PostgreSQL"))
+	s, asked := openCounted(b)
 	const sites, gates, batch = 1000, 10, 500
 	now := time.Now()
 	var makers []*maker
@@ -71,11 +71,13 @@ func BenchmarkDistrict(b *testing.B) {
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
+			asked.asked.Store(0)
 			for b.Loop() {
 				if err := do(); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64(asked.asked.Load())/float64(b.N), "questions/op")
 		})
 	}
 	again := statuses[:batch]

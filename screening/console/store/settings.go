@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -92,43 +93,108 @@ func (s *Store) noteSettings(ctx context.Context, tx *sql.Tx, fresh []*Event) er
 			clear(h.settings)
 		}
 	}
-	if err := s.readySettings(ctx, tx, fresh); err != nil {
+	told := make([]toldSettings, len(fresh))
+	for i, e := range fresh {
+		told[i] = toldSettings{e.Gate, e.ID, settingsOf(e.Data)}
+	}
+	if err := s.readySettings(ctx, tx, told); err != nil {
+		return err
+	}
+	if err := s.beginEarlier(ctx, tx, told); err != nil {
 		return err
 	}
 	var first []any // settings that were never told before
-	for _, e := range fresh {
-		known := s.shareOf(e.Gate.Site).settings
-		told := known[settingOf{e.Gate, Hash}]
-		for name, value := range settingsOf(e.Data) {
-			if told.status && statusKnows(name) {
-				continue
-			}
-			of := settingOf{e.Gate, name}
+	for _, e := range told {
+		known := s.shareOf(e.gate.Site).settings
+		for name, value := range s.toldByEvents(e) {
+			of := settingOf{e.gate, name}
 			seen := known[of]
 			var changed int64
 			var err error
 			switch {
-			case seen.value == value && e.ID < seen.event:
+			case seen.value == value && e.event < seen.event:
 				changed, err = execute(ctx, tx, `UPDATE settings_seen SET event = $1 WHERE site = $2 AND gate = $3 AND name = $4 AND event = $5
 					AND NOT EXISTS (SELECT 1 FROM settings_seen AS other WHERE site = $2 AND gate = $3 AND name = $4 AND event >= $1 AND event < $5)`,
-					e.ID, e.Gate.Site, e.Gate.Name, name, seen.event)
+					e.event, e.gate.Site, e.gate.Name, name, seen.event)
 			case seen.event == "":
 				changed = 1
-				first = append(first, e.Gate.Site, e.Gate.Name, name, e.ID, value, nil)
-			case seen.value != value && e.ID > seen.event:
+				first = append(first, e.gate.Site, e.gate.Name, name, e.event, value, nil)
+			case seen.value != value && e.event > seen.event:
 				changed = 1
-				err = s.addSetting(ctx, tx, of, settingSeen{e.ID, value, false}, nil)
+				err = s.addSetting(ctx, tx, of, settingSeen{e.event, value, false}, nil)
 			}
 			if err != nil {
 				return err
 			}
 			if changed > 0 {
-				known[of] = settingSeen{e.ID, value, false}
+				known[of] = settingSeen{e.event, value, false}
 			}
 		}
 	}
 	return s.inSteps(first, 6, func(rows string, args []any) error {
 		_, err := tx.ExecContext(ctx, addSettings+rows+replaceSetting, args...)
+		return err
+	})
+}
+
+// toldSettings are what an event tells.
+type toldSettings struct {
+	gate   mqtt.Gate
+	event  string // its id
+	values map[string]string
+}
+
+// toldByEvents are those of them that no status tells.
+func (s *Store) toldByEvents(e toldSettings) iter.Seq2[string, string] {
+	status := s.shareOf(e.gate.Site).settings[settingOf{e.gate, Hash}].status
+	return func(yield func(string, string) bool) {
+		for name, value := range e.values {
+			if status && statusKnows(name) {
+				continue
+			}
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// beginEarlier notes with one statement that settings in force have been so since before the event that first told them: what
+// has waited in plants comes late, and so does each event of it. Settings that were others meanwhile it leaves out.
+func (s *Store) beginEarlier(ctx context.Context, tx *sql.Tx, told []toldSettings) error {
+	first, others := map[settingOf]string{}, map[settingOf]bool{}
+	for _, e := range told { // in the order of their ids
+		for name, value := range s.toldByEvents(e) {
+			of := settingOf{e.gate, name}
+			seen := s.shareOf(e.gate.Site).settings[of]
+			if others[of] = others[of] || seen.value != value; e.event < seen.event && first[of] == "" {
+				first[of] = e.event
+			}
+		}
+	}
+	var args []any
+	for of, event := range first {
+		if !others[of] {
+			args = append(args, of.gate.Site, of.gate.Name, of.name, s.shareOf(of.gate.Site).settings[of].event, event)
+		}
+	}
+	return s.inSteps(args, 5, func(rows string, args []any) error {
+		type begun struct {
+			settingOf
+			event string
+		}
+		all, err := collect(ctx, tx, func(rows *sql.Rows) (one begun, err error) {
+			err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.name, &one.event)
+			return one, err
+		}, "UPDATE settings_seen SET event = earlier.column5 FROM (VALUES "+rows+`) AS earlier
+			WHERE settings_seen.site = earlier.column1 AND settings_seen.gate = earlier.column2 AND settings_seen.name = earlier.column3 AND settings_seen.event = earlier.column4
+			AND NOT EXISTS (SELECT 1 FROM settings_seen AS other WHERE other.site = earlier.column1 AND other.gate = earlier.column2 AND other.name = earlier.column3
+				AND other.event >= earlier.column5 AND other.event < earlier.column4)
+			RETURNING site, gate, name, event`, args...)
+		for _, one := range all {
+			known := s.shareOf(one.gate.Site).settings
+			known[one.settingOf] = settingSeen{one.event, known[one.settingOf].value, false}
+		}
 		return err
 	})
 }
@@ -236,16 +302,19 @@ func (s *Store) SetSettings(ctx context.Context, gate mqtt.Gate, told mqtt.Setti
 }
 
 // readySettings has the newest values of what events tell at hand, those of many gates with one look.
-func (s *Store) readySettings(ctx context.Context, tx *sql.Tx, events []*Event) error {
+func (s *Store) readySettings(ctx context.Context, tx *sql.Tx, told []toldSettings) error {
 	gates := map[mqtt.Gate]bool{}
-	for _, e := range events {
-		known, names := s.shareOf(e.Gate.Site).settings, settingsOf(e.Data)
-		names[Hash] = ""
-		for name := range names {
-			of := settingOf{e.Gate, name}
+	for _, e := range told {
+		known := s.shareOf(e.gate.Site).settings
+		ready := func(name string) {
+			of := settingOf{e.gate, name}
 			if _, has := known[of]; !has {
-				known[of], gates[e.Gate] = settingSeen{}, true
+				known[of], gates[e.gate] = settingSeen{}, true
 			}
+		}
+		ready(Hash)
+		for name := range e.values {
+			ready(name)
 		}
 	}
 	type found struct {

@@ -279,14 +279,18 @@ func (s *Store) holdUpToDate(ctx context.Context) error {
 	s.letGo()
 	s.shared = false
 	err = s.holdServer(ctx)
+	s.shared = true
+	if errors.Is(err, errOpenElsewhere) {
+		return fmt.Errorf("%w, and its tables are of an older version (%d, this program has %d): stop all consoles of that version, and start this one", err, is, known)
+	}
 	if err == nil {
 		err = s.migrate(ctx)
-	} else if errors.Is(err, errOpenElsewhere) {
-		err = fmt.Errorf("%w, and its tables are of an older version (%d, this program has %d): stop all consoles of that version, and start this one", err, is, known)
 	}
 	s.letGo()
-	s.shared = true
-	return errors.Join(err, s.holdServer(ctx))
+	if err != nil {
+		return err
+	}
+	return s.holdServer(ctx)
 }
 
 // letGo lets others have the database.
