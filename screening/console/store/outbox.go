@@ -387,14 +387,10 @@ func (s *Store) RemoveOutgoing(ctx context.Context, numbers []int64) error {
 // OutgoingBySite counts what waits to be told, with about how many events there are from before there was a district.
 func (s *Store) OutgoingBySite(ctx context.Context) (map[string]int64, error) {
 	waiting := map[string]int64{}
-	add := func(query string, args ...any) error {
-		counts, err := s.bySite(ctx, query, args...)
-		for site, n := range counts {
-			waiting[site] += int64(n)
-		}
-		return err
+	counts, err := s.bySite(ctx, "SELECT site, count(*) FROM outbox GROUP BY site")
+	for site, n := range counts {
+		waiting[site] = int64(n)
 	}
-	err := add("SELECT site, count(*) FROM outbox GROUP BY site")
 	var after, end string
 	if err == nil {
 		err = s.read.QueryRowContext(ctx, "SELECT history, history_end FROM district").Scan(&after, &end)
@@ -404,13 +400,33 @@ func (s *Store) OutgoingBySite(ctx context.Context) (map[string]int64, error) {
 			err = s.read.QueryRowContext(ctx, "SELECT coalesce(min(id), '') FROM events").Scan(&after)
 		}
 		if err == nil {
-			err = add("SELECT site, sum(events) FROM days WHERE day >= $1 AND day <= $2 GROUP BY site", DayOf(idTime(after)), DayOf(idTime(end)))
+			err = s.addDays(ctx, waiting, idTime(after), idTime(end))
 		}
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("counting what the district is to be told: %w", err)
 	}
 	return waiting, nil
+}
+
+// addDays adds to each site its events of the days in which from and to lie there, and of those in between.
+func (s *Store) addDays(ctx context.Context, counts map[string]int64, from, to time.Time) error {
+	type ofDay struct {
+		site   string
+		day    Day
+		events int64
+	}
+	const anyZone = 1 // day that a site's may differ from that of UTC
+	days, err := collect(ctx, s.read, func(rows *sql.Rows) (one ofDay, err error) {
+		err = rows.Scan(&one.site, &one.day, &one.events)
+		return one, err
+	}, "SELECT site, day, CAST(sum(events) AS BIGINT) FROM days WHERE day >= $1 AND day <= $2 GROUP BY site, day", DayOf(from.UTC())-anyZone, DayOf(to.UTC())+anyZone)
+	for _, one := range days {
+		if zone := s.zone(one.site); one.day >= DayOf(from.In(zone)) && one.day <= DayOf(to.In(zone)) {
+			counts[one.site] += one.events
+		}
+	}
+	return err
 }
 
 // EventsByID returns those of some events that there still are.

@@ -128,6 +128,9 @@ func TestOutbox(t *testing.T) {
 
 func TestHistoryIsQueuedOnceAndBehindWhatIsNew(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
+		if err := s.SetZone(t.Context(), "plant", "America/Los_Angeles"); err != nil { // where it still is yesterday
+			t.Fatal(err)
+		}
 		m := newMaker(t, north)
 		var old []Event
 		for n := range historyBatch + 100 {
