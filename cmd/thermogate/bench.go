@@ -27,7 +27,7 @@ func newBenchCommand() *cobra.Command {
 		Use:   "bench [RECORDING...]",
 		Short: "Time of each stage on this machine, and what share of a core cameras take",
 		Long: `Bench times the gate's work on each frame, stage by stage, on recordings or, without any, on simulated people. Then it
-also prints what share of one core it takes with cameras of the usual sizes and rates.`,
+also prints what share of one core it takes with cameras of the usual sizes and rates, and with thirty people at once.`,
 		RunE: func(cmd *cobra.Command, recordings []string) error {
 			options, err := source.options()
 			if err != nil {
@@ -51,7 +51,7 @@ also prints what share of one core it takes with cameras of the usual sizes and 
 			if err := times.print(cmd.OutOrStdout()); err != nil || !simulated {
 				return err
 			}
-			return printLoads(cmd.Context(), cmd.OutOrStdout(), detector)
+			return printLoads(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	source.bind(command.Flags())

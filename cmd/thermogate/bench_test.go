@@ -3,16 +3,11 @@ package main
 import (
 	"testing"
 
-	"thermogate/screening/face"
+	"thermogate/camera/simulator"
 )
 
 func TestMoreRateIsMoreLoad(t *testing.T) {
-	detector, err := face.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer detector.Close()
-	l, err := measureLoad(t.Context(), 160, 120, detector)
+	l, err := measureLoad(t.Context(), simulator.Demo(), defaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}

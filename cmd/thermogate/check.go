@@ -29,7 +29,6 @@ import (
 	"thermogate/screening/badge/zbar"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
-	"thermogate/screening/face"
 	"thermogate/screening/gate"
 	"thermogate/screening/listen"
 	"thermogate/screening/metrics"
@@ -360,7 +359,7 @@ type view struct {
 
 // look watches the camera as run does, until the first fault.
 func (d *doctor) look(ctx context.Context) (v view, info camera.Info, err error) {
-	detector, err := face.New()
+	detector, err := d.config.detector()
 	if err != nil {
 		return v, camera.Info{}, err
 	}

@@ -20,6 +20,7 @@ import (
 	"thermogate/screening/badge"
 	"thermogate/screening/door"
 	"thermogate/screening/event"
+	"thermogate/screening/face"
 	"thermogate/screening/gate"
 	"thermogate/screening/journal"
 	"thermogate/screening/kiosk"
@@ -295,6 +296,16 @@ func (c config) gate() gate.Config {
 		Policy:  c.Policy,
 		Visit:   c.Visit,
 	}
+}
+
+// detector looks for faces as small as the gate screens.
+func (c config) detector() (*face.Detector, error) {
+	d, err := face.New()
+	if err != nil {
+		return nil, err
+	}
+	d.LeastFace = c.Visit.Near
+	return d, nil
 }
 
 // ownBroker names no broker, which is the gate's own.

@@ -72,7 +72,7 @@ type replayedVerdict struct {
 }
 
 func newReplayer(c config, options camera.Options, out io.Writer, asJSON bool) (*replayer, error) {
-	detector, err := face.New()
+	detector, err := c.detector()
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func (s *station) acquire(ctx context.Context, open func(context.Context) (camer
 		return fmt.Errorf("http.%w", err)
 	}
 	s.closers = append(s.closers, s.web.Close)
-	if s.detector, err = face.New(); err != nil {
+	if s.detector, err = c.detector(); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.detector.Close)

@@ -19,7 +19,6 @@ import (
 	"thermogate/camera/simulator"
 	"thermogate/cmd/internal/program"
 	"thermogate/screening/event"
-	"thermogate/screening/face"
 	"thermogate/screening/gate"
 	"thermogate/screening/gate/trial"
 )
@@ -109,7 +108,7 @@ func (t *trials) run(ctx context.Context) ([]trial.Result, error) {
 // walk takes one scenario through a gate to its end.
 func (t *trials) walk(ctx context.Context, scenario simulator.Scenario) (trial.Result, error) {
 	name := filepath.Base(scenario.Name)
-	detector, err := face.New()
+	detector, err := t.config.detector()
 	if err != nil {
 		return trial.Result{}, err
 	}

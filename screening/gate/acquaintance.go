@@ -74,7 +74,7 @@ func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (k
 		consider(&f.known[i])
 	}
 	for _, o := range f.visits { // those who crossed each other may carry on where the other was
-		if o != v && o.person.event != nil && (o.rival != nil || o.lastSeen.Before(v.lastSeen)) {
+		if o != v && o.person.event != nil && (o.rival != nil || !o.inSight) {
 			consider(&o.person)
 		}
 	}

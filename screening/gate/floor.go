@@ -286,12 +286,14 @@ func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 func (f *floor) keep(tracks []track.Subject, at time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(f.visits)) { // in an order, so that a replay tells the same
 		v := f.visits[id]
-		if !slices.ContainsFunc(tracks, func(s track.Subject) bool { return s.ID == id }) {
+		i := slices.IndexFunc(tracks, func(s track.Subject) bool { return s.ID == id })
+		if i < 0 {
 			delete(f.visits, id)
 			f.end(v, at)
-		} else if v.lastSeen.Before(at) {
-			v.behind = v.behind || f.hidden(v)
+			continue
 		}
+		v.inSight = tracks[i].Detection >= 0
+		v.behind = v.behind || f.hidden(v)
 	}
 	f.gone = slices.DeleteFunc(f.gone, func(w farewell) bool {
 		if over := at.After(w.until); over {
@@ -404,7 +406,7 @@ func (f *floor) lost(s *sighting) (int, *visit) {
 			moment = time.Second
 		}
 		away := s.at.Sub(v.lastSeen)
-		if away > 0 && away < moment && apart(v.box, s.box) < nearby && ratio(v.box, s.box) < larger && !v.changed(s) {
+		if !v.inSight && away < moment && apart(v.box, s.box) < nearby && ratio(v.box, s.box) < larger && !v.changed(s) {
 			return id, v
 		}
 	}

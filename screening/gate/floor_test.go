@@ -132,7 +132,11 @@ func (h *hall) frame(people ...someone) {
 			delete(h.trails, id)
 			continue
 		}
-		subjects = append(subjects, track.Subject{ID: id})
+		subject := track.Subject{ID: id}
+		if t.sureAt.Before(h.now) {
+			subject.Detection = -1
+		}
+		subjects = append(subjects, subject)
 	}
 	h.floor.keep(subjects, h.now)
 	h.scene = event.Scene{}
@@ -673,6 +677,18 @@ func TestComingBackShowsTheSameEvent(t *testing.T) {
 	}
 	if h.scene.People[0].Admitted {
 		t.Error("the door opens a second time")
+	}
+}
+
+// TestTwinsInOnePicture: nobody is taken for somebody who is still there, whichever of them a frame is told of first.
+func TestTwinsInOnePicture(t *testing.T) {
+	h := newHall(t, DefaultVisitConfig())
+	h.stay(time.Second, well(2).at(90))
+	twin := well(2).on(1).at(30)
+	h.stay(2*time.Second, twin, well(2).at(90))
+	h.want("pass", "pass")
+	if h.shown() != "2" || h.scene.People[1].Event.ID != "1" {
+		t.Errorf("the twin is shown the event %q, the first %q", h.shown(), h.scene.People[1].Event.ID)
 	}
 }
 

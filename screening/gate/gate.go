@@ -63,7 +63,7 @@ type Gate struct {
 }
 
 // New returns a gate for frames of the described camera. The ids of its events draw on entropy; the detector stays
-// the caller's to close, and from now on looks for faces as small as this gate screens.
+// the caller's to close, and looks for faces as small as its LeastFace says, which is to be Near of the visits.
 func New(config Config, info camera.Info, detector *face.Detector, entropy io.Reader) (*Gate, error) {
 	scale, err := info.Scale()
 	if err != nil {
@@ -92,7 +92,6 @@ func New(config Config, info camera.Info, detector *face.Detector, entropy io.Re
 		floor:    newFloor(config.Visit, judge),
 	}
 	g.floor.publish = g.publish
-	detector.LeastFace = config.Visit.Near
 	if config.Moving {
 		g.ground = new(measure.Ground)
 	}

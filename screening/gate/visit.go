@@ -29,10 +29,13 @@ type VisitConfig struct {
 	FreshLookClears bool `yaml:"fresh_look_clears"`
 }
 
+// usualNear is Near of a gate at which one after the other steps up.
+const usualNear = 0.115
+
 // DefaultVisitConfig gives people the time to take off a hat after being asked to.
 func DefaultVisitConfig() VisitConfig {
 	return VisitConfig{
-		Near: 0.115, Far: 0.085, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute,
+		Near: usualNear, Far: 0.085, Patience: 3 * time.Second, Retry: 3 * time.Second, Return: 15 * time.Second, Rescreen: 5 * time.Minute,
 	}
 }
 
@@ -93,6 +96,7 @@ type visit struct {
 	firstSeen, lastSeen time.Time
 	box                 event.Box
 	cameAt              float64         // where along the picture the face was first seen
+	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
 	atEdge              bool            // the face was last seen where people come and go
 	problem             event.Reason    // of the newest frame
@@ -180,7 +184,7 @@ func (v *visit) see(s *sighting) {
 		v.cameAt = s.box.X + s.box.W/2
 	}
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
-	v.behind = false
+	v.inSight, v.behind = true, false
 	v.presence.add(s)
 	if s.moved {
 		v.movedAt = s.at

@@ -31,7 +31,6 @@ type part struct{ column, row, pool, columns, rows, step int }
 
 var (
 	facePart  = part{column: 14, row: 18, pool: facePool, columns: faceColumns, rows: faceRow, step: faceStep}
-	browPart  = part{column: 14, row: 18, pool: facePool, columns: faceColumns, rows: browRow, step: faceStep}
 	trunkPart = part{column: 6, row: 62, pool: trunkPool, columns: trunkColumns, rows: trunkRow, step: trunkStep}
 )
 
@@ -64,11 +63,14 @@ func (s *Sketcher) Draw(celsius []float32, width, height int, box event.Box, mas
 	for i := range view {
 		dx, dy := i%3-1, i/3-1
 		s.pool(facePart, dx, dy, view[i].face[:])
-		s.pool(browPart, dx, dy, view[i].brow[:])
+		copy(view[i].brow[:], view[i].face[:])
+		s.level(view[i].face[:])
+		s.level(view[i].brow[:])
 		view[i].masked = masked
 		view[i].trunkSeen = trunkSeen
 		if trunkSeen {
 			s.pool(trunkPart, dx, dy, view[i].trunk[:])
+			s.level(view[i].trunk[:])
 		}
 	}
 }
@@ -95,7 +97,7 @@ func (s *Sketcher) sample(celsius []float32, width, height int, box event.Box) {
 	}
 }
 
-// pool fills cells with a part of the grid, moved by dx and dy steps, around their median and free of their mean.
+// pool fills cells with a part of the grid, moved by dx and dy steps.
 func (s *Sketcher) pool(p part, dx, dy int, cells []float32) {
 	share := 1 / float32(p.pool*p.pool)
 	for row := range p.rows {
@@ -110,6 +112,10 @@ func (s *Sketcher) pool(p part, dx, dy int, cells []float32) {
 			cells[row*p.columns+column] = sum * share
 		}
 	}
+}
+
+// level takes cells around their median and free of their mean.
+func (s *Sketcher) level(cells []float32) {
 	s.scratch = append(s.scratch[:0], cells...)
 	median := rank.Nth(s.scratch, len(s.scratch)/2)
 	var mean float32
