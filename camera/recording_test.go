@@ -342,7 +342,7 @@ func TestBadSidecarsNameFileAndField(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                                    "the file is empty",
 		`{`:                                   "no valid JSON",
-		`[]`:                                  "no valid JSON object",
+		`[]`:                                  "no valid JSON object, but array: it has to be one",
 		`{"fps": "fast"}`:                     "fps",
 		`{"fps": 0}`:                          "fps",
 		`{"width": -1}`:                       "width",

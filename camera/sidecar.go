@@ -78,8 +78,11 @@ func parseSidecar(text []byte) (sidecar, error) {
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) && wrong.Field != "" {
+		switch is := errors.As(err, &wrong); {
+		case is && wrong.Field != "":
 			return s, fmt.Errorf("%s can't be a %s", wrong.Field, wrong.Value)
+		case is:
+			return s, fmt.Errorf(`no valid JSON object, but %s: it has to be one, such as {"fps": 9, "units": "centikelvin"}`, wrong.Value)
 		}
 		return s, fmt.Errorf("no valid JSON object: %w", err)
 	}

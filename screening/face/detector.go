@@ -239,7 +239,7 @@ func (d *Detector) scale(img *radiometry.Image) (level, gain, contrast float32) 
 // look finds the faces of a picture at one or two sizes and appends them to faces.
 func (d *Detector) look(img *radiometry.Image, level, gain float32, faces []Face) ([]Face, error) {
 	scale := d.workingScale(img.Width, img.Height)
-	skin := d.onlySkin(img)
+	skin := d.onlySkin(img, level)
 	faces, err := d.lookAt(skin, scale, level, gain, faces)
 	if err == nil && scale*float64(max(img.Width, img.Height)) > pyramidSide {
 		large := float32(largeFace / scale)

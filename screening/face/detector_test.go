@@ -240,7 +240,7 @@ func TestFacesAmongHotAndCold(t *testing.T) {
 	}{
 		{"a lamp", strip(95), false, 0.97, 1},
 		{"the sky on one side, an oven on the other", skyAndOven, false, 0.9, 1},
-		{"a cup before the mouth", cup, false, 0.45, 1},
+		{"a cup before the mouth", cup, false, 0.7, 1},
 		{"an oven, without a scale", strip(200), true, 0.5, 1},
 		{"10 °C too warm", warmer(10), false, 0.97, 1},
 		{"10 °C too cold", warmer(-10), false, 0.97, 1},

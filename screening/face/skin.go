@@ -14,17 +14,21 @@ const (
 
 func noSkin(celsius float32) bool { return celsius < coldestSkin || celsius > hottestSkin }
 
-// onlySkin returns the picture with all that can be no skin as cold as skin can be, so that neither the scene's level nor
-// what the network sees around a face hangs on a lamp, a radiator or the sky. It is the picture itself where there is
-// nothing of the kind or no temperatures, and valid until the next call.
-func (d *Detector) onlySkin(img *radiometry.Image) *radiometry.Image {
+// onlySkin returns the picture with all that can be no skin as cold as skin can be, or, where it is too hot, at the scene's
+// level: so neither that level nor what the network sees around a face hangs on a lamp, a radiator or the sky, and a cup
+// before a face leaves no hole in it that is colder than all else. It is the picture itself where there is nothing of the kind
+// or no temperatures, and valid until the next call.
+func (d *Detector) onlySkin(img *radiometry.Image, level float32) *radiometry.Image {
 	if img.Relative || !slices.ContainsFunc(img.Celsius, noSkin) {
 		return img
 	}
 	d.skin.Width, d.skin.Height = img.Width, img.Height
 	d.skin.Celsius = append(d.skin.Celsius[:0], img.Celsius...)
 	for i, c := range d.skin.Celsius {
-		if noSkin(c) {
+		switch {
+		case c > hottestSkin:
+			d.skin.Celsius[i] = level
+		case c < coldestSkin:
 			d.skin.Celsius[i] = coldestSkin
 		}
 	}

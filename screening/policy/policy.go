@@ -252,9 +252,10 @@ func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
 }
 
 // restsBelow says whether nose and cheeks, which lose more than the canthi and win it back last, tell that the reading stays below
-// the alarm level once the face is warm. If they are too warm for the canthi beside them, it was read beside the canthi.
+// the alarm level once the face is warm. If they are too warm for the canthi beside them, it was read beside the canthi; under
+// a mask they are not seen, and its breath warms what is.
 func (e Estimate) restsBelow(level float64) bool {
-	return e.Site == event.InnerCanthus && e.ChillCelsius >= -restSigma*e.ChillUncertainty &&
+	return e.Site == event.InnerCanthus && e.ChillUncertainty <= bareChill && e.ChillCelsius >= -restSigma*e.ChillUncertainty &&
 		e.SkinCelsius+max(0, e.ChillCelsius)+restSigma*e.ChillUncertainty < level // false where either is NaN
 }
 

@@ -82,6 +82,8 @@ func TestDecide(t *testing.T) {
 		{"a forehead is colder than canthi", nil,
 			func(e *Estimate) { e.SkinCelsius = 36.0; e.Site = event.Forehead }, event.Alert, event.AboveThresholdAndGroup},
 		{"cold all over", nil, func(e *Estimate) { e.SkinCelsius = 32.9 }, event.Inconclusive, event.ColdArrival},
+		{"cool, and nose and cheeks say that it is not the cold", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius, e.ChillUncertainty = 33.33, 0.2, 0.25 }, event.Pass, event.BelowThresholdAndGroup},
+		{"cool, under a mask that breath warms", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius, e.ChillUncertainty = 33.33, 0.2, 0.4 }, event.Inconclusive, event.ColdArrival},
 		{"cooled by so much that it may be a fever", nil, func(e *Estimate) { e.ChillCelsius = 1 }, event.Inconclusive, event.ColdArrival},
 		{"cooled, and no fever all the same", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius = 34.2, 1 }, event.Pass, event.BelowThresholdAndGroup},
 		{"chill unknown", nil, func(e *Estimate) { e.ChillCelsius = math.NaN() }, event.Pass, event.BelowThresholdAndGroup},

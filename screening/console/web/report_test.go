@@ -135,6 +135,27 @@ func TestFiguresLeadToTheirEvents(t *testing.T) {
 	t.Logf("%d different links", len(rows))
 }
 
+// TestShiftOfWhichNothingIsKnown is not one to which nobody came.
+func TestShiftOfWhichNothingIsKnown(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	plan := store.ShiftPlan{Site: north.Site, From: store.DayOf(c.yesterday(0, 0)) - 30, Shifts: []store.Shift{{Name: "day", Begin: 6 * time.Hour, End: 14 * time.Hour, Expected: 930}}}
+	if err := c.store.SetShiftPlan(t.Context(), plan, store.Author{Account: "wang"}); err != nil {
+		t.Fatal(err)
+	}
+	b := c.client("wang", c.account("wang", "Wang Wei", store.Manager, mqtt.Gate{}))
+	_, body := b.get("/shifts?lang=en&day=" + c.yesterday(0, 0).AddDate(0, 0, -7).Format(time.DateOnly))
+	blank := regexp.MustCompile(`no data</td><td[^>]*>([^<]*)</td>`).FindAllStringSubmatch(body, -1)
+	if len(blank) < 7 {
+		t.Fatalf("%d shifts without data:\n%s", len(blank), body)
+	}
+	for _, coverage := range blank {
+		if coverage[1] != "–" {
+			t.Errorf("%s of those who were expected came to a shift of which nothing is known", coverage[1])
+		}
+	}
+}
+
 // TestPlanOfShifts has a manager give a plan, and be told what of it can't be.
 func TestPlanOfShifts(t *testing.T) {
 	c := start(t)

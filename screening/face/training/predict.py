@@ -119,6 +119,12 @@ def no_skin(celsius):
     return (celsius < COLDEST_SKIN) | (celsius > HOTTEST_SKIN)
 
 
+def only_skin(celsius):
+    """What can be no skin is hidden, see ../skin.go."""
+    cold = np.where(no_skin(celsius), np.float32(COLDEST_SKIN), celsius)
+    return np.where(celsius > HOTTEST_SKIN, np.float32(np.median(cold)), cold)
+
+
 def shows_skin(picture, f):
     """Whether the middle of a box can be a face, see ../skin.go."""
     x, y, w, h = (f[k] for k in "xywh")
@@ -141,7 +147,7 @@ def both(net, marks, pictures, relative):
     """Faces by both networks. Those of a picture with a scale are of skin; one without may be inverted or have few levels
     for people, see ../detector.go."""
     if not relative:
-        skin = [np.where(no_skin(p), np.float32(COLDEST_SKIN), p) for p in pictures]
+        skin = [only_skin(p) for p in pictures]
         found = [[f for f in faces if shows_skin(p, f)] for p, faces in zip(pictures, look(net, skin))]
         return closely(marks, skin, found)
     found = closely(marks, pictures, look(net, pictures))
