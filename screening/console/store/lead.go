@@ -69,7 +69,7 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 	if err != nil {
 		return err
 	}
-	defer discard(conn) // and the lock with it
+	defer func() { discard(conn) }() // and the lock with it
 	if err := s.standBy(ctx, conn); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		defer cancel()
-		for answers(ctx, conn) {
+		for s.keepsLead(ctx, &conn) {
 			select {
 			case <-time.After(leadCheck):
 			case <-ctx.Done():
@@ -94,10 +94,27 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 	return nil
 }
 
-func answers(ctx context.Context, conn *sql.Conn) bool {
-	ctx, cancel := context.WithTimeout(ctx, leadLimit)
+// keepsLead tells whether this console still leads. Where its connection broke off, as with a server that is started again, it
+// takes the lock anew if nobody has led since. While the server is away nobody leads.
+func (s *Store) keepsLead(ctx context.Context, conn **sql.Conn) bool {
+	ask, cancel := context.WithTimeout(ctx, leadLimit)
 	defer cancel()
-	return conn.PingContext(ctx) == nil
+	if (*conn).PingContext(ask) == nil {
+		return true
+	}
+	discard(*conn)
+	anew, err := s.write.Conn(ask)
+	if err != nil {
+		return ctx.Err() == nil
+	}
+	*conn = anew
+	var leads bool
+	var term int64
+	if err := anew.QueryRowContext(ask, "SELECT pg_try_advisory_lock($1), term FROM receiving", leadLock).Scan(&leads, &term); err != nil {
+		discard(anew)
+		return ctx.Err() == nil
+	}
+	return leads && term == s.term.Load()
 }
 
 // discard closes a connection for good, where another one would get it from the pool.
