@@ -328,8 +328,11 @@ func setPart(ctx context.Context, tx *sql.Tx, gate mqtt.Gate, part, value, who s
 	return true, err
 }
 
-// Hush notes that nothing has come from gates that were online, for too long.
+// Hush notes that nothing has come from gates that were online, for too long. Those revoked meanwhile it passes over.
 func (s *Store) Hush(ctx context.Context, gates []mqtt.Gate, at time.Time) error {
+	s.joining.Lock()
+	defer s.joining.Unlock()
+	gates = slices.DeleteFunc(slices.Clone(gates), func(gate mqtt.Gate) bool { return !s.Revoked(gate).At.IsZero() })
 	if len(gates) == 0 {
 		return nil
 	}

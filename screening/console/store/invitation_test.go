@@ -64,6 +64,9 @@ func TestInvitationsAndRevocations(t *testing.T) {
 			if err := use(third, nil); !errors.Is(err, ErrNotOpen) {
 				t.Errorf("a link from before the gate was revoked: %v", err)
 			}
+			if err := s.Hush(t.Context(), []mqtt.Gate{gate}, morning.Add(time.Hour)); err != nil { // seen to be quiet just before
+				t.Fatal(err)
+			}
 			if got := faults(t, s, morning.Add(time.Hour)); len(got) > 0 {
 				t.Errorf("a revoked gate has the faults %q", got)
 			}
