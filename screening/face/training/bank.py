@@ -54,6 +54,20 @@ def batch(sampler):
     return half(pictures)[:, None], half(maps), torch.from_numpy(np.concatenate(cells)).float()
 
 
+class Hard(data.Sampler):
+    """Far from a gate it draws two pictures and keeps that of which a first model makes more mistakes."""
+
+    def __init__(self, first, *args):
+        super().__init__(*args)
+        self.first = first
+
+    def wide(self, height, width):
+        def mistakes(drawn):
+            f, level = drawn
+            return hardness(f, data.boxes_and_scores(predict.detect(self.first, [f.celsius], 0.1, lambda p: data.normalise(p, level))[0]))
+        return max((super(Hard, self).wide(height, width) for _ in range(2)), key=mistakes)
+
+
 def hardness(frame, found):
     """How often to draw a frame, by the worst that a model made of it: a box where no face is, or a face without a box."""
     worst = [s for b, s in found if all(data.iou(b, o) < 0.4 for o in frame.boxes) and all(data.iou(b, o) < 0.2 for o in frame.ignore)]
@@ -84,13 +98,15 @@ def main():
     found = data.read_found([args.found] if args.found else [])
     frames = data.load(args.shared, lambda d: d in args.devices.split(","), found)
     people = args.people and data.People(args.people)
-    if args.hard:
+    first = args.hard and predict.load(args.hard)
+    if first:
+        torch.set_num_threads(1)
         for f in frames:
             f.weight *= hardness(f, found[f.name, f.index])
-    if args.hard and people:
+    if first and people:
         rooms = [f.celsius for f in frames if not len(f.boxes)]
-        people.cumulative = data.cumulative(list(hard_scenes(people, predict.load(args.hard), rooms, args.seed)))
-    sampler = data.Sampler(frames, args.seed, 0.55 if args.hard else 0.8, people)
+        people.cumulative = data.cumulative(list(hard_scenes(people, first, rooms, args.seed)))
+    sampler = Hard(first, frames, args.seed, 0.55, people) if first else data.Sampler(frames, args.seed, 0.8, people)
     torch.save([batch(sampler) for _ in range(args.batches)], args.out)
 
 

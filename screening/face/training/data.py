@@ -6,7 +6,12 @@ import os
 import cv2
 import numpy as np
 
+from surroundings import HEIGHT, WIDTH, Surroundings
+
 PEOPLE = 0.35  # share of pictures of people that are of people who don't exist
+WIDE = 0.35  # share of pictures far from any gate, before painted surroundings
+COLDEST_SKIN, HOTTEST_SKIN = 5, 50  # °C, as in ../skin.go
+LEAST_CONTRAST = 0.6  # K between a face and what is around it, from where on it can be told
 SMALLEST = 13  # pixels; what is smaller has nothing that tells it from a lamp
 POSES = {"frontal": 0, "down": 0, "threequarter": 1, "profile": 2}
 ORDER = np.array([1, 0, 2, 4, 3])  # landmarks after mirroring
@@ -151,9 +156,9 @@ def labelled(name, index, celsius, dense, hand):
     return f
 
 
-def normalise(celsius):
+def normalise(celsius, level=None):
     """(T - scene level) / 8 K, bent softly towards +-4 so that a kettle or the sky costs no contrast elsewhere."""
-    x = (celsius - np.median(celsius)) / 8
+    x = (celsius - (np.median(celsius) if level is None else level)) / 8
     return x / np.sqrt(1 + (x / 4) ** 2)
 
 
@@ -161,6 +166,23 @@ def spread(values):
     """A picture without a scale in something like degrees: its range becomes that of a person in a room."""
     low, high = np.percentile(values, [1, 99])
     return (values - low) * (16 / max(high - low, 1e-6)) + 20
+
+
+def no_skin(celsius):
+    return (celsius < COLDEST_SKIN) | (celsius > HOTTEST_SKIN)
+
+
+def only_skin(celsius):
+    """What can be no skin is hidden, see ../skin.go."""
+    cold = np.where(no_skin(celsius), np.float32(COLDEST_SKIN), celsius)
+    return np.where(celsius > HOTTEST_SKIN, np.float32(np.median(cold)), cold)
+
+
+def contrast(picture):
+    """With how many times as much contrast to look at a picture without a scale once more, see ../detector.go."""
+    low, least, most, high = np.percentile(picture, [1, 10, 90, 99])
+    middle = 1.2 * (most - least) / max(high - low, 1e-3)
+    return 1 / max(middle, 1 / 6) if middle < 0.5 else 1
 
 
 def cumulative(weights):
@@ -212,6 +234,7 @@ class Sampler:
     def __init__(self, frames, seed, faces, people):
         """faces is the share of pictures drawn from frames that have one."""
         self.rng, self.share, self.people = np.random.default_rng(seed), faces, people
+        self.surroundings = Surroundings(800, seed)
         self.faces = [f for f in frames if len(f.boxes)]
         self.empty = [f for f in frames if not len(f.boxes) and not len(f.ignore)]
         self.p_faces = cumulative([f.weight for f in self.faces])
@@ -226,6 +249,9 @@ class Sampler:
     def sample(self, height, width):
         """A training picture (height x width, normalised) and its labels."""
         rng = self.rng
+        if rng.random() < WIDE:
+            f, level = self.wide(height, width)
+            return normalise(f.celsius, level + rng.normal(0, 1)), f.boxes, f.landmarks, f.attributes, f.ignore
         canvas, *labels = self.warp(self.pick(rng.random() < self.share), height, width)
         for _ in range(rng.integers(1, 5) if rng.random() < 0.4 else 0):
             self.paste(canvas, labels)
@@ -236,6 +262,122 @@ class Sampler:
         things(rng, canvas, boxes)
         canvas = camera(rng, canvas)
         return canvas, boxes, marks, attributes, ignore
+
+    def wide(self, height, width):
+        """Part of a picture far from any gate as the detector looks at it, in degrees or what it takes for some, and the
+        level of the whole."""
+        rng = self.rng
+        whole = (rng.integers(height, HEIGHT + 1), rng.integers(width, WIDTH + 1))
+        canvas = self.surroundings.picture(rng, *whole)
+        labels = [np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros((0, 4)), np.zeros((0, 4))]
+        for _ in range(rng.choice([0, 1, 2, 4], p=[0.25, 0.4, 0.2, 0.15])):
+            self.stand(canvas, labels)
+        boxes, marks, attributes, ignore = labels
+        for i in range(len(boxes)):
+            cover(rng, canvas, boxes[i], marks[i], attributes[i])
+        things(rng, canvas, boxes)
+        canvas = optics(rng, canvas, 0.25)
+        if rng.random() < 0.5:
+            canvas = only_skin(canvas)
+            level = np.median(canvas)
+        else:
+            canvas = grey(rng, canvas)
+            level = np.median(canvas)
+            if (more := contrast(canvas)) > 1 and rng.random() < 0.5:
+                canvas = level + (canvas - level) * np.float32(more)
+            if rng.random() < 0.15:  # looked at as if hot were black, and it is not
+                canvas = 2 * level - canvas
+                labels[:3] = [a[:0] for a in labels[:3]]
+        f = Frame()
+        f.name, f.index, f.weight = "", 0, 1
+        f.celsius, (f.boxes, f.landmarks, f.attributes, f.ignore) = canvas, labels
+        for i in reversed(range(len(f.boxes))):  # one that the hot things left no contrast can't be told
+            x, y, w, h = f.boxes[i]
+            around = canvas[int(max(0, y - h / 4)):int(y + h * 5 / 4), int(max(0, x - w / 4)):int(x + w * 5 / 4)]
+            if around.size and np.ptp(np.percentile(around, [10, 90])) < LEAST_CONTRAST:
+                f.ignore = np.concatenate([f.ignore, f.boxes[i:i + 1]])
+                f.boxes, f.landmarks, f.attributes = (np.delete(a, i, 0) for a in (f.boxes, f.landmarks, f.attributes))
+        at = np.array(whole) - (height, width)
+        y, x = (int(v) for v in rng.random(2) * (at + 1))
+        if len(f.boxes) and rng.random() < 0.8:
+            b = f.boxes[rng.integers(len(f.boxes))]
+            x, y = (int(np.clip(b[i] + b[i + 2] / 2 - rng.uniform(0.1, 0.9) * size, 0, most))
+                    for i, size, most in ((0, width, at[1]), (1, height, at[0])))
+        f.boxes, f.landmarks, f.attributes, f.ignore = move(f, np.array([[1.0, 0, -x], [0, 1, -y]]), False, height, width)
+        f.celsius = canvas[y:y + height, x:x + width]
+        return f, level
+
+    def stand(self, canvas, labels):
+        """Puts people into a picture in °C, where they hide no face that is there."""
+        rng = self.rng
+        height, width = canvas.shape
+        f, filled = self.invented() if self.people and rng.random() < 0.5 else self.cut_out()
+        part = f.celsius * np.float32(np.exp(rng.normal(0.1, 0.3))) + np.float32(rng.uniform(27, 37))
+        size = max(f.boxes[rng.integers(len(f.boxes))][2:]) if len(f.boxes) else 0.3 * min(part.shape)
+        scale = min(3, np.exp(rng.uniform(np.log(9), np.log(0.5 * min(height, width)))) / size)
+        if scale < 0.8:
+            part, filled = (cv2.GaussianBlur(a, (0, 0), 0.45 / scale) for a in (part, filled))
+        flip, aspect, turn = -1 if rng.random() < 0.5 else 1, np.exp(rng.normal(0, 0.06)), np.radians(rng.normal(0, 5))
+        a = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag([flip * aspect, 1 / aspect])
+        middle = f.boxes[0][:2] + f.boxes[0][2:] / 2 if len(f.boxes) else np.array(part.shape[::-1]) / 2
+        for _ in range(4):
+            m = np.hstack([a, (rng.uniform(0.03, 0.97, 2) * (width, height) - a @ middle)[:, None]])
+            there = np.clip(cv2.warpAffine(filled, m, (width, height)), 0, 1)
+            if all(there[int(max(0, y)):int(max(0, y + h)), int(max(0, x)):int(max(0, x + w))].sum() < 0.1 * w * h for x, y, w, h in [*labels[0], *labels[3]]):
+                break
+        else:
+            return
+        there *= rng.choice([1, rng.uniform(0.9, 1)])
+        canvas += (cv2.warpAffine(part, m, (width, height), borderMode=cv2.BORDER_REPLICATE) - canvas) * there
+        for j, new in enumerate(move(f, m, flip < 0, height, width)):
+            labels[j] = np.concatenate([labels[j], new])
+
+    def invented(self):
+        """People who don't exist, in K against their skin, and how much of each pixel they fill."""
+        picture, _, *labels = self.people.scenes[drawn(self.rng, self.people.cumulative)]
+        f = Frame()
+        f.boxes, f.landmarks, f.attributes, f.ignore = labels
+        f.celsius, filled = picture.astype(np.float32).transpose(2, 0, 1)
+        return f, filled
+
+    def cut_out(self):
+        """A person of a recording, or a part without the face, in K against their skin, and how much of each pixel they
+        fill: softly, all that is nearer to skin than to the room, or all that is around."""
+        rng = self.rng
+        frame = self.faces[drawn(rng, self.p_faces)]
+        b = x, y, w, h = frame.boxes[rng.integers(len(frame.boxes))]
+        left, above, right, below = rng.uniform([0.3, 0.1, 0.3, 0.1], [1.5, 0.6, 1.5, 2.5])
+        low, high = np.array([x - left * w, y - above * h]), np.array([x + (1 + right) * w, y + (1 + below) * h])
+        if rng.random() < 0.25:  # a neck, a shoulder, a sleeve, a chest
+            low[1] = y + rng.uniform(0.8, 1.2) * h
+            high[1] = low[1] + rng.uniform(0.6, 2) * h
+        size = np.array(frame.celsius.shape[::-1])
+        low, high = np.maximum(low, 0).astype(int), np.minimum(high, size).astype(int)
+        if (high - low < 8).any():
+            return self.cut_out()
+        part = frame.celsius[low[1]:high[1], low[0]:high[0]]
+        region = np.array([*low, *(high - low)], float)
+        seen, doubtful = (np.array([overlap(o, region) for o in boxes]) for boxes in (frame.boxes, frame.ignore))
+        f = Frame()
+        keep = seen > 0.75
+        skin = face_level(frame, b)
+        f.celsius, f.boxes = part - skin, frame.boxes[keep] - [*low, 0, 0]
+        f.landmarks, f.attributes = frame.landmarks[keep] - low, frame.attributes[keep].copy()
+        f.ignore = np.concatenate([frame.boxes[(seen > 0.15) & ~keep], frame.ignore[doubtful > 0.1] if len(doubtful) else frame.ignore]) - [*low, 0, 0]
+        filled = np.ones_like(part)
+        if rng.random() < 0.85:
+            room = np.percentile(frame.celsius, 25)
+            start, ramp = rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)
+            filled = np.clip(((part - room) / max(skin - room, 1) - start) / ramp, 0, 1)
+            filled = cv2.morphologyEx(filled, cv2.MORPH_CLOSE, np.ones((3, 3)))
+            for x, y, w, h in [*f.boxes, *f.ignore]:  # glasses and cold noses belong to the face
+                head = np.zeros_like(part)
+                cv2.ellipse(head, (int(x + w / 2), int(y + 0.48 * h)), (int(0.46 * w), int(0.52 * h)), 0, 0, 360, 1, -1)
+                filled = np.maximum(filled, cv2.GaussianBlur(head, (0, 0), 0.06 * w + 0.3))
+        edge = np.zeros_like(part)
+        rim = max(1, int(rng.choice([0.02, 0.06]) * min(part.shape)))
+        edge[rim:-rim, rim:-rim] = 1
+        return f, filled * cv2.blur(edge, (2 * rim + 1, 2 * rim + 1))
 
     def warp(self, f, height, width):
         """A frame moved, turned and scaled onto a canvas, around one of its faces or around anything else."""
@@ -319,6 +461,13 @@ class Sampler:
         for j, new in enumerate((boxes[keep], marks[keep], attributes[keep], doubt)):
             if len(new):
                 labels[j] = np.concatenate([labels[j], np.array(new)])
+
+
+def face_level(f, box):
+    """The temperature of the skin of a face."""
+    x, y, w, h = box
+    inside = f.celsius[int(max(0, y)):int(y + h) + 1, int(max(0, x)):int(x + w) + 1]
+    return np.median(inside) if inside.size else np.median(f.celsius)
 
 
 def overlap(b, region):
@@ -516,8 +665,8 @@ def things(rng, canvas, boxes):
         fade(canvas, mask, value, rng.choice([0.4, 0.8, 0.1 * size]))
 
 
-def camera(rng, canvas):
-    """Optics, sensor and scaling of some other camera; the result is normalised."""
+def optics(rng, canvas, noise=0.4):
+    """Lens and sensor of some other camera, with noise of up to so many degrees."""
     shape = canvas.shape
     if rng.random() < 0.35:
         canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.4, 1.5))
@@ -529,19 +678,39 @@ def camera(rng, canvas):
         canvas = canvas + rng.normal(0, 1.5) * r
     if rng.random() < 0.2:
         canvas = canvas + rng.normal(0, 0.15, (1, shape[1])) + rng.normal(0, 0.1, (shape[0], 1))
-    canvas = canvas + rng.normal(0, 1, shape).astype(np.float32) * np.exp(rng.uniform(np.log(0.02), np.log(0.4)))
-    canvas = canvas.astype(np.float32)
-    if rng.random() < 0.35:  # a picture without a scale
-        kind = rng.random()
-        low, high = np.percentile(canvas, [rng.uniform(0, 3), rng.uniform(97, 100)])
-        grey = np.clip((canvas - low) / max(high - low, 0.5), 0, 1)
-        if kind < 0.25:
-            grey = grey ** np.exp(rng.normal(0, 0.35))
-        elif kind < 0.5:
-            tiles = int(rng.integers(1, 5))
-            grey = cv2.createCLAHE(rng.uniform(1, 6), (tiles, tiles)).apply(np.uint8(grey * 255)) / 255
-        elif kind < 0.6:
-            grey = grey * (1 - 0.5) + 0.5 * cv2.equalizeHist(np.uint8(grey * 255)) / 255
-        canvas = spread(np.round(grey * 255).astype(np.float32))
+    canvas = canvas + rng.standard_normal(shape, np.float32) * np.exp(rng.uniform(np.log(0.02), np.log(noise)))
+    return canvas.astype(np.float32)
+
+
+def grey(rng, canvas):
+    """A picture without a scale: stretched, bent, or with large differences taken back."""
+    low, high = np.percentile(canvas, [rng.uniform(0, 3) if rng.random() < 0.7 else 0, rng.uniform(97, 100)])
+    grey = np.clip((canvas - low) / max(high - low, 0.5), 0, 1)
+    kind = rng.random()
+    if kind < 0.2:
+        grey = grey ** np.exp(rng.normal(0, 0.35))
+    elif kind < 0.35:
+        tiles = int(rng.integers(1, 5))
+        grey = cv2.createCLAHE(rng.uniform(1, 6), (tiles, tiles)).apply(np.uint8(grey * 255)) / 255
+    elif kind < 0.6:  # the more pixels have a level, the more contrast it gets, but no more than some
+        count = np.bincount((grey * 1023).astype(int).ravel(), minlength=1024) / grey.size
+        curve = np.cumsum(np.minimum(count, np.exp(rng.uniform(np.log(0.001), np.log(0.03)))))
+        part = rng.uniform(0.4, 1)
+        grey = grey * (1 - part) + part * (curve / curve[-1])[(grey * 1023).astype(int)]
+    elif kind < 0.75:  # edges before areas
+        base = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.02, 0.1) * len(grey))
+        grey = np.clip(0.5 + rng.uniform(0.3, 0.9) * (base - 0.5) + rng.uniform(1, 4) * (grey - base), 0, 1)
+    if rng.random() < 0.25:
+        grey = np.clip(grey + rng.uniform(0.3, 1.2) * (grey - cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.8, 2))), 0, 1)
+    return spread(np.round(grey * 255).astype(np.float32))
+
+
+def camera(rng, canvas):
+    """Optics, sensor and scaling of some other camera; the result is normalised."""
+    canvas = optics(rng, canvas)
+    if rng.random() < 0.35:
+        canvas = grey(rng, canvas)
+    elif rng.random() < 0.9:
+        canvas = only_skin(canvas)
     x = normalise(canvas)
     return (x + rng.normal(0, 0.35)).astype(np.float32) if rng.random() < 0.7 else x.astype(np.float32)

@@ -22,6 +22,7 @@ from model import CUT_HEIGHT, CUT_WIDTH, Marks, cut, normalise_cut
 JITTER = 0.06  # how far off the detector's box is, in its widths and heights
 BATCH = 128
 PARTS = "landmarks pose cover face".split()
+WIDE = 0.25  # share of cut-outs that are of pictures far from any gate
 FRONTAL_SHIFT = 0.25  # most people face the camera; without this a turned head is taken to do so as well
 OTHERS = 0.4  # share of cut-outs that are no face
 
@@ -55,6 +56,16 @@ class Faces:
         self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key))
                          for box, score in boxes if score >= 0.08 and far(f, box)]
         self.empty = [f.celsius for f in frames if not len(f.boxes)]
+        self.wide, self.mistaken_wide = [], []
+
+    def far_from_gates(self, first, pictures):
+        """Adds pictures with painted surroundings, and what the first network takes for faces there."""
+        sampler = data.Sampler(self.frames, int(self.rng.integers(1 << 30)), 0.8, self.people)
+        for _ in range(pictures):
+            f, level = sampler.wide(160, 208)
+            boxes = data.boxes_and_scores(predict.detect(first, [f.celsius], 0.05, lambda p: data.normalise(p, level))[0])
+            self.mistaken_wide += [(f, box) for box, _ in boxes if far(f, box)]
+            self.wide += [(f, i) for i in range(len(f.boxes))]
 
     def drawn(self):
         """A scene of people who don't exist."""
@@ -71,6 +82,8 @@ class Faces:
     def face(self):
         """A frame and which of its faces."""
         rng = self.rng
+        if self.wide and rng.random() < WIDE:
+            return self.wide[rng.integers(len(self.wide))]
         while self.people and rng.random() < data.PEOPLE:
             if len((f := self.drawn()).boxes):
                 return f, rng.integers(len(f.boxes))
@@ -79,6 +92,8 @@ class Faces:
     def other(self):
         """A frame and a box that is no face."""
         rng = self.rng
+        if self.mistaken_wide and rng.random() < WIDE:
+            return self.mistaken_wide[rng.integers(len(self.mistaken_wide))]
         pool = rng.choice([0, 1, 2], p=[0.45, 0.3, 0.25])
         for mistakes in (self.mistaken, self.invented)[pool:pool + 1]:
             if mistakes:
@@ -199,9 +214,10 @@ def main():
     devices = args.devices.split(",") if args.devices else None
     found = data.read_found(args.found)
     frames = data.load(args.shared, lambda d: devices is None or d in devices, found)
-    faces = Faces(frames, found, args.people and data.People(args.people), args.seed)
+    faces, first = Faces(frames, found, args.people and data.People(args.people), args.seed), predict.load(args.first)
     if faces.people:
-        faces.mistake(predict.load(args.first), 1500)
+        faces.mistake(first, 1500)
+    faces.far_from_gates(first, 1500)
     net = train(faces, args.steps)
     net.head[-1].bias.data[10] -= FRONTAL_SHIFT
     torch.onnx.export(net, torch.zeros(1, 1, CUT_HEIGHT, CUT_WIDTH), args.out, input_names=["face"], output_names=["marks"], opset_version=11)

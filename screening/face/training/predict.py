@@ -15,7 +15,6 @@ from model import BOX, HEAT, STRIDE, Net, cut, normalise_cut
 
 
 CLOSE_WEIGHT = 0.3  # of the second network's say in a score, as in ../marks.go
-COLDEST_SKIN, HOTTEST_SKIN = 5, 50  # °C, as in ../skin.go
 
 
 def load(*weights):
@@ -115,28 +114,11 @@ def beside_a_lamp(picture):
     return picture
 
 
-def no_skin(celsius):
-    return (celsius < COLDEST_SKIN) | (celsius > HOTTEST_SKIN)
-
-
-def only_skin(celsius):
-    """What can be no skin is hidden, see ../skin.go."""
-    cold = np.where(no_skin(celsius), np.float32(COLDEST_SKIN), celsius)
-    return np.where(celsius > HOTTEST_SKIN, np.float32(np.median(cold)), cold)
-
-
 def shows_skin(picture, f):
     """Whether the middle of a box can be a face, see ../skin.go."""
     x, y, w, h = (f[k] for k in "xywh")
     middle = picture[int(y + h / 4):int(y + h * 3 / 4 + 1), int(x + w / 4):int(x + w * 3 / 4 + 1)]
-    return (middle > HOTTEST_SKIN).mean() <= 0.25 and no_skin(middle).mean() <= 0.5
-
-
-def contrast(picture):
-    """With how many times as much contrast to look at a picture without a scale once more, see ../detector.go."""
-    low, least, most, high = np.percentile(picture, [1, 10, 90, 99])
-    middle = 1.2 * (most - least) / max(high - low, 1e-3)
-    return 1 / max(middle, 1 / 6) if middle < 0.5 else 1
+    return (middle > data.HOTTEST_SKIN).mean() <= 0.25 and data.no_skin(middle).mean() <= 0.5
 
 
 def closely(marks, pictures, found):
@@ -147,7 +129,7 @@ def both(net, marks, pictures, relative):
     """Faces by both networks. Those of a picture with a scale are of skin; one without may be inverted or have few levels
     for people, see ../detector.go."""
     if not relative:
-        skin = [only_skin(p) for p in pictures]
+        skin = [data.only_skin(p) for p in pictures]
         found = [[f for f in faces if shows_skin(p, f)] for p, faces in zip(pictures, look(net, skin))]
         return closely(marks, skin, found)
     found = closely(marks, pictures, look(net, pictures))
@@ -157,7 +139,7 @@ def both(net, marks, pictures, relative):
         if best(found[i]) < 0.5 and best(faces) > best(found[i]) + 0.05:
             found[i], pictures[i] = faces, turned[i]
     for i, p in enumerate(pictures):
-        if (more := contrast(p)) > 1:
+        if (more := data.contrast(p)) > 1:
             spread = [np.median(p) + (p - np.median(p)) * np.float32(more)]
             found[i] = distinct(found[i] + closely(marks, spread, look(net, spread))[0])
     return found
