@@ -53,24 +53,23 @@ func (i *Ingest) tellPassesOnce(ctx context.Context, conn *mqtt.KeptSession, sai
 	}
 	var errs []error
 	sent := map[mqtt.Gate]func(context.Context) error{} // all at once: one after the other would take long with many
-	lists, fails := map[string][]byte{}, map[string]bool{}
+	lists := map[string][]byte{}                        // nil where there can be none
 	for _, gate := range gates {
-		if told := said[gate] != nil; told && !news || !i.store.Revoked(gate).At.IsZero() || fails[gate.Site] {
+		if told := said[gate] != nil; told && !news || !i.store.Revoked(gate).At.IsZero() {
 			continue
 		}
-		list := lists[gate.Site]
-		if list == nil {
+		list, made := lists[gate.Site]
+		if !made {
 			if list, err = i.passes.List(ctx, gate.Site, time.Now()); err == nil && len(list) > passes.MaxList {
 				err = fmt.Errorf("the list has %d bytes, more than %d: too many codes are revoked; change the signing key on the page People, so that all of before are void", len(list), passes.MaxList)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("the pass codes of %s: %w", gate.Site, err))
-				fails[gate.Site] = true
-				continue
+				list = nil
 			}
 			lists[gate.Site] = list
 		}
-		if !bytes.Equal(said[gate], list) {
+		if list != nil && !bytes.Equal(said[gate], list) {
 			sent[gate] = conn.Send(gate.PassesTopic(), true, list)
 		}
 	}

@@ -365,12 +365,13 @@ func (s *Store) change(ctx context.Context, id string, version int64, who string
 		}
 		return s.queueShiftsAt(ctx, tx, now.Gate.Site, at, now.Time)
 	})
+	if stale { // between being read and being changed: it may have been nobody's doing
+		return s.change(ctx, id, version, who, at, decide)
+	}
 	alerts, readErr := s.alerts(ctx, s.read, "WHERE event = $1", id)
 	switch {
 	case readErr != nil || len(alerts) == 0:
 		return Alert{}, fmt.Errorf("alert %s: %w", id, errors.Join(err, readErr))
-	case stale: // between being read and being changed: it may have been nobody's doing
-		return s.change(ctx, id, version, who, at, decide)
 	case err != nil:
 		return Alert{}, fmt.Errorf("alert %s: %w", id, err)
 	}

@@ -56,10 +56,15 @@ func (s *Store) Lead(ctx context.Context, do func(context.Context)) {
 			s.log.Warn("this console can't find out whether it is the one that receives", "error", err)
 		}
 		s.elsewhere.Store(&nobody)
-		select {
-		case <-time.After(leadPause):
-		case <-ctx.Done():
-		}
+		pause(ctx, leadPause)
+	}
+}
+
+// pause waits for a time, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
@@ -82,10 +87,7 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 	watching.Go(func() {
 		defer cancel()
 		for s.keepsLead(ctx, &conn) {
-			select {
-			case <-time.After(leadCheck):
-			case <-ctx.Done():
-			}
+			pause(ctx, leadCheck)
 		}
 	})
 	do(ctx)
@@ -150,9 +152,7 @@ func (s *Store) standBy(ctx context.Context, conn *sql.Conn) error {
 			stored = now
 			s.changed()
 		}
-		select {
-		case <-time.After(leadPause):
-		case <-ctx.Done():
+		if pause(ctx, leadPause); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}

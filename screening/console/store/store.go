@@ -248,7 +248,7 @@ func (s *Store) openServer(ctx context.Context) error {
 	if err := s.connectServer(); err != nil {
 		return err
 	}
-	hold, wait := s.holdServer, 3*time.Second // the server notices a while later that a console has ended: it may be the one before this
+	hold, wait := s.holdServerAgain, 3*time.Second // the server notices a while later that a console has ended: it may be the one before this
 	if s.shared {
 		hold, wait = s.holdUpToDate, time.Minute // another one may be making the tables
 	}
@@ -257,9 +257,7 @@ func (s *Store) openServer(ctx context.Context) error {
 		if !errors.Is(err, errOpenElsewhere) || time.Now().After(until) {
 			return err
 		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
+		if pause(ctx, 50*time.Millisecond); ctx.Err() != nil {
 			return err
 		}
 	}
@@ -269,7 +267,7 @@ var errOpenElsewhere = errors.New("another console has it open")
 
 // holdUpToDate holds the server with others. Where tables are to be brought up to date it does so alone.
 func (s *Store) holdUpToDate(ctx context.Context) error {
-	if err := s.holdServer(ctx); err != nil {
+	if err := s.holdServer(ctx, true); err != nil {
 		return err
 	}
 	is, known, err := s.versions(ctx)
@@ -277,9 +275,7 @@ func (s *Store) holdUpToDate(ctx context.Context) error {
 		return err
 	}
 	s.letGo()
-	s.shared = false
-	err = s.holdServer(ctx)
-	s.shared = true
+	err = s.holdServer(ctx, false)
 	if errors.Is(err, errOpenElsewhere) {
 		return fmt.Errorf("%w, and its tables are of an older version (%d, this program has %d): stop all consoles of that version, and start this one", err, is, known)
 	}
@@ -290,8 +286,11 @@ func (s *Store) holdUpToDate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.holdServer(ctx)
+	return s.holdServer(ctx, true)
 }
+
+// holdServerAgain holds it as Open has.
+func (s *Store) holdServerAgain(ctx context.Context) error { return s.holdServer(ctx, s.shared) }
 
 // letGo lets others have the database.
 func (s *Store) letGo() {
@@ -329,7 +328,7 @@ func (s *Store) connectServer() error {
 }
 
 // holdServer keeps a second console out of the database, or one that does not share it, for as long as a connection lasts.
-func (s *Store) holdServer(ctx context.Context) error {
+func (s *Store) holdServer(ctx context.Context, shared bool) error {
 	s.heldMu.Lock()
 	defer s.heldMu.Unlock()
 	if s.held != nil {
@@ -344,7 +343,7 @@ func (s *Store) holdServer(ctx context.Context) error {
 		return err
 	}
 	lock, holds := "pg_try_advisory_lock", false
-	if s.shared {
+	if shared {
 		lock = "pg_try_advisory_lock_shared"
 	}
 	err = held.QueryRowContext(ctx, "SELECT "+lock+"($1)", consoleLock).Scan(&holds)
@@ -397,7 +396,7 @@ func (s *Store) Close() error {
 // Ping returns an error where the store can't be reached, or another console has it.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.postgres {
-		return s.holdServer(ctx)
+		return s.holdServerAgain(ctx)
 	}
 	var one int
 	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
