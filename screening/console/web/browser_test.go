@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,9 @@ func (c *console) browser(size [2]int64) *tab {
 				window.tones = []; // that were rung
 				const start = OscillatorNode.prototype.start;
 				OscillatorNode.prototype.start = function (at) { tones.push(this.frequency.value); return start.call(this, at); };
+				window.sounding = false; // the browser lets the page sound
+				const resume = AudioContext.prototype.resume;
+				AudioContext.prototype.resume = function () { return resume.call(this).then(() => { sounding = true; }); };
 				addEventListener("error", (e) => complaints.push(e.message));
 				addEventListener("unhandledrejection", (e) => complaints.push(String(e.reason)));`})
 		return chromedp.Void{}, err
@@ -331,6 +335,21 @@ func TestBrowserOverdue(t *testing.T) {
 	}
 	b.says("超时无人处理")
 	b.shoot("overdue")
+}
+
+// TestBrowserBarUnderAFinger presses a link until the bar above it has no reason any more, and releases it there.
+func TestBrowserBarUnderAFinger(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	b := c.browser(desktop)
+	b.logIn("wang", c.account("wang", "Wang Wei", store.Manager, mqtt.Gate{}), "en")
+	b.open("/gates?lang=en")
+	b.wait("the sound is muted", `!document.getElementById("sound").hidden`)
+	at := evaluate[[]float64](b, `(({ x, y }) => [x + 5, y + 5])(document.querySelector('main a[href="'+`+strconv.Quote(gateAddress(north))+`+'"]').getBoundingClientRect())`)
+	b.do(chromedp.MouseEvent(chromedp.MousePressed, at[0], at[1], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	b.wait("the sound is on", "sounding")
+	b.do(chromedp.MouseEvent(chromedp.MouseReleased, at[0], at[1], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	b.wait("the gate", `location.pathname === `+strconv.Quote(gateAddress(north)))
 }
 
 // TestBrowserEscalation has a manager, who watches no alerts, see and hear one that a guard took and did not follow up.

@@ -33,8 +33,20 @@ if (nav) nav.scrollLeft = current.offsetLeft + current.offsetWidth - nav.offsetL
 // Parts of the page that change
 
 let touching = false, swapped = 0, settled = false;
+const held = new Set(); // changes that wait for the finger to be lifted
 addEventListener("pointerdown", () => { touching = true; }, true);
-for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { touching = false; }, 60), true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(released, 60), true);
+function released() {
+  touching = false;
+  for (const change of held) change();
+  held.clear();
+}
+// A bar that comes or goes between press and release would take the link from under the finger.
+function atRest(change) {
+  if (touching) held.add(change);
+  else change();
+}
+
 // Nobody takes the alert that slid under their finger; a key hits what has the focus, wherever that is.
 addEventListener("click", (event) => {
   if (event.detail && settled && Date.now() - swapped < SETTLE && event.target.closest("[data-part=alerts]")) {
@@ -115,9 +127,11 @@ function hear(message) {
   }
   document.title = document.title.replace(/^\(\d+\) /, "");
   if (message.open) document.title = `(${message.open}) ${document.title}`;
-  count("count-alerts", message.open);
-  count("count-faults", message.faults);
-  escalate(message.escalated);
+  atRest(() => {
+    count("count-alerts", message.open);
+    count("count-faults", message.faults);
+    escalate(message.escalated);
+  });
   ring();
 }
 
@@ -151,7 +165,12 @@ function word(message) {
   if (message.now) hear(JSON.parse(message.now));
 }
 
-function lost(is) { element("lost").hidden = !is; }
+let broken = false;
+function lost(is) {
+  broken = is;
+  atRest(showLost);
+}
+function showLost() { element("lost").hidden = !broken; }
 
 function connect() {
   setInterval(() => { if (Date.now() - lastWord > SILENCE) lost(true); }, 1000);
@@ -179,7 +198,8 @@ let sound = "untested";
 function tested() { return Date.now() - Number(localStorage.getItem("sound-heard") ?? 0) < TESTED; }
 
 // A page that can't be heard says so, and is a fault to all others.
-function judgeSound() {
+function judgeSound() { atRest(showSound); }
+function showSound() {
   const waking = (tested() || !watches) && performance.now() < 1000; // a bar that comes and goes would move what is tapped
   if (waking && audio?.state !== "running") return;
   if (sound !== "asking" && sound !== "deaf") sound = watches && !tested() ? "untested" : audio?.state !== "running" ? "muted" : "on";
