@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,16 +21,19 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"thermogate/camera"
+	"thermogate/screening/badge"
 	"thermogate/screening/console"
 	"thermogate/screening/console/district"
 	"thermogate/screening/console/district/onenode"
+	"thermogate/screening/metrics"
 	"thermogate/testdata"
 )
 
 // empty are parts of queries that come to nothing at a demo of a minute or two in which all goes well, and why.
 var empty = map[string]string{
-	"thermogate_baseline_celsius": "the usual reading takes 30 people",
-	`ALERTS_FOR_STATE{instance="`: "nothing is wrong with the gate",
+	"thermogate_baseline_celsius":  "the usual reading takes 30 people",
+	"thermogate_badge_reads_total": "the demo has no readers",
+	`ALERTS_FOR_STATE{instance="`:  "nothing is wrong with the gate",
 }
 
 // busy is a gate at which many have a fever, and some walk through.
@@ -71,7 +75,7 @@ func TestSeeing(t *testing.T) {
 		"thermogate": {hostOf(t, pages), dead}, "thermogate-console": {plant.Address()}, "thermogate-district": {over.Address(), dead},
 	})
 	takeAnAlert(t, ctx, plant)
-	exported := get(t, pages+"metrics") + get(t, "http://"+plant.Address()+"/metrics") + get(t, "http://"+over.Address()+"/metrics")
+	exported := exportedOfReaders() + get(t, pages+"metrics") + get(t, "http://"+plant.Address()+"/metrics") + get(t, "http://"+over.Address()+"/metrics")
 	rules, err := os.ReadFile(rulesFile)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +90,14 @@ func TestSeeing(t *testing.T) {
 		p.show(ctx, text)
 	}
 	p.checkRules()
+}
+
+// exportedOfReaders is what a gate exports only where it has readers of badges.
+func exportedOfReaders() string {
+	gate, answer := metrics.New("test"), httptest.NewRecorder()
+	gate.ExpectBadges("input", []string{string(badge.Taken)})
+	gate.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return answer.Body.String()
 }
 
 const rulesFile = "../../deploy/prometheus/thermogate.rules.yml"
@@ -107,6 +119,7 @@ func runDistrict(t *testing.T, broker string) (over, plant *console.Console) {
 	}
 	t.Cleanup(conn.Close)
 	many := console.DefaultDistrictConfig()
+	many.District.MaxGigabytes = 1 // whatever the machine has left
 	many.Store.File, many.HTTP.Listen, many.District.Own = filepath.Join(dir, "district", "district.db"), testdata.FreeAddress(t), own
 	if over, err = console.OpenDistrict(t.Context(), many, conn, "test", log); err != nil {
 		t.Fatal(err)

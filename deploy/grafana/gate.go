@@ -103,9 +103,9 @@ func gate() *board {
 			},
 		})
 
-	d.WithRow(row("Events on their way, and the door")).
+	d.WithRow(row("Events on their way, the door, and badges")).
 		WithPanel(panel{
-			kind: graph(), title: "Events that wait", width: 9, height: 8, decimals: new(0.0),
+			kind: graph(), title: "Events that wait", width: 7, height: 8, decimals: new(0.0),
 			about: "For the disk: kept in memory only. For the broker: it has not confirmed them. For a receiver: a console that has said what it holds lacks them.",
 			queries: []query{
 				{expr: `thermogate_journal_waiting_events{instance="$instance"}`, legend: "for the disk"},
@@ -114,7 +114,7 @@ func gate() *board {
 			},
 		}).
 		WithPanel(panel{
-			kind: statOf(), title: "Events lost", width: 6, height: 8, thresholds: rising(1), decimals: new(0.0),
+			kind: statOf(), title: "Events lost", width: 4, height: 8, thresholds: rising(1), decimals: new(0.0),
 			about: "In the time range. Anything above 0 needs a person: the disk is full, or the broker or a receiver was away for too long.",
 			queries: []query{
 				{expr: `increase(thermogate_events_lost_total{instance="$instance"}[$__range])`, legend: "not kept", now: true},
@@ -123,10 +123,18 @@ func gate() *board {
 			},
 		}).
 		WithPanel(panel{
-			kind: stacked(), title: "Passes by what the door did", width: 9, height: 8, decimals: new(0.0),
+			kind: stacked(), title: "Passes by what the door did", width: 7, height: 8, decimals: new(0.0),
 			about: "A minute. Refused: it said no. Unanswered: nobody knows whether it opened. Not told: too late, or somebody else stood nearer. A gate without a door has none.",
 			queries: []query{{
 				expr: `60 * sum by (result) (rate(thermogate_door_commands_total{instance="$instance"}[$__rate_interval]))`, legend: "{{result}}",
+			}},
+		}).
+		WithPanel(panel{
+			kind: stacked(), title: "Badges and codes read", width: 6, height: 8, decimals: new(0.0),
+			about: "A minute. Taken, or why not: expired, forged, revoked and so on. One reader whose reads are all refused has another site's key, or a layout of its own. A gate without readers has none.",
+			queries: []query{{
+				expr:   `60 * sum by (reader, result) (rate(thermogate_badge_reads_total{instance="$instance"}[$__rate_interval]))`,
+				legend: "{{reader}}: {{result}}",
 			}},
 		})
 
