@@ -18,6 +18,8 @@ const (
 	besideWidth = 0.8
 	// inView is how long ago somebody may have been found who still stands there.
 	inView = 700 * time.Millisecond
+	// maxDelay is how long after a read it may come.
+	maxDelay = window
 	// forgetAfter is when nothing about a visit or a read can change any more.
 	forgetAfter = 3 * window
 	// maxReads bounds the reads that are remembered at once, whoever floods a reader.
@@ -35,6 +37,7 @@ type Pairing struct {
 	visits map[int]*visit
 	reads  []*read // oldest first
 	near   []int   // who stands before the gate by the newest frame, the nearest first, with those beside
+	stood  []sight // who did, oldest first, up to now
 	used   map[string]*use
 	frame  time.Time // of the newest frame
 	now    time.Time // of the newest frame, read or tick
@@ -45,6 +48,12 @@ type visit struct {
 	firstSeen, lastSeen time.Time
 	firstNear, lastNear time.Time // zero for somebody who has not stepped up
 	told                []*told   // the verdicts, oldest first
+}
+
+// sight is who stood before the gate from one frame to another.
+type sight struct {
+	from, to time.Time
+	near     []int
 }
 
 // told is what was said of who a verdict is about.
@@ -84,6 +93,7 @@ func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
 	}
 	p.frame, p.now, p.near = at, maxTime(p.now, at), p.near[:0]
 	p.notePeople(scene)
+	p.noteSight()
 	for i := range verdicts {
 		p.judge(&verdicts[i])
 	}
@@ -105,6 +115,30 @@ func (p *Pairing) notePeople(scene *event.Scene) {
 			}
 		}
 	}
+}
+
+// noteSight keeps who stood there for as long as a read may be late.
+func (p *Pairing) noteSight() {
+	if n := len(p.stood); n > 0 && p.frame.Sub(p.stood[n-1].to) <= inView && slices.Equal(p.stood[n-1].near, p.near) {
+		p.stood[n-1].to = p.frame
+		return
+	}
+	p.stood = slices.DeleteFunc(p.stood, func(s sight) bool { return p.frame.Sub(s.to) > maxDelay+inView })
+	p.stood = append(p.stood, sight{p.frame, p.frame, slices.Clone(p.near)})
+}
+
+// nearAt is who stood before the gate at a time.
+func (p *Pairing) nearAt(at time.Time) []int {
+	for _, s := range slices.Backward(p.stood) {
+		if s.from.After(at) {
+			continue
+		}
+		if at.Sub(s.to) > inView { // the camera had stopped
+			return nil
+		}
+		return slices.DeleteFunc(slices.Clone(s.near), func(id int) bool { return p.visits[id] == nil })
+	}
+	return nil
 }
 
 // same is the visit of somebody who is back under another number, with the verdict from before.
@@ -143,13 +177,13 @@ func (p *Pairing) judge(e *event.Event) {
 	}
 }
 
-// Take takes a read, and returns what it has to say of verdicts.
+// Take takes what was read at a time, which may be that of an earlier frame, and returns what it has to say of verdicts.
 func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
-	r := &read{at: at, person: person, refused: refused}
-	near := p.near
-	if at.Sub(p.frame) > inView { // the camera has stopped
-		near = nil
+	if p.now.Sub(at) > maxDelay+inView { // it has waited in this gate: who stood there is forgotten
+		return nil
 	}
+	r := &read{at: at, person: person, refused: refused}
+	near := p.nearAt(at)
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
 	switch again := p.latest(r); {
 	case own >= 0: // once more
@@ -170,7 +204,11 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	if len(p.reads) == maxReads {
 		p.reads = slices.Delete(p.reads, 0, 1)
 	}
-	p.reads = append(p.reads, r)
+	later := slices.IndexFunc(p.reads, func(other *read) bool { return other.at.After(at) })
+	if later < 0 {
+		later = len(p.reads)
+	}
+	p.reads = slices.Insert(p.reads, later, r)
 	p.now = maxTime(p.now, at)
 	return p.words()
 }
