@@ -97,6 +97,16 @@ func (p *Pairing) earlier(v *visit) int {
 	return 0
 }
 
+// names says whether somebody is known by what they showed in this earlier visit.
+func (p *Pairing) names(id int) bool {
+	for _, v := range p.visits {
+		if p.earlier(v) == id {
+			return true
+		}
+	}
+	return false
+}
+
 // inDoubt says whether a read before somebody who had a verdict may be that of one who came a moment later and has none.
 func (p *Pairing) inDoubt(r *read, id int, v *visit) bool {
 	if len(v.told) == 0 || !r.at.After(v.told[0].event.Time) {
@@ -118,18 +128,23 @@ func (p *Pairing) inDoubt(r *read, id int, v *visit) bool {
 // as near to them: then every one of these people has to have one, in the order in which they came.
 func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
 	named := slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
-	ids, reads := []int{id}, []*read{}
-	for found := true; found; {
-		found = false
-		for _, r := range p.reads {
-			if !slices.Contains(reads, r) && slices.ContainsFunc(ids, func(one int) bool { return p.fits(r, p.visits[one]) }) {
-				reads, found = append(reads, r), true
+	ids, reads, taken := []int{id}, []*read{}, make([]bool, len(p.reads))
+	for next := 0; next < len(ids); next++ { // those who are found lead to others
+		for i, r := range p.reads {
+			if taken[i] || !p.fits(r, p.visits[ids[next]]) {
+				continue
 			}
-		}
-		for other, o := range p.visits {
-			if !slices.Contains(ids, other) && !p.hasShown(other) && (!named || p.over(o)) &&
-				slices.ContainsFunc(reads, func(r *read) bool { return p.fits(r, o) }) {
-				ids, found = append(ids, other), true
+			taken[i], reads = true, append(reads, r)
+			for other, o := range p.visits {
+				if !slices.Contains(ids, other) && (!named || p.over(o)) && p.fits(r, o) && !p.hasShown(other) {
+					ids = append(ids, other)
+				}
+			}
+			switch {
+			case len(ids) > maxTogether:
+				return nil, event.TwoFaces
+			case len(reads) > maxReadsOf*maxTogether:
+				return nil, event.TwoReads
 			}
 		}
 	}
@@ -155,10 +170,17 @@ func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
 
 // fits says whether a read that is nobody's by where they stood lies in a visit's time.
 func (p *Pairing) fits(r *read, v *visit) bool {
+	until := v.lastNear
+	if n := len(v.told); n > 0 {
+		until = v.told[n-1].event.Time
+	}
+	if r.at.Before(v.firstSeen.Add(-window)) || r.at.After(until.Add(window)) {
+		return false
+	}
 	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 || p.vanished(v) {
 		return false
 	}
-	if owner := p.visits[r.before]; owner != nil && !p.vanished(owner) {
+	if r.owner != nil && !(p.vanished(r.owner) && v.mayBe(r.owner)) {
 		return false
 	}
 	for _, o := range p.visits {
@@ -166,15 +188,17 @@ func (p *Pairing) fits(r *read, v *visit) bool {
 			return false // came first
 		}
 	}
-	until := v.lastNear
-	if n := len(v.told); n > 0 {
-		until = v.told[n-1].event.Time
-	}
-	return !r.at.Before(v.firstSeen.Add(-window)) && !r.at.After(until.Add(window))
+	return true
 }
 
 // vanished says whether a visit has ended without a verdict: its face was lost, and its person may be there under another number.
 func (p *Pairing) vanished(v *visit) bool { return len(v.told) == 0 && p.now.Sub(v.lastSeen) > inView }
+
+// mayBe says whether a visit may be of somebody whose face was lost, under another number.
+func (v *visit) mayBe(lost *visit) bool {
+	away := v.firstSeen.Sub(lost.lastSeen)
+	return away > 0 && away <= lostFor
+}
 
 // over says whether the time for reads of a visit is over.
 func (p *Pairing) over(v *visit) bool {

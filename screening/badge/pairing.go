@@ -18,12 +18,18 @@ const (
 	besideWidth = 0.8
 	// inView is how long ago somebody may have been found who still stands there.
 	inView = 700 * time.Millisecond
+	// lostFor is how long somebody whose face was lost may be away before they are there under another number: a little longer than
+	// faces are remembered (track.Config.Memory), and less than the next of a queue takes to come.
+	lostFor = 1500 * time.Millisecond
 	// maxDelay is how long after a read it may come.
 	maxDelay = window
 	// forgetAfter is when nothing about a visit or a read can change any more.
 	forgetAfter = 3 * window
-	// maxReads bounds the reads that are remembered at once, whoever floods a reader.
-	maxReads = 256
+	// maxReads bounds the reads that are remembered at once, whoever floods a reader. Of more people than maxTogether, or where there
+	// are more than maxReadsOf reads for each of them, nobody sorts out whose a read is: a frame has no time for it.
+	maxReads    = 256
+	maxTogether = 8
+	maxReadsOf  = 4
 )
 
 // Pairing says whose the reads are. It is a pure function of what it is told: time comes in with frames and reads.
@@ -69,8 +75,9 @@ type read struct {
 	at      time.Time
 	person  event.Bearer
 	refused bool
-	before  int   // the visit of who stood before the gate alone; 0 where nobody did
-	beside  []int // or of those who stood side by side
+	before  int    // the visit of who stood before the gate alone; 0 where nobody did
+	owner   *visit // that visit, also once it is forgotten
+	beside  []int  // or of those who stood side by side
 }
 
 // use is who had a code last.
@@ -189,7 +196,7 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	case own >= 0: // once more
 		r.before = near[own]
 	case len(near) == 0 && again != nil:
-		r.before, r.beside = again.before, again.beside
+		r.before, r.owner, r.beside = again.before, again.owner, again.beside
 	case len(near) == 1 && p.done(near[0]): // whose turn is over
 	case len(near) == 1:
 		r.before = near[0]
@@ -200,6 +207,9 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 		} else {
 			r.beside = waiting
 		}
+	}
+	if v := p.visits[r.before]; v != nil {
+		r.owner = v
 	}
 	if len(p.reads) == maxReads {
 		p.reads = slices.Delete(p.reads, 0, 1)
@@ -313,15 +323,20 @@ func (p *Pairing) forget() {
 		if n := len(v.told); n > 0 {
 			last = maxTime(last, v.told[n-1].event.Time)
 		}
-		if p.now.Sub(last) > forgetAfter {
+		if p.now.Sub(last) > forgetAfter && !p.names(id) {
 			delete(p.visits, id)
 		} else if v.firstSeen.Before(oldest) {
 			oldest = v.firstSeen
 		}
 	}
 	p.near = slices.DeleteFunc(p.near, func(id int) bool { return p.visits[id] == nil })
+	known := func(id int) bool { return p.visits[id] != nil }
 	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
-		return r.at.Before(oldest.Add(-window)) && p.now.Sub(r.at) > forgetAfter
+		counts := !r.at.Before(oldest.Add(-window))
+		if len(r.beside) > 0 || r.owner != nil && !p.vanished(r.owner) {
+			counts = known(r.before) || slices.ContainsFunc(r.beside, known)
+		}
+		return !counts && p.now.Sub(r.at) > forgetAfter
 	})
 	for person, u := range p.used {
 		if p.now.Sub(u.at) > p.repeat {

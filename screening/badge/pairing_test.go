@@ -123,13 +123,21 @@ func TestPairing(t *testing.T) {
 			map[int]string{1: "A", 2: "A"}, 0},
 		"face lost while reading": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, scene: nobody}, {at: 3, scene: []face{{2, 40}}}, {at: 4, verdict: 2}},
 			map[int]string{2: "A"}, 0},
+		"left without a verdict before one who waits behind": {[]step{{at: 0.1, scene: []face{{9, 35}}}, {at: 1, scene: []face{{9, 35}, {1, 60}}}, {at: 1.5, read: "A"}, {at: 2.5, scene: []face{{9, 35}}}, {at: 6, verdict: 9}},
+			map[int]string{9: "no-read"}, 1},
+		"left without a verdict before one who waits behind for long": {[]step{{at: 0.1, scene: []face{{9, 35}}}, {at: 1, scene: []face{{9, 35}, {1, 60}}}, {at: 1.5, read: "A"}, {at: 2.5, scene: []face{{9, 35}}}, {at: 19, verdict: 9}},
+			map[int]string{9: "no-read"}, 1},
+		"left without a verdict before the next one came": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2.5, scene: nobody}, {at: 4.5, scene: []face{{2, 40}}}, {at: 5.5, verdict: 2}, {at: 6, scene: nobody}},
+			map[int]string{2: "no-read"}, 1},
+		"was named long before one who waits behind": {[]step{{at: 0.1, scene: []face{{9, 35}}}, {at: 1, scene: []face{{9, 35}, {1, 60}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}, {at: 2.5, scene: []face{{9, 35}}}, {at: 22, verdict: 9}},
+			map[int]string{1: "A", 9: "no-read"}, 1},
 		"left over it, and known again": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, scene: nobody}, {at: 2.5, verdict: 1}, {at: 3, scene: []face{{2, 40}}}, {at: 4, verdict: 2, of: "event-1"}},
 			map[int]string{1: "A", 2: "A"}, 0},
 		"a guard far behind": {[]step{{at: 0.1, scene: []face{{9, 20}}}, {at: 1, scene: []face{{9, 20}, {1, 40}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}},
 			map[int]string{1: "A"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said, words := play(test.steps, 20)
+			said, words := play(test.steps, 30)
 			for visit, want := range test.want {
 				if said[visit] != want {
 					t.Errorf("of %d it says %q, want %q", visit, said[visit], want)
@@ -180,6 +188,26 @@ func TestFramesComeLate(t *testing.T) {
 	see(100*time.Millisecond, verdicts...)
 	if person := verdicts[0].Data.Person; person == nil || person.ID != "A" {
 		t.Errorf("it is about %+v", person)
+	}
+}
+
+// TestReadsAreForgotten has a guard in view while a shift comes by.
+func TestReadsAreForgotten(t *testing.T) {
+	p := NewPairing(time.Minute)
+	for i := range 1000 {
+		at, id := start.Add(time.Duration(i)*time.Second), 10+i/4
+		people := []event.Person{{ID: 1, Face: event.Box{W: 32}}, {ID: id, Face: event.Box{W: 60}}}
+		var verdicts []event.Event
+		if i%4 == 3 {
+			verdicts = []event.Event{{ID: fmt.Sprint(id), Time: at, Data: event.Data{Visit: id, FirstSeen: at.Add(-3 * time.Second)}}}
+		}
+		p.See(&event.Scene{Captured: at, Needs: event.Needs{FaceWidth: 30}, People: people}, verdicts)
+		if i%4 == 1 {
+			p.Take(at, event.Bearer{ID: fmt.Sprint(id)}, false)
+		}
+		if len(p.reads) > 10 || len(p.visits) > 10 || len(p.stood) > 10 {
+			t.Fatalf("after %d people %d reads, %d visits and %d sights are remembered", i/4, len(p.reads), len(p.visits), len(p.stood))
+		}
 	}
 }
 
