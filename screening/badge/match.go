@@ -97,6 +97,51 @@ func (p *Pairing) earlier(v *visit) int {
 	return 0
 }
 
+// open are the visits and the reads that may still change something: new ones, and with each read all who may have made it, and
+// what else these may have read. Without one of them it would be another's by mistake.
+func (p *Pairing) open() (visits map[int]bool, reads map[*read]bool) {
+	visits, reads = map[int]bool{}, map[*read]bool{}
+	var ids []int
+	add := func(id int) {
+		if !visits[id] {
+			visits[id], ids = true, append(ids, id)
+		}
+	}
+	for id, v := range p.visits {
+		last := v.lastSeen
+		if n := len(v.told); n > 0 {
+			last = maxTime(last, v.told[n-1].event.Time)
+		}
+		if p.now.Sub(last) <= forgetAfter || p.names(id) {
+			add(id)
+		}
+	}
+	mayBe := func(r *read) {
+		reads[r] = true
+		for id, v := range p.visits {
+			if !visits[id] && p.fits(r, v) && !p.hasShown(id) {
+				add(id)
+			}
+		}
+	}
+	for _, r := range p.reads {
+		if p.now.Sub(r.at) <= forgetAfter {
+			mayBe(r)
+		}
+	}
+	for next := 0; next < len(ids); next++ {
+		if p.hasShown(ids[next]) {
+			continue
+		}
+		for _, r := range p.reads {
+			if !reads[r] && p.fits(r, p.visits[ids[next]]) {
+				mayBe(r)
+			}
+		}
+	}
+	return visits, reads
+}
+
 // names says whether somebody is known by what they showed in this earlier visit.
 func (p *Pairing) names(id int) bool {
 	for _, v := range p.visits {
@@ -124,10 +169,19 @@ func (p *Pairing) inDoubt(r *read, id int, v *visit) bool {
 	return false
 }
 
-// nearest are the reads of a visit before which nothing was read, of those that are nobody's by where they stood. Others may be
-// as near to them: then every one of these people has to have one, in the order in which they came.
+// nearest are the reads of a visit before which nothing was read, of those that are nobody's by where they stood. A name is not taken
+// back for those who may have a read yet.
 func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
-	named := slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
+	reads, why := p.shared(id, func(*visit) bool { return true })
+	if len(reads) != 1 && v.named() {
+		return p.shared(id, p.over)
+	}
+	return reads, why
+}
+
+// shared are the reads of a visit of those that are nobody's by where they stood. Others that count may be as near to them: then
+// every one of these people has to have one, in the order in which they came.
+func (p *Pairing) shared(id int, counts func(*visit) bool) ([]*read, event.Unpaired) {
 	ids, reads, taken := []int{id}, []*read{}, make([]bool, len(p.reads))
 	for next := 0; next < len(ids); next++ { // those who are found lead to others
 		for i, r := range p.reads {
@@ -136,7 +190,7 @@ func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
 			}
 			taken[i], reads = true, append(reads, r)
 			for other, o := range p.visits {
-				if !slices.Contains(ids, other) && (!named || p.over(o)) && p.fits(r, o) && !p.hasShown(other) {
+				if !slices.Contains(ids, other) && counts(o) && p.fits(r, o) && !p.hasShown(other) {
 					ids = append(ids, other)
 				}
 			}
@@ -156,7 +210,8 @@ func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
 	})
 	slices.SortStableFunc(reads, func(a, b *read) int { return a.at.Compare(b.at) })
 	reads = slices.CompactFunc(reads, func(a, b *read) bool { return a.refused == b.refused && a.person.ID == b.person.ID })
-	if len(reads) != len(ids) {
+	yetToCome := func(r *read) bool { return p.now.Sub(r.at) < moment }
+	if len(reads) != len(ids) || slices.ContainsFunc(reads, yetToCome) {
 		return nil, event.TwoFaces
 	}
 	for i := range reads {
@@ -177,10 +232,7 @@ func (p *Pairing) fits(r *read, v *visit) bool {
 	if r.at.Before(v.firstSeen.Add(-window)) || r.at.After(until.Add(window)) {
 		return false
 	}
-	if v.lastNear.IsZero() && len(v.told) == 0 || len(r.beside) > 0 || p.vanished(v) {
-		return false
-	}
-	if r.owner != nil && !(p.vanished(r.owner) && v.mayBe(r.owner)) {
+	if v.passes() || p.vanished(v) || !p.isFree(r) || r.owner != nil && !v.mayBe(r.owner) {
 		return false
 	}
 	for _, o := range p.visits {
@@ -193,6 +245,19 @@ func (p *Pairing) fits(r *read, v *visit) bool {
 
 // vanished says whether a visit has ended without a verdict: its face was lost, and its person may be there under another number.
 func (p *Pairing) vanished(v *visit) bool { return len(v.told) == 0 && p.now.Sub(v.lastSeen) > inView }
+
+// isFree says whether a read is nobody's by where they stood, or of somebody who has vanished.
+func (p *Pairing) isFree(r *read) bool {
+	return len(r.beside) == 0 && (r.owner == nil || p.vanished(r.owner))
+}
+
+// named says whether it was said who a visit is, and not taken back.
+func (v *visit) named() bool {
+	return slices.ContainsFunc(v.told, func(t *told) bool { return t.person != nil })
+}
+
+// passes says whether a visit's person has not stepped up to the gate so far.
+func (v *visit) passes() bool { return v.lastNear.IsZero() && len(v.told) == 0 }
 
 // mayBe says whether a visit may be of somebody whose face was lost, under another number.
 func (v *visit) mayBe(lost *visit) bool {

@@ -14,6 +14,9 @@ const (
 	// moment is how long after a read its person is seen who is the next to come, whatever the order of those behind; and within two
 	// of it somebody who comes may have read before somebody else who was about to leave.
 	moment = time.Second
+	// settled is how long after a verdict it is said who it is about, where that hangs on others: whoever has read before the end of
+	// the window is in view by then, and most of them have shown theirs.
+	settled = window + 3*moment
 	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
 	besideWidth = 0.8
 	// inView is how long ago somebody may have been found who still stands there.
@@ -260,15 +263,15 @@ func (p *Pairing) words() (words []Word) {
 			continue
 		}
 		person, unpaired := p.find(id, v)
-		if person != nil {
-			p.note(person.ID, id, v)
-		}
 		for _, t := range v.told {
 			if t.news(person, unpaired, p.hasOwn(id), p.now) {
 				t.person, t.unpaired = person, unpaired
 				words = append(words, Word{Of: t.event, Person: person, Unpaired: unpaired})
 			}
-			t.final = t.final || t.person == nil && p.now.Sub(t.event.Time) >= window
+			t.final = t.final || t.person == nil && p.now.Sub(t.event.Time) >= settled
+		}
+		if person != nil && v.named() {
+			p.note(person.ID, id, v)
 		}
 	}
 	p.forget()
@@ -282,11 +285,11 @@ func (t *told) news(person *event.Bearer, unpaired event.Unpaired, own bool, now
 	case person != nil && t.person != nil:
 		return person.ID != t.person.ID
 	case person != nil:
-		return !t.final && (own || now.Sub(t.event.Time) >= window)
+		return !t.final && (own || now.Sub(t.event.Time) >= settled)
 	case t.person != nil:
-		return true
+		return own || now.Sub(t.event.Time) >= settled
 	}
-	return !t.final && now.Sub(t.event.Time) >= window && unpaired != t.unpaired
+	return !t.final && now.Sub(t.event.Time) >= settled && unpaired != t.unpaired
 }
 
 // note keeps who has used a code.
@@ -316,27 +319,17 @@ func (p *Pairing) inOrder() []int {
 	return ids
 }
 
+// forget drops what can change nothing any more.
 func (p *Pairing) forget() {
-	oldest := p.now
-	for id, v := range p.visits {
-		last := v.lastSeen
-		if n := len(v.told); n > 0 {
-			last = maxTime(last, v.told[n-1].event.Time)
-		}
-		if p.now.Sub(last) > forgetAfter && !p.names(id) {
+	visits, reads := p.open()
+	for id := range p.visits {
+		if !visits[id] {
 			delete(p.visits, id)
-		} else if v.firstSeen.Before(oldest) {
-			oldest = v.firstSeen
 		}
 	}
-	p.near = slices.DeleteFunc(p.near, func(id int) bool { return p.visits[id] == nil })
-	known := func(id int) bool { return p.visits[id] != nil }
+	p.near = slices.DeleteFunc(p.near, func(id int) bool { return !visits[id] })
 	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
-		counts := !r.at.Before(oldest.Add(-window))
-		if len(r.beside) > 0 || r.owner != nil && !p.vanished(r.owner) {
-			counts = known(r.before) || slices.ContainsFunc(r.beside, known)
-		}
-		return !counts && p.now.Sub(r.at) > forgetAfter
+		return !reads[r] && !visits[r.before] && !slices.ContainsFunc(r.beside, func(id int) bool { return visits[id] })
 	})
 	for person, u := range p.used {
 		if p.now.Sub(u.at) > p.repeat {
