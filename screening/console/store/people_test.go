@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -337,6 +338,31 @@ func TestPlantsTellNobody(t *testing.T) {
 	if _, err := NewPlantEvent("plant", screened(t, north, time.Now(), event.Named, naming(e.ID, "A1")).Body, time.Now()); err == nil {
 		t.Error("a district takes who an event is about")
 	}
+}
+
+// TestNoNameBesideATemperature exports an event, which an administrator may, and who it is about, which the personnel office may.
+func TestNoNameBesideATemperature(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		now := time.Now()
+		onList(t, s, "", true, now.Add(-time.Hour), Listed{Number: "A1"})
+		people, err := s.People(t.Context(), PeopleFilter{Site: "plant"}, now, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := event.Bearer{ID: pseudonymOf("A1"), Company: "haitian", By: "desk"}
+		e := screened(t, north, now.Add(-time.Minute), event.Pass, func(d *event.Data) { d.Person, d.SkinCelsius = &who, new(35.25) })
+		say(t, s, e)
+		var ofEvent, ofPerson bytes.Buffer
+		if err := errors.Join(s.ExportEvent(t.Context(), e.ID, &ofEvent), s.ExportPerson(t.Context(), "plant", people[0].ID, now, &ofPerson)); err != nil {
+			t.Fatal(err)
+		}
+		if text := ofEvent.String(); !strings.Contains(text, "35.25") || strings.Contains(text, who.ID) || strings.Contains(text, who.Company) || !strings.Contains(text, `"known":{"by":"desk"}`) {
+			t.Errorf("of the event: %s", text)
+		}
+		if text := ofPerson.String(); !strings.Contains(text, e.ID) || strings.Contains(text, "35.25") {
+			t.Errorf("of the person: %s", text)
+		}
+	})
 }
 
 func TestForgetting(t *testing.T) {
