@@ -97,9 +97,9 @@ func (p *Pairing) earlier(v *visit) int {
 	return 0
 }
 
-// open are the visits and the reads that may still change something: new ones, and with each read all who may have made it, and
+// undecided are the visits and the reads that may still change something: new ones, and with each read all who may have made it, and
 // what else these may have read. Without one of them it would be another's by mistake.
-func (p *Pairing) open() (visits map[int]bool, reads map[*read]bool) {
+func (p *Pairing) undecided() (visits map[int]bool, reads map[*read]bool) {
 	visits, reads = map[int]bool{}, map[*read]bool{}
 	var ids []int
 	add := func(id int) {

@@ -321,7 +321,7 @@ func (p *Pairing) inOrder() []int {
 
 // forget drops what can change nothing any more.
 func (p *Pairing) forget() {
-	visits, reads := p.open()
+	visits, reads := p.undecided()
 	for id := range p.visits {
 		if !visits[id] {
 			delete(p.visits, id)
