@@ -150,6 +150,10 @@ func TestNumberOfOneWhoLeft(t *testing.T) {
 		if back := onList(t, s, ids[0], false, at.Add(2*time.Second), Listed{Number: "C1"}); back.Changed != 1 {
 			t.Errorf("their own can't list them anew: %+v", back)
 		}
+		onList(t, s, ids[0], true, at.Add(3*time.Second), Listed{Number: "C2"})
+		if other := onList(t, s, "", false, at.Add(4*time.Second), Listed{Number: "C1", Name: "another"}); other.Refused != 1 || other.Changed != 0 {
+			t.Errorf("somebody else gets the number, and what is kept of who had it: %+v", other)
+		}
 	})
 }
 

@@ -63,9 +63,11 @@ type Unlisted struct {
 // Unfit is why a line is passed over.
 type Unfit string
 
-// NumberTaken is for the number of a person of another company, or of the site, who may have left; the site's own list can give it to
-// somebody else. The other reasons are the reader's.
-const NumberTaken Unfit = "taken"
+// Why a line is passed over that is right by itself. The other reasons are the reader's.
+const (
+	NumberTaken Unfit = "taken" // of a person of another company, or of the site, who may have left; the site's list can take it from them
+	NumberLeft  Unfit = "left"  // of a person of another name who has left: with the number this one would get what is kept of them
+)
 
 // Difference is what an upload makes of the list.
 type Difference struct {
@@ -200,6 +202,9 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 		switch {
 		case known && u.Company != "" && p.Company != u.Company: // also of one who has left: with the number goes what happened
 			d.Refused = append(d.Refused, Unlisted{row.Line, NumberTaken, row.Number})
+			continue
+		case known && !p.LeftAt.IsZero() && p.Name != row.Name:
+			d.Refused = append(d.Refused, Unlisted{row.Line, NumberLeft, row.Number})
 			continue
 		case !known:
 			d.Added = append(d.Added, row)

@@ -249,6 +249,7 @@ var refusals = map[store.Unfit]phrase{
 	roster.NoName:         {"没有姓名", "no name"},
 	roster.BadText:        {"太长，或有换行或不能用的字符，或像公式", "too long, of several lines, not printable, or like a formula"},
 	roster.UnknownCompany: {"没有登记这家公司", "the company is not known here"},
+	store.NumberLeft:      {"已离开的另一个人用过这个工号：请先在“已离开”里删除那个人", "somebody of another name had this number, and has left: delete them first, among those who have left"},
 	store.NumberTaken:     {"这个工号是别家的人的，或曾经是；请厂区处理", "somebody of another company has this number, or had it: ask the site"},
 }
 
