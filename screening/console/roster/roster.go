@@ -149,7 +149,11 @@ func (r *reader) line(at int, cells []string) error {
 	}
 	person, why, text := r.person(cells)
 	if why != "" {
-		r.list.Refused = append(r.list.Refused, store.Unlisted{Line: at, Why: why, Text: told(text)})
+		line := store.Unlisted{Line: at, Why: why, Text: told(text)}
+		if fitNumber.MatchString(person.Number) {
+			line.Number = person.Number
+		}
+		r.list.Refused = append(r.list.Refused, line)
 		return nil
 	}
 	person.Line = at

@@ -119,6 +119,9 @@ func TestLines(t *testing.T) {
 	}
 	var refused []string
 	for _, r := range list.Refused {
+		if (r.Number != "") != strings.Contains(" A1 A5 A6 A7 A8 A9 A10 A3 TGPCABC 1047.0 ", " "+r.Number+" ") {
+			t.Errorf("line %d is of %q", r.Line, r.Number)
+		}
 		refused = append(refused, fmt.Sprint(r.Line, " ", r.Why))
 	}
 	want := []string{

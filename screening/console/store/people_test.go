@@ -126,6 +126,22 @@ func TestUploads(t *testing.T) {
 	})
 }
 
+// TestPassedOverIsNotGone has a whole list with a line of somebody that is not right: they have not left.
+func TestPassedOverIsNotGone(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Truncate(time.Millisecond)
+		onList(t, s, "", true, at, Listed{Number: "A1"}, Listed{Number: "A2"}, Listed{Number: "A3"})
+		id, err := s.AddUpload(t.Context(), Upload{Site: "plant", Whole: true}, []Listed{{Line: 2, Number: "A1", Name: "name of A1"}},
+			[]Unlisted{{Line: 3, Why: "bad-text", Text: "=1", Number: "A2"}, {Line: 4, Why: "no-number"}}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, d, err := s.ShowUpload(t.Context(), "plant", id, at); err != nil || len(d.Gone) != 1 || d.Gone[0].Number != "A3" || len(d.Refused) != 2 {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
 // TestNumberOfOneWhoLeft has a company list the number of somebody who has left another one: what is kept of them stays where it is.
 func TestNumberOfOneWhoLeft(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
