@@ -216,7 +216,16 @@ func (p *Pairing) shared(id int, counts func(*visit) bool) ([]*read, event.Unpai
 	}
 	for i := range reads {
 		v := p.visits[ids[i]]
-		if !p.fits(reads[i], v) || i > 0 && v.firstNear.Before(p.visits[ids[i-1]].lastNear) { // they came together
+		if !p.fits(reads[i], v) {
+			return nil, event.TwoFaces
+		}
+		if i == 0 {
+			continue
+		}
+		before := p.visits[ids[i-1]]
+		cameTogether := v.firstNear.Before(before.lastNear)
+		maybeSwapped := reads[i].at.Sub(reads[i-1].at) <= moment && p.fits(reads[i], before) && p.fits(reads[i-1], v)
+		if cameTogether || maybeSwapped {
 			return nil, event.TwoFaces
 		}
 	}

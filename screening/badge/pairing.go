@@ -81,6 +81,17 @@ type read struct {
 	before  int    // the visit of who stood before the gate alone; 0 where nobody did
 	owner   *visit // that visit, also once it is forgotten
 	beside  []int  // or of those who stood side by side
+	nobody  bool   // stood there at all
+}
+
+// repeats says whether a read is of the same code as one a moment before.
+func (r *read) repeats(before *read) bool {
+	return !r.refused && !before.refused && before.person.ID == r.person.ID && r.at.Sub(before.at) <= window
+}
+
+// sameAs has a read be of whoever has made another one.
+func (r *read) sameAs(other *read) {
+	r.before, r.owner, r.beside = other.before, other.owner, other.beside
 }
 
 // use is who had a code last.
@@ -192,14 +203,14 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	if p.now.Sub(at) > maxDelay+inView { // it has waited in this gate: who stood there is forgotten
 		return nil
 	}
-	r := &read{at: at, person: person, refused: refused}
 	near := p.nearAt(at)
+	r := &read{at: at, person: person, refused: refused, nobody: len(near) == 0}
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
 	switch again := p.latest(r); {
 	case own >= 0: // once more
 		r.before = near[own]
-	case len(near) == 0 && again != nil:
-		r.before, r.owner, r.beside = again.before, again.owner, again.beside
+	case r.nobody && again != nil:
+		r.sameAs(again)
 	case len(near) == 1 && p.done(near[0]): // whose turn is over
 	case len(near) == 1:
 		r.before = near[0]
@@ -222,6 +233,13 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 		later = len(p.reads)
 	}
 	p.reads = slices.Insert(p.reads, later, r)
+	if r.owner != nil || len(r.beside) > 0 {
+		for _, again := range p.reads[later+1:] { // which came before this one
+			if again.nobody && again.repeats(r) {
+				again.sameAs(r)
+			}
+		}
+	}
 	p.now = maxTime(p.now, at)
 	return p.words()
 }
@@ -229,7 +247,7 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 // latest is the read before of the same code, if it was a moment ago.
 func (p *Pairing) latest(r *read) *read {
 	for _, before := range slices.Backward(p.reads) {
-		if !r.refused && !before.refused && before.person.ID == r.person.ID && r.at.Sub(before.at) <= window {
+		if r.repeats(before) {
 			return before
 		}
 	}

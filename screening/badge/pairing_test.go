@@ -17,10 +17,11 @@ var start = time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC)
 // step is what happens at a time, in seconds.
 type step struct {
 	at      float64
-	scene   []face // who is in view from then on
-	verdict int    // the visit that gets one
-	of      string // the event that it repeats
-	read    string // who a code names
+	scene   []face  // who is in view from then on
+	verdict int     // the visit that gets one
+	of      string  // the event that it repeats
+	read    string  // who a code names
+	late    float64 // how long ago it was read
 	refused bool
 }
 
@@ -63,7 +64,7 @@ func play(steps []step, until float64) (said map[int][]string, words int) {
 			steps = steps[1:]
 			switch {
 			case s.read != "":
-				say(p.Take(at, event.Bearer{ID: s.read, By: "input"}, s.refused))
+				say(p.Take(at.Add(-time.Duration(s.late*float64(time.Second))), event.Bearer{ID: s.read, By: "input"}, s.refused))
 			case s.verdict != 0:
 				verdicts = append(verdicts, event.Event{ID: fmt.Sprint("event-", s.verdict), Time: at,
 					Data: event.Data{Outcome: event.Pass, Visit: s.verdict, FirstSeen: cmp.Or(first[s.verdict], at), RescreenOf: s.of}})
@@ -138,6 +139,12 @@ func TestPairing(t *testing.T) {
 			map[int]string{1: "A", 9: "no-read"}, 1},
 		"left over it, and known again": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, scene: nobody}, {at: 2.5, verdict: 1}, {at: 3, scene: []face{{2, 40}}}, {at: 4, verdict: 2, of: "event-1"}},
 			map[int]string{1: "A", 2: "A"}, 0},
+		"late": {[]step{{at: 1, scene: alone}, {at: 2, verdict: 1}, {at: 3, scene: []face{{2, 40}}}, {at: 3.5, read: "B"}, {at: 4, verdict: 2}, {at: 4.5, read: "A", late: 2}, {at: 5, scene: nobody}},
+			map[int]string{1: "A", 2: "B"}, 1},
+		"late, of a pair, and once more when they had gone": {[]step{{at: 1, scene: []face{{1, 40}, {2, 40}}}, {at: 2, verdict: 1}, {at: 2.1, verdict: 2}, {at: 2.5, read: "A"}, {at: 3, scene: nobody}, {at: 3.1, read: "B"}, {at: 4, read: "B", late: 1.2}, {at: 7, scene: []face{{3, 40}}}, {at: 8, verdict: 3}, {at: 9, scene: nobody}},
+			map[int]string{1: "two-faces", 2: "two-faces", 3: "no-read"}, 3},
+		"on the way, before one who has left shows theirs": {[]step{{at: 1, scene: alone}, {at: 2, verdict: 1}, {at: 2.9, scene: nobody}, {at: 3.2, read: "B"}, {at: 3.4, read: "A"}, {at: 3.9, scene: []face{{2, 40}}}, {at: 4.7, verdict: 2}, {at: 5.7, scene: nobody}},
+			map[int]string{1: "two-faces", 2: "two-faces"}, 1},
 		"a guard far behind": {[]step{{at: 0.1, scene: []face{{9, 20}}}, {at: 1, scene: []face{{9, 20}, {1, 40}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}},
 			map[int]string{1: "A"}, 0},
 	} {
@@ -230,7 +237,7 @@ func TestReadThatWaitedLong(t *testing.T) {
 }
 
 // TestShift has 900 people come to a gate: 5 in 100 have no code, 2 in 100 one that is not valid, some come in pairs, and some show
-// a code that they were lent.
+// a code that they were lent. A tenth of the reads come late.
 func TestShift(t *testing.T) {
 	named, alone := 0, 0
 	for seed := range uint64(3) {
@@ -286,7 +293,11 @@ func testShift(t *testing.T, r *rand.Rand) (named, alone int) {
 				case chance < 0.33:
 					read = left + uniform(0.1, 0.4) // and some when they are out of the picture
 				}
-				steps = append(steps, step{at: read, read: p.shows, refused: p.bad})
+				late := 0.0
+				if r.Float64() < 0.1 { // by a slow network
+					late = uniform(0.1, 4.9)
+				}
+				steps = append(steps, step{at: read + late, read: p.shows, refused: p.bad, late: late})
 				if r.Float64() < 0.1 { // the reader beeps twice
 					steps = append(steps, step{at: read + 0.2, read: p.shows, refused: p.bad})
 				}
