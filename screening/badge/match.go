@@ -179,8 +179,7 @@ func (p *Pairing) nearest(id int, v *visit) ([]*read, event.Unpaired) {
 	return reads, why
 }
 
-// shared are the reads of a visit of those that are nobody's by where they stood. Others that count may be as near to them: then
-// every one of these people has to have one, in the order in which they came.
+// shared are the reads of a visit of those that are nobody's by where they stood. Others that count may be as near to them.
 func (p *Pairing) shared(id int, counts func(*visit) bool) ([]*read, event.Unpaired) {
 	ids, reads, taken := []int{id}, []*read{}, make([]bool, len(p.reads))
 	for next := 0; next < len(ids); next++ { // those who are found lead to others
@@ -205,6 +204,14 @@ func (p *Pairing) shared(id int, counts func(*visit) bool) ([]*read, event.Unpai
 	if len(ids) == 1 {
 		return reads, event.NoRead
 	}
+	if r := p.inTurn(id, ids, reads); r != nil {
+		return []*read{r}, event.NoRead
+	}
+	return nil, event.TwoFaces
+}
+
+// inTurn is the read of one of several visits where each has one, in the order in which they came; nil where that is not certain.
+func (p *Pairing) inTurn(id int, ids []int, reads []*read) *read {
 	slices.SortFunc(ids, func(a, b int) int {
 		return cmp.Or(p.visits[a].firstSeen.Compare(p.visits[b].firstSeen), cmp.Compare(a, b))
 	})
@@ -212,12 +219,12 @@ func (p *Pairing) shared(id int, counts func(*visit) bool) ([]*read, event.Unpai
 	reads = slices.CompactFunc(reads, func(a, b *read) bool { return a.refused == b.refused && a.person.ID == b.person.ID })
 	yetToCome := func(r *read) bool { return p.now.Sub(r.at) < moment }
 	if len(reads) != len(ids) || slices.ContainsFunc(reads, yetToCome) {
-		return nil, event.TwoFaces
+		return nil
 	}
 	for i := range reads {
 		v := p.visits[ids[i]]
 		if !p.fits(reads[i], v) {
-			return nil, event.TwoFaces
+			return nil
 		}
 		if i == 0 {
 			continue
@@ -226,10 +233,10 @@ func (p *Pairing) shared(id int, counts func(*visit) bool) ([]*read, event.Unpai
 		cameTogether := v.firstNear.Before(before.lastNear)
 		maybeSwapped := reads[i].at.Sub(reads[i-1].at) <= moment && p.fits(reads[i], before) && p.fits(reads[i-1], v)
 		if cameTogether || maybeSwapped {
-			return nil, event.TwoFaces
+			return nil
 		}
 	}
-	return reads[slices.Index(ids, id):][:1], event.NoRead
+	return reads[slices.Index(ids, id)]
 }
 
 // fits says whether a read that is nobody's by where they stood lies in a visit's time.
