@@ -119,8 +119,8 @@ func (s *station) endVerdicts() {
 
 // obeyBadge takes what a reader has sent over MQTT. Whoever sent it is told why it was refused.
 func (s *station) obeyBadge(command mqtt.Command) error {
-	message := badge.Message{Number: command.Number, Code: command.Code, Reader: command.Reader}
-	read, err := message.Read(badge.MQTT, time.Now())
+	message := badge.Message{Number: command.Number, Code: command.Code, Reader: command.Reader, At: command.Read}
+	read, err := message.Read(badge.MQTT, command.Came)
 	if err != nil {
 		return err
 	}

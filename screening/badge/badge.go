@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -35,7 +36,8 @@ var Kinds = []Kind{Input, MQTT, Webhook, Camera, Page}
 
 // Read is what a reader has read.
 type Read struct {
-	At     time.Time
+	At     time.Time // when it came
+	Made   time.Time // when it was read, where the reader says so
 	Kind   Kind
 	Reader string // its name, where there are several of a kind
 	Text   string // a pass code, or the number of a badge; nobody keeps it
@@ -50,11 +52,12 @@ const (
 	NoKey   Result = "no-key"   // there is no key by which it could be checked
 	Garbled Result = "garbled"  // neither a pass code nor a number
 	TooMany Result = "too-many" // the readers read faster than people can
+	Late    Result = "late"     // it was read too long ago, or the clock of the reader is wrong
 )
 
 // Results are all of them.
 func Results() []Result {
-	all := []Result{Taken, NoKey, Garbled, TooMany}
+	all := []Result{Taken, NoKey, Garbled, TooMany, Late}
 	for _, refusal := range []passcode.Refusal{passcode.Cut, passcode.OtherSite, passcode.Forged, passcode.NotYetValid, passcode.Expired, passcode.Revoked} {
 		all = append(all, Result(refusal))
 	}
@@ -74,11 +77,18 @@ type Desk struct {
 	ids     event.IDs
 	said    time.Time            // by the newest id
 	recent  map[Kind][]time.Time // of the newest reads
+	prompt  map[reader]time.Time // when each came last with what it had just read
+}
+
+// reader is one of a kind, by its name.
+type reader struct {
+	kind Kind
+	name string
 }
 
 // Open reads the keys that cfg names, and from path the newest passes that the gate was told, if any.
 func Open(cfg Config, site, path string, log *slog.Logger) (*Desk, error) {
-	d := &Desk{site: site, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader), recent: map[Kind][]time.Time{}}
+	d := &Desk{site: site, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader), recent: map[Kind][]time.Time{}, prompt: map[reader]time.Time{}}
 	if cfg.SiteKeyFile != "" {
 		text, err := os.ReadFile(cfg.SiteKeyFile)
 		if err == nil {
@@ -144,11 +154,15 @@ func (d *Desk) Take(read Read) (Result, []event.Event) {
 	if !d.mayCome(read) { // before anything is computed: frames wait for this
 		return TooMany, nil
 	}
+	made, known := d.timeOf(read)
+	if !known {
+		return Late, nil
+	}
 	result, person, counts := d.check(read)
 	if !counts {
 		return result, nil
 	}
-	return result, d.tell(d.pairing.Take(read.At, person, result != Taken), read.At)
+	return result, d.tell(d.pairing.Take(made, person, result != Taken), read.At)
 }
 
 // Tick returns what time alone decides, where no frames come.
@@ -182,6 +196,28 @@ func (d *Desk) mayCome(read Read) bool {
 	}
 	d.recent[read.Kind] = append(recent, read.At)
 	return true
+}
+
+// A reader that says when it has read is believed within maxDelay, if its clock is right: within clockTrust it has come with
+// something that it had read just then, give or take atOnce. A clock that is slow would give one person's read to the one before.
+const (
+	atOnce     = time.Second
+	clockTrust = 10 * time.Minute
+)
+
+// timeOf is when something was read; known is false where nobody can tell.
+func (d *Desk) timeOf(read Read) (made time.Time, known bool) {
+	if read.Made.IsZero() {
+		return read.At, true
+	}
+	from, delay := reader{read.Kind, read.Reader}, read.At.Sub(read.Made)
+	if delay.Abs() <= atOnce {
+		maps.DeleteFunc(d.prompt, func(_ reader, at time.Time) bool { return read.At.Sub(at) > clockTrust })
+		d.prompt[from] = read.At
+		return read.At.Add(-max(delay, 0)), true
+	}
+	proven, was := d.prompt[from]
+	return read.Made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
 }
 
 // number is what a badge may have for one.

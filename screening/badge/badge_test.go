@@ -238,6 +238,64 @@ func TestTooManyReads(t *testing.T) {
 	}
 }
 
+// TestReadWithATimeOfItsOwn has one person step aside for the next, and a broker that brings the first one's read after that.
+func TestReadWithATimeOfItsOwn(t *testing.T) {
+	for name, test := range map[string]struct {
+		prompt time.Duration // how old the reader's read before was when it came; negative where there was none
+		made   time.Duration // the time that the read bears
+		want   Result
+		named  string // who is named in the verdict on the first person, and on the second
+	}{
+		"late":                             {200 * time.Millisecond, time.Second, Taken, "1047 "},
+		"by a clock that never was proven": {-1, time.Second, Late, " "},
+		"by a clock that is slow":          {3 * time.Second, time.Second, Late, " "},
+		"by a clock that is fast":          {200 * time.Millisecond, 9 * time.Second, Late, " "},
+		"too late":                         {200 * time.Millisecond, -2 * time.Second, Late, " "},
+		"just now":                         {-1, 4 * time.Second, Taken, " 1047"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+			if test.prompt >= 0 {
+				before := start.Add(-5 * time.Minute)
+				d.Take(Read{At: before, Made: before.Add(-test.prompt), Kind: MQTT, Reader: "turnstile", Text: "7"})
+			}
+			named := map[int]string{}
+			note := func(events []event.Event) {
+				for _, e := range events {
+					named[e.Data.Visit] = ""
+					if p := e.Data.Person; p != nil && p.ID == passcode.Pseudonym([]byte(secretNumberKey), "1047") {
+						named[e.Data.Visit] = "1047"
+					}
+				}
+			}
+			see := func(tick, visit int, verdict bool) {
+				at := start.Add(time.Duration(tick) * 100 * time.Millisecond)
+				scene := &event.Scene{Captured: at, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: visit, Face: event.Box{W: 40}}}}
+				var verdicts []event.Event
+				if verdict {
+					verdicts = []event.Event{{ID: fmt.Sprint("0", visit), Time: at, Data: event.Data{Outcome: event.Pass, Visit: visit, FirstSeen: start.Add(time.Duration(visit-1) * 2 * time.Second)}}}
+				}
+				note(d.See(scene, verdicts))
+				note(verdicts)
+			}
+			for tick := range 20 {
+				see(tick, 1, tick == 15)
+			}
+			for tick := 20; tick < 40; tick++ {
+				see(tick, 2, tick == 35)
+			}
+			got, later := d.Take(Read{At: start.Add(4 * time.Second), Made: start.Add(test.made), Kind: MQTT, Reader: "turnstile", Text: "1047"})
+			note(later)
+			if got != test.want {
+				t.Errorf("the read is %s, want %s", got, test.want)
+			}
+			if said := named[1] + " " + named[2]; said != test.named {
+				t.Errorf("named are %q, want %q", said, test.named)
+			}
+		})
+	}
+}
+
 func TestConfigNamesItsMistakes(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"inputs":        func(c *Config) { c.Inputs = []string{"scanner"} },
@@ -263,7 +321,8 @@ func TestWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	var taken []Read
-	handler, err := NewWebhook(secret, func(r Read) Result { taken = append(taken, r); return Taken })
+	result := Taken
+	handler, err := NewWebhook(secret, func(r Read) Result { taken = append(taken, r); return result })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +330,7 @@ func TestWebhook(t *testing.T) {
 	now := hook.began.Add(time.Minute)
 	hook.now = func() time.Time { return now }
 	const number = `{"number":"1047","reader":"turnstile"}`
-	send := func(key []byte, id string, at time.Time, body string) int {
+	send := func(key []byte, id string, at time.Time, body string) (status int, answer string) {
 		timestamp := strconv.FormatInt(at.Unix(), 10)
 		mac := hmac.New(sha256.New, key)
 		fmt.Fprintf(mac, "%s.%s.%s", id, timestamp, body)
@@ -281,7 +340,7 @@ func TestWebhook(t *testing.T) {
 		r.Header.Set("Webhook-Signature", "v1,AAAA v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 		w := httptest.NewRecorder()
 		hook.ServeHTTP(w, r)
-		return w.Code
+		return w.Code, w.Body.String()
 	}
 	for _, step := range []struct {
 		name string
@@ -292,8 +351,10 @@ func TestWebhook(t *testing.T) {
 		want int
 	}{
 		{"good", key, "a", now, number, 200},
-		{"again", key, "a", now, number, 409},
-		{"its clock is a little slow", key, "b", now.Add(-20 * time.Second), number, 200},
+		{"again", key, "a", now, number, 200},
+		{"again, long after", key, "a", now.Add(-time.Hour), number, 200},
+		{"again, by another key", bytes.Repeat([]byte{6}, 32), "a", now, number, 401},
+		{"its clock is a little slow", key, "b", now.Add(-20 * time.Second), `{"number":"1048","at":"2026-03-02T15:00:00.5+08:00"}`, 200},
 		{"old", key, "c", now.Add(-31 * time.Second), number, 401},
 		{"of the future", key, "d", now.Add(31 * time.Second), number, 401},
 		{"before the start", key, "e", hook.began.Add(-time.Second), number, 401},
@@ -301,24 +362,37 @@ func TestWebhook(t *testing.T) {
 		{"without an id", key, "", now, number, 401},
 		{"no JSON", key, "g", now, `number=1047`, 400},
 		{"number and code", key, "h", now, `{"number":"1","code":"TGPC"}`, 400},
+		{"a time that is none", key, "k", now, `{"number":"1","at":"08:00"}`, 400},
 		{"a name with a newline", key, "i", now, `{"number":"1","reader":"a\nb"}`, 400},
 		{"too long", key, "j", now, `{"number":"` + strings.Repeat("1", 2000) + `"}`, 413},
 	} {
-		if got := send(step.key, step.id, step.at, step.body); got != step.want {
+		if got, _ := send(step.key, step.id, step.at, step.body); got != step.want {
 			t.Errorf("%s: %d, want %d", step.name, got, step.want)
 		}
 	}
-	if len(taken) != 2 || taken[0] != (Read{At: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) {
+	if len(taken) != 2 || taken[0] != (Read{At: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) || !taken[1].Made.Equal(start.Add(500*time.Millisecond)) {
 		t.Errorf("taken: %+v", taken)
+	}
+	result = Result(passcode.Expired)
+	first, _ := send(key, "refused", now, number)
+	if _, again := send(key, "refused", now, number); !strings.Contains(again, "expired") || first != 200 {
+		t.Errorf("a refused code that is sent again gets %s", again)
 	}
 	limited := 0
 	for i := range 2 * requestsAtOnce {
-		if send(key, fmt.Sprint("many", i), now, number) == http.StatusTooManyRequests {
+		if status, _ := send(key, fmt.Sprint("many", i), now, number); status == http.StatusTooManyRequests {
 			limited++
 		}
 	}
 	if limited < requestsAtOnce {
 		t.Errorf("of %d requests at once %d are refused", 2*requestsAtOnce, limited)
+	}
+	for i := range 2 * maxSeen {
+		now = now.Add(time.Second)
+		send(key, fmt.Sprint("day", i), now, number)
+	}
+	if len(hook.seen) > maxSeen || len(hook.order) > maxSeen {
+		t.Errorf("%d requests are remembered", len(hook.seen))
 	}
 }
 

@@ -14,14 +14,25 @@ const (
 	// moment is how long after a read its person is seen who is the next to come, whatever the order of those behind; and within two
 	// of it somebody who comes may have read before somebody else who was about to leave.
 	moment = time.Second
+	// settled is how long after a verdict it is said who it is about, where that hangs on others: whoever has read before the end of
+	// the window is in view by then, and most of them have shown theirs.
+	settled = window + 3*moment
 	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
 	besideWidth = 0.8
 	// inView is how long ago somebody may have been found who still stands there.
 	inView = 700 * time.Millisecond
+	// lostFor is how long somebody whose face was lost may be away before they are there under another number: a little longer than
+	// faces are remembered (track.Config.Memory), and less than the next of a queue takes to come.
+	lostFor = 1500 * time.Millisecond
+	// maxDelay is how long after a read it may come.
+	maxDelay = window
 	// forgetAfter is when nothing about a visit or a read can change any more.
 	forgetAfter = 3 * window
-	// maxReads bounds the reads that are remembered at once, whoever floods a reader.
-	maxReads = 256
+	// maxReads bounds the reads that are remembered at once, whoever floods a reader. Of more people than maxTogether, or where there
+	// are more than maxReadsOf reads for each of them, nobody sorts out whose a read is: a frame has no time for it.
+	maxReads    = 256
+	maxTogether = 8
+	maxReadsOf  = 4
 )
 
 // Pairing says whose the reads are. It is a pure function of what it is told: time comes in with frames and reads.
@@ -35,6 +46,7 @@ type Pairing struct {
 	visits map[int]*visit
 	reads  []*read // oldest first
 	near   []int   // who stands before the gate by the newest frame, the nearest first, with those beside
+	stood  []sight // who did, oldest first, up to now
 	used   map[string]*use
 	frame  time.Time // of the newest frame
 	now    time.Time // of the newest frame, read or tick
@@ -45,6 +57,12 @@ type visit struct {
 	firstSeen, lastSeen time.Time
 	firstNear, lastNear time.Time // zero for somebody who has not stepped up
 	told                []*told   // the verdicts, oldest first
+}
+
+// sight is who stood before the gate from one frame to another.
+type sight struct {
+	from, to time.Time
+	near     []int
 }
 
 // told is what was said of who a verdict is about.
@@ -60,8 +78,20 @@ type read struct {
 	at      time.Time
 	person  event.Bearer
 	refused bool
-	before  int   // the visit of who stood before the gate alone; 0 where nobody did
-	beside  []int // or of those who stood side by side
+	before  int    // the visit of who stood before the gate alone; 0 where nobody did
+	owner   *visit // that visit, also once it is forgotten
+	beside  []int  // or of those who stood side by side
+	nobody  bool   // stood there at all
+}
+
+// repeats says whether a read is of the same code as one a moment before.
+func (r *read) repeats(before *read) bool {
+	return !r.refused && !before.refused && before.person.ID == r.person.ID && r.at.Sub(before.at) <= window
+}
+
+// sameAs has a read be of whoever has made another one.
+func (r *read) sameAs(other *read) {
+	r.before, r.owner, r.beside = other.before, other.owner, other.beside
 }
 
 // use is who had a code last.
@@ -84,6 +114,7 @@ func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
 	}
 	p.frame, p.now, p.near = at, maxTime(p.now, at), p.near[:0]
 	p.notePeople(scene)
+	p.noteSight()
 	for i := range verdicts {
 		p.judge(&verdicts[i])
 	}
@@ -105,6 +136,30 @@ func (p *Pairing) notePeople(scene *event.Scene) {
 			}
 		}
 	}
+}
+
+// noteSight keeps who stood there for as long as a read may be late.
+func (p *Pairing) noteSight() {
+	if n := len(p.stood); n > 0 && p.frame.Sub(p.stood[n-1].to) <= inView && slices.Equal(p.stood[n-1].near, p.near) {
+		p.stood[n-1].to = p.frame
+		return
+	}
+	p.stood = slices.DeleteFunc(p.stood, func(s sight) bool { return p.frame.Sub(s.to) > maxDelay+inView })
+	p.stood = append(p.stood, sight{p.frame, p.frame, slices.Clone(p.near)})
+}
+
+// nearAt is who stood before the gate at a time.
+func (p *Pairing) nearAt(at time.Time) []int {
+	for _, s := range slices.Backward(p.stood) {
+		if s.from.After(at) {
+			continue
+		}
+		if at.Sub(s.to) > inView { // the camera had stopped
+			return nil
+		}
+		return slices.DeleteFunc(slices.Clone(s.near), func(id int) bool { return p.visits[id] == nil })
+	}
+	return nil
 }
 
 // same is the visit of somebody who is back under another number, with the verdict from before.
@@ -143,19 +198,19 @@ func (p *Pairing) judge(e *event.Event) {
 	}
 }
 
-// Take takes a read, and returns what it has to say of verdicts.
+// Take takes what was read at a time, which may be that of an earlier frame, and returns what it has to say of verdicts.
 func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
-	r := &read{at: at, person: person, refused: refused}
-	near := p.near
-	if at.Sub(p.frame) > inView { // the camera has stopped
-		near = nil
+	if p.now.Sub(at) > maxDelay+inView { // it has waited in this gate: who stood there is forgotten
+		return nil
 	}
+	near := p.nearAt(at)
+	r := &read{at: at, person: person, refused: refused, nobody: len(near) == 0}
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
 	switch again := p.latest(r); {
 	case own >= 0: // once more
 		r.before = near[own]
-	case len(near) == 0 && again != nil:
-		r.before, r.beside = again.before, again.beside
+	case r.nobody && again != nil:
+		r.sameAs(again)
 	case len(near) == 1 && p.done(near[0]): // whose turn is over
 	case len(near) == 1:
 		r.before = near[0]
@@ -167,10 +222,24 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 			r.beside = waiting
 		}
 	}
+	if v := p.visits[r.before]; v != nil {
+		r.owner = v
+	}
 	if len(p.reads) == maxReads {
 		p.reads = slices.Delete(p.reads, 0, 1)
 	}
-	p.reads = append(p.reads, r)
+	later := slices.IndexFunc(p.reads, func(other *read) bool { return other.at.After(at) })
+	if later < 0 {
+		later = len(p.reads)
+	}
+	p.reads = slices.Insert(p.reads, later, r)
+	if r.owner != nil || len(r.beside) > 0 {
+		for _, again := range p.reads[later+1:] { // which came before this one
+			if again.nobody && again.repeats(r) {
+				again.sameAs(r)
+			}
+		}
+	}
 	p.now = maxTime(p.now, at)
 	return p.words()
 }
@@ -178,7 +247,7 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 // latest is the read before of the same code, if it was a moment ago.
 func (p *Pairing) latest(r *read) *read {
 	for _, before := range slices.Backward(p.reads) {
-		if !r.refused && !before.refused && before.person.ID == r.person.ID && r.at.Sub(before.at) <= window {
+		if r.repeats(before) {
 			return before
 		}
 	}
@@ -212,15 +281,15 @@ func (p *Pairing) words() (words []Word) {
 			continue
 		}
 		person, unpaired := p.find(id, v)
-		if person != nil {
-			p.note(person.ID, id, v)
-		}
 		for _, t := range v.told {
 			if t.news(person, unpaired, p.hasOwn(id), p.now) {
 				t.person, t.unpaired = person, unpaired
 				words = append(words, Word{Of: t.event, Person: person, Unpaired: unpaired})
 			}
-			t.final = t.final || t.person == nil && p.now.Sub(t.event.Time) >= window
+			t.final = t.final || t.person == nil && p.now.Sub(t.event.Time) >= settled
+		}
+		if person != nil && v.named() {
+			p.note(person.ID, id, v)
 		}
 	}
 	p.forget()
@@ -234,11 +303,11 @@ func (t *told) news(person *event.Bearer, unpaired event.Unpaired, own bool, now
 	case person != nil && t.person != nil:
 		return person.ID != t.person.ID
 	case person != nil:
-		return !t.final && (own || now.Sub(t.event.Time) >= window)
+		return !t.final && (own || now.Sub(t.event.Time) >= settled)
 	case t.person != nil:
-		return true
+		return own || now.Sub(t.event.Time) >= settled
 	}
-	return !t.final && now.Sub(t.event.Time) >= window && unpaired != t.unpaired
+	return !t.final && now.Sub(t.event.Time) >= settled && unpaired != t.unpaired
 }
 
 // note keeps who has used a code.
@@ -268,22 +337,17 @@ func (p *Pairing) inOrder() []int {
 	return ids
 }
 
+// forget drops what can change nothing any more.
 func (p *Pairing) forget() {
-	oldest := p.now
-	for id, v := range p.visits {
-		last := v.lastSeen
-		if n := len(v.told); n > 0 {
-			last = maxTime(last, v.told[n-1].event.Time)
-		}
-		if p.now.Sub(last) > forgetAfter {
+	visits, reads := p.undecided()
+	for id := range p.visits {
+		if !visits[id] {
 			delete(p.visits, id)
-		} else if v.firstSeen.Before(oldest) {
-			oldest = v.firstSeen
 		}
 	}
-	p.near = slices.DeleteFunc(p.near, func(id int) bool { return p.visits[id] == nil })
+	p.near = slices.DeleteFunc(p.near, func(id int) bool { return !visits[id] })
 	p.reads = slices.DeleteFunc(p.reads, func(r *read) bool {
-		return r.at.Before(oldest.Add(-window)) && p.now.Sub(r.at) > forgetAfter
+		return !reads[r] && !visits[r.before] && !slices.ContainsFunc(r.beside, func(id int) bool { return visits[id] })
 	})
 	for person, u := range p.used {
 		if p.now.Sub(u.at) > p.repeat {

@@ -23,8 +23,10 @@ import (
 
 const (
 	maxBody = 1 << 10 // bytes
-	// clockError is how far the sender's clock may be off. What was sent is not taken twice within it.
+	// clockError is how far the sender's clock may be off.
 	clockError = 30 * time.Second
+	// maxSeen is of how many requests it is remembered what became of them: more than can be sent while one would still do.
+	maxSeen = 4096
 	// requestsPerSecond are more than all people at a gate make.
 	requestsPerSecond = 20
 	requestsAtOnce    = 50
@@ -35,12 +37,14 @@ type Message struct {
 	Number string `json:"number,omitempty"` // of a badge, or
 	Code   string `json:"code,omitempty"`   // a pass code
 	Reader string `json:"reader,omitempty"` // its name, where there are several
+	// At is when it was read, by the clock of the reader; zero where that gives no time.
+	At time.Time `json:"at,omitzero"`
 }
 
 var readerName = regexp.MustCompile(`^[\pL\pN_-]{0,32}$`)
 
-// Read is what the message says was read at a time.
-func (m Message) Read(kind Kind, at time.Time) (Read, error) {
+// Read is what the message says was read. It came at a time.
+func (m Message) Read(kind Kind, came time.Time) (Read, error) {
 	switch {
 	case (m.Number == "") == (m.Code == ""):
 		return Read{}, errors.New(`a read has a number or a code: {"number":"1047"} or {"code":"TGPC…"}`)
@@ -49,11 +53,12 @@ func (m Message) Read(kind Kind, at time.Time) (Read, error) {
 	case !readerName.MatchString(m.Reader):
 		return Read{}, errors.New("reader is a name of at most 32 letters, digits, - and _")
 	}
-	return Read{At: at, Kind: kind, Reader: m.Reader, Text: m.Number + m.Code}, nil
+	return Read{At: came, Made: m.At, Kind: kind, Reader: m.Reader, Text: m.Number + m.Code}, nil
 }
 
 // NewWebhook serves requests of a reader or door controller that are signed by the scheme of Standard Webhooks
-// (standardwebhooks.com) with the secret in a file. The body is a Message. Nothing that was sent is taken twice.
+// (standardwebhooks.com) with the secret in a file. The body is a Message. What is sent again is not taken again, and gets the same
+// answer.
 func NewWebhook(secretFile string, take func(Read) Result) (http.Handler, error) {
 	secret, err := listen.ReadSecret(secretFile)
 	if err != nil {
@@ -64,7 +69,7 @@ func NewWebhook(secretFile string, take func(Read) Result) (http.Handler, error)
 	if !found || err != nil || len(key) < 24 || len(key) > 64 {
 		return nil, fmt.Errorf(`badge.webhook_secret_file: %s does not hold whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(openssl rand -base64 32)"`, secretFile)
 	}
-	return &webhook{key: key, take: take, now: time.Now, began: time.Now().Truncate(time.Second), limit: rate.NewLimiter(requestsPerSecond, requestsAtOnce), seen: map[string]time.Time{}}, nil
+	return &webhook{key: key, take: take, now: time.Now, began: time.Now().Truncate(time.Second), limit: rate.NewLimiter(requestsPerSecond, requestsAtOnce), seen: map[string]Result{}}, nil
 }
 
 type webhook struct {
@@ -74,8 +79,9 @@ type webhook struct {
 	began time.Time // what was sent before may have been taken before a restart
 	limit *rate.Limiter
 
-	mu   sync.Mutex
-	seen map[string]time.Time // ids of what was taken, and until when it would be again
+	mu    sync.Mutex
+	seen  map[string]Result // what became of what was sent, by its id
+	order []string          // of the ids, oldest first
 }
 
 func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -88,6 +94,10 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, timestamp := r.Header.Get("Webhook-Id"), r.Header.Get("Webhook-Timestamp")
 	if id == "" || len(id) > 128 || !h.signed(id, timestamp, body, r.Header.Get("Webhook-Signature")) {
 		http.Error(w, "not signed with the secret of this gate", http.StatusUnauthorized)
+		return
+	}
+	if result, again := h.seenBefore(id); again { // whenever that is, so that the sender ceases
+		answer(w, result)
 		return
 	}
 	sent, err := strconv.ParseInt(timestamp, 10, 64)
@@ -105,11 +115,7 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if !h.once(id, now) {
-		http.Error(w, "this was sent before", http.StatusConflict)
-		return
-	}
-	answer(w, h.take(read))
+	answer(w, h.once(id, read))
 }
 
 // answer tells a reader what became of its read; a valid code and one that is not sound differently.
@@ -136,20 +142,27 @@ func (h *webhook) signed(id, timestamp string, body []byte, signatures string) b
 	return slices.ContainsFunc(strings.Fields(signatures), func(one string) bool { return hmac.Equal([]byte(one), []byte(want)) })
 }
 
-// once says whether an id comes for the first time in the time in which its timestamp would do.
-func (h *webhook) once(id string, now time.Time) bool {
+func (h *webhook) seenBefore(id string) (result Result, before bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for other, until := range h.seen {
-		if now.After(until) {
-			delete(h.seen, other)
-		}
+	result, before = h.seen[id]
+	return result, before
+}
+
+// once takes a read whose id comes for the first time, and returns what became of it then.
+func (h *webhook) once(id string, read Read) Result {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if result, before := h.seen[id]; before { // meanwhile
+		return result
 	}
-	if _, before := h.seen[id]; before {
-		return false
+	result := h.take(read)
+	if len(h.order) == maxSeen {
+		delete(h.seen, h.order[0])
+		h.order = slices.Delete(h.order, 0, 1)
 	}
-	h.seen[id] = now.Add(2 * clockError)
-	return true
+	h.seen[id], h.order = result, append(h.order, id)
+	return result
 }
 
 // NewPage serves what the page at the gate has had typed into it. Whose page may send it is for the caller to see to.

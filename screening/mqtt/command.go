@@ -48,8 +48,10 @@ type Command struct {
 	By    string        // Pause: who wants it; may be empty
 	// AmbientCelsius is for Ambient.
 	AmbientCelsius float64
-	// Number of a badge or Code of a pass, and the Reader that has read it, are for Badge.
+	// Number of a badge or Code of a pass, and the Reader that has read it, are for Badge, and whatever they are.
 	Number, Code, Reader string
+	Read                 time.Time // Badge: when it was, by the reader's clock; zero where that gives no time
+	Came                 time.Time // Badge: when the command came, before those ahead of it were carried out
 
 	resend Resend
 }
@@ -60,17 +62,18 @@ type Handler func(context.Context, Command) error
 // commandMessage is the JSON of a command. Every field may be left out, and so may the whole message, except that
 // pause needs seconds and may say by whom, ambient needs celsius, and resend journal, from and to.
 type commandMessage struct {
-	ID      string   `json:"id"`
-	Event   string   `json:"event"`
-	Seconds *float64 `json:"seconds"`
-	By      string   `json:"by"`
-	Celsius *float64 `json:"celsius"`
-	Number  string   `json:"number"`
-	Code    string   `json:"code"`
-	Reader  string   `json:"reader"`
-	Journal string   `json:"journal"`
-	From    int64    `json:"from"`
-	To      int64    `json:"to"`
+	ID      string    `json:"id"`
+	Event   string    `json:"event"`
+	Seconds *float64  `json:"seconds"`
+	By      string    `json:"by"`
+	Celsius *float64  `json:"celsius"`
+	Number  string    `json:"number"`
+	Code    string    `json:"code"`
+	Reader  string    `json:"reader"`
+	At      time.Time `json:"at"`
+	Journal string    `json:"journal"`
+	From    int64     `json:"from"`
+	To      int64     `json:"to"`
 }
 
 // Acknowledgement is the JSON on the acknowledgement topic of a verb.
@@ -127,18 +130,15 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 		return command, errors.New("by is a name of printable characters")
 	case verb == Pause && (*m.Seconds < 0 || *m.Seconds > maxPause.Seconds()):
 		return command, fmt.Errorf("seconds are between 0 and %.0f", maxPause.Seconds())
-	case verb != Badge && (m.Number != "" || m.Code != "" || m.Reader != ""):
-		return command, fmt.Errorf("%s has no number, code or reader", verb)
-	case verb == Badge && (m.Number == "") == (m.Code == ""):
-		return command, errors.New(`badge needs a number or a code, such as {"number":"1047"}`)
-	case verb == Badge:
-		command.Number, command.Code, command.Reader = m.Number, m.Code, m.Reader
-		return command, nil
+	case verb != Badge && (m.Number != "" || m.Code != "" || m.Reader != "" || !m.At.IsZero()):
+		return command, fmt.Errorf("%s has no number, code, reader or at", verb)
 	case verb == resend:
 		command.resend = Resend{m.Journal, m.From, m.To}
 		return command, command.resend.Validate()
 	case m.Journal != "" || m.From != 0 || m.To != 0:
 		return command, fmt.Errorf("%s has no journal, from or to", verb)
+	case verb == Badge:
+		command.Number, command.Code, command.Reader, command.Read = m.Number, m.Code, m.Reader, m.At
 	case verb == Pause:
 		command.Pause = time.Duration(*m.Seconds * float64(time.Second))
 	case verb == Ambient:
@@ -151,6 +151,9 @@ func ParseCommand(verb Verb, payload []byte) (Command, error) {
 // connection, long after whoever sent it meant it.
 func (s *session) receiveCommand(verb Verb, m paho.Message) {
 	command, err := ParseCommand(verb, m.Payload())
+	if verb == Badge {
+		command.Came = time.Now()
+	}
 	switch {
 	case err != nil:
 	case m.Retained():

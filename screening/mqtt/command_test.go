@@ -41,8 +41,8 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 		{Ambient, `{}`, "acknowledgement/ambient", Acknowledgement{Error: `ambient needs celsius, such as {"celsius":22.5}`}},
 		{Pause, `{"seconds":1,"celsius":22.5}`, "acknowledgement/pause", Acknowledgement{Error: "pause has no celsius"}},
 		{Badge, `{"id":"d","code":"TGPCAB","reader":"turnstile"}`, "acknowledgement/badge", Acknowledgement{ID: "d", Accepted: true}},
-		{Badge, `{"number":"1","code":"TGPCAB"}`, "acknowledgement/badge", Acknowledgement{Error: `badge needs a number or a code, such as {"number":"1047"}`}},
-		{Pause, `{"seconds":1,"number":"1"}`, "acknowledgement/pause", Acknowledgement{Error: "pause has no number, code or reader"}},
+		{Badge, `{"number":"1","at":"yesterday"}`, "acknowledgement/badge", Acknowledgement{Error: `the command is not as it should be: parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"`}},
+		{Pause, `{"seconds":1,"number":"1"}`, "acknowledgement/pause", Acknowledgement{Error: "pause has no number, code, reader or at"}},
 		{Pause, `{"seconds":-1}`, "acknowledgement/pause", Acknowledgement{Error: "seconds are between 0 and 86400"}},
 	} {
 		before := len(sub.all())
@@ -142,6 +142,34 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 	}
 	if births := host.all(); len(births) != 1 {
 		t.Errorf("%d births", len(births))
+	}
+}
+
+// TestReadIsOfWhenItCame has reads wait for a command that takes long.
+func TestReadIsOfWhenItCame(t *testing.T) {
+	broker := startMosquitto(t)
+	cfg := testConfig(broker.address())
+	cfg.Commands = []Verb{GroupReset, Badge}
+	release, obeyed := make(chan struct{}), make(chan Command, 100)
+	c, _ := run(t, cfg, openJournal(t), func(_ context.Context, command Command) error {
+		if command.Verb == GroupReset {
+			<-release
+		}
+		obeyed <- command
+		return nil
+	})
+	waitConnected(t, c)
+	sub := subscribe(t, broker.address(), "thermogate/plant/north/acknowledgement/#")
+	sub.client.Publish(testGate.CommandTopic(GroupReset), 1, false, "").Wait()
+	eventually(t, func() bool { // those that came first wait, for there is no room for more
+		sub.client.Publish(testGate.CommandTopic(Badge), 1, false, `{"number":"1047"}`).Wait()
+		return c.State().Refused > 0
+	})
+	waited := time.Now()
+	close(release)
+	<-obeyed
+	if read := <-obeyed; read.Verb != Badge || read.Came.IsZero() || !read.Came.Before(waited) {
+		t.Errorf("a read that came before %v is of %v", waited, read.Came)
 	}
 }
 

@@ -44,10 +44,10 @@ type List struct {
 const (
 	NoNumber       store.Unfit = "no-number"
 	BadNumber      store.Unfit = "bad-number"     // something else than letters, digits, dots, dashes, underscores and slashes
-	RoundedNumber  store.Unfit = "rounded-number" // a spreadsheet wrote 1.2E+11
+	RoundedNumber  store.Unfit = "rounded-number" // a spreadsheet wrote 1.2E+11 or 1047.0
 	TwiceNumber    store.Unfit = "twice"
 	NoName         store.Unfit = "no-name"
-	BadText        store.Unfit = "bad-text" // too long, not printable, or like a formula
+	BadText        store.Unfit = "bad-text" // too long, not printable, of several lines, or like a formula
 	UnknownCompany store.Unfit = "unknown-company"
 )
 
@@ -149,7 +149,11 @@ func (r *reader) line(at int, cells []string) error {
 	}
 	person, why, text := r.person(cells)
 	if why != "" {
-		r.list.Refused = append(r.list.Refused, store.Unlisted{Line: at, Why: why, Text: told(text)})
+		line := store.Unlisted{Line: at, Why: why, Text: told(text)}
+		if fitNumber.MatchString(person.Number) {
+			line.Number = person.Number
+		}
+		r.list.Refused = append(r.list.Refused, line)
 		return nil
 	}
 	person.Line = at
@@ -178,7 +182,7 @@ func (r *reader) header(cells []string) {
 
 var (
 	fitNumber = regexp.MustCompile(`^[A-Z0-9][A-Z0-9._/-]{0,31}$`)
-	rounded   = regexp.MustCompile(`^[0-9](\.[0-9]+)?E\+[0-9]+$`)
+	rounded   = regexp.MustCompile(`^([0-9](\.[0-9]+)?E\+[0-9]+|[0-9]+\.0)$`)
 	quoted    = regexp.MustCompile(`^="(.*)"$`) // how spreadsheets are made to keep leading zeros
 )
 
@@ -206,6 +210,8 @@ func (r *reader) person(cells []string) (p store.Listed, why store.Unfit, text s
 		return p, TwiceNumber, p.Number
 	case p.Name == "":
 		return p, NoName, p.Number
+	case strings.ContainsAny(cell(name), "\r\n"): // after a quotation mark that nothing closes others would be swallowed
+		return p, BadText, p.Name
 	}
 	for _, text := range []string{p.Name, p.Department, p.Shift} {
 		if text != "" && !store.CheckText(text) {
@@ -237,14 +243,8 @@ func readCSV(body []byte, line func(at int, cells []string) error) error {
 	if err != nil {
 		return err
 	}
-	first, _, _ := strings.Cut(text, "\n")
 	from := csv.NewReader(strings.NewReader(text))
-	from.FieldsPerRecord, from.LazyQuotes, from.ReuseRecord = -1, true, true
-	for _, comma := range ";\t" {
-		if strings.Count(first, string(comma)) > strings.Count(first, string(from.Comma)) {
-			from.Comma = comma
-		}
-	}
+	from.FieldsPerRecord, from.LazyQuotes, from.ReuseRecord, from.Comma = -1, true, true, commaOf(text)
 	comma := string(from.Comma)
 	for line := range strings.SplitSeq(text, "\n") { // each column takes memory before it is known to be of no use
 		if strings.Count(line, comma) > maxColumns {
@@ -264,6 +264,24 @@ func readCSV(body []byte, line func(at int, cells []string) error) error {
 			return err
 		}
 	}
+}
+
+// commaOf is what parts the columns: what parts the titles of number and name.
+func commaOf(text string) rune {
+	for _, line := range strings.SplitN(text, "\n", headerWithin+1) {
+		for _, comma := range ",;\t" {
+			of := map[field]bool{}
+			for _, cell := range strings.SplitN(line, string(comma), maxColumns) {
+				if title, known := titleOf(strings.Trim(strings.TrimSpace(cell), `"`)); known {
+					of[title] = true
+				}
+			}
+			if of[number] && of[name] {
+				return comma
+			}
+		}
+	}
+	return ','
 }
 
 // decode makes a text of what spreadsheets write: UTF-8, UTF-16, or what Chinese Windows has.
@@ -291,6 +309,9 @@ func decode(body []byte) (string, error) {
 	}
 	if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\ufffd") {
 		return "", NotText
+	}
+	if !strings.Contains(text, "\n") { // as old Macs part lines
+		text = strings.ReplaceAll(text, "\r", "\n")
 	}
 	return text, nil
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,7 @@ func TestFilesOfSpreadsheets(t *testing.T) {
 		"Windows' lines":   []byte(strings.ReplaceAll(plain, "\n", "\r\n")),
 		"semicolons":       []byte(strings.ReplaceAll(plain, ",", ";")),
 		"tabs":             []byte(strings.ReplaceAll(plain, ",", "\t")),
+		"an old Mac's":     []byte(strings.ReplaceAll(plain, "\n", "\r")),
 		"GBK":              encoded(simplifiedchinese.GBK.NewEncoder().Bytes([]byte(plain))),
 		"UTF-16":           encoded(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().Bytes([]byte(plain))),
 		"UTF-16 the other": encoded(unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewEncoder().Bytes([]byte(plain))),
@@ -69,6 +71,24 @@ func TestFilesOfSpreadsheets(t *testing.T) {
 		if diff := cmp.Diff(want, list.People); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// TestTitleAboveOtherCommas has a line above the titles that has no columns, or looks as if it had.
+func TestTitleAboveOtherCommas(t *testing.T) {
+	for _, above := range []string{"2026年返工人员名单", "People, by name, number, and so on, March 2026", ""} {
+		list, err := Read([]byte(above+"\n"+strings.ReplaceAll(plain, ",", ";")+"\n"), nil, "")
+		if err != nil || len(list.People) != 2 {
+			t.Errorf("under %q: %+v, %v", above, list, err)
+		}
+	}
+}
+
+// TestQuoteThatNothingCloses must not have people gone without a word.
+func TestQuoteThatNothingCloses(t *testing.T) {
+	list, err := Read([]byte("number,name\n1,\"An\"\"n\n2,Bob\n3,\"Cecil\"\n4,Dan\n"), nil, "")
+	if err != nil || len(list.Refused) == 0 || list.Refused[0].Why != BadText || slices.ContainsFunc(list.People, func(p store.Listed) bool { return strings.Contains(p.Name, "Bob") && p.Number != "2" }) {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 
@@ -86,7 +106,7 @@ func TestLines(t *testing.T) {
 		"张三,ａ１,精工,甲班,3205",
 		`李四,"=""00042""",,,3205`,
 		"王五,A1,,,", "赵六,,,,", ",A3,,,", "钱七,1.2E+11,,,", "孙八,+A4,,,", "=HYPERLINK(1),A5,,,", "@周九,A6,,,", "吴十,A7,没有的公司,,",
-		"郑一,TGPCABC,,,", "冯二,A8,,=1+1,", strings.Repeat("长", 50) + ",A9,,,", "陈\u200e三,A10,,,", ",,,,",
+		"郑一,TGPCABC,,,", "冯二,A8,,=1+1,", strings.Repeat("长", 50) + ",A9,,,", "陈\u200e三,A10,,,", ",,,,", "周十,1047.0,,,",
 	}, "\n")
 	list, err := Read([]byte(file), Companies{"精工": "id"}, "")
 	if err != nil {
@@ -99,11 +119,14 @@ func TestLines(t *testing.T) {
 	}
 	var refused []string
 	for _, r := range list.Refused {
+		if (r.Number != "") != strings.Contains(" A1 A5 A6 A7 A8 A9 A10 A3 TGPCABC 1047.0 ", " "+r.Number+" ") {
+			t.Errorf("line %d is of %q", r.Line, r.Number)
+		}
 		refused = append(refused, fmt.Sprint(r.Line, " ", r.Why))
 	}
 	want := []string{
 		"6 twice", "7 no-number", "8 no-name", "9 rounded-number", "10 bad-number", "11 bad-text", "12 bad-text", "13 unknown-company",
-		"14 bad-number", "15 bad-text", "16 bad-text", "17 bad-text",
+		"14 bad-number", "15 bad-text", "16 bad-text", "17 bad-text", "19 rounded-number",
 	}
 	if diff := cmp.Diff(want, refused); diff != "" {
 		t.Error(diff)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
 
@@ -44,7 +45,14 @@ type record struct {
 	Alert    *recordedAlert   `json:"alert,omitempty"`
 	Readings []recordedChange `json:"readings,omitempty"` // of somebody who had no alert
 	Pictures []recordedPNG    `json:"pictures,omitempty"`
-	Person   *Bearer          `json:"person,omitempty"` // who it is about
+	Known    *recordedKnown   `json:"known,omitempty"`
+}
+
+// recordedKnown says whether it is known who an event is about. Who that is stands in the record of the person: in none does a
+// temperature stand beside it.
+type recordedKnown struct {
+	By       string         `json:"by,omitempty"` // the reader
+	Unpaired event.Unpaired `json:"unpaired,omitempty"`
 }
 
 type recordedAlert struct {
@@ -98,7 +106,7 @@ func (s *Store) record(ctx context.Context, id string) (e Event, r record, line 
 	if who, ok, err := s.BearerOf(ctx, e); err != nil {
 		return e, r, nil, "", err
 	} else if ok {
-		r.Person = &who
+		r.Known = &recordedKnown{By: who.By, Unpaired: who.Unpaired}
 	}
 	r.Pictures, err = collect(ctx, s.read, func(rows *sql.Rows) (p recordedPNG, err error) {
 		var received int64

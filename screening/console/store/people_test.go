@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,6 +126,22 @@ func TestUploads(t *testing.T) {
 	})
 }
 
+// TestPassedOverIsNotGone has a whole list with a line of somebody that is not right: they have not left.
+func TestPassedOverIsNotGone(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		at := time.Now().Truncate(time.Millisecond)
+		onList(t, s, "", true, at, Listed{Number: "A1"}, Listed{Number: "A2"}, Listed{Number: "A3"})
+		id, err := s.AddUpload(t.Context(), Upload{Site: "plant", Whole: true}, []Listed{{Line: 2, Number: "A1", Name: "name of A1"}},
+			[]Unlisted{{Line: 3, Why: "bad-text", Text: "=1", Number: "A2"}, {Line: 4, Why: "no-number"}}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, d, err := s.ShowUpload(t.Context(), "plant", id, at); err != nil || len(d.Gone) != 1 || d.Gone[0].Number != "A3" || len(d.Refused) != 2 {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
 // TestNumberOfOneWhoLeft has a company list the number of somebody who has left another one: what is kept of them stays where it is.
 func TestNumberOfOneWhoLeft(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
@@ -148,6 +165,10 @@ func TestNumberOfOneWhoLeft(t *testing.T) {
 		}
 		if back := onList(t, s, ids[0], false, at.Add(2*time.Second), Listed{Number: "C1"}); back.Changed != 1 {
 			t.Errorf("their own can't list them anew: %+v", back)
+		}
+		onList(t, s, ids[0], true, at.Add(3*time.Second), Listed{Number: "C2"})
+		if other := onList(t, s, "", false, at.Add(4*time.Second), Listed{Number: "C1", Name: "another"}); other.Refused != 1 || other.Changed != 0 {
+			t.Errorf("somebody else gets the number, and what is kept of who had it: %+v", other)
 		}
 	})
 }
@@ -337,6 +358,31 @@ func TestPlantsTellNobody(t *testing.T) {
 	if _, err := NewPlantEvent("plant", screened(t, north, time.Now(), event.Named, naming(e.ID, "A1")).Body, time.Now()); err == nil {
 		t.Error("a district takes who an event is about")
 	}
+}
+
+// TestNoNameBesideATemperature exports an event, which an administrator may, and who it is about, which the personnel office may.
+func TestNoNameBesideATemperature(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		now := time.Now()
+		onList(t, s, "", true, now.Add(-time.Hour), Listed{Number: "A1"})
+		people, err := s.People(t.Context(), PeopleFilter{Site: "plant"}, now, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := event.Bearer{ID: pseudonymOf("A1"), Company: "haitian", By: "desk"}
+		e := screened(t, north, now.Add(-time.Minute), event.Pass, func(d *event.Data) { d.Person, d.SkinCelsius = &who, new(35.25) })
+		say(t, s, e)
+		var ofEvent, ofPerson bytes.Buffer
+		if err := errors.Join(s.ExportEvent(t.Context(), e.ID, &ofEvent), s.ExportPerson(t.Context(), "plant", people[0].ID, now, &ofPerson)); err != nil {
+			t.Fatal(err)
+		}
+		if text := ofEvent.String(); !strings.Contains(text, "35.25") || strings.Contains(text, who.ID) || strings.Contains(text, who.Company) || !strings.Contains(text, `"known":{"by":"desk"}`) {
+			t.Errorf("of the event: %s", text)
+		}
+		if text := ofPerson.String(); !strings.Contains(text, e.ID) || strings.Contains(text, "35.25") {
+			t.Errorf("of the person: %s", text)
+		}
+	})
 }
 
 func TestForgetting(t *testing.T) {

@@ -55,17 +55,20 @@ type Listed struct {
 
 // Unlisted is a line of an upload that is passed over.
 type Unlisted struct {
-	Line int    `json:"line"`
-	Why  Unfit  `json:"why"`
-	Text string `json:"text,omitempty"` // of the cell
+	Line   int    `json:"line"`
+	Why    Unfit  `json:"why"`
+	Text   string `json:"text,omitempty"`   // of the cell
+	Number string `json:"number,omitempty"` // whose line it is, if it has one: they have not left
 }
 
 // Unfit is why a line is passed over.
 type Unfit string
 
-// NumberTaken is for the number of a person of another company, or of the site, who may have left; the site's own list can give it to
-// somebody else. The other reasons are the reader's.
-const NumberTaken Unfit = "taken"
+// Why a line is passed over that is right by itself. The other reasons are the reader's.
+const (
+	NumberTaken Unfit = "taken" // of a person of another company, or of the site, who may have left; the site's list can take it from them
+	NumberLeft  Unfit = "left"  // of a person of another name who has left: with the number this one would get what is kept of them
+)
 
 // Difference is what an upload makes of the list.
 type Difference struct {
@@ -199,7 +202,10 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 		p, known := is[row.Number]
 		switch {
 		case known && u.Company != "" && p.Company != u.Company: // also of one who has left: with the number goes what happened
-			d.Refused = append(d.Refused, Unlisted{row.Line, NumberTaken, row.Number})
+			d.Refused = append(d.Refused, Unlisted{row.Line, NumberTaken, row.Number, row.Number})
+			continue
+		case known && !p.LeftAt.IsZero() && p.Name != row.Name:
+			d.Refused = append(d.Refused, Unlisted{row.Line, NumberLeft, row.Number, row.Number})
 			continue
 		case !known:
 			d.Added = append(d.Added, row)
@@ -209,6 +215,9 @@ func compare(ctx context.Context, q querier, u Upload, content uploadContent, no
 			d.Same++
 		}
 		listed[row.Number] = true
+	}
+	for _, r := range content.Refused {
+		listed[r.Number] = true
 	}
 	if u.Whole {
 		for _, p := range all {

@@ -244,11 +244,12 @@ var fileProblems = map[roster.FileError]phrase{
 var refusals = map[store.Unfit]phrase{
 	roster.NoNumber:       {"没有工号", "no number"},
 	roster.BadNumber:      {"工号只能有字母、数字和 . _ / -，最多 32 个", "a number has letters, digits and . _ / -, 32 at most"},
-	roster.RoundedNumber:  {"工号被表格改写成了科学计数：请把这一列设为文本", "the spreadsheet has rounded the number: make the column text"},
+	roster.RoundedNumber:  {"工号被表格改写了：请把这一列设为文本", "the spreadsheet has rewritten the number: make the column text"},
 	roster.TwiceNumber:    {"这个工号在文件里出现过了", "the number is in the file already"},
 	roster.NoName:         {"没有姓名", "no name"},
-	roster.BadText:        {"太长，或有不能用的字符，或像公式", "too long, not printable, or like a formula"},
+	roster.BadText:        {"太长，或有换行或不能用的字符，或像公式", "too long, of several lines, not printable, or like a formula"},
 	roster.UnknownCompany: {"没有登记这家公司", "the company is not known here"},
+	store.NumberLeft:      {"已离开的另一个人用过这个工号：请先在“已离开”里删除那个人", "somebody of another name had this number, and has left: delete them first, among those who have left"},
 	store.NumberTaken:     {"这个工号是别家的人的，或曾经是；请厂区处理", "somebody of another company has this number, or had it: ask the site"},
 }
 
