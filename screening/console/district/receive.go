@@ -1,6 +1,7 @@
 package district
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,15 @@ const (
 	askLimit    = 10 * time.Second
 	// heartbeat is of the stream: where two are missing it is asked anew, which may have another leader by then.
 	heartbeat = 2 * time.Second
+	// silence is after how long a stream that does not answer is as good as none, though a server is connected.
+	silence = 15 * time.Second
+	// handOver is after how long without a stream another console of the district may try. Where that was in vain it takes twice as
+	// long the next time, and up to 1<<mostHandOvers times: consoles that all hear nothing need not take turns.
+	handOver      = 30 * time.Second
+	mostHandOvers = 2
 )
+
+var errStreamSilent = errors.New("the stream " + Stream + " does not answer: do two of three servers run, and reach each other?")
 
 // Receiving is how a receiver is doing, for health checks and metrics.
 type Receiving struct {
@@ -80,6 +89,7 @@ type Receiver struct {
 	state       Receiving
 	receives    bool // a consumer is there
 	refusalTold time.Time
+	handOvers   int // since a stream was there last
 }
 
 // NewReceiver returns a receiver for a connection, which stays the caller's.
@@ -147,8 +157,10 @@ func (r *Receiver) update(change func(*Receiving)) {
 	change(&r.state)
 }
 
-// Run receives until ctx ends.
+// Run receives until ctx ends, or another console had better try: no stream has been there for a while.
 func (r *Receiver) Run(ctx context.Context) {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	defer r.update(func(s *Receiving) {
 		r.receives = false
 		s.StoreError, s.CountError = "", ""
@@ -159,7 +171,7 @@ func (r *Receiver) Run(ctx context.Context) {
 	}
 	var house sync.WaitGroup
 	defer house.Wait()
-	house.Go(func() { r.keepHouse(ctx) })
+	house.Go(func() { r.keepHouse(ctx, leave) })
 	house.Go(func() { r.count(ctx) })
 	for wait := retryPause; ctx.Err() == nil; wait = min(2*wait, maxPause) {
 		began := time.Now()
@@ -196,9 +208,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // keepHouse does what time brings, whether plants are heard or not.
-func (r *Receiver) keepHouse(ctx context.Context) {
+func (r *Receiver) keepHouse(ctx context.Context, leave func()) {
 	tick := time.NewTicker(second)
 	defer tick.Stop()
+	began := time.Now()
 	var retired time.Time
 	for {
 		select {
@@ -218,6 +231,17 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 		if err == nil && time.Since(retired) >= retirePause {
 			retired = time.Now()
 			err = r.store.RetireWhenDue(ctx, retired)
+		}
+		if now.Connected {
+			r.handOvers = 0
+		} else if err == nil && min(time.Since(began), time.Since(now.Since)) >= handOver<<min(r.handOvers, mostHandOvers) {
+			var others bool
+			if others, err = r.store.OthersOpen(ctx); others {
+				r.handOvers++
+				r.log.Warn("another console of the district may try to receive: this one has no stream", "error", now.Fault)
+				leave()
+				return
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("the store", "error", err)
@@ -253,6 +277,9 @@ func (r *Receiver) count(ctx context.Context) {
 
 // receive stores what is in the stream until that fails, what is urgent first.
 func (r *Receiver) receive(ctx context.Context) error {
+	if !r.conn.IsConnected() {
+		return fmt.Errorf("no server of the district is connected: %w", explain(cmp.Or(r.conn.LastError(), nats.ErrDisconnected)))
+	}
 	consumers, err := r.consumers(ctx)
 	if err != nil {
 		return err
@@ -275,7 +302,7 @@ func (r *Receiver) receive(ctx context.Context) error {
 	})
 	r.log.Info("receives what plants tell", "stream", Stream)
 	var working sync.WaitGroup
-	working.Go(func() { r.countPending(ctx, consumers) })
+	working.Go(func() { r.countPending(ctx, consumers, cancel) })
 	for _, w := range r.workers {
 		working.Go(func() { w.work(ctx) })
 	}
@@ -347,9 +374,9 @@ func (r *Receiver) consumers(ctx context.Context) (two [2]jetstream.Consumer, er
 	return two, nil
 }
 
-// countPending keeps count of what is not stored yet.
-func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Consumer) {
-	for ctx.Err() == nil {
+// countPending keeps count of what is not stored yet, and fails where the stream does not answer.
+func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Consumer, fail context.CancelCauseFunc) {
+	for answered := time.Now(); ctx.Err() == nil; {
 		ask, cancel := context.WithTimeout(ctx, askLimit)
 		pending, known := uint64(0), true
 		for _, consumer := range consumers {
@@ -358,10 +385,12 @@ func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Cons
 				pending += info.NumPending + uint64(info.NumAckPending)
 			}
 		}
-		if known {
+		if cancel(); known {
+			answered = time.Now()
 			r.update(func(s *Receiving) { s.Pending = pending })
+		} else if time.Since(answered) >= silence {
+			fail(errStreamSilent)
 		}
-		cancel()
 		pause(ctx, maxPause)
 	}
 }

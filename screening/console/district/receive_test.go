@@ -395,3 +395,42 @@ func TestAlertsGoFirst(t *testing.T) {
 	}
 	eventually(t, "all of it", func() bool { return r.State().Events == behind+1 && r.State().Refused == 1 })
 }
+
+// TestWayOfOneConsole has two consoles, each at a server of its own: where the one that receives is cut off, the other one
+// receives, and where no stream is left neither says that it is well.
+func TestWayOfOneConsole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	t.Parallel()
+	c := servers(t, 3, natstest.Options{})
+	cfg := storeConfig(t, "PostgreSQL")
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	var two [2]*Receiver
+	for i := range two {
+		s, err := store.OpenShared(t.Context(), cfg, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		two[i] = NewReceiver(connect(t, Config{Servers: []string{c.URL(i)}}, fmt.Sprint("district", i)), StreamConfig{Replicas: 3, MaxBytes: 64 << 20}, s, log)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { s.Lead(ctx, two[i].Run) })
+		t.Cleanup(func() { cancel(); running.Wait(); s.Close() })
+		eventually(t, "receiver", func() bool { return two[i].State().Connected })
+	}
+	p := newPlant(t, c.URL(1))
+	kill := func(i int) {
+		t.Helper()
+		if err := c.KillNode(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill(0)
+	eventually(t, "other receiver", func() bool { state := two[1].State(); return !state.Elsewhere && state.Connected })
+	e := eventOf("plant", "a", event.Pass, time.Now())
+	p.tells("plant", EventKind, e.ID, e)
+	eventually(t, "event", func() bool { _, err := two[1].store.Event(t.Context(), e.ID); return err == nil })
+	kill(2)
+	eventually(t, "fault", func() bool { return !two[0].State().Connected && !two[1].State().Connected })
+}
