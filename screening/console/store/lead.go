@@ -103,13 +103,14 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) (left bo
 }
 
 // leadConn returns a connection for the lock. The server ends it where it hears nothing of this console for leadLimit: one that
-// hangs, or whose machine does, would else have the lock for as long as its kernel keeps the connection up.
+// hangs, or whose machine does, would else have the lock for as long as its kernel keeps the connection up. Servers before
+// PostgreSQL 14 can't.
 func (s *Store) leadConn(ctx context.Context) (*sql.Conn, error) {
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET idle_session_timeout = %d", leadLimit.Milliseconds())); err != nil {
+	if _, err := conn.ExecContext(ctx, "SELECT set_config(name, $1, FALSE) FROM pg_settings WHERE name = 'idle_session_timeout'", fmt.Sprint(leadLimit.Milliseconds())); err != nil {
 		discard(conn)
 		return nil, err
 	}
