@@ -112,11 +112,12 @@ type worker struct {
 	*Receiver
 	suspects map[uint64]suspicion       // by their number in the stream
 	gates    map[string]map[string]bool // of sites that were heard
+	consoles map[string]consoles        // of sites
 	came     [2]chan incoming           // what is urgent, and all else
 }
 
 func newWorker(r *Receiver) *worker {
-	return &worker{Receiver: r, suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}}
+	return &worker{Receiver: r, suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}, consoles: map[string]consoles{}}
 }
 
 // workerOf has all that is of a site, so that it is stored in its order, and no two wait for the same rows.
@@ -167,6 +168,7 @@ func (r *Receiver) Run(ctx context.Context) {
 	})
 	for _, w := range r.workers { // another console may have received before
 		clear(w.gates)
+		clear(w.consoles)
 		clear(w.suspects)
 	}
 	var house sync.WaitGroup
@@ -433,7 +435,7 @@ func (r *worker) storeAll(ctx context.Context, all []incoming) {
 	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong == nil {
-			one.wrong = r.checkGates(one)
+			one.wrong = firstOf(r.checkGates(one), r.checkConsole(one, time.Now()))
 		}
 		if one.wrong != nil {
 			wrong = append(wrong, one)
@@ -503,6 +505,35 @@ func (r *worker) checkGates(one incoming) error {
 		if err := check(s.Gate.Name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// consoles are those that have told how a site is kept: the one whose word counts, when it came last, and the one before.
+type consoles struct {
+	now, before string
+	at          time.Time
+}
+
+// twinPause is after what silence of the one another console may tell of a site, though that has told of it before.
+const twinPause = 3 * time.Minute
+
+// checkConsole refuses how a site is kept from a second console, else each would have the other's events deleted and counted anew.
+// A console that is started again is another one, and goes on; the one before does not come back.
+func (r *worker) checkConsole(one incoming, at time.Time) error {
+	for _, p := range one.news.Plants {
+		is := r.consoles[p.Site]
+		switch {
+		case p.Console == "":
+			continue
+		case p.Console == is.now:
+			is.at = at
+		case p.Console == is.before && at.Sub(is.at) < twinPause:
+			return fmt.Errorf("two consoles tell of the site %s, and this one's word on how it is kept does not count: give one of two plants another name, or stop the copy of a console", p.Site)
+		default:
+			is = consoles{now: p.Console, before: is.now, at: at}
+		}
+		r.consoles[p.Site] = is
 	}
 	return nil
 }

@@ -369,6 +369,31 @@ func TestSiteWithTooManyGates(t *testing.T) {
 	}
 }
 
+// TestTwoPlantsOfOneName have the word of one of them counted, and a console that is started again is no second one.
+func TestTwoPlantsOfOneName(t *testing.T) {
+	r := newWorker(&Receiver{})
+	at := time.Now()
+	for i, said := range []struct {
+		by    string
+		after time.Duration
+		wrong bool
+	}{
+		{"a", 0, false}, {"a", time.Minute, false}, {"a again", time.Minute, false}, {"a again", time.Minute, false}, {"", 0, false},
+		{"twin", 0, false}, {"a again", time.Minute, true}, {"twin", 0, false}, {"a again", time.Minute, true}, {"twin again", 0, false}, {"twin", 0, true},
+		{"twin", twinPause, false},
+	} {
+		at = at.Add(said.after)
+		one := incoming{site: "plant", news: store.News{Plants: []store.Plant{{Site: "plant", Console: said.by}}}}
+		if err := r.checkConsole(one, at); (err != nil) != said.wrong {
+			t.Errorf("%d, of %q: %v", i, said.by, err)
+		}
+	}
+	elsewhere := incoming{site: "plant 2", news: store.News{Plants: []store.Plant{{Site: "plant 2", Console: "twin again"}}}}
+	if err := r.checkConsole(elsewhere, at); err != nil {
+		t.Errorf("another site of the same console: %v", err)
+	}
+}
+
 // TestAlertsGoFirst has an alert behind events that nobody has stored yet.
 func TestAlertsGoFirst(t *testing.T) {
 	t.Parallel()

@@ -58,6 +58,7 @@ type Plant struct {
 	Plans       []ShiftPlan
 	Version     string // of its console
 	Waiting     int64  // messages that it has yet to send
+	Console     string // which one that is, since its start; empty of an older one
 }
 
 // Validate says what of it can't be.
