@@ -128,11 +128,13 @@ func OpenDistrict(ctx context.Context, cfg DistrictConfig, conn *nats.Conn, vers
 	return c, nil
 }
 
-// lead does what one console of a district does, until ctx ends.
+// lead does what one console of a district does, until ctx ends or its receiver leaves that to another one.
 func (c *Console) lead(ctx context.Context) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	var leading sync.WaitGroup
 	defer leading.Wait()
-	leading.Go(func() { c.receiver.Run(ctx) })
+	leading.Go(func() { defer end(); c.receiver.Run(ctx) })
 	leading.Go(func() { c.reports.Run(ctx) })
 }
 

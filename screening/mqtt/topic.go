@@ -29,13 +29,16 @@ func (g Gate) Validate() error {
 	return nil
 }
 
+// unprintable tells of what is nowhere to be seen, and of what turns round the text beside it.
+func unprintable(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
 func validateName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("it needs a name")
 	case len(name) > maxNameBytes:
 		return fmt.Errorf("a name has at most %d bytes", maxNameBytes)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
 		return errors.New("a name is made of printable characters")
 	case name == "." || name == "..":
 		return errors.New("addresses of pages take . and .. for something else, and it can't be called so")

@@ -282,6 +282,21 @@ func (a *Accounts) Of(r *http.Request) (store.Account, error) {
 	return account, err
 }
 
+// Still returns who is logged in by now, however long ago a request began: they may have logged out since, at any console.
+func (a *Accounts) Still(r *http.Request) (store.Account, error) {
+	cookie, err := r.Cookie(a.sessions.Cookie.Name)
+	if err != nil {
+		return store.Account{}, store.ErrNoAccount
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // that of the request has the session as it was
+	defer cancel()
+	defer context.AfterFunc(r.Context(), cancel)()
+	if ctx, err = a.sessions.Load(ctx, cookie.Value); err != nil {
+		return store.Account{}, err
+	}
+	return a.Of(r.WithContext(ctx))
+}
+
 // LogIn begins a session for whoever knows the password. Its error is ErrWrong, ErrBusy, listen.ErrTooManyTries or a
 // *RestError, or the store's.
 func (a *Accounts) LogIn(w http.ResponseWriter, r *http.Request, name, password string) error {

@@ -127,6 +127,8 @@ type Site struct {
 	Plans       []store.ShiftPlan `json:"plans,omitempty"`
 	Version     string            `json:"version"` // of the plant's console
 	Waiting     int64             `json:"waiting"` // messages of this site that the plant has yet to send
+	// Console is of the plant's console since its start: two that tell of the same site are told apart by it.
+	Console string `json:"console,omitempty"`
 }
 
 // ShiftTally is what the plant's own report of a shift says, so that the district sees whether it has the same.

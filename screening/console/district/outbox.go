@@ -21,6 +21,7 @@ const shiftPause = time.Minute
 type plantOutbox struct {
 	store   *store.Store
 	version string
+	console string // as Site.Console
 	waiting func() map[string]int64
 	news    <-chan struct{}
 
@@ -160,7 +161,7 @@ func (o *plantOutbox) status(ctx context.Context, gate mqtt.Gate, at time.Time) 
 }
 
 func (o *plantOutbox) site(ctx context.Context, name string) (Site, error) {
-	told := Site{At: time.Now().UTC(), TimeZone: o.store.Zone(name).String(), Version: o.version, Waiting: o.waiting()[name]}
+	told := Site{At: time.Now().UTC(), TimeZone: o.store.Zone(name).String(), Version: o.version, Console: o.console, Waiting: o.waiting()[name]}
 	all, err := o.store.Keepings(ctx)
 	for _, keeping := range all {
 		if keeping.Site == name {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/store"
 )
@@ -75,7 +76,7 @@ func (p *Plant) Run(ctx context.Context) error {
 	defer conn.Close()
 	news, stop := p.store.Watch()
 	defer stop()
-	outbox := &plantOutbox{store: p.store, version: p.version, waiting: p.counted, news: news}
+	outbox := &plantOutbox{store: p.store, version: p.version, console: ulid.Make().String(), waiting: p.counted, news: news}
 	publisher, err := NewPublisher(conn, outbox, p.log)
 	if err != nil {
 		return err

@@ -76,8 +76,8 @@ func readNews(site string, kind Kind, body []byte, had, now time.Time) (news sto
 		for i := range s.Plans {
 			s.Plans[i].Site = site
 		}
-		plant := store.Plant{Site: site, At: earlier(s.At, had), TimeZone: s.TimeZone, OutcomeOnly: s.OutcomeOnly, KeepMonths: s.KeepMonths, Plans: s.Plans, Version: s.Version, Waiting: s.Waiting}
-		if s.Waiting < 0 || !word(s.Version) {
+		plant := store.Plant{Site: site, At: earlier(s.At, had), TimeZone: s.TimeZone, OutcomeOnly: s.OutcomeOnly, KeepMonths: s.KeepMonths, Plans: s.Plans, Version: s.Version, Waiting: s.Waiting, Console: s.Console}
+		if s.Waiting < 0 || !word(s.Version) || !word(s.Console) {
 			return news, fmt.Errorf("the site has no console %.40q with %d messages to send", s.Version, s.Waiting)
 		}
 		return store.News{Plants: []store.Plant{plant}}, firstOf(checkTime(s.At), plant.Validate())

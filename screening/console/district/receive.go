@@ -1,6 +1,7 @@
 package district
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,15 @@ const (
 	askLimit    = 10 * time.Second
 	// heartbeat is of the stream: where two are missing it is asked anew, which may have another leader by then.
 	heartbeat = 2 * time.Second
+	// silence is after how long a stream that does not answer is as good as none, though a server is connected.
+	silence = 15 * time.Second
+	// handOver is after how long without a stream another console of the district may try. Where that was in vain it takes twice as
+	// long the next time, and up to 1<<mostHandOvers times: consoles that all hear nothing need not take turns.
+	handOver      = 30 * time.Second
+	mostHandOvers = 2
 )
+
+var errStreamSilent = errors.New("the stream " + Stream + " does not answer: do two of three servers run, and reach each other?")
 
 // Receiving is how a receiver is doing, for health checks and metrics.
 type Receiving struct {
@@ -80,6 +89,7 @@ type Receiver struct {
 	state       Receiving
 	receives    bool // a consumer is there
 	refusalTold time.Time
+	handOvers   int // since a stream was there last
 }
 
 // NewReceiver returns a receiver for a connection, which stays the caller's.
@@ -102,11 +112,12 @@ type worker struct {
 	*Receiver
 	suspects map[uint64]suspicion       // by their number in the stream
 	gates    map[string]map[string]bool // of sites that were heard
+	consoles map[string]consoles        // of sites
 	came     [2]chan incoming           // what is urgent, and all else
 }
 
 func newWorker(r *Receiver) *worker {
-	return &worker{Receiver: r, suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}}
+	return &worker{Receiver: r, suspects: map[uint64]suspicion{}, gates: map[string]map[string]bool{}, consoles: map[string]consoles{}}
 }
 
 // workerOf has all that is of a site, so that it is stored in its order, and no two wait for the same rows.
@@ -147,19 +158,22 @@ func (r *Receiver) update(change func(*Receiving)) {
 	change(&r.state)
 }
 
-// Run receives until ctx ends.
+// Run receives until ctx ends, or another console had better try: no stream has been there for a while.
 func (r *Receiver) Run(ctx context.Context) {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	defer r.update(func(s *Receiving) {
 		r.receives = false
 		s.StoreError, s.CountError = "", ""
 	})
 	for _, w := range r.workers { // another console may have received before
 		clear(w.gates)
+		clear(w.consoles)
 		clear(w.suspects)
 	}
 	var house sync.WaitGroup
 	defer house.Wait()
-	house.Go(func() { r.keepHouse(ctx) })
+	house.Go(func() { r.keepHouse(ctx, leave) })
 	house.Go(func() { r.count(ctx) })
 	for wait := retryPause; ctx.Err() == nil; wait = min(2*wait, maxPause) {
 		began := time.Now()
@@ -196,9 +210,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // keepHouse does what time brings, whether plants are heard or not.
-func (r *Receiver) keepHouse(ctx context.Context) {
+func (r *Receiver) keepHouse(ctx context.Context, leave func()) {
 	tick := time.NewTicker(second)
 	defer tick.Stop()
+	began := time.Now()
 	var retired time.Time
 	for {
 		select {
@@ -218,6 +233,17 @@ func (r *Receiver) keepHouse(ctx context.Context) {
 		if err == nil && time.Since(retired) >= retirePause {
 			retired = time.Now()
 			err = r.store.RetireWhenDue(ctx, retired)
+		}
+		if now.Connected {
+			r.handOvers = 0
+		} else if err == nil && min(time.Since(began), time.Since(now.Since)) >= handOver<<min(r.handOvers, mostHandOvers) {
+			var others bool
+			if others, err = r.store.OthersOpen(ctx); others {
+				r.handOvers++
+				r.log.Warn("another console of the district may try to receive: this one has no stream", "error", now.Fault)
+				leave()
+				return
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("the store", "error", err)
@@ -253,6 +279,9 @@ func (r *Receiver) count(ctx context.Context) {
 
 // receive stores what is in the stream until that fails, what is urgent first.
 func (r *Receiver) receive(ctx context.Context) error {
+	if !r.conn.IsConnected() {
+		return fmt.Errorf("no server of the district is connected: %w", explain(cmp.Or(r.conn.LastError(), nats.ErrDisconnected)))
+	}
 	consumers, err := r.consumers(ctx)
 	if err != nil {
 		return err
@@ -275,7 +304,7 @@ func (r *Receiver) receive(ctx context.Context) error {
 	})
 	r.log.Info("receives what plants tell", "stream", Stream)
 	var working sync.WaitGroup
-	working.Go(func() { r.countPending(ctx, consumers) })
+	working.Go(func() { r.countPending(ctx, consumers, cancel) })
 	for _, w := range r.workers {
 		working.Go(func() { w.work(ctx) })
 	}
@@ -347,9 +376,9 @@ func (r *Receiver) consumers(ctx context.Context) (two [2]jetstream.Consumer, er
 	return two, nil
 }
 
-// countPending keeps count of what is not stored yet.
-func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Consumer) {
-	for ctx.Err() == nil {
+// countPending keeps count of what is not stored yet, and fails where the stream does not answer.
+func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Consumer, fail context.CancelCauseFunc) {
+	for answered := time.Now(); ctx.Err() == nil; {
 		ask, cancel := context.WithTimeout(ctx, askLimit)
 		pending, known := uint64(0), true
 		for _, consumer := range consumers {
@@ -358,10 +387,12 @@ func (r *Receiver) countPending(ctx context.Context, consumers [2]jetstream.Cons
 				pending += info.NumPending + uint64(info.NumAckPending)
 			}
 		}
-		if known {
+		if cancel(); known {
+			answered = time.Now()
 			r.update(func(s *Receiving) { s.Pending = pending })
+		} else if time.Since(answered) >= silence {
+			fail(errStreamSilent)
 		}
-		cancel()
 		pause(ctx, maxPause)
 	}
 }
@@ -404,7 +435,7 @@ func (r *worker) storeAll(ctx context.Context, all []incoming) {
 	var wrong []incoming
 	fit := slices.DeleteFunc(all, func(one incoming) bool {
 		if one.wrong == nil {
-			one.wrong = r.checkGates(one)
+			one.wrong = firstOf(r.checkGates(one), r.checkConsole(one, time.Now()))
 		}
 		if one.wrong != nil {
 			wrong = append(wrong, one)
@@ -474,6 +505,35 @@ func (r *worker) checkGates(one incoming) error {
 		if err := check(s.Gate.Name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// consoles are those that have told how a site is kept: the one whose word counts, when it came last, and the one before.
+type consoles struct {
+	now, before string
+	at          time.Time
+}
+
+// twinPause is after what silence of the one another console may tell of a site, though that has told of it before.
+const twinPause = 3 * time.Minute
+
+// checkConsole refuses how a site is kept from a second console, else each would have the other's events deleted and counted anew.
+// A console that is started again is another one, and goes on; the one before does not come back.
+func (r *worker) checkConsole(one incoming, at time.Time) error {
+	for _, p := range one.news.Plants {
+		is := r.consoles[p.Site]
+		switch {
+		case p.Console == "":
+			continue
+		case p.Console == is.now:
+			is.at = at
+		case p.Console == is.before && at.Sub(is.at) < twinPause:
+			return fmt.Errorf("two consoles tell of the site %s, and this one's word on how it is kept does not count: give one of two plants another name, or stop the copy of a console", p.Site)
+		default:
+			is = consoles{now: p.Console, before: is.now, at: at}
+		}
+		r.consoles[p.Site] = is
 	}
 	return nil
 }

@@ -369,6 +369,31 @@ func TestSiteWithTooManyGates(t *testing.T) {
 	}
 }
 
+// TestTwoPlantsOfOneName have the word of one of them counted, and a console that is started again is no second one.
+func TestTwoPlantsOfOneName(t *testing.T) {
+	r := newWorker(&Receiver{})
+	at := time.Now()
+	for i, said := range []struct {
+		by    string
+		after time.Duration
+		wrong bool
+	}{
+		{"a", 0, false}, {"a", time.Minute, false}, {"a again", time.Minute, false}, {"a again", time.Minute, false}, {"", 0, false},
+		{"twin", 0, false}, {"a again", time.Minute, true}, {"twin", 0, false}, {"a again", time.Minute, true}, {"twin again", 0, false}, {"twin", 0, true},
+		{"twin", twinPause, false},
+	} {
+		at = at.Add(said.after)
+		one := incoming{site: "plant", news: store.News{Plants: []store.Plant{{Site: "plant", Console: said.by}}}}
+		if err := r.checkConsole(one, at); (err != nil) != said.wrong {
+			t.Errorf("%d, of %q: %v", i, said.by, err)
+		}
+	}
+	elsewhere := incoming{site: "plant 2", news: store.News{Plants: []store.Plant{{Site: "plant 2", Console: "twin again"}}}}
+	if err := r.checkConsole(elsewhere, at); err != nil {
+		t.Errorf("another site of the same console: %v", err)
+	}
+}
+
 // TestAlertsGoFirst has an alert behind events that nobody has stored yet.
 func TestAlertsGoFirst(t *testing.T) {
 	t.Parallel()
@@ -394,4 +419,43 @@ func TestAlertsGoFirst(t *testing.T) {
 		t.Errorf("%d events were stored before an alert", first)
 	}
 	eventually(t, "all of it", func() bool { return r.State().Events == behind+1 && r.State().Refused == 1 })
+}
+
+// TestWayOfOneConsole has two consoles, each at a server of its own: where the one that receives is cut off, the other one
+// receives, and where no stream is left neither says that it is well.
+func TestWayOfOneConsole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	t.Parallel()
+	c := servers(t, 3, natstest.Options{})
+	cfg := storeConfig(t, "PostgreSQL")
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	var two [2]*Receiver
+	for i := range two {
+		s, err := store.OpenShared(t.Context(), cfg, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		two[i] = NewReceiver(connect(t, Config{Servers: []string{c.URL(i)}}, fmt.Sprint("district", i)), StreamConfig{Replicas: 3, MaxBytes: 64 << 20}, s, log)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { s.Lead(ctx, two[i].Run) })
+		t.Cleanup(func() { cancel(); running.Wait(); s.Close() })
+		eventually(t, "receiver", func() bool { return two[i].State().Connected })
+	}
+	p := newPlant(t, c.URL(1))
+	kill := func(i int) {
+		t.Helper()
+		if err := c.KillNode(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill(0)
+	eventually(t, "other receiver", func() bool { state := two[1].State(); return !state.Elsewhere && state.Connected })
+	e := eventOf("plant", "a", event.Pass, time.Now())
+	p.tells("plant", EventKind, e.ID, e)
+	eventually(t, "event", func() bool { _, err := two[1].store.Event(t.Context(), e.ID); return err == nil })
+	kill(2)
+	eventually(t, "fault", func() bool { return !two[0].State().Connected && !two[1].State().Connected })
 }

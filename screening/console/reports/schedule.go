@@ -96,6 +96,14 @@ func (s *Schedule) Fault() error {
 	return s.fault
 }
 
+// setFault notes the fault, and returns the one before.
+func (s *Schedule) setFault(err error) (before error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.fault = s.fault, err
+	return before
+}
+
 const (
 	looksEvery  = time.Minute
 	tellsEvery  = time.Hour // of a fault that lasts
@@ -107,6 +115,7 @@ func (s *Schedule) Run(ctx context.Context) error {
 	if s.cfg.Folder == "" {
 		return nil
 	}
+	defer s.setFault(nil) // another console may write them from here on
 	tick := time.NewTicker(looksEvery)
 	defer tick.Stop()
 	var told time.Time
@@ -115,10 +124,7 @@ func (s *Schedule) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.mu.Lock()
-		recovered := s.fault != nil && err == nil
-		s.fault = err
-		s.mu.Unlock()
+		recovered := s.setFault(err) != nil && err == nil
 		switch {
 		case recovered:
 			told = time.Time{}

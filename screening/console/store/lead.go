@@ -21,7 +21,8 @@ const leadLock = 0x54474c45
 const (
 	leadPause  = 250 * time.Millisecond // between two looks of a console that stands by
 	leadCheck  = time.Second            // between two looks at whether a console still leads
-	leadLimit  = 15 * time.Second       // within which the server answers that; by then another console may lead
+	leadLimit  = 15 * time.Second       // within which the server answers that, and hears of it; by then another console may lead
+	leadAside  = 5 * time.Second        // for which one that has left it to the others does not try again
 	sitesPause = 5 * time.Second        // for which one that stands by does not read again how sites are counted
 )
 
@@ -33,15 +34,15 @@ type Receiving struct {
 	Store     string // why nobody knows, nor leads: the store can't be reached
 }
 
-// Lead has do run for as long as this console leads, and again when it does again, until ctx ends. In a store that no other
-// console can have open it always does.
+// Lead has do run for as long as this console leads, and again when it does again, until ctx ends. Where do returns before that
+// it is left to another console. In a store that no other console can have open it always leads.
 func (s *Store) Lead(ctx context.Context, do func(context.Context)) {
 	if !s.shared {
 		do(ctx)
 		return
 	}
 	for told := ""; ctx.Err() == nil; {
-		err := s.leadOnce(ctx, do)
+		left, err := s.leadOnce(ctx, do)
 		if ctx.Err() != nil {
 			return
 		}
@@ -56,7 +57,11 @@ func (s *Store) Lead(ctx context.Context, do func(context.Context)) {
 			s.log.Warn("this console can't find out whether it is the one that receives", "error", err)
 		}
 		s.elsewhere.Store(&nobody)
-		pause(ctx, leadPause)
+		if left {
+			pause(ctx, leadAside)
+		} else {
+			pause(ctx, leadPause)
+		}
 	}
 }
 
@@ -68,18 +73,18 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// leadOnce waits until no other console leads, and leads.
-func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
-	conn, err := s.write.Conn(ctx)
+// leadOnce waits until no other console leads, and leads. It tells whether it has left that to others.
+func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) (left bool, err error) {
+	conn, err := s.leadConn(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { discard(conn) }() // and the lock with it
 	if err := s.standBy(ctx, conn); err != nil {
-		return err
+		return false, err
 	}
 	if err := s.beginTerm(ctx); err != nil {
-		return fmt.Errorf("beginning to lead: %w", err)
+		return false, fmt.Errorf("beginning to lead: %w", err)
 	}
 	s.log.Info("this console receives what plants tell, and no other one")
 	ctx, cancel := context.WithCancel(ctx)
@@ -91,9 +96,35 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) error {
 		}
 	})
 	do(ctx)
+	left = ctx.Err() == nil
 	cancel()
 	watching.Wait()
-	return nil
+	return left, nil
+}
+
+// leadConn returns a connection for the lock. The server ends it where it hears nothing of this console for leadLimit: one that
+// hangs, or whose machine does, would else have the lock for as long as its kernel keeps the connection up. Servers before
+// PostgreSQL 14 can't.
+func (s *Store) leadConn(ctx context.Context) (*sql.Conn, error) {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, "SELECT set_config(name, $1, FALSE) FROM pg_settings WHERE name = 'idle_session_timeout'", fmt.Sprint(leadLimit.Milliseconds())); err != nil {
+		discard(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// OthersOpen tells whether other consoles have the store open.
+func (s *Store) OthersOpen(ctx context.Context) (others bool, err error) {
+	if !s.shared {
+		return false, nil
+	}
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) > 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+		consoleLock).Scan(&others)
+	return others, err
 }
 
 // keepsLead tells whether this console still leads. Where its connection broke off, as with a server that is started again, it
@@ -105,7 +136,7 @@ func (s *Store) keepsLead(ctx context.Context, conn **sql.Conn) bool {
 		return true
 	}
 	discard(*conn)
-	anew, err := s.write.Conn(ask)
+	anew, err := s.leadConn(ask)
 	if err != nil {
 		return ctx.Err() == nil
 	}

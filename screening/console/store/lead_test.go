@@ -140,3 +140,51 @@ func TestLeadIsLost(t *testing.T) {
 		t.Error("it goes on though another console has led")
 	}
 }
+
+// TestConsoleThatHangs has a console lead that does nothing any more, while its machine keeps the connection up.
+func TestConsoleThatHangs(t *testing.T) {
+	t.Parallel()
+	a, b := twoConsoles(t)
+	hung, err := a.leadConn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	if err := a.standBy(t.Context(), hung); err != nil {
+		t.Fatal(err)
+	}
+	terms, _ := leading(t, b)
+	next(t, terms)
+}
+
+// TestLeadIsLeft has a console leave to others what it could not do.
+func TestLeadIsLeft(t *testing.T) {
+	t.Parallel()
+	a, b := twoConsoles(t)
+	others, err := a.OthersOpen(t.Context())
+	if err != nil || !others {
+		t.Errorf("the other console is not seen: %v", err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	begun := make(chan bool)
+	go a.Lead(t.Context(), func(context.Context) {
+		begun <- true
+		<-gone.Done()
+	})
+	<-begun
+	terms, stop := leading(t, b)
+	for deadline := time.Now().Add(30 * time.Second); b.Elsewhere() == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the other console does not stand by")
+		}
+	}
+	leave()
+	next(t, terms)
+	stop()
+	b.Close()
+	for deadline, others := time.Now().Add(30*time.Second), true; others; time.Sleep(10 * time.Millisecond) {
+		if others, err = a.OthersOpen(t.Context()); err != nil || time.Now().After(deadline) {
+			t.Fatalf("a console that has ended is seen: %v", err)
+		}
+	}
+}

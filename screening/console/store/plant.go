@@ -58,6 +58,7 @@ type Plant struct {
 	Plans       []ShiftPlan
 	Version     string // of its console
 	Waiting     int64  // messages that it has yet to send
+	Console     string // which one that is, since its start; empty of an older one
 }
 
 // Validate says what of it can't be.
@@ -706,6 +707,9 @@ func (s *Store) Refuse(ctx context.Context, messages ...RefusedMessage) error {
 			append([]byte{}, m.Payload[:min(len(m.Payload), maxRefusedBytes)]...))
 	}
 	err := s.transact(ctx, func(tx *sql.Tx) error {
+		if err := s.stillLeads(ctx, tx); err != nil {
+			return err
+		}
 		err := s.inSteps(args, 6, func(rows string, args []any) error {
 			_, err := tx.ExecContext(ctx, "INSERT INTO refused_messages (id, site, subject, message, reason, payload) VALUES "+rows, args...)
 			return err

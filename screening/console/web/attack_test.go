@@ -304,13 +304,10 @@ func TestHowLongALogInTakes(t *testing.T) {
 	}
 }
 
-// TestStreamEndsWithTheScope has a guard given another gate while a stream is open.
-func TestStreamEndsWithTheScope(t *testing.T) {
-	c := start(t)
-	c.online(north, far)
-	b := c.client("lina", c.account("lina", "Li Na", store.Guard, north))
+// openStream opens a stream, of which the first message has come.
+func openStream(t *testing.T, c *console, b *client) *stream {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.URL+"/stream", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -319,11 +316,19 @@ func TestStreamEndsWithTheScope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
+	t.Cleanup(func() { cancel(); answer.Body.Close() })
 	s := &stream{t: t, body: answer.Body}
 	if kind, _ := s.next(); kind != "now" {
 		t.Fatal(kind)
 	}
+	return s
+}
+
+// TestStreamEndsWithTheScope has a guard given another gate while a stream is open.
+func TestStreamEndsWithTheScope(t *testing.T) {
+	c := start(t)
+	c.online(north, far)
+	s := openStream(t, c, c.client("lina", c.account("lina", "Li Na", store.Guard, north)))
 	if err := c.accounts.SetRole(t.Context(), "lina", store.Guard, far, store.Author{Account: accounts.FirstName}); err != nil {
 		t.Fatal(err)
 	}
@@ -332,6 +337,23 @@ func TestStreamEndsWithTheScope(t *testing.T) {
 		var data string
 		if kind, data = s.next(); strings.Contains(data, `"open":1`) {
 			t.Fatalf("a stream of another scope tells %s", data)
+		}
+	}
+}
+
+// TestStreamEndsWithTheLogOut has a guard log out on one page, while another one is open.
+func TestStreamEndsWithTheLogOut(t *testing.T) {
+	c := start(t)
+	b := c.client("lina", c.account("lina", "Li Na", store.Guard, north))
+	s := openStream(t, c, b)
+	b.post("/logout", nil)
+	for beats := 0; ; beats++ {
+		kind, _ := s.next()
+		if kind == "" {
+			return
+		}
+		if beats > 10 {
+			t.Fatal("the stream goes on")
 		}
 	}
 }

@@ -606,6 +606,25 @@ func TestBrowserLongPages(t *testing.T) {
 	}
 }
 
+// TestBrowserLongNames has a site and a gate of names as long as they may be: what is beside them stays on a phone's screen.
+func TestBrowserLongNames(t *testing.T) {
+	c := start(t)
+	long := mqtt.Gate{Site: strings.Repeat("W", 64), Name: strings.Repeat("M", 64)}
+	if err := c.store.SetStatus(t.Context(), long, mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Camera: "stalled"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	id := c.alert(long)
+	b := c.browser(phone)
+	b.logIn("chef", c.account("chef", "Chef", store.Administrator, mqtt.Gate{}), "en")
+	for n, path := range []string{
+		"/", "/alerts/" + id, "/events/" + id, "/gates", gateAddress(long), "/faults", "/history", "/check", "/shifts", "/shifts/plan", "/reports", "/study", "/load",
+		"/people/coverage", "/people/protection", "/admin/accounts", "/admin/retention", "/admin/audit", "/admin/gates",
+	} {
+		b.open(path)
+		b.shoot(fmt.Sprint("names-", n))
+	}
+}
+
 // TestBrowserKeys has a guard see to an alert without a mouse, and type without doing anything by it.
 func TestBrowserKeys(t *testing.T) {
 	c := start(t)

@@ -91,6 +91,13 @@ func rowOf(span reports.Span, gate store.GateReport, title string) reportRow {
 	return row
 }
 
+// whyShown is how many reasons a row has room for.
+const whyShown = 3
+
+// WhyShown are the most frequent reasons, and MoreWhy tells whether another one follows the one of an index among them.
+func (r reportRow) WhyShown() []reasonCount { return r.Why[:min(whyShown, len(r.Why))] }
+func (r reportRow) MoreWhy(i int) bool      { return i < len(r.WhyShown())-1 }
+
 // Behind is the address of the people whom a figure counts.
 func (r reportRow) Behind(figure string) string {
 	return r.behind(figure, r.span.From, r.span.To)

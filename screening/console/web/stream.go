@@ -109,7 +109,7 @@ func serveStream(v *visit) {
 		select {
 		case <-changed:
 		case <-beat.C:
-			if account, err := v.accounts.Of(v.r); err != nil || account.Version != v.account.Version {
+			if account, err := v.accounts.Still(v.r); err != nil || account.Version != v.account.Version {
 				return // logged out, or may do something else now
 			}
 			text = "event: beat\ndata:\n\n"

@@ -695,6 +695,16 @@ func TestLoad(t *testing.T) {
 }
 
 // TestWordsAreThoseOfTheDomain has the console call nothing otherwise than all pages do.
+func TestAgo(t *testing.T) {
+	for ago, want := range map[time.Duration]string{
+		-time.Hour: "0 s", 59 * time.Second: "59 s", 119*time.Minute + 59*time.Second: "119 min", 2 * time.Hour: "2 h", 47*time.Hour + 59*time.Minute: "47 h", 48 * time.Hour: "2 days",
+	} {
+		if got := tongue("en").Ago(ago); got != want {
+			t.Errorf("%v ago is %s, want %s", ago, got, want)
+		}
+	}
+}
+
 func TestWordsAreThoseOfTheDomain(t *testing.T) {
 	for word, said := range words {
 		if other, known := event.PhraseOf(word); known {

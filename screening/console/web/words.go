@@ -246,7 +246,7 @@ func (t tongue) Ago(d time.Duration) string {
 	switch seconds := int(math.Max(0, d.Seconds())); {
 	case seconds < 60:
 		return fmt.Sprintf(t.Say("%d 秒", "%d s"), seconds)
-	case seconds < 90*60:
+	case seconds < 2*60*60:
 		return fmt.Sprintf(t.Say("%d 分钟", "%d min"), seconds/60)
 	case seconds < 48*60*60:
 		return fmt.Sprintf(t.Say("%d 小时", "%d h"), seconds/3600)

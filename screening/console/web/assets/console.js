@@ -16,7 +16,7 @@ const ASLEEP = 90e3; // ms: hidden tabs tick once a minute
 function ago(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return zh ? `${s} 秒` : `${s} s`;
-  if (s < 5400) return zh ? `${Math.floor(s / 60)} 分钟` : `${Math.floor(s / 60)} min`;
+  if (s < 7200) return zh ? `${Math.floor(s / 60)} 分钟` : `${Math.floor(s / 60)} min`;
   if (s < 172800) return zh ? `${Math.floor(s / 3600)} 小时` : `${Math.floor(s / 3600)} h`;
   return zh ? `${Math.floor(s / 86400)} 天` : `${Math.floor(s / 86400)} days`;
 }
