@@ -1,8 +1,10 @@
 // Package rank finds what stands at a place in order, without putting all the rest in order.
 package rank
 
+import "slices"
+
 // Nth returns the value that would stand at place n if values were sorted as slices.Sort does it, what is no number first
-// (Hoare's selection). It puts them in another order.
+// (Hoare's selection). It puts them in another order: before that place none is greater, behind it none is less.
 func Nth[F ~float32 | ~float64](values []F, n int) F {
 	none := 0
 	for i, v := range values {
@@ -36,6 +38,15 @@ func Nth[F ~float32 | ~float64](values []F, n int) F {
 		}
 		values, n = values[same:], n-same
 	}
+}
+
+// From returns the values that would stand at place n and behind, in order. It puts the others in another order.
+func From[F ~float32 | ~float64](values []F, n int) []F {
+	if n < len(values) {
+		Nth(values, n)
+	}
+	slices.Sort(values[n:])
+	return values[n:]
 }
 
 func middle[F ~float32 | ~float64](a, b, c F) F { return max(min(a, b), min(max(a, b), c)) }
