@@ -335,7 +335,7 @@ func (s *tiffStack) findStrips() error {
 }
 
 // keepDifferences has the decoder leave the differences of 16-bit counts as they are, where it would sum them up: libtiff
-// does that pixel after pixel in memory, for a quarter of the time that a frame takes to read.
+// does that pixel after pixel in memory, for a sixth of the time that a frame takes to read.
 func (s *tiffStack) keepDifferences() {
 	compression := s.value(tagCompression, uncompressed)
 	s.differences = s.value(tagPredictor, 0) == horizontal && (compression == lzw || compression == deflate || compression == oldDeflate) &&

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gocv.io/x/gocv"
@@ -47,5 +48,22 @@ func BenchmarkShrink(b *testing.B) {
 	var s shrinker
 	for b.Loop() {
 		s.shrink(&img, 416, 333)
+	}
+}
+
+func TestBeyond(t *testing.T) {
+	for n := range 11 {
+		celsius := slices.Repeat([]float32{coldestSkin, hottestSkin, float32(math.NaN())}, 4)[:n]
+		if beyond(celsius, coldestSkin, hottestSkin) {
+			t.Errorf("%v is taken for no skin", celsius)
+		}
+		for i := range celsius {
+			for _, c := range []float32{coldestSkin - 0.1, hottestSkin + 0.1} {
+				odd := slices.Clone(celsius)
+				if odd[i] = c; !beyond(odd, coldestSkin, hottestSkin) {
+					t.Errorf("%v is taken for skin", odd)
+				}
+			}
+		}
 	}
 }
