@@ -7,8 +7,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN deploy/build "$(dpkg --print-architecture)" bin \
- && deploy/image-root bin /image \
- && deploy/image-stubs /stubs
+ && deploy/image-root bin /image
 
 # The console is one static file. Beside it: who signs certificates, time zones, a user, and a folder for files that are downloaded.
 FROM scratch AS console
@@ -28,7 +27,7 @@ CMD ["-c", "/etc/thermogate/console.yaml"]
 
 FROM debian:12-slim AS gate
 COPY deploy/install-packages deploy/image-slim /tmp/
-COPY --from=build /stubs /usr/local/lib/
+COPY --from=build /src/bin/stand-ins /usr/local/lib/
 COPY --from=build /src/bin/thermogate /usr/bin/
 RUN /tmp/install-packages run && /tmp/image-slim && rm -rf /var/lib/apt/lists/* /tmp/install-packages /tmp/image-slim \
  && useradd --system --uid 990 --groups video --home-dir /var/lib/thermogate --create-home thermogate

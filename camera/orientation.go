@@ -73,6 +73,10 @@ func (o Orientation) turn(out, counts []uint16, w, h int) {
 	for y := range height {
 		from := first + y*down
 		row := out[y*width : (y+1)*width]
+		if right == 1 {
+			copy(row, counts[from:])
+			continue
+		}
 		for x := range row {
 			row[x] = counts[from]
 			from += right

@@ -33,6 +33,9 @@ type pictures interface {
 type picture struct {
 	// encoded is a file for OpenCV to decode.
 	encoded []byte
+	// differences is true where OpenCV is to see 16-bit counts as TIFF stores them with a predictor: each but the first of a
+	// row as what it is more than the one before.
+	differences bool
 
 	width, height int
 	// counts holds width*height sensor values, row by row.
@@ -177,6 +180,13 @@ func (r *recording) decode(stored *picture, frame *Frame) error {
 		return errors.New("the picture is damaged, it can't be decoded")
 	}
 	stored.width, stored.height = mat.Cols(), mat.Rows()
+	if stored.differences {
+		counts, err := mat.DataPtrUint16()
+		if err != nil {
+			return err
+		}
+		sumRows(counts, stored.width)
+	}
 	if err := stored.takeNumbers(&mat); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -533,6 +534,34 @@ func readToEnd(t *testing.T, path string) {
 		if len(frame.Counts) != frame.Width*frame.Height {
 			t.Fatalf("%d counts in a picture of %dx%d", len(frame.Counts), frame.Width, frame.Height)
 		}
+	}
+}
+
+func TestPredictedCountsAreThoseOfOpenCV(t *testing.T) {
+	mat := gocv.NewMatWithSize(37, 31, gocv.MatTypeCV16UC1)
+	defer mat.Close()
+	want, err := mat.DataPtrUint16()
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range want {
+		want[i] = uint16(random.Uint32())
+	}
+	encoded, err := gocv.IMEncode(".tiff", mat) // LZW with a predictor
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer encoded.Close()
+	path := filepath.Join(t.TempDir(), "gate.tiff")
+	writeFile(t, path, encoded.GetBytes())
+	source := mustOpen(t, path, Options{})
+	if !source.(*recording).pictures.(*tiffStack).differences {
+		t.Error("OpenCV sums up the differences itself")
+	}
+	frames, err := readAll(source)
+	if err != io.EOF || len(frames) != 1 || !slices.Equal(frames[0].Counts, want) {
+		t.Errorf("%d frames, %v, or other counts than were saved", len(frames), err)
 	}
 }
 

@@ -41,7 +41,9 @@ const (
 	typeLong  = 4
 	typeLong8 = 16 // of BigTIFF
 
-	uncompressed = 1
+	uncompressed, lzw, deflate, oldDeflate = 1, 5, 8, 32946
+
+	blackIsZero, horizontal = 1, 2 // of tagPhotometric and tagPredictor
 
 	formatUnsigned, formatSigned, formatFloat = 1, 2, 3
 )
@@ -79,6 +81,7 @@ type tiffStack struct {
 	// Pages that follow without a directory of their own, and of how many bytes each is.
 	behind, behindLeft int
 	pageBytes          int64
+	differences        bool // see picture
 	out                []byte
 }
 
@@ -135,7 +138,7 @@ func (s *tiffStack) read() (picture, error) {
 		return picture{}, fmt.Errorf("%s: %w", s.label(), err)
 	}
 	s.page++
-	return picture{encoded: s.out}, nil
+	return picture{encoded: s.out, differences: s.differences}, nil
 }
 
 // turnPage reads the next directory.
@@ -161,6 +164,7 @@ func (s *tiffStack) turnPage() (thumbnail bool, err error) {
 	if err := s.findStrips(); err != nil {
 		return false, err
 	}
+	s.keepDifferences()
 	if s.page == 0 && s.next == 0 {
 		return false, s.findBehind()
 	}
@@ -328,6 +332,29 @@ func (s *tiffStack) findStrips() error {
 		return errors.New("the list of its strips is damaged")
 	}
 	return nil
+}
+
+// keepDifferences has the decoder leave the differences of 16-bit counts as they are, where it would sum them up: libtiff
+// does that pixel after pixel in memory, for a sixth of the time that a frame takes to read.
+func (s *tiffStack) keepDifferences() {
+	compression := s.value(tagCompression, uncompressed)
+	s.differences = s.value(tagPredictor, 0) == horizontal && (compression == lzw || compression == deflate || compression == oldDeflate) &&
+		s.value(tagBitsPerSample, 1) == 16 && s.value(tagSamplesPerPixel, 1) == 1 && s.values(tagTileOffsets) == nil &&
+		s.value(tagSampleFormat, formatUnsigned) == formatUnsigned && s.value(tagPhotometric, 0) == blackIsZero
+	if s.differences {
+		s.values(tagPredictor)[0] = 1
+	}
+}
+
+// sumRows makes counts of differences in rows of a width (TIFF revision 6.0, section 14).
+func sumRows(counts []uint16, width int) {
+	for ; len(counts) >= width; counts = counts[width:] {
+		var sum uint16
+		for x, difference := range counts[:width] {
+			sum += difference
+			counts[x] = sum
+		}
+	}
 }
 
 // findBehind looks for the pictures of a stack with only one directory, as ImageJ writes it when the stack is large and

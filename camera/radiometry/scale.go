@@ -110,8 +110,9 @@ func (s Scale) Convert(counts []uint16, width, height int, into *Image) {
 		spread(counts, into.Celsius)
 		return
 	}
+	celsius, table := into.Celsius, s.table
 	for i, count := range counts {
-		into.Celsius[i] = s.table[count]
+		celsius[i] = table[count]
 	}
 }
 

@@ -12,3 +12,8 @@ import "unsafe"
 func bend(celsius, to []float32, level, gain, most float32) {
 	C.bend((*C.float)(unsafe.SliceData(celsius)), (*C.float)(unsafe.SliceData(to[:len(celsius)])), C.int(len(celsius)), C.float(level), C.float(gain), C.float(most))
 }
+
+// beyond reports whether a temperature is below the least or above the most.
+func beyond(celsius []float32, least, most float32) bool {
+	return C.beyond((*C.float)(unsafe.SliceData(celsius)), C.int(len(celsius)), C.float(least), C.float(most)) != 0
+}

@@ -1,4 +1,4 @@
-// Four at once: compilers make no vectors of a loop with a root in it, for it may set errno.
+// Four at once: compilers make no vectors of a loop with a root in it, for it may set errno, nor, without being told to, of others.
 #include <string.h>
 #ifdef __x86_64__
 #include <xmmintrin.h>
@@ -26,4 +26,17 @@ static void bend(const float *from, float *to, int n, float level, float gain, f
 	memcpy(&v, from, n * sizeof *from);
 	v = bent((v - level) * gain, share);
 	memcpy(to, &v, n * sizeof *to);
+}
+
+static int beyond(const float *v, int n, float least, float most) {
+	typedef int lanes __attribute__((vector_size(16)));
+	four at;
+	lanes found = {0};
+	for (; n >= 4; n -= 4, v += 4) {
+		memcpy(&at, v, sizeof at);
+		found |= (lanes)((at < least) | (at > most));
+	}
+	int any = found[0] | found[1] | found[2] | found[3];
+	for (; n > 0; n--, v++) any |= *v < least || *v > most;
+	return any;
 }

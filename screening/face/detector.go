@@ -96,6 +96,7 @@ type Detector struct {
 	wearing *wearing
 	source  gocv.Mat
 	scaled  gocv.Mat
+	smaller shrinker
 	skin    radiometry.Image
 	sample  []float32
 	found   []Face
@@ -324,8 +325,11 @@ func (d *Detector) lookAt(img *radiometry.Image, scale float64, level, gain floa
 	return faces, nil
 }
 
-// resize brings a picture to another size, by area where it shrinks.
+// resize brings a picture to another size.
 func (d *Detector) resize(img *radiometry.Image, width, height int) ([]float32, error) {
+	if width <= img.Width && height <= img.Height {
+		return d.smaller.shrink(img, width, height), nil
+	}
 	if d.source.Cols() != img.Width || d.source.Rows() != img.Height {
 		d.source.Close()
 		d.source = gocv.NewMatWithSize(img.Height, img.Width, gocv.MatTypeCV32F)
@@ -335,11 +339,7 @@ func (d *Detector) resize(img *radiometry.Image, width, height int) ([]float32, 
 		return nil, err
 	}
 	copy(pixels, img.Celsius)
-	kind := gocv.InterpolationArea
-	if width > img.Width {
-		kind = gocv.InterpolationLinear
-	}
-	gocv.Resize(d.source, &d.scaled, imagePoint(width, height), 0, 0, kind)
+	gocv.Resize(d.source, &d.scaled, imagePoint(width, height), 0, 0, gocv.InterpolationLinear)
 	return d.scaled.DataPtrFloat32()
 }
 

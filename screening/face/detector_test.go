@@ -5,6 +5,7 @@ import (
 	"image"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -427,6 +428,8 @@ func TestPicturesOfManySizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	runtime.LockOSThread() // C has a pool of memory for each thread, and on a busy machine one thread after the other would fill its own
+	defer runtime.UnlockOSThread()
 	var after10 int
 	for i := range 50 {
 		img := radiometry.Image{Width: 160 + 16*(i%10), Height: 120 + 16*(i/2)}

@@ -1,10 +1,6 @@
 package face
 
-import (
-	"slices"
-
-	"thermogate/camera/radiometry"
-)
+import "thermogate/camera/radiometry"
 
 // What a camera that reads up to 10 °C wrong can read of skin: from a face in from the frost, at 15 °C, to a fever.
 const (
@@ -19,7 +15,7 @@ func noSkin(celsius float32) bool { return celsius < coldestSkin || celsius > ho
 // before a face leaves no hole in it that is colder than all else. It is the picture itself where there is nothing of the kind
 // or no temperatures, and valid until the next call.
 func (d *Detector) onlySkin(img *radiometry.Image, level float32) *radiometry.Image {
-	if img.Relative || !slices.ContainsFunc(img.Celsius, noSkin) {
+	if img.Relative || !beyond(img.Celsius, coldestSkin, hottestSkin) {
 		return img
 	}
 	d.skin.Width, d.skin.Height = img.Width, img.Height

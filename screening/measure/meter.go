@@ -342,8 +342,7 @@ func (m *Meter) warmest(img *radiometry.Image, f face.Face, g axes, s spot, leve
 	if len(m.pixels) < warmestOf {
 		return math.NaN()
 	}
-	slices.Sort(m.pixels)
-	seen := mean(m.pixels[len(m.pixels)-len(m.pixels)/warmestOf:])
+	seen := mean(rank.From(m.pixels, len(m.pixels)-len(m.pixels)/warmestOf))
 	if seen > level+hotAboveSkin {
 		return math.NaN()
 	}
@@ -382,9 +381,13 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 	if len(m.pixels) < canthusRows*canthusColumns/2 || float64(slices.Max(m.pixels)) < level-canthusBelowSkin {
 		return spot{}, false
 	}
-	slices.Sort(m.pixels)
-	bare, _ := slices.BinarySearch(m.pixels, float32(level-coverBelowSkin))
-	around := float64(m.pixels[(bare+len(m.pixels))/2])
+	covered := 0
+	for _, t := range m.pixels {
+		if t < float32(level-coverBelowSkin) {
+			covered++
+		}
+	}
+	around := float64(rank.Nth(m.pixels, (covered+len(m.pixels))/2))
 
 	m.pixels = m.pixels[:0]
 	for row := range canthusRows {
@@ -400,8 +403,7 @@ func (m *Meter) canthi(img *radiometry.Image, g axes, level float64) (spot, bool
 	if len(m.pixels) < 20 {
 		return spot{}, false
 	}
-	slices.Sort(m.pixels)
-	seen := mean(m.pixels[len(m.pixels)*11/12:])
+	seen := mean(rank.From(m.pixels, len(m.pixels)*11/12))
 	if seen < level-canthusBelowSkin || seen > level+hotAboveSkin {
 		return spot{celsius: seen}, false
 	}

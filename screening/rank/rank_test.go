@@ -21,5 +21,9 @@ func TestNth(t *testing.T) {
 		if got != want && !(got != got && want != want) {
 			t.Fatalf("place %d of %v: %v instead of %v", n, values, got, want)
 		}
+		n = random.IntN(len(values) + 1)
+		if got, want := From(slices.Clone(values), n), slices.Sorted(slices.Values(values))[n:]; slices.Compare(got, want) != 0 {
+			t.Fatalf("from place %d of %v: %v instead of %v", n, values, got, want)
+		}
 	}
 }
