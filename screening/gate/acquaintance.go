@@ -14,6 +14,12 @@ const (
 	// knownAgain is the difference of portraits up to which somebody who comes back is taken for the one who was there:
 	// on simulated people it holds for 97 of 100 who do, and for one of 200 others.
 	knownAgain = 2.5
+	// knownHere is that at a walkway for somebody lost from sight up to lostFor ago where the other appears: whoever is half hidden
+	// or turns round differs by that much from themselves. Only their next event hangs on it, which then refers to the one before.
+	knownHere = 4.0
+	lostFor   = 2 * time.Second
+	// fastest is how many widths of a face a second people cover.
+	fastest = 10
 	// suspicious is the difference up to which a single frame shows somebody with an alert.
 	suspicious = 2.0
 	// coolerCelsius is how much colder somebody with an alert may come back and be told from others by their portrait
@@ -28,7 +34,8 @@ const (
 type acquaintance struct {
 	portraits []track.Portrait
 	drawn     time.Time // when the last portrait was
-	lastSeen  time.Time
+	lastSeen  time.Time // measured
+	last      place
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
 	resembles bool         // the alert was another visit's: this one only looked like the same person
@@ -60,14 +67,14 @@ func (a *acquaintance) difference(view *track.View) float64 {
 // they differ, nil for a stranger. view is of its newest measured frame. Being like somebody may only make the gate more
 // careful: it never makes a verdict milder.
 func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (known *acquaintance, least float64) {
-	least = knownAgain
 	if view == nil {
-		return nil, least
+		return nil, knownAgain
 	}
+	most := 1.0 // of the limit
 	consider := func(a *acquaintance) {
-		d := a.difference(view)
-		if d <= least && a.plausible(verdict, d) {
-			least, known = d, a
+		d, limit := a.difference(view), f.limit(a, v, verdict)
+		if d <= most*limit && a.plausible(verdict, d) {
+			most, least, known = d/limit, d, a
 		}
 	}
 	for i := range f.known {
@@ -81,8 +88,37 @@ func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (k
 	return known, least
 }
 
-// release ends the visits whose person, with this event, is found to stand elsewhere. Whoever was seen in their place since
-// has a visit of their own.
+// limit is the difference up to which somebody is taken for the one a visit is of: none where they can't have come from the one
+// place to the other, more where they were lost from sight just there.
+func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64 {
+	alert := a.unsettled != nil || a.event.Data.Outcome == event.Alert
+	away := v.came.at.Sub(a.last.at)
+	far := a.last.widths(v.came)
+	switch {
+	case alert && verdict.Outcome == event.Pass:
+		return knownAgain
+	case f.config.Near < usualNear && away > -blink && away <= lostFor && far <= nearby:
+		return knownHere
+	case !alert && (away <= -blink || far > nearby+fastest*away.Seconds()):
+		return 0
+	}
+	return knownAgain
+}
+
+// place is where and when a face was seen.
+type place struct {
+	box event.Box
+	at  time.Time
+}
+
+// widths is the distance between the middles of two faces, in widths of the larger.
+func (p place) widths(q place) float64 {
+	a, b := p.box, q.box
+	return math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
+}
+
+// release ends the visits whose person, with this event, is found to stand elsewhere, so that nobody else is taken for them.
+// Whoever was seen in their place since has a visit of their own.
 func (f *floor) release(e *event.Event) {
 	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == e })
 	for id, o := range f.visits {

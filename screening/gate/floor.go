@@ -53,6 +53,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 	if v == nil {
 		v = f.welcome(s)
 		back = v.firstSeen.Before(s.at)
+		v.came = place{s.box, s.at}
 		f.visits[id] = v
 	}
 	switch r := v.rival; {
@@ -250,6 +251,9 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 			v.inherit(known, difference, at)
 		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
+		if known.unsettled == nil { // else it is kept until a guard settles it
+			f.release(known.event)
+		}
 	} else if walksOff != nil {
 		about.rescreenOf = walksOff.ID
 	}

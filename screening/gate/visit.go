@@ -96,6 +96,7 @@ type visit struct {
 	firstSeen, lastSeen time.Time
 	box                 event.Box
 	cameAt              float64         // where along the picture the face was first seen
+	came                place           // where and when it came in sight this time
 	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
 	atEdge              bool            // the face was last seen where people come and go
@@ -174,15 +175,18 @@ const (
 	aliveFor = 1500 * time.Millisecond
 	// settling is the time from its first measured frame in which a face that comes nearer may look different every moment.
 	settling = 700 * time.Millisecond
-	// rivalFrames are measured before a rival is taken for another person.
+	// rivalFrames are measured, over rivalSpan, before a rival is taken for another person: a face that comes out from behind
+	// another looks like itself again only after some tenths of a second, however many pictures that are.
 	rivalFrames = 5
+	rivalSpan   = 400 * time.Millisecond
 )
 
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
 	if v.box == (event.Box{}) {
-		v.cameAt = s.box.X + s.box.W/2
+		v.cameAt, v.came = s.box.X+s.box.W/2, place{s.box, s.at}
 	}
+	v.person.last = place{s.box, s.at}
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.inSight, v.behind = true, false
 	v.presence.add(s)
@@ -278,7 +282,7 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 	switch {
 	case alike && r.differences[n-1] <= sameSure:
 		return samePerson
-	case n < rivalFrames:
+	case n < rivalFrames || s.at.Sub(r.measurableSince) < rivalSpan:
 		return undecided
 	case alike && slices.Min(r.differences) <= sameBroken*v.distinct:
 		return samePerson
