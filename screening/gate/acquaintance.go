@@ -16,8 +16,9 @@ const (
 	knownAgain = 2.5
 	// knownHere is that at a walkway for somebody lost from sight up to lostFor ago where the other appears: whoever is half hidden
 	// or turns round differs by that much from themselves. Only their next event hangs on it, which then refers to the one before.
-	knownHere = 4.0
-	lostFor   = 2 * time.Second
+	knownHere = 4.5
+	lostFor    = 2500 * time.Millisecond
+	lostWidths = 2
 	// fastest is how many widths of a face a second people cover.
 	fastest = 10
 	// suspicious is the difference up to which a single frame shows somebody with an alert.
@@ -34,8 +35,7 @@ const (
 type acquaintance struct {
 	portraits []track.Portrait
 	drawn     time.Time // when the last portrait was
-	lastSeen  time.Time // measured
-	last      place
+	last      place     // where and when they were last measured
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
 	resembles bool         // the alert was another visit's: this one only looked like the same person
@@ -97,7 +97,7 @@ func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64
 	switch {
 	case alert && verdict.Outcome == event.Pass:
 		return knownAgain
-	case f.config.Near < usualNear && away > -blink && away <= lostFor && far <= nearby:
+	case f.config.Near < usualNear && away > -blink && away <= lostFor && far <= lostWidths:
 		return knownHere
 	case !alert && (away <= -blink || far > nearby+fastest*away.Seconds()):
 		return 0
@@ -163,7 +163,7 @@ func (a *acquaintance) holds(difference float64) bool { return !a.resembles || d
 func (v *visit) inherit(a *acquaintance, difference float64, at time.Time) {
 	v.person.unsettled, v.person.resembles = a.unsettled, true
 	if difference <= sameSure {
-		a.lastSeen = at
+		a.last.at = at
 	}
 }
 
@@ -175,7 +175,7 @@ func (a *acquaintance) plausibleSkin(celsius, difference float64) bool {
 
 // passedLately is true of somebody without an alert.
 func (a *acquaintance) passedLately(at time.Time, within time.Duration) bool {
-	return a.unsettled == nil && a.event.Data.Outcome == event.Pass && at.Sub(a.lastSeen) <= within
+	return a.unsettled == nil && a.event.Data.Outcome == event.Pass && at.Sub(a.last.at) <= within
 }
 
 // plausible says whether the readings let two looks be of one person.
@@ -210,6 +210,6 @@ func (f *floor) fade(at time.Time) {
 		if a.unsettled == nil && a.event.Data.Outcome == event.Pass {
 			memory = f.config.Return
 		}
-		return at.Sub(a.lastSeen) > memory
+		return at.Sub(a.last.at) > memory
 	})
 }

@@ -53,7 +53,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 	if v == nil {
 		v = f.welcome(s)
 		back = v.firstSeen.Before(s.at)
-		v.came = place{s.box, s.at}
+		v.came = place{}
 		f.visits[id] = v
 	}
 	switch r := v.rival; {
@@ -279,7 +279,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 // resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.
 func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 	portraits := append(slices.Clone(known.portraits), v.person.portraits...)
-	person := acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event, counted: known.counted}
+	person := acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, last: v.person.last, event: known.event, counted: known.counted}
 	f.release(known.event)
 	v.person = person
 	v.stage, v.decided, v.repeats = passed, at, true

@@ -96,7 +96,7 @@ type visit struct {
 	firstSeen, lastSeen time.Time
 	box                 event.Box
 	cameAt              float64         // where along the picture the face was first seen
-	came                place           // where and when it came in sight this time
+	came                place           // where and when it was first measured since it came in sight; zero before
 	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
 	atEdge              bool            // the face was last seen where people come and go
@@ -184,9 +184,8 @@ const (
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
 	if v.box == (event.Box{}) {
-		v.cameAt, v.came = s.box.X+s.box.W/2, place{s.box, s.at}
+		v.cameAt = s.box.X + s.box.W/2
 	}
-	v.person.last = place{s.box, s.at}
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.inSight, v.behind = true, false
 	v.presence.add(s)
@@ -222,7 +221,10 @@ func (v *visit) measure(s *sighting) {
 	difference := v.person.difference(s.view)
 	v.person.draw(s.view, difference > sameBroken, s.at)
 	v.latest = *s.view
-	v.person.lastSeen = s.at
+	v.person.last = place{s.box, s.at}
+	if v.came.at.IsZero() {
+		v.came = place{s.box, s.at}
+	}
 	v.distinct = min(1, s.reading.Contrast/fullContrast)
 }
 
@@ -309,7 +311,7 @@ func (v *visit) settles(s *sighting) bool {
 func (v *visit) startOver() {
 	v.look.Reset()
 	v.person.portraits = v.person.portraits[:0]
-	v.lookSince, v.skinSite, v.adrift = time.Time{}, "", false
+	v.lookSince, v.skinSite, v.adrift, v.came = time.Time{}, "", false, place{}
 }
 
 // outward says whether a face at a border of the picture was on its way out.
