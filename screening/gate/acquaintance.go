@@ -95,9 +95,9 @@ func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64
 	away := v.came.at.Sub(a.last.at)
 	far := a.last.widths(v.came)
 	switch {
-	case alert && verdict.Outcome == event.Pass:
+	case v.came.at.IsZero() || alert && verdict.Outcome == event.Pass:
 		return knownAgain
-	case f.config.Near < usualNear && away > -blink && away <= lostFor && far <= lostWidths:
+	case f.walkway() && away > -blink && away <= lostFor && far <= lostWidths:
 		return knownHere
 	case !alert && (away <= -blink || far > nearby+fastest*away.Seconds()):
 		return 0

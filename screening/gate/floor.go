@@ -61,7 +61,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		// A third person, or the first again; nor is the inconclusive verdict of a rival shown of anybody else.
 		switch {
 		case !r.breaks(s) || !r.changed(s) && !(s.broken && r.person.event != nil):
-		case r.presence.near < glimpses:
+		case !r.presence.more():
 			r.startOver()
 		default:
 			f.dismiss(r, s.at)
@@ -76,7 +76,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		if s.broken || s.measured() {
 			v.rival = f.visitAfter(v, s.at)
 		}
-	case v.changed(s) && v.settles(s):
+	case v.changed(s) && (v.settles(s) || f.walkway() && v.glimpsed(s)):
 		v.startOver()
 	case v.changed(s):
 		f.leave(v, s.at)
@@ -358,10 +358,10 @@ func (v *visit) mayHaveLeft(s *sighting) bool {
 	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
 		return false
 	}
-	if v.presence.near >= glimpses && v.atEdge && v.outward() {
+	if v.presence.more() && v.atEdge && v.outward() {
 		return away >= blink
 	}
-	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && away >= awayFor
+	return v.presence.stood >= waited || v.presence.more() && !v.behind && away >= awayFor
 }
 
 // flush ends a visit for good whose person is known to be gone.

@@ -132,6 +132,7 @@ type visit struct {
 // presence is what of a visit counts when it ends without a verdict.
 type presence struct {
 	near     int           // frames in which the face was near enough to be screened
+	nearFor  time.Duration // and for how long they show it
 	far      int           // frames in which it was near enough to be somebody waiting
 	stood    time.Duration // for how long it hardly moved
 	problems map[event.Reason]int
@@ -307,6 +308,12 @@ func (v *visit) settles(s *sighting) bool {
 	return early && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
 }
 
+// glimpsed says whether all there is to compare a face with is one glimpse of it while it walked, and reads the same: who walks
+// at a walkway is neither where nor what they were a picture before.
+func (v *visit) glimpsed(s *sighting) bool {
+	return len(v.person.portraits) == 1 && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= sameSkinCelsius
+}
+
 // startOver forgets whom the look has shown so far.
 func (v *visit) startOver() {
 	v.look.Reset()
@@ -331,6 +338,7 @@ func (v *visit) absorb() {
 		v.look.Join(&r.look)
 	}
 	v.presence.near += r.presence.near
+	v.presence.nearFor += r.presence.nearFor
 	v.presence.stood += r.presence.stood
 	v.movedAt = r.movedAt
 	if v.stage != looking && v.stage != open {
@@ -342,6 +350,7 @@ func (v *visit) absorb() {
 func (p *presence) add(s *sighting) {
 	if s.near {
 		p.near++
+		p.nearFor += min(s.at.Sub(s.previous), glimpseFor)
 	}
 	if s.far {
 		p.far++
@@ -362,23 +371,28 @@ const (
 	// wants in, though they stay too far away or turned aside.
 	walked = 400 * time.Millisecond
 	waited = 1500 * time.Millisecond
-	// glimpses are the frames that make a face at the camera more than a glimpse.
-	glimpses = 2
+	// glimpses are the frames that make a face at the camera more than a glimpse, if they are glimpseFor together: a fast camera
+	// shows in as many frames whatever two people who pass each other look like for a moment.
+	glimpses   = 2
+	glimpseFor = 190 * time.Millisecond
 )
+
+// more says whether the face was at the camera for more than a glimpse.
+func (p *presence) more() bool { return p.near >= glimpses && p.nearFor >= glimpseFor }
 
 // trace is the reason under which a visit is kept that ends without a verdict; false for somebody who is only counted.
 func (v *visit) trace() (event.Reason, bool) {
 	p := &v.presence
 	switch {
-	case p.near >= glimpses && 2*p.problems[event.CarrierMoving] > p.near:
+	case p.more() && 2*p.problems[event.CarrierMoving] > p.near:
 		return event.CarrierMoving, true
 	case !v.measurableSince.IsZero() && v.want != event.NoProblem:
 		return v.want, true
 	case !v.measurableSince.IsZero():
 		return event.Left, true
-	case p.near >= glimpses && p.stood < walked:
+	case p.more() && p.stood < walked:
 		return event.WalkedThrough, true
-	case p.near >= glimpses:
+	case p.more():
 		return p.usual(event.Left), true
 	case p.stood >= waited:
 		return p.usual(event.TooFar), true
