@@ -16,7 +16,7 @@ const (
 	knownAgain = 2.5
 	// knownHere is that at a walkway for somebody lost from sight up to lostFor ago where the other appears: whoever is half hidden
 	// or turns round differs by that much from themselves. Only their next event hangs on it, which then refers to the one before.
-	knownHere = 4.5
+	knownHere  = 4.5
 	lostFor    = 2500 * time.Millisecond
 	lostWidths = 2
 	// fastest is how many widths of a face a second people cover.

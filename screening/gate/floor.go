@@ -34,7 +34,7 @@ func newFloor(config VisitConfig, judge *policy.Policy) *floor {
 }
 
 func (f *floor) newVisit(at time.Time) *visit {
-	v := &visit{id: f.nextID, firstSeen: at, pause: f.config.Retry}
+	v := &visit{id: f.nextID, walkway: f.walkway(), firstSeen: at, pause: f.config.Retry}
 	f.nextID++
 	return v
 }

@@ -92,6 +92,7 @@ const (
 // visit is one person before the camera.
 type visit struct {
 	id                  int
+	walkway             bool // see floor.walkway
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
@@ -247,6 +248,12 @@ func (v *visit) strange(s *sighting) bool {
 	return unlike || v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
 }
 
+// slipped says whether a face that was not measured a frame ago, for it moved or was half hidden, looks like somebody else.
+// Of those who pass each other closely a track follows the wrong one without a jump.
+func (v *visit) slipped(s *sighting) bool {
+	return s.measured() && !v.measuredAt.Equal(s.previous) && v.person.difference(s.view) > sameBroken
+}
+
 // skinApart is how far a reading is from what the visit read at the same site, 0 where it read none there.
 func (v *visit) skinApart(site event.Site, celsius float64) float64 {
 	if site != v.skinSite {
@@ -257,7 +264,7 @@ func (v *visit) skinApart(site event.Site, celsius float64) float64 {
 
 // breaks says whether a frame may show somebody else than the measured frames before.
 func (v *visit) breaks(s *sighting) bool {
-	v.adrift = v.adrift || s.broken
+	v.adrift = v.adrift || s.broken || v.walkway && v.slipped(s)
 	return v.known() && (v.adrift || v.strange(s))
 }
 
