@@ -97,7 +97,7 @@ func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64
 	switch {
 	case v.came.at.IsZero() || alert && verdict.Outcome == event.Pass:
 		return knownAgain
-	case f.walkway() && away > -blink && away <= lostFor && far <= lostWidths:
+	case f.walkway() && v.firstSeen.Sub(a.last.at) > -blink && away <= lostFor && far <= lostWidths:
 		return knownHere
 	case !alert && (away <= -blink || far > nearby+fastest*away.Seconds()):
 		return 0
