@@ -35,7 +35,7 @@ const (
 type acquaintance struct {
 	portraits []track.Portrait
 	drawn     time.Time // when the last portrait was
-	last      place     // where and when they were last measured
+	last      place     // where and when they were last measured; later, where somebody with an alert was surely seen since
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
 	resembles bool         // the alert was another visit's: this one only looked like the same person
@@ -68,12 +68,12 @@ func (a *acquaintance) difference(view *track.View) float64 {
 // careful: it never makes a verdict milder.
 func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (known *acquaintance, least float64) {
 	if view == nil {
-		return nil, knownAgain
+		return nil, 0
 	}
 	most := 1.0 // of the limit
 	consider := func(a *acquaintance) {
 		d, limit := a.difference(view), f.limit(a, v, verdict)
-		if d <= most*limit && a.plausible(verdict, d) {
+		if d < most*limit && a.plausible(verdict, d) {
 			most, least, known = d/limit, d, a
 		}
 	}

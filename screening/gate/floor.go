@@ -76,7 +76,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		if s.broken || s.measured() {
 			v.rival = f.visitAfter(v, s.at)
 		}
-	case v.changed(s) && (v.settles(s) || f.walkway() && v.glimpsed(s)):
+	case v.changed(s) && v.settles(s):
 		v.startOver()
 	case v.changed(s):
 		f.leave(v, s.at)

@@ -309,16 +309,13 @@ const (
 )
 
 // settles says whether a face may look different because it has only just come near, or was followed without a break
-// since the one glimpse of it on the way: its readings say nothing against it.
+// since the one glimpse of it on the way: its readings say nothing against it. Who walks up at a walkway is hardly ever followed
+// without a break; there the glimpse has to read the same.
 func (v *visit) settles(s *sighting) bool {
-	early := s.at.Sub(v.lookSince) < settling || len(v.person.portraits) == 1 && !v.adrift
-	return early && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
-}
-
-// glimpsed says whether all there is to compare a face with is one glimpse of it while it walked, and reads the same: who walks
-// at a walkway is neither where nor what they were a picture before.
-func (v *visit) glimpsed(s *sighting) bool {
-	return len(v.person.portraits) == 1 && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= sameSkinCelsius
+	glimpse := len(v.person.portraits) == 1
+	early := s.at.Sub(v.lookSince) < settling || glimpse && !v.adrift
+	differs := v.skinApart(s.reading.Site, s.reading.SkinCelsius)
+	return early && differs <= leapCelsius || v.walkway && glimpse && differs <= sameSkinCelsius
 }
 
 // startOver forgets whom the look has shown so far.
