@@ -134,3 +134,25 @@ func TestGlimpse(t *testing.T) {
 		})
 	}
 }
+
+// TestStep: nearly half a width is what somebody walks between two pictures at 9 a second, and too far for one at 30.
+func TestStep(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		step  time.Duration
+		shown string
+	}{
+		{"at 30 pictures a second", time.Second / 30, ""},
+		{"at 9", frameTime, "1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newWalkway(t)
+			h.step = test.step
+			h.stay(time.Second, well(1).at(60))
+			h.frame(well(1).at(73).but(event.Moving))
+			if h.shown() != test.shown {
+				t.Errorf("event %q is shown, want %q", h.shown(), test.shown)
+			}
+		})
+	}
+}

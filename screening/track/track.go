@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Subject is one face followed through the picture.

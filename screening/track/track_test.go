@@ -2,8 +2,9 @@ package track
 
 import (
 	"testing"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 const (
