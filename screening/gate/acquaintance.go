@@ -14,6 +14,13 @@ const (
 	// knownAgain is the difference of portraits up to which somebody who comes back is taken for the one who was there:
 	// on simulated people it holds for 97 of 100 who do, and for one of 200 others.
 	knownAgain = 2.5
+	// knownHere is that at a walkway for somebody lost from sight up to lostFor ago where the other appears: whoever is half hidden
+	// or turns round differs by that much from themselves. Only their next event hangs on it, which then refers to the one before.
+	knownHere  = 4.5
+	lostFor    = 2500 * time.Millisecond
+	lostWidths = 2
+	// fastest is how many widths of a face a second people cover.
+	fastest = 10
 	// suspicious is the difference up to which a single frame shows somebody with an alert.
 	suspicious = 2.0
 	// coolerCelsius is how much colder somebody with an alert may come back and be told from others by their portrait
@@ -28,7 +35,7 @@ const (
 type acquaintance struct {
 	portraits []track.Portrait
 	drawn     time.Time // when the last portrait was
-	lastSeen  time.Time
+	last      place     // where and when they were last measured; later, where somebody with an alert was surely seen since
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
 	resembles bool         // the alert was another visit's: this one only looked like the same person
@@ -60,14 +67,14 @@ func (a *acquaintance) difference(view *track.View) float64 {
 // they differ, nil for a stranger. view is of its newest measured frame. Being like somebody may only make the gate more
 // careful: it never makes a verdict milder.
 func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (known *acquaintance, least float64) {
-	least = knownAgain
 	if view == nil {
-		return nil, least
+		return nil, 0
 	}
+	most := 1.0 // of the limit
 	consider := func(a *acquaintance) {
-		d := a.difference(view)
-		if d <= least && a.plausible(verdict, d) {
-			least, known = d, a
+		d, limit := a.difference(view), f.limit(a, v, verdict)
+		if d < most*limit && a.plausible(verdict, d) {
+			most, least, known = d/limit, d, a
 		}
 	}
 	for i := range f.known {
@@ -81,8 +88,37 @@ func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (k
 	return known, least
 }
 
-// release ends the visits whose person, with this event, is found to stand elsewhere. Whoever was seen in their place since
-// has a visit of their own.
+// limit is the difference up to which somebody is taken for the one a visit is of: none where they can't have come from the one
+// place to the other, more where they were lost from sight just there.
+func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64 {
+	alert := a.unsettled != nil || a.event.Data.Outcome == event.Alert
+	away := v.came.at.Sub(a.last.at)
+	far := a.last.widths(v.came)
+	switch {
+	case v.came.at.IsZero() || alert && verdict.Outcome == event.Pass:
+		return knownAgain
+	case f.walkway() && v.firstSeen.Sub(a.last.at) > -blink && away <= lostFor && far <= lostWidths:
+		return knownHere
+	case !alert && (away <= -blink || far > nearby+fastest*away.Seconds()):
+		return 0
+	}
+	return knownAgain
+}
+
+// place is where and when a face was seen.
+type place struct {
+	box event.Box
+	at  time.Time
+}
+
+// widths is the distance between the middles of two faces, in widths of the larger.
+func (p place) widths(q place) float64 {
+	a, b := p.box, q.box
+	return math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
+}
+
+// release ends the visits whose person, with this event, is found to stand elsewhere, so that nobody else is taken for them.
+// Whoever was seen in their place since has a visit of their own.
 func (f *floor) release(e *event.Event) {
 	f.known = slices.DeleteFunc(f.known, func(a acquaintance) bool { return a.event == e })
 	for id, o := range f.visits {
@@ -127,7 +163,7 @@ func (a *acquaintance) holds(difference float64) bool { return !a.resembles || d
 func (v *visit) inherit(a *acquaintance, difference float64, at time.Time) {
 	v.person.unsettled, v.person.resembles = a.unsettled, true
 	if difference <= sameSure {
-		a.lastSeen = at
+		a.last.at = at
 	}
 }
 
@@ -139,7 +175,7 @@ func (a *acquaintance) plausibleSkin(celsius, difference float64) bool {
 
 // passedLately is true of somebody without an alert.
 func (a *acquaintance) passedLately(at time.Time, within time.Duration) bool {
-	return a.unsettled == nil && a.event.Data.Outcome == event.Pass && at.Sub(a.lastSeen) <= within
+	return a.unsettled == nil && a.event.Data.Outcome == event.Pass && at.Sub(a.last.at) <= within
 }
 
 // plausible says whether the readings let two looks be of one person.
@@ -174,6 +210,6 @@ func (f *floor) fade(at time.Time) {
 		if a.unsettled == nil && a.event.Data.Outcome == event.Pass {
 			memory = f.config.Return
 		}
-		return at.Sub(a.lastSeen) > memory
+		return at.Sub(a.last.at) > memory
 	})
 }

@@ -106,6 +106,9 @@ func (v *visit) stuck(at time.Time, long time.Duration) bool {
 	return v.presence.near > 0 && v.person.event == nil && v.problem != event.NoProblem && at.Sub(v.firstSeen) > long
 }
 
+// walkway says whether many may be before the camera at once, farther off than anybody is screened at a kiosk.
+func (f *floor) walkway() bool { return f.config.Near < usualNear }
+
 // apart is the distance between two faces side by side, in widths of the larger.
 func apart(a, b event.Box) float64 {
 	return math.Abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)

@@ -34,7 +34,7 @@ func newFloor(config VisitConfig, judge *policy.Policy) *floor {
 }
 
 func (f *floor) newVisit(at time.Time) *visit {
-	v := &visit{id: f.nextID, firstSeen: at, pause: f.config.Retry}
+	v := &visit{id: f.nextID, walkway: f.walkway(), firstSeen: at, pause: f.config.Retry}
 	f.nextID++
 	return v
 }
@@ -53,6 +53,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 	if v == nil {
 		v = f.welcome(s)
 		back = v.firstSeen.Before(s.at)
+		v.came = place{}
 		f.visits[id] = v
 	}
 	switch r := v.rival; {
@@ -60,7 +61,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 		// A third person, or the first again; nor is the inconclusive verdict of a rival shown of anybody else.
 		switch {
 		case !r.breaks(s) || !r.changed(s) && !(s.broken && r.person.event != nil):
-		case r.presence.near < glimpses:
+		case !r.presence.more():
 			r.startOver()
 		default:
 			f.dismiss(r, s.at)
@@ -250,6 +251,9 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 			v.inherit(known, difference, at)
 		}
 		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
+		if known.unsettled == nil { // else it is kept until a guard settles it
+			f.release(known.event)
+		}
 	} else if walksOff != nil {
 		about.rescreenOf = walksOff.ID
 	}
@@ -275,7 +279,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 // resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.
 func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 	portraits := append(slices.Clone(known.portraits), v.person.portraits...)
-	person := acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, lastSeen: at, event: known.event, counted: known.counted}
+	person := acquaintance{portraits: portraits[max(0, len(portraits)-portraitsKept):], drawn: at, last: v.person.last, event: known.event, counted: known.counted}
 	f.release(known.event)
 	v.person = person
 	v.stage, v.decided, v.repeats = passed, at, true
@@ -354,10 +358,10 @@ func (v *visit) mayHaveLeft(s *sighting) bool {
 	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
 		return false
 	}
-	if v.presence.near >= glimpses && v.atEdge && v.outward() {
+	if v.presence.more() && v.atEdge && v.outward() {
 		return away >= blink
 	}
-	return v.presence.stood >= waited || v.presence.near >= glimpses && !v.behind && away >= awayFor
+	return v.presence.stood >= waited || v.presence.more() && !v.behind && away >= awayFor
 }
 
 // flush ends a visit for good whose person is known to be gone.

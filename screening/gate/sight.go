@@ -30,9 +30,12 @@ type seenFace struct {
 
 const (
 	// jump and swell are how far, in widths, a face that is followed without doubt moves from frame to frame, and by how
-	// much it grows. A person who walks off is soon faster; so is the track that slips from one person to the next.
-	jump  = 0.5
-	swell = 1.25
+	// much it grows. A person who walks off is soon faster; so is the track that slips from one person to the next. Boxes
+	// jitter by jitter; what is more than that takes time, and is less from frame to frame of a fast camera.
+	jump   = 0.5
+	jitter = 0.15
+	pace   = 3.5 // widths a second
+	swell  = 1.25
 	// A face that was sure lately is believed with a lower score.
 	heldScore = 0.68
 	sureFor   = 2 * time.Second
@@ -119,7 +122,7 @@ func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, b
 		last := t.recent[n-1]
 		a, b := boxOf(f), boxOf(last.face)
 		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
-		broken = last.at.Before(previous) || moved > jump || ratio(a, b) > swell
+		broken = last.at.Before(previous) || moved > min(jump, jitter+pace*at.Sub(last.at).Seconds()) || ratio(a, b) > swell
 	}
 	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { // the frame before counts, however slow the camera is
 		return at.Sub(s.at) > paceWindow && !s.at.Equal(previous)

@@ -92,10 +92,12 @@ const (
 // visit is one person before the camera.
 type visit struct {
 	id                  int
+	walkway             bool // see floor.walkway
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
 	cameAt              float64         // where along the picture the face was first seen
+	came                place           // where and when it was first measured since it came in sight; zero before
 	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
 	atEdge              bool            // the face was last seen where people come and go
@@ -131,6 +133,7 @@ type visit struct {
 // presence is what of a visit counts when it ends without a verdict.
 type presence struct {
 	near     int           // frames in which the face was near enough to be screened
+	nearFor  time.Duration // and for how long they show it
 	far      int           // frames in which it was near enough to be somebody waiting
 	stood    time.Duration // for how long it hardly moved
 	problems map[event.Reason]int
@@ -174,8 +177,10 @@ const (
 	aliveFor = 1500 * time.Millisecond
 	// settling is the time from its first measured frame in which a face that comes nearer may look different every moment.
 	settling = 700 * time.Millisecond
-	// rivalFrames are measured before a rival is taken for another person.
+	// rivalFrames are measured, over rivalSpan, before a rival is taken for another person: a face that comes out from behind
+	// another looks like itself again only after some tenths of a second, however many pictures that are.
 	rivalFrames = 5
+	rivalSpan   = 400 * time.Millisecond
 )
 
 // see adds a frame to the visit.
@@ -218,7 +223,10 @@ func (v *visit) measure(s *sighting) {
 	difference := v.person.difference(s.view)
 	v.person.draw(s.view, difference > sameBroken, s.at)
 	v.latest = *s.view
-	v.person.lastSeen = s.at
+	v.person.last = place{s.box, s.at}
+	if v.came.at.IsZero() {
+		v.came = place{s.box, s.at}
+	}
 	v.distinct = min(1, s.reading.Contrast/fullContrast)
 }
 
@@ -240,6 +248,12 @@ func (v *visit) strange(s *sighting) bool {
 	return unlike || v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius
 }
 
+// slipped says whether a face that was not measured a frame ago, for it moved or was half hidden, looks like somebody else.
+// Of those who pass each other closely a track follows the wrong one without a jump.
+func (v *visit) slipped(s *sighting) bool {
+	return s.measured() && !v.measuredAt.Equal(s.previous) && v.person.difference(s.view) > sameBroken
+}
+
 // skinApart is how far a reading is from what the visit read at the same site, 0 where it read none there.
 func (v *visit) skinApart(site event.Site, celsius float64) float64 {
 	if site != v.skinSite {
@@ -250,7 +264,7 @@ func (v *visit) skinApart(site event.Site, celsius float64) float64 {
 
 // breaks says whether a frame may show somebody else than the measured frames before.
 func (v *visit) breaks(s *sighting) bool {
-	v.adrift = v.adrift || s.broken
+	v.adrift = v.adrift || s.broken || v.walkway && v.slipped(s)
 	return v.known() && (v.adrift || v.strange(s))
 }
 
@@ -278,7 +292,7 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 	switch {
 	case alike && r.differences[n-1] <= sameSure:
 		return samePerson
-	case n < rivalFrames:
+	case n < rivalFrames || s.at.Sub(r.measurableSince) < rivalSpan:
 		return undecided
 	case alike && slices.Min(r.differences) <= sameBroken*v.distinct:
 		return samePerson
@@ -295,17 +309,20 @@ const (
 )
 
 // settles says whether a face may look different because it has only just come near, or was followed without a break
-// since the one glimpse of it on the way: its readings say nothing against it.
+// since the one glimpse of it on the way: its readings say nothing against it. Who walks up at a walkway is hardly ever followed
+// without a break; there the glimpse has to read the same.
 func (v *visit) settles(s *sighting) bool {
-	early := s.at.Sub(v.lookSince) < settling || len(v.person.portraits) == 1 && !v.adrift
-	return early && v.skinApart(s.reading.Site, s.reading.SkinCelsius) <= leapCelsius
+	glimpse := len(v.person.portraits) == 1
+	early := s.at.Sub(v.lookSince) < settling || glimpse && !v.adrift
+	differs := v.skinApart(s.reading.Site, s.reading.SkinCelsius)
+	return early && differs <= leapCelsius || v.walkway && glimpse && differs <= sameSkinCelsius
 }
 
 // startOver forgets whom the look has shown so far.
 func (v *visit) startOver() {
 	v.look.Reset()
 	v.person.portraits = v.person.portraits[:0]
-	v.lookSince, v.skinSite, v.adrift = time.Time{}, "", false
+	v.lookSince, v.skinSite, v.adrift, v.came = time.Time{}, "", false, place{}
 }
 
 // outward says whether a face at a border of the picture was on its way out.
@@ -325,6 +342,7 @@ func (v *visit) absorb() {
 		v.look.Join(&r.look)
 	}
 	v.presence.near += r.presence.near
+	v.presence.nearFor += r.presence.nearFor
 	v.presence.stood += r.presence.stood
 	v.movedAt = r.movedAt
 	if v.stage != looking && v.stage != open {
@@ -336,6 +354,7 @@ func (v *visit) absorb() {
 func (p *presence) add(s *sighting) {
 	if s.near {
 		p.near++
+		p.nearFor += min(s.at.Sub(s.previous), glimpseFor)
 	}
 	if s.far {
 		p.far++
@@ -356,23 +375,28 @@ const (
 	// wants in, though they stay too far away or turned aside.
 	walked = 400 * time.Millisecond
 	waited = 1500 * time.Millisecond
-	// glimpses are the frames that make a face at the camera more than a glimpse.
-	glimpses = 2
+	// glimpses are the frames that make a face at the camera more than a glimpse, if they are glimpseFor together: a fast camera
+	// shows in as many frames whatever two people who pass each other look like for a moment.
+	glimpses   = 2
+	glimpseFor = 190 * time.Millisecond
 )
+
+// more says whether the face was at the camera for more than a glimpse.
+func (p *presence) more() bool { return p.near >= glimpses && p.nearFor >= glimpseFor }
 
 // trace is the reason under which a visit is kept that ends without a verdict; false for somebody who is only counted.
 func (v *visit) trace() (event.Reason, bool) {
 	p := &v.presence
 	switch {
-	case p.near >= glimpses && 2*p.problems[event.CarrierMoving] > p.near:
+	case p.more() && 2*p.problems[event.CarrierMoving] > p.near:
 		return event.CarrierMoving, true
 	case !v.measurableSince.IsZero() && v.want != event.NoProblem:
 		return v.want, true
 	case !v.measurableSince.IsZero():
 		return event.Left, true
-	case p.near >= glimpses && p.stood < walked:
+	case p.more() && p.stood < walked:
 		return event.WalkedThrough, true
-	case p.near >= glimpses:
+	case p.more():
 		return p.usual(event.Left), true
 	case p.stood >= waited:
 		return p.usual(event.TooFar), true

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
 // Subject is one face followed through the picture.
@@ -117,7 +118,8 @@ func (t *Tracker) rank(boxes []event.Box, at time.Time) []pair {
 }
 
 // cost is the distance in face widths between the box and where the subject was expected. What may still be the same
-// person widens with the time that passed, for people move unseen too, up to twice the reach.
+// person widens with the time that passed, for people move unseen too, up to twice the reach. From one picture of a fast
+// camera to the next it is less: what somebody covers in a tenth of a second takes a stranger's face in the crowd into theirs.
 func (t *Tracker) cost(s *Subject, box event.Box, at time.Time) (float64, bool) {
 	gap := at.Sub(s.LastSeen).Seconds()
 	expect := math.Min(gap, 0.3) // a walk is straight for no longer
@@ -126,13 +128,14 @@ func (t *Tracker) cost(s *Subject, box event.Box, at time.Time) (float64, bool) 
 	width := math.Max(s.Box.W, box.W)
 	growth := math.Max(s.Box.W/box.W, box.W/s.Box.W)
 	cost := math.Hypot(dx, dy)/width + 0.5*math.Log(growth)
-	reach := t.config.Reach * math.Min(2, 1+gap)
-	return cost + 0.2*gap, math.Hypot(dx, dy)/width <= reach && growth <= t.config.Growth
+	share := min(1, 0.25+7.5*gap)
+	reach := t.config.Reach * min(2, 1+gap) * share
+	return cost + 0.2*gap, math.Hypot(dx, dy)/width <= reach && growth <= 1+(t.config.Growth-1)*share
 }
 
 func (s *Subject) see(box event.Box, detection int, at time.Time) {
 	if gap := at.Sub(s.LastSeen).Seconds(); gap > 0 {
-		const smoothing = 0.5
+		smoothing := min(0.5, gap/0.2) // a fast camera shows the same jitter of the box in less time
 		s.vx += smoothing * ((box.X+box.W/2-s.Box.X-s.Box.W/2)/gap - s.vx)
 		s.vy += smoothing * ((box.Y+box.H/2-s.Box.Y-s.Box.H/2)/gap - s.vy)
 	}

@@ -2,14 +2,18 @@ package track
 
 import (
 	"testing"
-	"thermogate/screening/event"
 	"time"
+
+	"thermogate/screening/event"
 )
 
-const frame = 114 * time.Millisecond
+const (
+	frame     = 114 * time.Millisecond
+	fastFrame = time.Second / 30
+)
 
-// walk feeds the boxes of one scene, frame by frame, and returns the ID behind each box.
-func walk(t *testing.T, frames [][]event.Box) [][]int {
+// walk feeds the boxes of one scene, one each frame time, and returns the ID behind each box.
+func walk(t *testing.T, frame time.Duration, frames [][]event.Box) [][]int {
 	t.Helper()
 	tracker := New(DefaultConfig())
 	at := time.Unix(0, 0)
@@ -64,7 +68,7 @@ func TestSamePerson(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			seen := map[int]bool{}
-			for _, ids := range walk(t, test.frames) {
+			for _, ids := range walk(t, frame, test.frames) {
 				for _, id := range ids {
 					seen[id] = true
 				}
@@ -78,7 +82,7 @@ func TestSamePerson(t *testing.T) {
 
 func TestOrderOfBoxesDoesNotSwapPeople(t *testing.T) {
 	left, right := event.Box{X: 20, Y: 50, W: 36, H: 48}, event.Box{X: 80, Y: 50, W: 36, H: 48}
-	ids := walk(t, [][]event.Box{{left, right}, {right, left}, {left, right}})
+	ids := walk(t, frame, [][]event.Box{{left, right}, {right, left}, {left, right}})
 	if ids[0][0] != ids[1][1] || ids[0][1] != ids[1][0] || ids[2][0] != ids[0][0] {
 		t.Errorf("people swapped: %v", ids)
 	}
@@ -90,10 +94,34 @@ func TestPeoplePassingEachOtherKeepTheirNames(t *testing.T) {
 		x := float64(i) * 4
 		frames = append(frames, []event.Box{{X: x, Y: 40, W: 30, H: 40}, {X: 80 - x, Y: 60, W: 20, H: 27}})
 	}
-	ids := walk(t, frames)
+	ids := walk(t, frame, frames)
 	for i := range ids {
 		if ids[i][0] != ids[0][0] || ids[i][1] != ids[0][1] {
 			t.Fatalf("frame %d: people %v, want %v", i, ids[i], ids[0])
 		}
+	}
+}
+
+// TestPassingBefore: somebody walks past before one who stands there and is hidden meanwhile, at 30 pictures a second.
+func TestPassingBefore(t *testing.T) {
+	stands, passes := event.Box{X: 385, Y: 285, W: 24, H: 33}, event.Box{X: 372, Y: 288, W: 27, H: 37}
+	var walksOn [][]event.Box
+	for range 8 {
+		passes.X -= 4
+		walksOn = append(walksOn, []event.Box{passes, stands})
+	}
+	ids := walk(t, fastFrame, join(repeat(20, stands), repeat(1, event.Box{X: 372, Y: 288, W: 27, H: 37}), walksOn))
+	last := ids[len(ids)-1]
+	if last[1] != ids[0][0] || last[0] == ids[0][0] {
+		t.Errorf("who stands there was %d and is %d, who passes is %d", ids[0][0], last[1], last[0])
+	}
+}
+
+// TestTwoFacesInOneBox: a box around two faces is neither's for a picture, and the one who stood there is who they were.
+func TestTwoFacesInOneBox(t *testing.T) {
+	stands := event.Box{X: 434, Y: 225, W: 26, H: 36}
+	ids := walk(t, fastFrame, join(repeat(20, stands), repeat(1, event.Box{X: 427, Y: 218, W: 42, H: 56}), repeat(5, stands)))
+	if last := ids[len(ids)-1]; last[0] != ids[0][0] || ids[20][0] == ids[0][0] {
+		t.Errorf("who stands there was %d and is %d, the box of two is %d", ids[0][0], last[0], ids[20][0])
 	}
 }

@@ -25,14 +25,15 @@ type pair struct {
 	overlap      float64
 }
 
-// match pairs one to one, the best overlap first.
+// match pairs one to one, the best overlap first. Of somebody half hidden half of it counts: a face in the place of two is of
+// whoever stands in front.
 func (p *pairing) match(scene []event.Person, truth []simulator.Person) {
 	p.pairs, p.truth, p.taken = p.pairs[:0], p.truth[:0], p.taken[:0]
 	for i := range scene {
 		p.truth = append(p.truth, -1)
 		for j := range truth {
 			if o := overlap(scene[i].Face, boxOf(&truth[j])); o >= leastOverlap {
-				p.pairs = append(p.pairs, pair{i, j, o})
+				p.pairs = append(p.pairs, pair{i, j, o * (1 - truth[j].HiddenShare)})
 			}
 		}
 	}

@@ -172,6 +172,21 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
+// TestHiddenBehind: a face in the place of two is of whoever stands in front.
+func TestHiddenBehind(t *testing.T) {
+	front, behind := someone(1, 20, false), someone(2, 23, true)
+	behind.Hidden, behind.HiddenShare = true, 0.9
+	pass := verdict("p", event.Pass, 20)
+	own := event.Person{ID: 1, Face: at(23), Event: &pass}
+	r := play(
+		moment{people: []simulator.Person{front, behind}, seen: []event.Person{own}, events: []event.Event{pass}},
+		moment{people: []simulator.Person{front, behind}, seen: []event.Person{own}},
+	)
+	if r.WrongPersonFrames != 0 || r.Well.Pass != 1 {
+		t.Errorf("%d wrong frames: %+v", r.WrongPersonFrames, r)
+	}
+}
+
 func TestDoor(t *testing.T) {
 	passed, other := someone(1, 20, false), someone(2, 70, true)
 	passed.DistanceMetres, other.DistanceMetres = 0.9, 0.7
