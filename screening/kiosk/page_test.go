@@ -73,7 +73,7 @@ func singles() []message {
 		{tone: toneWait, icon: "card", head: codeRefused, sub: "ask-staff"}}
 	for _, reason := range []event.Reason{event.ReferenceMissing, event.ReferenceUnstable, event.ShutterClosed, event.WarmingUp, event.TooFar,
 		event.CutOff, event.TurnedAway, event.Moving, event.Covered, event.TooCold, event.OutOfRange, event.NotRadiometric, event.RangeChanged,
-		event.CarrierMoving, event.Lifeless, event.TooClose, event.ColdArrival, event.ReferenceLost, event.GroupUnknown, event.NoReading,
+		event.CarrierMoving, event.RoomTooWarm, event.Lifeless, event.TooClose, event.ColdArrival, event.ReferenceLost, event.GroupUnknown, event.NoReading,
 		event.SecondReading} {
 		all = append(all, guideOf(reason, nil), inconclusiveOf(reason, nil))
 	}
