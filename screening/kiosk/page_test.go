@@ -268,6 +268,42 @@ func TestVerdictsSound(t *testing.T) {
 	}
 }
 
+// TestTapThatUnlocksSound is answered with the alert that stood there unheard, and never with the tone of a pass that nobody had.
+func TestTapThatUnlocksSound(t *testing.T) {
+	tab := browser(t, chromedp.Flag("autoplay-policy", "document-user-activation-required"))
+	onNewPages(t, tab, listening+`
+		window.notes = [];
+		const start = OscillatorNode.prototype.start;
+		OscillatorNode.prototype.start = function (at) { window.notes.push(this.frequency.value); return start.call(this, at); };`)
+	g := startGate(t, "")
+	for _, test := range []struct {
+		m             message
+		notes, spoken string
+	}{
+		{idleMessage, "880", ""},
+		{alertMessage, "622,466,622,466", "zh_CN 请到旁边稍候"},
+		{passMessage, "784,1175", "zh_CN 体温正常，请进"},
+		{inconclusiveOf(event.Moving, nil), "880", ""},
+	} {
+		do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
+		g.hold(t, tab)
+		if test.m != idleMessage { // which an alert that has gone is no reason to sound after
+			g.say(cueOf(alertMessage, "gone"))
+			waitFor(t, tab, "an alert", `document.body.dataset.tone === "alert"`)
+		}
+		g.say(cueOf(test.m, "V"))
+		waitFor(t, tab, test.m.head, says(g.words["zh"].head(test.m), g.words["en"].head(test.m)))
+		do(t, tab, chromedp.MouseClickXY(20, 20))
+		waitFor(t, tab, "an answer to the tap", `document.getElementById("locked").hidden && window.notes.length > 0 && (window.spoken.length > 0) === `+fmt.Sprint(test.spoken != ""))
+		if notes := ask(t, tab, chromedp.Evaluate[string]("window.notes.join()")); notes != test.notes {
+			t.Errorf("%s: the tap is answered with %s, want %s", test.m.head, notes, test.notes)
+		}
+		if spoken := ask(t, tab, chromedp.Evaluate[string]("window.spoken.join()")); spoken != test.spoken {
+			t.Errorf("%s: the tap is answered with %q, want %q", test.m.head, spoken, test.spoken)
+		}
+	}
+}
+
 // TestSilence is kept where the site wants it.
 func TestSilence(t *testing.T) {
 	tab := browser(t, chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
