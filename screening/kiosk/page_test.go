@@ -331,6 +331,32 @@ func TestSelfViewIsAMirror(t *testing.T) {
 	waitFor(t, tab, "the face on the right", pictureShown+" && "+brightness)
 }
 
+// TestLateWordShowsNoOldVerdict has the line hold back what the gate says, and then deliver the oldest of it first.
+func TestLateWordShowsNoOldVerdict(t *testing.T) {
+	tab := browser(t)
+	onNewPages(t, tab, `window.sources = [];
+		window.EventSource = class { constructor() { sources.push(this); this.on = {}; } addEventListener(name, f) { this.on[name] = f; } close() {} };`)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
+	waitFor(t, tab, "a link", `sources.length === 1`)
+	hear := func(name, data string) string {
+		return ask(t, tab, chromedp.Evaluate[string](fmt.Sprintf(`sources.at(-1).on[%q]({ data: %s }); document.body.dataset.tone`, name, data)))
+	}
+	screen := func(c cue) string { return fmt.Sprintf("%q", mustJSON(g.screenOf(c))) }
+	const beat = `JSON.stringify({ build: document.documentElement.dataset.build })`
+	if tone := hear("screen", screen(cueOf(passMessage, "P"))); tone != string(tonePass) {
+		t.Fatalf("a pass is shown as %s", tone)
+	}
+	waitFor(t, tab, "that nothing is heard", `document.body.dataset.tone === "wait"`)
+	if tone := hear("gate", beat); tone != string(toneWait) {
+		t.Errorf("with the first late word the page shows %s", tone)
+	}
+	waitFor(t, tab, "another link, which tells how things stand now", `sources.length === 2`)
+	if tone := hear("screen", screen(cueOf(idleMessage, ""))); tone != string(toneIdle) {
+		t.Errorf("the newest is shown as %s", tone)
+	}
+}
+
 // TestFrozenGateLeavesNoVerdict has the gate say nothing any more, as if its process had stopped.
 func TestFrozenGateLeavesNoVerdict(t *testing.T) {
 	tab := browser(t)
