@@ -47,7 +47,7 @@ export class Sounds {
   // play sounds a verdict, each one once.
   play({ id, sound }, words) {
     const key = id + sound;
-    if (this.unheard?.key !== key) this.unheard = null;
+    if (this.unheard && this.unheard.key !== key) this.unheard = null;
     if (!sound || !this.context || this.played.includes(key)) return;
     this.played = [...this.played.slice(1 - KEPT), key];
     if (this.context.state === "running") this.speak(words, this.tone(sound));
