@@ -35,6 +35,7 @@ var phrases = map[string]Phrase{
 	string(TooCold):                {"脸太冷", "face too cold"},
 	string(RangeChanged):           {"相机换了量程", "camera changed its range"},
 	string(CarrierMoving):          {"载体在移动", "carrier moving"},
+	string(RoomTooWarm):            {"周围和皮肤一样热，看不出人脸", "room as warm as skin, faces not seen"},
 	string(Lifeless):               {"画面静止", "a still picture"},
 	string(SecondReading):          {"等待复测", "second reading due"},
 	string(Left):                   {"没测完就走了", "left before a reading"},

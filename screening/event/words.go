@@ -70,6 +70,7 @@ const (
 	NotRadiometric    Reason = "not-radiometric"
 	RangeChanged      Reason = "range-changed"  // the camera has just gone to another range or gain
 	CarrierMoving     Reason = "carrier-moving" // the camera is on a carrier that does not stand still
+	RoomTooWarm       Reason = "room-too-warm"  // what is around people is as warm as their skin, so faces are not seen
 	Lifeless          Reason = "lifeless"       // as still as no living face is: a frozen picture, a photograph, a dummy
 )
 

@@ -196,6 +196,7 @@ func (f *floor) estimate(v *visit, referenceOK bool, at time.Time) policy.Estima
 		Site:              e.Site,
 		FaceCelsius:       e.FaceCelsius,
 		AmbientCelsius:    f.ambient.at(at),
+		Masked:            e.Masked,
 		ChillCelsius:      e.ChillCelsius,
 		ChillUncertainty:  e.ChillUncertainty,
 		Bare:              e.Bare,

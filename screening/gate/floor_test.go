@@ -174,7 +174,7 @@ func (h *hall) sight(p someone) sighting {
 		s.reading = measure.Reading{
 			Contrast:    1,
 			SkinCelsius: p.skin + 0.04*h.random.NormFloat64(), NoiseCelsius: 0.08, SystematicCelsius: 0.25,
-			Site: p.site, Bare: !p.covered, ChillUncertainty: 0.25,
+			Site: p.site, Bare: !p.covered,
 		}
 		h.draw(p, &h.view)
 		s.view = &h.view

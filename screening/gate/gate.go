@@ -42,6 +42,7 @@ type Gate struct {
 	finder   *measure.ReferenceFinder
 	power    power
 	ground   *measure.Ground // nil where the camera is fixed
+	room     measure.Room
 	meter    *measure.Meter
 	policy   *policy.Policy
 	ids      event.IDs
@@ -127,6 +128,7 @@ func (g *Gate) Process(frame *camera.Frame) (*event.Scene, []event.Event, error)
 		g.finder.PoweredOn(on)
 	}
 	g.scene.Reference = g.finder.Update(&g.image, frame.Captured, frame.SinceFFC, faces, moving)
+	g.scene.Reference = g.room.Update(g.meter, &g.image, g.scene.Reference, frame.Captured)
 	g.interrupt(before)
 	g.scene.Stages.Reference = clock.lap()
 

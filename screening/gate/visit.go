@@ -418,6 +418,6 @@ func (p *presence) usual(otherwise event.Reason) event.Reason {
 // traces are the obstacles that say more of somebody who went away than that they did.
 var traces = []event.Reason{
 	event.TooFar, event.TurnedAway, event.CutOff, event.Covered, event.TooCold, event.OutOfRange, event.Lifeless,
-	event.ReferenceMissing, event.ReferenceUnstable, event.WarmingUp, event.NotRadiometric, event.RangeChanged, event.CarrierMoving,
+	event.ReferenceMissing, event.ReferenceUnstable, event.WarmingUp, event.NotRadiometric, event.RoomTooWarm, event.RangeChanged, event.CarrierMoving,
 	event.ShutterClosed,
 }

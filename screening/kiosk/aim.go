@@ -194,6 +194,8 @@ func (v *view) advise(r *aimReport, person *event.Person) (advice phrase, done b
 		return aimLens, false
 	case v.paused:
 		return aimPaused, false
+	case problem == event.RoomTooWarm:
+		return aimRoomTooWarm, false
 	case v.scene.Reference.Left:
 		return referenceLeft(v.scene.Reference.Found), false
 	case person == nil:

@@ -268,6 +268,35 @@ func TestPeopleLogIn(t *testing.T) {
 	waitFor(t, tab, "the worker's page, and nothing of another site", `location.href === "`+g.at("/")+`"`)
 }
 
+// TestTapOnAPageThatMoves presses a button until what is above it has grown, and releases it there.
+func TestTapOnAPageThatMoves(t *testing.T) {
+	tab := browser(t, chromedp.Flag("ignore-certificate-errors", true))
+	g := startGuarded(t)
+	onNewPages(t, tab, `window.verdicts = 0;
+		const listen = EventSource.prototype.addEventListener;
+		EventSource.prototype.addEventListener = function (name, heard) {
+			listen.call(this, name, (event) => { heard(event); if (name === "verdict") verdicts++; });
+		};`)
+	do(t, tab, chromedp.EmulateViewport(390, 4000), chromedp.Navigate(g.at("/status?lang=en")))
+	logIn(t, tab, password)
+	waitFor(t, tab, "a picture", `document.getElementById("new-screen") && !document.getElementById("picture").hidden`)
+	at := ask(t, tab, chromedp.Evaluate[[]float64](`document.querySelector("#new-screen input").value = "tablet";
+		(({ x, y }) => [x + 5, y + 5])(document.querySelector("#new-screen button").getBoundingClientRect())`))
+	do(t, tab, chromedp.MouseEvent(chromedp.MousePressed, at[0], at[1], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	for range 3 {
+		g.Verdict(*alerted("A"))
+	}
+	waitFor(t, tab, "the verdicts", `verdicts === 3`)
+	do(t, tab, chromedp.MouseEvent(chromedp.MouseReleased, at[0], at[1], chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	waitFor(t, tab, "the code of a screen", `document.querySelector(".qr path") !== null`)
+
+	do(t, tab, chromedp.Navigate(g.at("/status?lang=en")))
+	waitFor(t, tab, "the verdicts", `document.querySelectorAll("#verdicts tr").length === 3`)
+	do(t, tab, chromedp.MouseEvent(chromedp.MousePressed, 5, 5, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	g.Verdict(*alerted("B"))
+	waitFor(t, tab, "news all the same for who keeps pressing", `document.querySelectorAll("#verdicts tr").length === 4`)
+}
+
 // TestScreenAtTheGate is linked by an engineer's QR code, lives through a restart, and is unlinked.
 func TestScreenAtTheGate(t *testing.T) {
 	insecure := chromedp.Flag("ignore-certificate-errors", true)

@@ -73,7 +73,7 @@ func singles() []message {
 		{tone: toneWait, icon: "card", head: codeRefused, sub: "ask-staff"}}
 	for _, reason := range []event.Reason{event.ReferenceMissing, event.ReferenceUnstable, event.ShutterClosed, event.WarmingUp, event.TooFar,
 		event.CutOff, event.TurnedAway, event.Moving, event.Covered, event.TooCold, event.OutOfRange, event.NotRadiometric, event.RangeChanged,
-		event.CarrierMoving, event.Lifeless, event.TooClose, event.ColdArrival, event.ReferenceLost, event.GroupUnknown, event.NoReading,
+		event.CarrierMoving, event.RoomTooWarm, event.Lifeless, event.TooClose, event.ColdArrival, event.ReferenceLost, event.GroupUnknown, event.NoReading,
 		event.SecondReading} {
 		all = append(all, guideOf(reason, nil), inconclusiveOf(reason, nil))
 	}
@@ -268,6 +268,42 @@ func TestVerdictsSound(t *testing.T) {
 	}
 }
 
+// TestTapThatUnlocksSound is answered with the alert that stood there unheard, and never with the tone of a pass that nobody had.
+func TestTapThatUnlocksSound(t *testing.T) {
+	tab := browser(t, chromedp.Flag("autoplay-policy", "document-user-activation-required"))
+	onNewPages(t, tab, listening+`
+		window.notes = [];
+		const start = OscillatorNode.prototype.start;
+		OscillatorNode.prototype.start = function (at) { window.notes.push(this.frequency.value); return start.call(this, at); };`)
+	g := startGate(t, "")
+	for _, test := range []struct {
+		m             message
+		notes, spoken string
+	}{
+		{idleMessage, "880", ""},
+		{alertMessage, "622,466,622,466", "zh_CN 请到旁边稍候"},
+		{passMessage, "784,1175", "zh_CN 体温正常，请进"},
+		{inconclusiveOf(event.Moving, nil), "880", ""},
+	} {
+		do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
+		g.hold(t, tab)
+		if test.m != idleMessage { // which an alert that has gone is no reason to sound after
+			g.say(cueOf(alertMessage, "gone"))
+			waitFor(t, tab, "an alert", `document.body.dataset.tone === "alert"`)
+		}
+		g.say(cueOf(test.m, "V"))
+		waitFor(t, tab, test.m.head, says(g.words["zh"].head(test.m), g.words["en"].head(test.m)))
+		do(t, tab, chromedp.MouseClickXY(20, 20))
+		waitFor(t, tab, "an answer to the tap", `document.getElementById("locked").hidden && window.notes.length > 0 && (window.spoken.length > 0) === `+fmt.Sprint(test.spoken != ""))
+		if notes := ask(t, tab, chromedp.Evaluate[string]("window.notes.join()")); notes != test.notes {
+			t.Errorf("%s: the tap is answered with %s, want %s", test.m.head, notes, test.notes)
+		}
+		if spoken := ask(t, tab, chromedp.Evaluate[string]("window.spoken.join()")); spoken != test.spoken {
+			t.Errorf("%s: the tap is answered with %q, want %q", test.m.head, spoken, test.spoken)
+		}
+	}
+}
+
 // TestSilence is kept where the site wants it.
 func TestSilence(t *testing.T) {
 	tab := browser(t, chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
@@ -293,6 +329,32 @@ func TestSelfViewIsAMirror(t *testing.T) {
 		const at = (x) => { const p = pen.getImageData(Math.round(x * c.width), Math.round(.4 * c.height), 1, 1).data; return p[0] + p[1] + p[2]; };
 		return at(1 - 30 / 120) > 300 && at(30 / 120) < 300; })()`
 	waitFor(t, tab, "the face on the right", pictureShown+" && "+brightness)
+}
+
+// TestLateWordShowsNoOldVerdict has the line hold back what the gate says, and then deliver the oldest of it first.
+func TestLateWordShowsNoOldVerdict(t *testing.T) {
+	tab := browser(t)
+	onNewPages(t, tab, `window.sources = [];
+		window.EventSource = class { constructor() { sources.push(this); this.on = {}; } addEventListener(name, f) { this.on[name] = f; } close() {} };`)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
+	waitFor(t, tab, "a link", `sources.length === 1`)
+	hear := func(name, data string) string {
+		return ask(t, tab, chromedp.Evaluate[string](fmt.Sprintf(`sources.at(-1).on[%q]({ data: %s }); document.body.dataset.tone`, name, data)))
+	}
+	screen := func(c cue) string { return fmt.Sprintf("%q", mustJSON(g.screenOf(c))) }
+	const beat = `JSON.stringify({ build: document.documentElement.dataset.build })`
+	if tone := hear("screen", screen(cueOf(passMessage, "P"))); tone != string(tonePass) {
+		t.Fatalf("a pass is shown as %s", tone)
+	}
+	waitFor(t, tab, "that nothing is heard", `document.body.dataset.tone === "wait"`)
+	if tone := hear("gate", beat); tone != string(toneWait) {
+		t.Errorf("with the first late word the page shows %s", tone)
+	}
+	waitFor(t, tab, "another link, which tells how things stand now", `sources.length === 2`)
+	if tone := hear("screen", screen(cueOf(idleMessage, ""))); tone != string(toneIdle) {
+		t.Errorf("the newest is shown as %s", tone)
+	}
 }
 
 // TestFrozenGateLeavesNoVerdict has the gate say nothing any more, as if its process had stopped.

@@ -154,7 +154,7 @@ func guideOf(problem event.Reason, worn []event.Garment) message {
 		return wait("warming-up", "warming-up.sub")
 	case event.ReferenceUnstable:
 		return wait("preparing", "preparing.sub")
-	case event.ReferenceMissing:
+	case event.ReferenceMissing, event.RoomTooWarm:
 		return fault("cannot-measure")
 	case event.NotRadiometric:
 		return fault("camera-cannot")
@@ -191,7 +191,7 @@ func inconclusiveOf(reason event.Reason, worn []event.Garment) message {
 	case event.Lifeless:
 		return verdict("staff", "still-picture", "not-you")
 	case event.ReferenceLost, event.GroupUnknown, event.BaselineShift,
-		event.ReferenceMissing, event.ReferenceUnstable, event.NotRadiometric:
+		event.ReferenceMissing, event.ReferenceUnstable, event.NotRadiometric, event.RoomTooWarm:
 		return verdict("staff", "no-reading", "not-you")
 	case event.TooClose:
 		return verdict(againIcon, "try-again", "face-camera")
@@ -260,6 +260,7 @@ var (
 	aimBack           = phrase{"把相机往后移：人脸超过画面的一半", "Move the camera back: the face takes more than half of the picture"}
 	aimCutOff         = phrase{"转动相机，让整张脸都在画面里", "Turn the camera until the whole face is in the picture"}
 	aimWarmingUp      = phrase{"相机正在预热，请稍候", "Wait: the camera is warming up"}
+	aimRoomTooWarm    = phrase{"周围和皮肤一样热，分辨不出人脸。请降温，或换个地方安装", "The room is as warm as skin, so no face stands out. Cool it, or put the gate elsewhere"}
 	aimUnstable       = phrase{"黑体温度还不稳，等它预热，避开风", "Wait until the reference source is steady. Let it warm up, keep draughts off it"}
 	aimDone           = phrase{"位置合适。把相机固定好，别再碰它", "The camera stands well. Fix it so that nothing can move it"}
 )

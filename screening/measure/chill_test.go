@@ -3,8 +3,10 @@ package measure
 import (
 	"math"
 	"testing"
+	"time"
 
 	"thermogate/camera/radiometry"
+	"thermogate/screening/event"
 	"thermogate/screening/face"
 )
 
@@ -55,12 +57,16 @@ func TestChill(t *testing.T) {
 			img, f := portrait(test.nose, test.cheeks, test.rest, test.ambient)
 			f.Mask = test.masked
 			meter := NewMeter(DefaultConfig())
-			got, doubt := meter.chill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img)))
+			s, gain := spot{celsius: canthiCelsius}, contrast(meter.ambient(img))
+			got := meter.noseChill(img, f, frameOf(f), s, gain)
+			if test.masked {
+				if !math.IsNaN(got) {
+					t.Errorf("the nose under a mask says %.2f °C", got)
+				}
+				got = meter.faceChill(img, f, s, gain)
+			}
 			if !(got >= test.least && got <= test.most) {
 				t.Errorf("chill %.2f °C, want %v to %v", got, test.least, test.most)
-			}
-			if want := map[bool]float64{false: chillSpread, true: maskedChillSpread}[test.masked]; doubt != want {
-				t.Errorf("uncertainty %v, want %v", doubt, want)
 			}
 		})
 	}
@@ -71,7 +77,52 @@ func TestChillOfANoseOutOfThePicture(t *testing.T) {
 	img, f := portrait(2.6, 2.1, 1.2, 23)
 	f.Landmarks[face.Nose].Y = 400
 	meter := NewMeter(DefaultConfig())
-	if got, _ := meter.chill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img))); !math.IsNaN(got) {
+	if got := meter.noseChill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img))); !math.IsNaN(got) {
 		t.Errorf("chill %v", got)
 	}
 }
+
+// TestChillUnderAMaskThatFewFramesTell: a mask that breath warms is often taken for nose and cheeks, and these for warm.
+func TestChillUnderAMaskThatFewFramesTell(t *testing.T) {
+	unknown := math.NaN()
+	masked := func(face float64) Reading {
+		return Reading{Masked: true, NoseChillCelsius: unknown, FaceChillCelsius: face}
+	}
+	seen := func(nose, face float64) Reading {
+		return Reading{NoseChillCelsius: nose, FaceChillCelsius: face}
+	}
+	tests := []struct {
+		name               string
+		site               event.Site
+		frames             []Reading
+		chill, uncertainty float64
+		masked             bool
+	}{
+		{"no mask", event.InnerCanthus, []Reading{seen(0.4, 0.2), seen(0.6, 0.4)}, 0.5, chillSpread, false},
+		{"the face as a whole is colder by nature", event.InnerCanthus, []Reading{seen(0, 0.9), seen(0, 1.1)}, 0, chillSpread, false},
+		{"so much that nose and cheeks can't be such", event.InnerCanthus, []Reading{seen(0.4, 1.6), seen(0.6, 2)}, 1.8, maskedChillSpread, true},
+		{"a mask", event.InnerCanthus, []Reading{masked(1.4), masked(1.6)}, 1.5, maskedChillSpread, true},
+		{"a mask in one frame of four", event.InnerCanthus, []Reading{seen(0.5, 1.4), seen(0.5, 1.4), masked(1.4), seen(0.5, 1.4)}, 1.4, maskedChillSpread, true},
+		{"a mask in one frame of six", event.InnerCanthus,
+			[]Reading{seen(0.2, 0.2), seen(0.2, 0.2), seen(0.2, 0.2), seen(0.2, 0.2), seen(0.2, 0.2), masked(0.2)}, 0.2, chillSpread, false},
+		{"a nose out of the picture", event.InnerCanthus, []Reading{seen(unknown, 0.3)}, unknown, chillSpread, false},
+		{"a forehead", event.Forehead, []Reading{seen(0.7, 0)}, 0.7, foreheadChillSpread, false},
+		{"a forehead above a mask", event.Forehead, []Reading{seen(0.7, 0), masked(0), masked(0)}, unknown, unknown, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var look Look
+			for _, r := range test.frames {
+				r.SkinCelsius, r.NoiseCelsius, r.Site = canthiCelsius, 0.1, test.site
+				look.Add(r, time.Unix(0, 0))
+			}
+			e := look.Estimate()
+			if !same(e.ChillCelsius, test.chill) || !same(e.ChillUncertainty, test.uncertainty) || e.Masked != test.masked {
+				t.Errorf("chill %.2f ± %.2f °C, masked %v; want %.2f ± %.2f, %v",
+					e.ChillCelsius, e.ChillUncertainty, e.Masked, test.chill, test.uncertainty, test.masked)
+			}
+		})
+	}
+}
+
+func same(a, b float64) bool { return math.Abs(a-b) < 1e-9 || math.IsNaN(a) && math.IsNaN(b) }

@@ -29,8 +29,12 @@ type Estimate struct {
 	NoiseCelsius, SystematicCelsius float64
 	Site                            event.Site
 	// FaceCelsius is the mean over the frames that tell, NaN where fewer than half do.
-	FaceCelsius                    float64
-	ChillCelsius, ChillUncertainty float64 // means over the frames that tell, see Reading
+	FaceCelsius float64
+	// Masked is true where a mask hides nose and cheeks, which tell best of the cold.
+	Masked bool
+	// ChillCelsius is by how much the canthi seem to be colder than indoors, ChillUncertainty its standard uncertainty; NaN
+	// where nothing tells.
+	ChillCelsius, ChillUncertainty float64
 	// Bare is true where nothing covered part of the site in most frames.
 	Bare bool
 	// Frames is how many readings the mean rests on.
@@ -89,7 +93,8 @@ func (l *Look) Estimate() Estimate {
 	site := l.site()
 	median := l.median(site)
 	e := Estimate{Site: site}
-	var weights, scatter, systematic, told float64
+	var weights, scatter, systematic float64
+	var cold told
 	bare, warm := 0, 0.0
 	for _, r := range l.readings {
 		if r.Site != site || math.Abs(r.SkinCelsius-median) > outlier*math.Hypot(r.NoiseCelsius, priorWander) {
@@ -114,18 +119,13 @@ func (l *Look) Estimate() Estimate {
 			warm++
 			e.FaceCelsius += (r.FaceCelsius - e.FaceCelsius) / warm
 		}
-		if !math.IsNaN(r.ChillCelsius) {
-			told++
-			e.ChillCelsius += (r.ChillCelsius - e.ChillCelsius) / told
-			e.ChillUncertainty += (r.ChillUncertainty - e.ChillUncertainty) / told
-		}
+		cold.add(r.Reading)
 	}
 	if e.Frames == 0 {
 		return Estimate{}
 	}
-	if told == 0 {
-		e.ChillCelsius, e.ChillUncertainty = math.NaN(), math.NaN()
-	}
+	e.Masked = cold.hidden()
+	e.ChillCelsius, e.ChillUncertainty = cold.chill(site)
 	e.Bare = 2*bare > e.Frames
 	if 2*warm <= float64(e.Frames) {
 		e.FaceCelsius = math.NaN()

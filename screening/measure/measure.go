@@ -17,7 +17,9 @@ type Reading struct {
 	Contrast float64
 	// Bare is true where nothing covers part of the site.
 	Bare bool
-	// ChillCelsius is by how much the canthi seem to be colder than indoors, from how cold the rest of the face is beside
-	// them, with its standard uncertainty; both are NaN where that can't be told.
-	ChillCelsius, ChillUncertainty float64
+	// Masked is true where a mask hides nose and cheeks.
+	Masked bool
+	// NoseChillCelsius is by how much the canthi seem to be colder than indoors, from how cold nose and cheeks are beside them,
+	// FaceChillCelsius from how cold the face is as a whole; NaN where that can't be told.
+	NoseChillCelsius, FaceChillCelsius float64
 }

@@ -134,8 +134,6 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		return Reading{Problem: event.OutOfRange}
 	}
 	gain := contrast(m.ambient(img) + ref.CorrectionCelsius)
-	chill, doubt := m.chill(img, f, g, spot, gain)
-	chill = max(chill, spot.chilled)
 	return Reading{
 		SkinCelsius:       skin,
 		NoiseCelsius:      math.Hypot(spot.noise, spot.motion*pace),
@@ -144,8 +142,9 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		Bare:              spot.bare,
 		FaceCelsius:       m.warmest(img, f, g, spot, level) + ref.CorrectionCelsius,
 		Contrast:          gain,
-		ChillCelsius:      chill,
-		ChillUncertainty:  doubt,
+		Masked:            f.Mask,
+		NoseChillCelsius:  max(m.noseChill(img, f, g, spot, gain), spot.chilled),
+		FaceChillCelsius:  m.faceChill(img, f, spot, gain),
 	}
 }
 

@@ -200,6 +200,8 @@ func (h *Health) cameraFault() string {
 		return "no frame yet"
 	case time.Since(h.frame) > h.config.Stale:
 		return fmt.Sprintf("no frame for %s", seconds(time.Since(h.frame)))
+	case h.reference == event.RoomTooWarm:
+		return "what it sees is as warm as skin, so people walk through unseen: cool the room or move the gate, and screen by hand meanwhile"
 	case h.reference == event.RangeChanged:
 		return "all its temperatures have jumped: it went to another range or gain; fix that in the camera's settings"
 	}

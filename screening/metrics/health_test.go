@@ -51,6 +51,7 @@ func TestReady(t *testing.T) {
 		{"no reference source configured", func(h *metrics.Health) { h.ObserveScene(scene(0, event.ReferenceSource{})) }, nil},
 		{"too few people to compare with", func(h *metrics.Health) { h.ObserveScene(&event.Scene{Group: event.GroupUnknown}) }, nil},
 		{"everybody reads low", func(h *metrics.Health) { h.ObserveScene(&event.Scene{Group: event.BaselineShift}) }, []string{"group"}},
+		{"a room as warm as skin", func(h *metrics.Health) { h.ObserveScene(scene(0, event.ReferenceSource{Problem: event.RoomTooWarm})) }, []string{"camera"}},
 		{"camera stalled", func(h *metrics.Health) { h.SetCamera(event.CameraStalled, 0) }, []string{"camera"}},
 		{"broker away", func(h *metrics.Health) { h.SetBroker(false, "") }, []string{"broker"}},
 		{"broker that throws away what it gets", func(h *metrics.Health) { h.SetBroker(true, "it does not hand on") }, []string{"broker"}},

@@ -85,6 +85,7 @@ var reasonsOf = map[event.Outcome][]string{
 		string(event.WarmingUp), string(event.TooFar), string(event.CutOff), string(event.TurnedAway),
 		string(event.Moving), string(event.Covered), string(event.TooCold), string(event.OutOfRange),
 		string(event.NotRadiometric), string(event.Lifeless), string(event.RangeChanged), string(event.CarrierMoving),
+		string(event.RoomTooWarm),
 	},
 }
 
@@ -94,7 +95,7 @@ var cameraStates = []string{
 
 var referenceStates = []string{
 	"ok", string(event.ReferenceMissing), string(event.ReferenceUnstable), string(event.ShutterClosed), string(event.WarmingUp),
-	string(event.NotRadiometric), string(event.RangeChanged), string(event.CarrierMoving),
+	string(event.NotRadiometric), string(event.RangeChanged), string(event.CarrierMoving), string(event.RoomTooWarm),
 }
 
 var groupStates = []string{"ok", string(event.GroupUnknown), string(event.BaselineShift)}

@@ -68,9 +68,9 @@ const (
 	baselineSigma = 2
 	// restSigma is how sure a face has to be of that, in standard uncertainties.
 	restSigma = 3
-	// bareChill, °C, is the most that the chill of a face is uncertain by whose nose and cheeks are seen in most frames: 0.25,
-	// and 0.40 under a mask.
-	bareChill = 0.3
+	// bareDoubt and maskedDoubt are how many standard uncertainties are added to the chill of a cooled face: under a mask breath
+	// warms what tells of it.
+	bareDoubt, maskedDoubt = 0.5, 1.96
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
 	chillSigma = 1.75
 	// foreheadChill is how much of its temperature a forehead has lost for each degree that the canthi have; on simulated

@@ -38,6 +38,8 @@ type Estimate struct {
 	// FaceCelsius is the face's warmest spot, read like the canthi; AmbientCelsius is of the air. NaN where unknown. Only
 	// the fused policy goes by them.
 	FaceCelsius, AmbientCelsius float64
+	// Masked is true where a mask hides nose and cheeks, which tell best of the cold.
+	Masked bool
 	// ChillCelsius is by how much the canthi seem to be colder than indoors, ChillUncertainty its standard uncertainty; NaN
 	// where unknown.
 	ChillCelsius, ChillUncertainty float64
@@ -238,7 +240,10 @@ func (e Estimate) chill() float64 {
 
 // cold tells a face that has not warmed up since it came in, and that might be above the alarm level once it has.
 func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
-	below := p.config.ColdBelowGroupCelsius
+	below, doubt := p.config.ColdBelowGroupCelsius, bareDoubt
+	if e.Masked {
+		doubt = maskedDoubt
+	}
 	if e.Site != event.InnerCanthus {
 		below += hiddenCold
 	}
@@ -248,14 +253,14 @@ func (p *Policy) cold(e Estimate, v Verdict, level float64) bool {
 			return true
 		}
 	}
-	return e.chill() > 0 && e.SkinCelsius+e.ChillCelsius+e.ChillUncertainty/2 >= level
+	return e.chill() > 0 && e.SkinCelsius+e.ChillCelsius+doubt*e.ChillUncertainty >= level
 }
 
 // restsBelow says whether nose and cheeks, which lose more than the canthi and win it back last, tell that the reading stays below
 // the alarm level once the face is warm. If they are too warm for the canthi beside them, it was read beside the canthi; under
 // a mask they are not seen, and its breath warms what is.
 func (e Estimate) restsBelow(level float64) bool {
-	return e.Site == event.InnerCanthus && e.ChillUncertainty <= bareChill && e.ChillCelsius >= -restSigma*e.ChillUncertainty &&
+	return e.Site == event.InnerCanthus && !e.Masked && e.ChillCelsius >= -restSigma*e.ChillUncertainty &&
 		e.SkinCelsius+max(0, e.ChillCelsius)+restSigma*e.ChillUncertainty < level // false where either is NaN
 }
 

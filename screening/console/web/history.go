@@ -197,7 +197,7 @@ var reasons = []event.Reason{
 	event.TooClose, event.ColdArrival, event.Covered, event.NoReading, event.Left, event.WalkedThrough, event.SecondReading, event.GroupUnknown, event.BaselineShift,
 	event.ReferenceLost, event.ReferenceMissing, event.ReferenceUnstable, event.TooFar, event.CutOff, event.TurnedAway, event.Moving, event.TooCold,
 	event.OutOfRange, event.Lifeless, event.WarmingUp, event.ShutterClosed, event.NotRadiometric, event.RangeChanged,
-	event.CarrierMoving,
+	event.CarrierMoving, event.RoomTooWarm,
 }
 
 // historyAt is the address of the same filter, with the rows that begin after one; empty is the first.

@@ -210,6 +210,7 @@ var remedies = map[string]phrase{
 	"reference " + string(event.ShutterClosed):     {"相机校准中，几秒后恢复", "The camera calibrates itself: it takes seconds"},
 	"reference " + string(event.RangeChanged):      {"相机换了量程或增益：在相机里设为固定，再看读数", "The camera went to another range or gain: fix it in the camera's settings, then look at the readings"},
 	"reference " + string(event.CarrierMoving):     {"载体在移动：停稳后才测温", "The carrier moves: people are screened once it stands"},
+	"reference " + string(event.RoomTooWarm):       {"周围和皮肤一样热，分辨不出人脸，有人走过也不会有记录：请降温或换个地方，期间请人工测温", "What the camera sees is as warm as skin, so people walk through unseen: cool the room or move the gate, and screen by hand meanwhile"},
 	"group " + string(event.BaselineShift):         {"所有人读数一起偏低或偏高，已停止放行：检查黑体和镜头，修好后会自动恢复。都没有问题而读数仍这样，请登录闸机的 /status 页点“重新学习”", "Everybody reads low, or high, and nobody passes: look at reference source and lens. It goes on by itself once people read as usual. If both are right and people still read so, log in at the gate's /status and press “Learn anew”"},
 	"reference " + string(event.NotRadiometric):    {"这台相机不能测温：换成测温型", "This camera does not measure: use a radiometric one"},
 }

@@ -1,6 +1,7 @@
 // While somebody puts the camera up (#aim) the page asks a few times a second how it stands, and says what to do next.
 
 import { language } from "./live.js";
+import { atRest } from "./rest.js";
 
 const element = (id) => document.getElementById(id);
 const INTERVAL = 150; // ms between two questions; the gate answers once it has something new
@@ -43,7 +44,7 @@ class Aim {
       const report = await fetchReport(this.report?.number ?? 0);
       if (this.round !== round) return;
       this.report = report;
-      this.show(report);
+      atRest(() => this.show(report));
       await new Promise((resolve) => setTimeout(resolve, report ? INTERVAL : RETRY));
     }
   }

@@ -73,8 +73,6 @@ function place(ratio) {
   style.height = `${Math.round(width / ratio)}px`;
 }
 
-let current = page.wait;
-
 if (page.reader) readKeys();
 
 addEventListener("resize", fit);
@@ -82,15 +80,14 @@ addEventListener("resize", fit);
 connect("worker", {
   open() {},
   screen(screen) {
-    current = screen;
     show(screen);
     sounds.play(screen, (screen.say || screen.head)[first.code]);
   },
   gate() {},
   verdict() {},
-  quiet(now) {
-    show(now ? page.wait : current);
-    if (now) element("stage").hidden = true;
+  quiet() {
+    show(page.wait);
+    element("stage").hidden = true;
   },
   lost() { show(page.lost); },
   refused() {

@@ -5,13 +5,14 @@ const SILENCE = 3500; // and that mean a broken link
 const RETRY = 1000;
 
 // connect calls the handlers for every message: open, screen, gate, verdict, picture(head, grey) or picture(null) when
-// there is no fresh one, quiet(true) when nothing is heard and quiet(false) when it is again, and lost when the gate can't be
-// reached, refused when it does not let this browser in. A hidden page rests. The gate keeps places for the page "worker".
+// there is no fresh one, quiet when nothing is heard any more, and lost when the gate can't be reached, refused when it does
+// not let this browser in. A hidden page rests. The gate keeps places for the page "worker".
 export function connect(page, handlers) {
   let link = null, shut = false;
   const heard = Object.assign({}, handlers, { open() { shut = false; handlers.open(); } });
-  const start = () => { if (!document.hidden && !link) link = new Link(page, heard, retry); };
+  const start = () => { if (!document.hidden && !link) link = new Link(page, heard, retry, anew); };
   const stop = () => { if (link) link.close(); link = null; };
+  const anew = () => { stop(); start(); };
   const retry = async () => {
     stop();
     handlers.picture(null);
@@ -27,7 +28,7 @@ export function connect(page, handlers) {
     if (!document.hidden) return start();
     stop();
     handlers.picture(null);
-    if (handlers.quiet) handlers.quiet(true); // a verdict must not stand there when the tablet wakes up
+    if (handlers.quiet) handlers.quiet(); // a verdict must not stand there when the tablet wakes up
   });
   start();
 }
@@ -47,15 +48,18 @@ async function refuses(page) {
 }
 
 class Link {
-  constructor(page, handlers, failed) {
+  constructor(page, handlers, failed, anew) {
     this.page = page;
     this.handlers = handlers;
     this.failed = () => { if (!this.closed) failed(); };
+    this.anew = () => { if (!this.closed) anew(); };
     this.source = new EventSource(`stream?page=${page}`);
-    this.source.onopen = () => { this.heard(); handlers.open(); this.pictures(); };
+    this.source.onopen = () => { this.isQuiet = false; this.heard(); handlers.open(); this.pictures(); };
     this.source.onerror = this.failed;
     for (const name of ["screen", "gate", "verdict"]) {
       this.source.addEventListener(name, (event) => {
+        // What comes after a silence was under way in it, oldest first: a verdict of then is nobody's now.
+        if (this.isQuiet) return this.anew();
         this.heard();
         const message = JSON.parse(event.data);
         if (name === "gate") reloadIfNew(message.build);
@@ -67,14 +71,13 @@ class Link {
 
   heard() {
     this.rest();
-    if (this.isQuiet) this.quiet(false);
-    this.pause = setTimeout(() => this.quiet(true), QUIET);
+    this.pause = setTimeout(() => this.quiet(), QUIET);
     this.silence = setTimeout(this.failed, SILENCE);
   }
 
-  quiet(now) {
-    this.isQuiet = now;
-    if (this.handlers.quiet) this.handlers.quiet(now);
+  quiet() {
+    this.isQuiet = true;
+    if (this.handlers.quiet) this.handlers.quiet();
   }
 
   rest() {

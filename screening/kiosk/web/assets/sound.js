@@ -19,7 +19,11 @@ export class Sounds {
     this.spoken = VOICES[language] || new RegExp(`^${language}\\b`);
     if (sound === "off" || !Context) return;
     this.context = new Context();
-    const tell = () => locked(this.context.state !== "running");
+    const tell = () => {
+      const running = this.context.state === "running";
+      if (!running) this.answered = false;
+      locked(!running);
+    };
     this.context.onstatechange = tell;
     tell();
     for (const touch of ["pointerdown", "touchend", "keydown"]) document.addEventListener(touch, () => this.unlock());
@@ -27,17 +31,27 @@ export class Sounds {
 
   unlock() {
     if (this.context.state === "running") return;
-    this.context.resume().then(() => this.tone("pass"));
+    this.context.resume().then(() => this.answer());
     if (this.voice) speechSynthesis.speak(new SpeechSynthesisUtterance(""));
+  }
+
+  // answer sounds what is on the page and nobody has heard, else a tone that is no verdict's.
+  answer() {
+    if (this.answered) return;
+    this.answered = true;
+    const seconds = this.tone(this.unheard ? this.unheard.sound : "code");
+    if (this.unheard) this.speak(this.unheard.words, seconds);
+    this.unheard = null;
   }
 
   // play sounds a verdict, each one once.
   play({ id, sound }, words) {
     const key = id + sound;
+    if (this.unheard && this.unheard.key !== key) this.unheard = null;
     if (!sound || !this.context || this.played.includes(key)) return;
     this.played = [...this.played.slice(1 - KEPT), key];
-    if (this.context.state !== "running") return;
-    this.speak(words, this.tone(sound));
+    if (this.context.state === "running") this.speak(words, this.tone(sound));
+    else this.unheard = { key, sound, words };
   }
 
   // tone plays one and returns how many seconds it takes.

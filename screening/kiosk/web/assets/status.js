@@ -1,5 +1,6 @@
 import { aim } from "./aim.js";
 import { connect, language, Painter } from "./live.js";
+import { atRest } from "./rest.js";
 
 const element = (id) => document.getElementById(id);
 const painter = new Painter(element("picture"), { labels: language });
@@ -100,20 +101,24 @@ function showTable(filled) {
 
 for (const time of document.querySelectorAll("#screens time")) time.textContent = moment(time.dateTime, { hour: "2-digit", minute: "2-digit" });
 
+function showFound() {
+  element("lost").hidden = true;
+  element("verdicts").replaceChildren(); // the gate sends them all again
+  showTable(false);
+}
+
+function showLost() {
+  element("lost").hidden = false;
+  showPause(undefined);
+  for (const item of document.querySelectorAll("#states li")) state(item.id, false, words.none);
+}
+
 connect("status", {
-  open() {
-    element("lost").hidden = true;
-    element("verdicts").replaceChildren(); // the gate sends them all again
-    showTable(false);
-  },
+  open() { atRest(showFound); },
   screen() {},
-  gate: showGate,
-  verdict: addVerdict,
-  lost() {
-    element("lost").hidden = false;
-    showPause(undefined);
-    for (const item of document.querySelectorAll("#states li")) state(item.id, false, words.none);
-  },
+  gate(gate) { atRest(() => showGate(gate)); },
+  verdict(verdict) { atRest(() => addVerdict(verdict)); },
+  lost() { atRest(showLost); },
   refused() { location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}${location.hash}`); },
   picture(head, grey) {
     element("picture").hidden = !head;
