@@ -32,14 +32,19 @@ if (nav) nav.scrollLeft = current.offsetLeft + current.offsetWidth - nav.offsetL
 
 // Parts of the page that change
 
-let touching = false, swapped = 0, settled = false;
+const PRESSED = 2000; // ms; whoever keeps pressing sees old news no longer than that
+const RELEASED = 60; // ms in which the browser makes a click of it
+let touching = 0, swapped = 0, settled = false;
 const held = new Set(); // changes that wait for the finger to be lifted
-addEventListener("pointerdown", () => { touching = true; }, true);
-for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(released, 60), true);
-function released() {
-  touching = false;
-  for (const change of held) change();
-  held.clear();
+addEventListener("pointerdown", ({ button }) => { if (button === 0) hold(PRESSED); }, true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { if (touching) hold(RELEASED); }, true);
+function hold(ms) {
+  clearTimeout(touching);
+  touching = setTimeout(() => {
+    touching = 0;
+    for (const change of held) change();
+    held.clear();
+  }, ms);
 }
 // A bar that comes or goes between press and release would take the link from under the finger.
 function atRest(change) {
@@ -73,7 +78,7 @@ function refresh(name) {
 
 // A form that somebody fills in stays as it is.
 function busy(part) {
-  return touching || part.querySelector("details[open]") !== null ||
+  return touching > 0 || part.querySelector("details[open]") !== null ||
     [...part.querySelectorAll("input:not([type=hidden], [type=radio])")].some((input) => input.value !== input.defaultValue);
 }
 
