@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -334,9 +335,11 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 		got := idsOf(all, EventKind)
 		checkOnce(t, slices.DeleteFunc(slices.Clone(got), func(id string) bool { return id == passes[1] }),
 			slices.DeleteFunc(slices.Concat(old, passes, alerts), func(id string) bool { return id == passes[1] }))
+		clock := regexp.MustCompile(`T[0-9:.]+Z`) // may show seconds that are the same as what was read
 		for _, m := range all {
+			body := clock.ReplaceAll(m.body, nil)
 			for _, secret := range []string{"XYZZY", "41.987", "41.99", "person", "unpaired", "two-reads"} {
-				if bytes.Contains(m.body, []byte(secret)) || strings.Contains(m.id, secret) {
+				if bytes.Contains(body, []byte(secret)) || strings.Contains(m.id, secret) {
 					t.Errorf("%s tells %q: %s", m.subject, secret, m.body)
 				}
 			}
