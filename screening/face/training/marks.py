@@ -56,7 +56,7 @@ class Faces:
         self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key))
                          for box, score in boxes if score >= 0.08 and far(f, box)]
         self.empty = [f.celsius for f in frames if not len(f.boxes)]
-        self.far, self.wide, self.mistaken_wide = WIDE[0], [], []
+        self.wide_share, self.wide, self.mistaken_wide = WIDE[0], [], []
 
     def far_from_gates(self, first, pictures):
         """Adds pictures with painted surroundings, and what the first network takes for faces there."""
@@ -82,7 +82,7 @@ class Faces:
     def face(self):
         """A frame and which of its faces."""
         rng = self.rng
-        if self.wide and rng.random() < self.far:
+        if self.wide and rng.random() < self.wide_share:
             return self.wide[rng.integers(len(self.wide))]
         while self.people and rng.random() < data.PEOPLE:
             if len((f := self.drawn()).boxes):
@@ -92,7 +92,7 @@ class Faces:
     def other(self):
         """A frame and a box that is no face."""
         rng = self.rng
-        if self.mistaken_wide and rng.random() < self.far:
+        if self.mistaken_wide and rng.random() < self.wide_share:
             return self.mistaken_wide[rng.integers(len(self.mistaken_wide))]
         pool = rng.choice([0, 1, 2], p=[0.45, 0.3, 0.25])
         for mistakes in (self.mistaken, self.invented)[pool:pool + 1]:
@@ -189,7 +189,7 @@ def train(faces, steps):
     net = net.to(memory_format=torch.channels_last)
     start, sums = time.time(), np.zeros(4)
     for step in range(1, steps + 1):
-        faces.far = WIDE[0] + (WIDE[1] - WIDE[0]) * step / steps
+        faces.wide_share = WIDE[0] + (WIDE[1] - WIDE[0]) * step / steps
         batch = faces.batch() if step % 2 else mirrored(*batch)
         loss, parts = loss_of(net(batch[0]), *batch[1:])
         optimizer.zero_grad()
