@@ -22,7 +22,7 @@ from model import CUT_HEIGHT, CUT_WIDTH, Marks, cut, normalise_cut
 JITTER = 0.06  # how far off the detector's box is, in its widths and heights
 BATCH = 128
 PARTS = "landmarks pose cover face".split()
-WIDE = 0.25  # share of cut-outs that are of pictures far from any gate
+WIDE = 0.2, 0.04  # share of cut-outs that are of pictures far from any gate, at first and at the end
 FRONTAL_SHIFT = 0.25  # most people face the camera; without this a turned head is taken to do so as well
 OTHERS = 0.4  # share of cut-outs that are no face
 
@@ -56,7 +56,7 @@ class Faces:
         self.mistaken = [(f, box) for key, boxes in found.items() if (f := at.get(key))
                          for box, score in boxes if score >= 0.08 and far(f, box)]
         self.empty = [f.celsius for f in frames if not len(f.boxes)]
-        self.wide, self.mistaken_wide = [], []
+        self.wide_share, self.wide, self.mistaken_wide = WIDE[0], [], []
 
     def far_from_gates(self, first, pictures):
         """Adds pictures with painted surroundings, and what the first network takes for faces there."""
@@ -82,7 +82,7 @@ class Faces:
     def face(self):
         """A frame and which of its faces."""
         rng = self.rng
-        if self.wide and rng.random() < WIDE:
+        if self.wide and rng.random() < self.wide_share:
             return self.wide[rng.integers(len(self.wide))]
         while self.people and rng.random() < data.PEOPLE:
             if len((f := self.drawn()).boxes):
@@ -92,7 +92,7 @@ class Faces:
     def other(self):
         """A frame and a box that is no face."""
         rng = self.rng
-        if self.mistaken_wide and rng.random() < WIDE:
+        if self.mistaken_wide and rng.random() < self.wide_share:
             return self.mistaken_wide[rng.integers(len(self.mistaken_wide))]
         pool = rng.choice([0, 1, 2], p=[0.45, 0.3, 0.25])
         for mistakes in (self.mistaken, self.invented)[pool:pool + 1]:
@@ -155,6 +155,13 @@ class Faces:
                 torch.tensor(np.stack(attributes), dtype=torch.float32))
 
 
+def mirrored(pictures, marks, attributes):
+    """Another look at a batch, which takes longer to draw than to learn from."""
+    more = torch.exp(torch.randn(len(pictures), 1, 1, 1) * 0.1)
+    marks = torch.stack([1 - marks[:, data.ORDER, 0], marks[:, data.ORDER, 1]], 2)
+    return pictures.flip(3) * more + torch.randn_like(pictures) * 0.03, marks, attributes
+
+
 def far(frame, box):
     """Whether a box is on no face, known or doubtful."""
     return (all(data.iou(b, box) < 0.25 for b in frame.boxes) and all(data.iou(b, box) < 0.1 for b in frame.ignore)
@@ -171,7 +178,7 @@ def loss_of(out, marks, attributes):
     cover = F.binary_cross_entropy_with_logits(out[:, 13:16], attributes[:, 1:4].clamp(min=0), reduction="none")
     cover = (cover * (attributes[:, 1:4] >= 0)).mean()
     face = F.binary_cross_entropy_with_logits(out[:, 16], attributes[:, 4] * 0.96 + 0.02)
-    return 10 * error + 0.5 * pose + 0.5 * cover + 0.5 * face, (error, pose, cover, face)
+    return 10 * error + 0.8 * pose + 0.5 * cover + 0.5 * face, (error, pose, cover, face)
 
 
 def train(faces, steps):
@@ -182,7 +189,9 @@ def train(faces, steps):
     net = net.to(memory_format=torch.channels_last)
     start, sums = time.time(), np.zeros(4)
     for step in range(1, steps + 1):
-        loss, parts = (lambda b: loss_of(net(b[0]), *b[1:]))(faces.batch())
+        faces.wide_share = WIDE[0] + (WIDE[1] - WIDE[0]) * step / steps
+        batch = faces.batch() if step % 2 else mirrored(*batch)
+        loss, parts = loss_of(net(batch[0]), *batch[1:])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
