@@ -15,7 +15,7 @@ demo: build
 
 build:
 	deploy/install-packages build
-	go build -trimpath -buildvcs=auto -o bin/ ./cmd/thermogate ./cmd/thermogate-console
+	deploy/build $$(dpkg --print-architecture) bin
 
 test: build
 	deploy/install-packages test
