@@ -538,6 +538,10 @@ func (v *visit) fail(err error) {
 	if v.ctx().Err() != nil {
 		return // nobody waits for it any more
 	}
+	if errors.Is(err, accounts.ErrBusy) {
+		v.problem(v.loginError(err))
+		return
+	}
 	v.log.Error("a request failed", "path", v.r.URL.Path, "error", err)
 	v.problem(http.StatusInternalServerError, v.tongue.Say("存储出错，请稍后再试；控制台日志有原因。", "The store can't do that now. Try again in a moment; the console's log says why."))
 }
