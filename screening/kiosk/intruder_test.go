@@ -88,7 +88,7 @@ func TestIdleStreamsLeaveTheWorkersPageAlone(t *testing.T) {
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=zh"))
 	waitFor(t, tab, "a page that is opened now", pictureShown+` && `+says("正在测温，请别动", "Measuring, hold still"))
 	do(t, tab, chromedp.Navigate("http://"+g.address+"/status?lang=en"))
-	waitFor(t, tab, "the guards' page", `!document.getElementById("picture").hidden`)
+	waitFor(t, tab, "the guards' page", `document.getElementById("picture")?.hidden === false`)
 }
 
 // TestPagesOverTLS need a password, too, and go on while others guess it at the same address.
