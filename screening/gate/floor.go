@@ -251,7 +251,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 		if known.unsettled != nil && known.holds(difference) {
 			v.inherit(known, difference, at)
 		}
-		v.repeats = known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
+		v.repeats = difference <= knownAgain && known.event.Data.Outcome == event.Pass && verdict.Outcome == event.Pass
 		if known.unsettled == nil { // else it is kept until a guard settles it
 			f.release(known.event)
 		}

@@ -72,6 +72,20 @@ func TestLostWhereTheyWere(t *testing.T) {
 	}
 }
 
+// TestNextInLine: who comes close behind somebody, and is hardly like them, has a door of their own to open.
+func TestNextInLine(t *testing.T) {
+	h := newWalkway(t)
+	first := well(1).wide(6)
+	next := h.apart(first, knownAgain+0.3, knownHere-0.5).on(2)
+	h.stay(time.Second, first)
+	h.stay(time.Second)
+	h.stay(time.Second, next)
+	h.want("pass", "pass again 1")
+	if p := h.scene.People[0]; p.Repeated || !p.Admitted {
+		t.Errorf("repeated %t, admitted %t", p.Repeated, p.Admitted)
+	}
+}
+
 // TestHalfHidden: who looks different for a few pictures of a fast camera, and like themselves after them, keeps the verdict.
 func TestHalfHidden(t *testing.T) {
 	h := newWalkway(t)

@@ -29,7 +29,8 @@ func (r *Room) Update(m *Meter, img *radiometry.Image, ref event.ReferenceSource
 	case event.NoProblem:
 		r.correction = ref.CorrectionCelsius
 	case event.ReferenceMissing, event.ReferenceUnstable:
-	default:
+	default: // which tells nothing of the room, for however long
+		r.since = at
 		return ref
 	}
 	celsius := m.ambient(img) + r.correction

@@ -38,6 +38,13 @@ func TestRoomAsWarmAsSkin(t *testing.T) {
 		{60, 37, -4, "", false},
 		{61, 41, 0, event.ReferenceMissing, false},
 		{66, 41, 0, event.ReferenceMissing, true}, // by the correction of before: 37 °C
+		{70, 24, 0, "", true},
+		{76, 24, 0, event.ShutterClosed, false},
+		{77, 24, 0, "", true},
+		{81, 24, 0, "", false},
+		{90, 36, 0, event.RangeChanged, false},
+		{91, 36, 0, "", false}, // one picture tells nothing
+		{96, 36, 0, "", true},
 	} {
 		img := &radiometry.Image{Width: 120, Height: 160, Celsius: make([]float32, 120*160)}
 		for i := range img.Celsius {

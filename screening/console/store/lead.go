@@ -83,23 +83,22 @@ func (s *Store) leadOnce(ctx context.Context, do func(context.Context)) (left bo
 	if err := s.standBy(ctx, conn); err != nil {
 		return false, err
 	}
-	if err := s.beginTerm(ctx); err != nil {
-		return false, fmt.Errorf("beginning to lead: %w", err)
-	}
-	s.log.Info("this console receives what plants tell, and no other one")
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
-	watching.Go(func() {
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() { // beginning may take longer than leadLimit
 		defer cancel()
 		for s.keepsLead(ctx, &conn) {
 			pause(ctx, leadCheck)
 		}
 	})
+	if err := s.beginTerm(ctx); err != nil {
+		return false, fmt.Errorf("beginning to lead: %w", err)
+	}
+	s.log.Info("this console receives what plants tell, and no other one")
 	do(ctx)
-	left = ctx.Err() == nil
-	cancel()
-	watching.Wait()
-	return left, nil
+	return ctx.Err() == nil, nil
 }
 
 // leadConn returns a connection for the lock. The server ends it where it hears nothing of this console for leadLimit: one that

@@ -157,6 +157,27 @@ func TestConsoleThatHangs(t *testing.T) {
 	next(t, terms)
 }
 
+// TestLeadThatBeginsSlowly has a console take longer to read what is stored than the server waits for a word of it.
+func TestLeadThatBeginsSlowly(t *testing.T) {
+	t.Parallel()
+	a, b := twoConsoles(t)
+	a.appending.Lock() // which beginning waits for
+	terms, _ := leading(t, a)
+	for deadline, term := time.Now().Add(30*time.Second), int64(0); term == 0; time.Sleep(10 * time.Millisecond) {
+		if err := b.read.QueryRowContext(t.Context(), "SELECT term FROM receiving").Scan(&term); err != nil || time.Now().After(deadline) {
+			t.Fatalf("it does not begin, %v", err)
+		}
+	}
+	others, _ := leading(t, b)
+	select {
+	case <-others:
+		t.Error("another console leads meanwhile")
+	case <-time.After(leadLimit + 2*time.Second):
+	}
+	a.appending.Unlock()
+	next(t, terms)
+}
+
 // TestLeadIsLeft has a console leave to others what it could not do.
 func TestLeadIsLeft(t *testing.T) {
 	t.Parallel()

@@ -319,6 +319,35 @@ func TestBrowserTwoGuards(t *testing.T) {
 	first.wait("new again", `document.querySelector("article.new") !== null`)
 }
 
+// TestBrowserLostRequest has a page whose first question for what is new is never answered, and whose second comes back under
+// a finger.
+func TestBrowserLostRequest(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	id := c.alert(north)
+	b.open("/alerts/" + id)
+	evaluate[bool](b, `(() => {
+		const ask = window.fetch;
+		window.asked = 0;
+		window.fetch = async (address, options) => {
+			asked += 1;
+			if (asked === 1) return new Promise((_, fail) => options.signal?.addEventListener("abort", () => fail(options.signal.reason)));
+			const answer = await ask(address, options);
+			if (asked === 2) dispatchEvent(new PointerEvent("pointerdown", { button: 0 }));
+			return answer;
+		};
+		return true;
+	})()`)
+	other := c.browser(phone)
+	other.logIn("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}), "en")
+	other.open("/alerts/" + id)
+	other.click(`form[action$="/take"] button`)
+	other.says("It is yours")
+	b.says("Wang Wei")
+}
+
 // TestBrowserOverdue has an alert that was taken and not followed up.
 func TestBrowserOverdue(t *testing.T) {
 	c := start(t)

@@ -7,6 +7,7 @@ const element = (id) => document.getElementById(id);
 
 const SILENCE = 13000; // ms without a word from the console that mean a broken link
 const PACE = { alerts: 300, alert: 300, gates: 1500 }; // ms between two updates of a part
+const PATIENCE = 20e3; // ms for such an update
 const SETTLE = 350; // ms in which a button that has just moved takes no tap
 const TESTED = 12 * 3600e3; // ms for which a test of the sound holds
 const ASLEEP = 90e3; // ms: hidden tabs tick once a minute
@@ -42,8 +43,10 @@ function hold(ms) {
   clearTimeout(touching);
   touching = setTimeout(() => {
     touching = 0;
-    for (const change of held) change();
-    held.clear();
+    for (const change of held) {
+      held.delete(change);
+      change();
+    }
   }, ms);
 }
 // A bar that comes or goes between press and release would take the link from under the finger.
@@ -88,6 +91,19 @@ function sameAs(control) {
   return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
 }
 
+// read fetches a page. On a line that was lost a browser would wait for it for minutes, and another console may answer.
+async function read(address) {
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
+  try {
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: patience.signal });
+    if (answer.redirected || !answer.ok) throw new Error(answer.status);
+    return await answer.text();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function swap(name) {
   const part = document.querySelector(`[data-part=${name}]`);
   if (!part) return;
@@ -99,12 +115,11 @@ async function swap(name) {
   if (/\/(take|read|close|undo)$/.test(address.pathname)) address.pathname = address.pathname.replace(/\/\w+$/, "");
   address.searchParams.set("part", name);
   fetched[name] = Date.now();
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (answer.redirected || !answer.ok) throw new Error(answer.status);
   const template = document.createElement("template");
-  template.innerHTML = await answer.text();
+  template.innerHTML = await read(address);
   const fresh = template.content.firstElementChild;
-  if (!fresh || busy(part)) return;
+  if (!fresh) return;
+  if (busy(part)) throw new Error("somebody has begun to use it meanwhile");
   const focused = part.contains(document.activeElement) ? sameAs(document.activeElement) : null;
   const moved = fresh.dataset.version !== part.dataset.version;
   for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !document.querySelector(sameAs(alert.querySelector("a"))));
