@@ -7,7 +7,6 @@ const element = (id) => document.getElementById(id);
 
 const SILENCE = 13000; // ms without a word from the console that mean a broken link
 const PACE = { alerts: 300, alert: 300, gates: 1500 }; // ms between two updates of a part
-const PATIENCE = 20e3; // ms for such an update
 const SETTLE = 350; // ms in which a button that has just moved takes no tap
 const TESTED = 12 * 3600e3; // ms for which a test of the sound holds
 const ASLEEP = 90e3; // ms: hidden tabs tick once a minute
@@ -33,23 +32,21 @@ if (nav) nav.scrollLeft = current.offsetLeft + current.offsetWidth - nav.offsetL
 
 // Parts of the page that change
 
-const PRESSED = 2000; // ms; whoever keeps pressing sees old news no longer than that
+const PRESSED = 2000; // ms; a longer press keeps no news back
 const RELEASED = 60; // ms in which the browser makes a click of it
 let touching = 0, swapped = 0, settled = false;
-const held = new Set(); // changes that wait for the finger to be lifted
+const held = new Set(); // changes that wait for the release
 addEventListener("pointerdown", ({ button }) => { if (button === 0) hold(PRESSED); }, true);
 for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { if (touching) hold(RELEASED); }, true);
 function hold(ms) {
   clearTimeout(touching);
   touching = setTimeout(() => {
     touching = 0;
-    for (const change of held) {
-      held.delete(change);
-      change();
-    }
+    for (const change of held) change();
+    held.clear();
   }, ms);
 }
-// A bar that comes or goes between press and release would take the link from under the finger.
+// A bar that comes or goes would take the link from under the finger.
 function atRest(change) {
   if (touching) held.add(change);
   else change();
@@ -91,19 +88,6 @@ function sameAs(control) {
   return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
 }
 
-// read fetches a page. On a line that was lost a browser would wait for it for minutes, and another console may answer.
-async function read(address) {
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PATIENCE);
-  try {
-    const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: patience.signal });
-    if (answer.redirected || !answer.ok) throw new Error(answer.status);
-    return await answer.text();
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 async function swap(name) {
   const part = document.querySelector(`[data-part=${name}]`);
   if (!part) return;
@@ -115,11 +99,12 @@ async function swap(name) {
   if (/\/(take|read|close|undo)$/.test(address.pathname)) address.pathname = address.pathname.replace(/\/\w+$/, "");
   address.searchParams.set("part", name);
   fetched[name] = Date.now();
+  const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(SILENCE) });
+  if (answer.redirected || !answer.ok) throw new Error(answer.status);
   const template = document.createElement("template");
-  template.innerHTML = await read(address);
+  template.innerHTML = await answer.text();
   const fresh = template.content.firstElementChild;
-  if (!fresh) return;
-  if (busy(part)) throw new Error("somebody has begun to use it meanwhile");
+  if (!fresh || busy(part)) throw new Error("later");
   const focused = part.contains(document.activeElement) ? sameAs(document.activeElement) : null;
   const moved = fresh.dataset.version !== part.dataset.version;
   for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !document.querySelector(sameAs(alert.querySelector("a"))));
@@ -185,12 +170,7 @@ function word(message) {
   if (message.now) hear(JSON.parse(message.now));
 }
 
-let broken = false;
-function lost(is) {
-  broken = is;
-  atRest(showLost);
-}
-function showLost() { element("lost").hidden = !broken; }
+function lost(is) { atRest(() => { element("lost").hidden = !is; }); }
 
 function connect() {
   setInterval(() => { if (Date.now() - lastWord > SILENCE) lost(true); }, 1000);
