@@ -93,7 +93,7 @@ func (f *floor) recognise(v *visit, view *track.View, verdict policy.Verdict) (k
 func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64 {
 	alert := a.unsettled != nil || a.event.Data.Outcome == event.Alert
 	away := v.came.at.Sub(a.last.at)
-	far := a.last.widths(v.came)
+	far := middlesApart(a.last.box, v.came.box)
 	switch {
 	case v.came.at.IsZero() || alert && verdict.Outcome == event.Pass:
 		return knownAgain
@@ -109,12 +109,6 @@ func (f *floor) limit(a *acquaintance, v *visit, verdict policy.Verdict) float64
 type place struct {
 	box event.Box
 	at  time.Time
-}
-
-// widths is the distance between the middles of two faces, in widths of the larger.
-func (p place) widths(q place) float64 {
-	a, b := p.box, q.box
-	return math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
 }
 
 // release ends the visits whose person, with this event, is found to stand elsewhere, so that nobody else is taken for them.

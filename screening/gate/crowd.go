@@ -109,6 +109,11 @@ func (v *visit) stuck(at time.Time, long time.Duration) bool {
 // walkway says whether many may be before the camera at once, farther off than anybody is screened at a kiosk.
 func (f *floor) walkway() bool { return f.config.Near < usualNear }
 
+// middlesApart is the distance between the middles of two faces, in widths of the larger.
+func middlesApart(a, b event.Box) float64 {
+	return math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
+}
+
 // apart is the distance between two faces side by side, in widths of the larger.
 func apart(a, b event.Box) float64 {
 	return math.Abs(a.X+a.W/2-b.X-b.W/2) / max(a.W, b.W)

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -121,8 +120,7 @@ func (t *trail) before(f face.Face, at, previous time.Time) (oldest *seenFace, b
 	if n := len(t.recent); n > 0 {
 		last := t.recent[n-1]
 		a, b := boxOf(f), boxOf(last.face)
-		moved := math.Hypot(a.X+a.W/2-b.X-b.W/2, a.Y+a.H/2-b.Y-b.H/2) / max(a.W, b.W)
-		broken = last.at.Before(previous) || moved > min(jump, jitter+pace*at.Sub(last.at).Seconds()) || ratio(a, b) > swell
+		broken = last.at.Before(previous) || middlesApart(a, b) > min(jump, jitter+pace*at.Sub(last.at).Seconds()) || ratio(a, b) > swell
 	}
 	t.recent = slices.DeleteFunc(t.recent, func(s seenFace) bool { // the frame before counts, however slow the camera is
 		return at.Sub(s.at) > paceWindow && !s.at.Equal(previous)
