@@ -99,7 +99,7 @@ async function swap(name) {
   if (/\/(take|read|close|undo)$/.test(address.pathname)) address.pathname = address.pathname.replace(/\/\w+$/, "");
   address.searchParams.set("part", name);
   fetched[name] = Date.now();
-  const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(SILENCE) });
+  const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout?.(SILENCE) });
   if (answer.redirected || !answer.ok) throw new Error(answer.status);
   const template = document.createElement("template");
   template.innerHTML = await answer.text();
