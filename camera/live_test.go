@@ -23,7 +23,7 @@ import (
 
 const (
 	sentWidth, sentHeight, sentFrames = 64, 48, 900
-	patience                          = 15 * time.Second
+	patience                          = time.Minute
 )
 
 // sentCount is pixel i of frame n of a sender; the first two pixels name the sender and the frame.

@@ -252,7 +252,7 @@ func keeping(t *testing.T, c Config, folder string) (*Keeper, *bytes.Buffer, fun
 // waitFor asks until the answer is yes.
 func waitFor(t *testing.T, what string, yes func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !yes(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !yes(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not come about", what)
 		}

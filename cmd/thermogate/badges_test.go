@@ -210,7 +210,7 @@ func (b broadcaster) show(gate mqtt.Gate, code string) string {
 				}
 				return said.Error
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			b.t.Fatalf("%s does not answer", gate.Name)
 		}
 	}
@@ -260,23 +260,20 @@ func TestRevokedCodeIsRefusedEverywhere(t *testing.T) {
 		gate := mqtt.Gate{Site: c.Site, Name: c.Gate}
 		console.publish(gate.PassesTopic(), true, first)
 		s, stop := startBlind(t, c)
-		soon(t, "the gate is connected", 20*time.Second, func() bool { return s.broker.State().Connected })
+		soon(t, "the gate is connected", func() bool { return s.broker.State().Connected })
 		if said := console.show(gate, code); said != "" {
 			t.Errorf("%s says %q of a good code", name, said)
 		}
 		gates, stops, north = append(gates, gate), append(stops, stop), c
 	}
 	second := passList(t, 2, serial)
-	revoked, limit := time.Now(), 2*time.Second
-	if testing.Short() { // with the race detector
-		limit = time.Minute
-	}
+	revoked := time.Now()
 	for _, gate := range gates {
 		console.publish(gate.PassesTopic(), true, second)
 	}
 	for _, gate := range gates {
 		for console.show(gate, code) != "refused: revoked" {
-			if time.Since(revoked) > limit {
+			if time.Since(revoked) > time.Minute {
 				t.Fatalf("%s still takes a code %v after it was revoked", gate.Name, time.Since(revoked))
 			}
 		}
@@ -293,7 +290,7 @@ func TestRevokedCodeIsRefusedEverywhere(t *testing.T) {
 	}
 	broker.Stop()
 	startBlind(t, north)
-	soon(t, "the restarted gate is there", 20*time.Second, func() bool {
+	soon(t, "the restarted gate is there", func() bool {
 		r, err := http.Get("http://" + north.HTTP.Listen + "/healthz")
 		if err == nil {
 			r.Body.Close()
@@ -409,7 +406,7 @@ func TestCodeBeforeTheSecondCamera(t *testing.T) {
 	}
 	t.Setenv(runAsProgram, "1") // for the process that the gate starts
 	_, stop := startBlind(t, c)
-	soon(t, "the code is read", 30*time.Second, func() bool {
+	soon(t, "the code is read", func() bool {
 		return strings.Contains(get(t, "http://"+c.HTTP.Listen+"/metrics"), `thermogate_badge_reads_total{reader="camera",result="taken"} 1`)
 	})
 	stop() // and with it the process

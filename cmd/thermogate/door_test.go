@@ -55,6 +55,7 @@ func doorConfig(t *testing.T, dir, url string) config {
 	c := defaultConfig()
 	c.DataDir, c.HTTP.Listen, c.Broker.Listen = dir, "127.0.0.1:0", testdata.FreeAddress(t)
 	c.Door.Output, c.Door.Webhook = door.Webhook, door.WebhookConfig{URL: url, SecretFile: filepath.Join(dir, "secret")}
+	c.Door.Timeout = time.Minute // of a machine with much else to do
 	return c
 }
 
@@ -106,10 +107,11 @@ func next(t *testing.T, events <-chan event.Event) event.Event {
 	}
 }
 
+// decided is a verdict of a minute to come: no disk is slow enough to make it too old for the door.
 func decided(outcome event.Outcome) verdict {
 	return verdict{event: event.Event{
 		SpecVersion: "1.0", ID: ulid.Make().String(), Source: "/site/gate", Type: "thermogate.screening." + string(outcome) + ".v1",
-		Time: time.Now(), DataContentType: "application/json", Data: event.Data{Outcome: outcome, Camera: "test", Version: "test"},
+		Time: time.Now().Add(time.Minute), DataContentType: "application/json", Data: event.Data{Outcome: outcome, Camera: "test", Version: "test"},
 	}}
 }
 
@@ -192,7 +194,7 @@ func TestDoorOpensForNobodyElse(t *testing.T) {
 			v.event.Data.RescreenOf = decided(event.Pass).event.ID
 			scene.People[0].Admitted = false
 		}, "it repeats a pass for which it has opened"},
-		{"an old verdict", func(v *verdict, _ *event.Scene) { v.event.Time = v.event.Time.Add(-1200 * time.Millisecond) }, "the verdict was already 1.2 s old"},
+		{"an old verdict", func(v *verdict, _ *event.Scene) { v.event.Time = time.Now().Add(-1200 * time.Millisecond) }, "the verdict was already "},
 	} {
 		v := decided(event.Pass)
 		scene := standing(v)
@@ -200,9 +202,9 @@ func TestDoorOpensForNobodyElse(t *testing.T) {
 		s.present.see(scene)
 		s.verdicts <- v
 		got := next(t, events)
-		want := event.Door{Output: "webhook", Commanded: new(false), Error: "not told to open: " + test.why}
-		if diff := cmp.Diff(&want, got.Data.Door); diff != "" || got.ID != v.event.ID {
-			t.Errorf("%s: %s", test.name, diff)
+		proof := got.Data.Door
+		if got.ID != v.event.ID || proof.Commanded == nil || *proof.Commanded || !strings.HasPrefix(proof.Error, "not told to open: "+test.why) {
+			t.Errorf("%s: %+v, want %q", test.name, proof, test.why)
 		}
 	}
 	if len(way.told) > 0 {
@@ -337,40 +339,36 @@ func TestAlertLocksADoorThatIsOpen(t *testing.T) {
 	}
 }
 
-// TestDoorThatHangsHoldsNobodyUp has an alert right behind a pass whose door does not answer.
+// TestDoorThatHangsHoldsNobodyUp has an alert right behind a pass whose door does not answer: all are on disk, and shown,
+// before it does, and their events follow in order.
 func TestDoorThatHangsHoldsNobodyUp(t *testing.T) {
-	way := startDoorway(t, hangs)
-	config := doorConfig(t, t.TempDir(), way.URL)
-	config.Door.Timeout = 2 * time.Second
-	s, err := openWithoutCamera(t.Context(), config)
+	answer := make(chan struct{})
+	way := startDoorway(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+	})
+	s, err := openWithoutCamera(t.Context(), doorConfig(t, t.TempDir(), way.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
 	events := published(t, s)
 	record(t, s)
-	for !s.broker.State().Connected {
-		time.Sleep(time.Millisecond)
-	}
 	verdicts := []verdict{decided(event.Pass), decided(event.Pass), decided(event.Alert), decided(event.Pass)}
 	s.present.see(standing(verdicts[0], verdicts[1], verdicts[3]))
-	began := time.Now()
 	for _, v := range verdicts {
 		s.verdicts <- v
 	}
-	for s.journal.Stats().Stored < uint64(len(verdicts)) {
-		time.Sleep(time.Millisecond)
+	soon(t, "all are on disk and shown", func() bool { return s.journal.Stats().Stored == uint64(len(verdicts)) })
+	if len(events) > 0 {
+		t.Errorf("%+v is out before the door has answered", <-events)
 	}
-	if took := time.Since(began); took >= s.config.Door.Timeout {
-		t.Errorf("%v until all were on disk and shown", took)
-	}
+	close(answer)
 	for i, v := range verdicts {
-		got := next(t, events)
-		if got.ID != v.event.ID || got.Data.Door.Accepted != nil && *got.Data.Door.Accepted {
+		if got := next(t, events); got.ID != v.event.ID {
 			t.Errorf("event %d: %s, %+v", i, got.ID, got.Data.Door)
 		}
-	}
-	if took := time.Since(began); took > 2*s.config.Door.Timeout {
-		t.Errorf("the last event is out after %v", took)
 	}
 }
 

@@ -113,11 +113,12 @@ func command(ctx context.Context, args ...string) (string, error) {
 	return out.String(), err
 }
 
-func soon(t *testing.T, what string, within time.Duration, is func() bool) {
+func soon(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
+	const patience = 2 * time.Minute // with a machine that does much else
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", within, what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
@@ -171,7 +172,7 @@ func TestFromALinkToTheConsoleAndOut(t *testing.T) {
 	}
 	joined := time.Since(began)
 	stop := runGate(t, config)
-	soon(t, "the console has the gate", 5*time.Second, func() bool { return p.gate("north").Parts[store.Link].Value == store.Online })
+	soon(t, "the console has the gate", func() bool { return p.gate("north").Parts[store.Link].Value == store.Online })
 	t.Logf("the box has joined after %v, the console has the gate %v after that", joined, time.Since(began)-joined)
 
 	for _, want := range []string{"gate north of plant", config, "broker-password", "lets it in", "thermogate cameras", "measure.reference_celsius", "thermogate run -c"} {
@@ -214,12 +215,12 @@ func TestFromALinkToTheConsoleAndOut(t *testing.T) {
 		}
 		return len(events)
 	}
-	soon(t, "an event is in the console", time.Minute, func() bool { return screened() > 0 && !p.gate("north").Lacks.Camera })
+	soon(t, "an event is in the console", func() bool { return screened() > 0 && !p.gate("north").Lacks.Camera })
 
 	began = time.Now()
 	p.admin.Post("/admin/gates/revoke", url.Values{"revoked": {"plant/north"}, "why": {"stolen"}, "typed": {"north"}})
 	ready := func() string { return get(t, "http://"+pages+"/readyz?verbose") }
-	soon(t, "the gate knows that it is revoked", 10*time.Second, func() bool { return strings.Contains(ready(), "revoked it in the console") })
+	soon(t, "the gate knows that it is revoked", func() bool { return strings.Contains(ready(), "revoked it in the console") })
 	t.Logf("the gate says that it is revoked after %v", time.Since(began))
 	if said, err := command(t.Context(), "check", "-c", config); err == nil || !strings.Contains(said, "revoked") {
 		t.Errorf("check says, %v\n%s", err, said)
@@ -238,7 +239,7 @@ func TestFromALinkToTheConsoleAndOut(t *testing.T) {
 	}
 	stop()
 	runGate(t, config)
-	soon(t, "what it made while it was revoked is in the console", time.Minute, func() bool { return screened() > before && p.gate("north").Unconfirmed == 0 })
+	soon(t, "what it made while it was revoked is in the console", func() bool { return screened() > before && p.gate("north").Unconfirmed == 0 })
 }
 
 // TestWhatKeepsABoxFromJoining has each of the usual mistakes told, before a link is used up.

@@ -52,7 +52,7 @@ func TestAlertHasAPicture(t *testing.T) {
 			var running sync.WaitGroup
 			running.Go(func() { _ = s.run(ctx) })
 			alerts, picture := map[string]bool{}, "" // there may be a second alert
-			for deadline := time.After(30 * time.Second); len(alerts) == 0 || on && !alerts[picture]; {
+			for deadline := time.After(3 * time.Minute); len(alerts) == 0 || on && !alerts[picture]; {
 				select {
 				case m := <-messages:
 					if id, ok := strings.CutPrefix(m.Topic(), "thermogate/site/gate/snapshot/"); ok {

@@ -53,7 +53,7 @@ func answer(t *testing.T, answers <-chan event.Event) event.Door {
 	select {
 	case e := <-answers:
 		return *e.Data.Door
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no answer")
 		panic("unreachable")
 	}
@@ -151,9 +151,9 @@ func TestOldVerdictOpensNothing(t *testing.T) {
 	d := newDoor(t, server.config(Secure))
 	answers := work(t, d)
 	e := sample(event.Pass)
-	e.Time = time.Now().Add(-MaxAge - time.Second)
+	e.Time = time.Now().Add(-MaxAge - time.Millisecond)
 	d.Open(e)
-	if got := answer(t, answers); *got.Commanded || got.Accepted != nil || !strings.Contains(got.Error, "2.0 s old") {
+	if got := answer(t, answers); *got.Commanded || got.Accepted != nil || !strings.Contains(got.Error, "the verdict was already ") {
 		t.Errorf("%+v", got)
 	}
 	if server.wasOn() {
@@ -166,8 +166,8 @@ func TestDoorThatHangs(t *testing.T) {
 	server := startCoils(t)
 	server.hang()
 	cfg := server.config(Secure)
-	cfg.Timeout = time.Second
-	const slack = 750 * time.Millisecond // of a machine that does much else; who waited for the door would take its second
+	cfg.Timeout = 6 * time.Second
+	const slack = 5 * time.Second // of a machine that does much else; who waited for the door would take longer
 	d := newDoor(t, cfg)
 	answers := work(t, d)
 	told := map[string]time.Time{}

@@ -121,7 +121,7 @@ func TestPostOfAPass(t *testing.T) {
 	got := <-posts
 	timestamp := got.header.Get("webhook-timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || time.Since(time.Unix(seconds, 0)) > 5*time.Second {
+	if err != nil || time.Since(time.Unix(seconds, 0)) > time.Minute {
 		t.Errorf("timestamp %q", timestamp)
 	}
 	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(exampleSecret, "whsec_"))
@@ -292,7 +292,7 @@ func FuzzWebhookAnswer(f *testing.F) {
 			}()
 			return ours, nil
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err = w.open(ctx, sample(event.Pass))
 		switch {

@@ -131,7 +131,7 @@ func TestReleaseWhileTheDiskRefuses(t *testing.T) {
 		t.Error(err)
 	}
 	j.Release(answered(3))
-	for deadline := time.After(10 * time.Second); len(j.Waiting(0, 10)) < 2; {
+	for deadline := time.After(time.Minute); len(j.Waiting(0, 10)) < 2; {
 		select {
 		case <-j.Appended():
 		case <-deadline:

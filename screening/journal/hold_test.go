@@ -40,7 +40,7 @@ func hold(t *testing.T, j *Journal, n int) {
 // publishable waits until so many events may be published and returns them.
 func publishable(t *testing.T, j *Journal, count int) []event.Event {
 	t.Helper()
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(time.Minute); ; {
 		entries, err := j.Pending(t.Context(), 0, j.Last(), 1000)
 		if err != nil {
 			t.Fatal(err)

@@ -121,7 +121,7 @@ func TestPageOfAGateWithReaders(t *testing.T) {
 			if got != want {
 				t.Errorf("the gate is sent %q, want %q", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("the gate is not sent %s", want)
 		}
 	}

@@ -25,7 +25,7 @@ func serve(t *testing.T, config Config) (*Kiosk, *httptest.Server) {
 
 func get(t *testing.T, url string, header http.Header) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -141,7 +141,7 @@ func TestPageThatLosesItsPlaceIsNotKeptWaiting(t *testing.T) {
 		if got != number {
 			t.Errorf("picture %s, want %s", got, number)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("no answer")
 	}
 	k.Close()
@@ -205,7 +205,7 @@ func TestSlowPageDoesNotDelayTheGate(t *testing.T) {
 	}()
 	select {
 	case <-finished:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the gate waits for a page")
 	}
 	for { // a page that reads gets the newest verdict although it missed most

@@ -35,7 +35,7 @@ func TestEventsReachASubscriberUnchanged(t *testing.T) {
 	if err := j.Append(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
-	got := sub.waitFor(t, 30*time.Second, atLeast(1))[0]
+	got := sub.waitFor(t, atLeast(1))[0]
 	if got.topic != "thermogate/plant/north/screening/pass" || got.retained {
 		t.Errorf("came on %s, retained %v", got.topic, got.retained)
 	}
@@ -71,9 +71,9 @@ func TestFreshEventsPassTheBacklog(t *testing.T) {
 	cfg := testConfig(broker.address())
 	cfg.BacklogPerSecond = 200
 	c, _ := run(t, cfg, j, nil)
-	sub.waitFor(t, 30*time.Second, atLeast(50)) // in the midst of the backlog
+	sub.waitFor(t, atLeast(50)) // in the midst of the backlog
 	appendEvents(t, j, 301, 302)
-	messages := sub.waitFor(t, 30*time.Second, atLeast(302))
+	messages := sub.waitFor(t, atLeast(302))
 	fresh, backlog := screenings(messages)
 	if len(fresh) != 2 || len(backlog) != 300 {
 		t.Errorf("%d fresh, %d from the backlog", len(fresh), len(backlog))
@@ -102,7 +102,7 @@ func TestFreshEventIsNotBacklogToo(t *testing.T) {
 	link.mend()
 	appendEvents(t, j, 2, 2)
 	eventually(t, func() bool { return c.State().Backlog == 0 })
-	for i, m := range sub.waitFor(t, 30*time.Second, atLeast(2)) {
+	for i, m := range sub.waitFor(t, atLeast(2)) {
 		if m.event.ID != sample(i+1).ID || m.event.Data.Historical {
 			t.Errorf("event %d came as %s, historical %v", i+1, m.event.ID, m.event.Data.Historical)
 		}
@@ -122,7 +122,7 @@ func TestSubscriberThatComesBackLateToABrokerWithoutMemory(t *testing.T) {
 	broker.start()
 	eventually(t, func() bool { return c.State().Confirmed == 10 }) // sent again, and nobody there yet
 	sub := subscribe(t, broker.address(), "thermogate/plant/north/screening/#")
-	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+	sub.waitFor(t, func(messages []message) bool {
 		_, backlog := screenings(messages)
 		return len(backlog) == 5
 	})
@@ -165,22 +165,22 @@ func TestStatusAndLastWill(t *testing.T) {
 	}
 	online := StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "ok", Reference: "ok"}}
 	offline := StatusMessage{State: "offline", Status: Status{Version: "1.2.3"}}
-	sub.waitFor(t, 30*time.Second, status(online))
+	sub.waitFor(t, status(online))
 	c.SetStatus(Status{Version: "1.2.3", Camera: "lost"})
-	sub.waitFor(t, 30*time.Second, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
+	sub.waitFor(t, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
 	link.cut() // the broker publishes the last will
-	sub.waitFor(t, 30*time.Second, status(offline))
+	sub.waitFor(t, status(offline))
 	link.mend()
-	sub.waitFor(t, 30*time.Second, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
+	sub.waitFor(t, status(StatusMessage{State: "online", Status: Status{Version: "1.2.3", Camera: "lost"}}))
 	soon := subscribe(t, broker.address(), "thermogate/plant/north/status")
 	var kept StatusMessage
-	if m := soon.waitFor(t, 30*time.Second, atLeast(1))[0]; json.Unmarshal(m.payload, &kept) != nil || kept.Settings == nil || kept.Settings.Values["policy.kind"] != "both" {
+	if m := soon.waitFor(t, atLeast(1))[0]; json.Unmarshal(m.payload, &kept) != nil || kept.Settings == nil || kept.Settings.Values["policy.kind"] != "both" {
 		t.Errorf("the retained status does not tell the settings: %s", m.payload)
 	}
 	end()
-	sub.waitFor(t, 30*time.Second, status(offline))
+	sub.waitFor(t, status(offline))
 	late := subscribe(t, broker.address(), "thermogate/plant/north/status")
-	if m := late.waitFor(t, 30*time.Second, atLeast(1))[0]; !m.retained {
+	if m := late.waitFor(t, atLeast(1))[0]; !m.retained {
 		t.Error("the status is not retained")
 	}
 }

@@ -47,7 +47,7 @@ func TestCommandsAreObeyedAndAcknowledged(t *testing.T) {
 	} {
 		before := len(sub.all())
 		sub.client.Publish(testGate.CommandTopic(step.verb), 1, false, step.payload).Wait()
-		m := sub.waitFor(t, 30*time.Second, atLeast(before+1))[before]
+		m := sub.waitFor(t, atLeast(before+1))[before]
 		var got Acknowledgement
 		if err := json.Unmarshal(m.payload, &got); err != nil {
 			t.Fatal(err)
@@ -131,9 +131,9 @@ func TestHostileMessagesChangeNothing(t *testing.T) {
 	hostile := uint64(2 + len(messages) + len(homeAssistant) + len(commands) + len(states))
 	eventually(t, func() bool { return c.State().Refused >= hostile })
 	appendEvents(t, j, 1, 1)
-	sub.waitFor(t, 30*time.Second, atLeast(1))
+	sub.waitFor(t, atLeast(1))
 	status := subscribe(t, broker.address(), testGate.StatusTopic())
-	status.waitFor(t, 30*time.Second, func(messages []message) bool {
+	status.waitFor(t, func(messages []message) bool {
 		var got StatusMessage
 		return len(messages) > 0 && json.Unmarshal(messages[len(messages)-1].payload, &got) == nil && got.State == "online"
 	})

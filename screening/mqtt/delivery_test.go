@@ -68,7 +68,7 @@ func TestBrokerThatDeniesTheEventsOnly(t *testing.T) {
 	}
 	end()
 	status := subscribe(t, broker.address(), testGate.StatusTopic())
-	if got := lastStatus(t, status.waitFor(t, 30*time.Second, atLeast(1))); got.State != "offline" {
+	if got := lastStatus(t, status.waitFor(t, atLeast(1))); got.State != "offline" {
 		t.Errorf("after the end the status is %+v", got)
 	}
 }
@@ -163,7 +163,7 @@ func TestFirstConnectionSendsAgain(t *testing.T) {
 	broker.start()
 	sub := subscribe(t, broker.address(), testGate.ScreeningTopic("+"))
 	run(t, testConfig(broker.address()), openJournalAt(t, path), nil)
-	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+	sub.waitFor(t, func(messages []message) bool {
 		_, backlog := screenings(messages)
 		return len(backlog) == 5
 	})

@@ -70,7 +70,7 @@ func TestWhatTheDiskRefusesIsPublishedAtOnce(t *testing.T) {
 	defer j.Close()
 	run(t, testConfig(broker.address()), j, nil)
 	appendEvents(t, j, 1, 1)
-	sub.waitFor(t, 20*time.Second, atLeast(1))
+	sub.waitFor(t, atLeast(1))
 
 	end := lockOut(t, path)
 	for n := 2; n <= 4; n++ {
@@ -84,14 +84,14 @@ func TestWhatTheDiskRefusesIsPublishedAtOnce(t *testing.T) {
 		}
 		return ids
 	}
-	got := ids(sub.waitFor(t, 20*time.Second, atLeast(4)))
+	got := ids(sub.waitFor(t, atLeast(4)))
 	if want := []string{sample(1).ID, sample(2).ID, sample(3).ID, sample(4).ID}; !slices.Equal(got, want) {
 		t.Errorf("published %v", got)
 	}
 	broker.kill() // what it has confirmed from memory only counts once it is on disk
 	broker.start()
 	end()
-	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+	sub.waitFor(t, func(messages []message) bool {
 		return slices.Contains(ids(messages[4:]), sample(4).ID)
 	})
 	for deadline := time.Now().Add(20 * time.Second); j.Stats().Pending > 0; time.Sleep(5 * time.Millisecond) {

@@ -152,7 +152,7 @@ func subscribe(t testing.TB, address, filter string) *subscriber {
 		SetCleanSession(false).SetConnectRetry(true).SetConnectRetryInterval(20 * time.Millisecond).
 		SetMaxReconnectInterval(100 * time.Millisecond).SetKeepAlive(5 * time.Second).
 		SetOnConnectHandler(func(c paho.Client) {
-			if c.Subscribe(filter, 1, s.receive).WaitTimeout(5 * time.Second) {
+			if c.Subscribe(filter, 1, s.receive).WaitTimeout(time.Minute) {
 				ready <- struct{}{}
 			}
 		})
@@ -162,7 +162,7 @@ func subscribe(t testing.TB, address, filter string) *subscriber {
 	select {
 	case <-ready:
 		connecting.Wait() // only then paho has looked for what a connection before may have left unsent
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the subscriber can't connect")
 	}
 	return s
@@ -191,8 +191,9 @@ func (s *subscriber) all() []message {
 }
 
 // waitFor returns the messages once enough says so.
-func (s *subscriber) waitFor(t testing.TB, limit time.Duration, enough func([]message) bool) []message {
+func (s *subscriber) waitFor(t testing.TB, enough func([]message) bool) []message {
 	t.Helper()
+	const limit = time.Minute // of a machine that does much else
 	deadline := time.After(limit)
 	for {
 		messages := s.all()

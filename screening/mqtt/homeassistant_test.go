@@ -19,9 +19,9 @@ func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
 	c := newClient(t, cfg, openJournal(t), func(context.Context, Command) error { return nil })
 	c.SetStatus(Status{Version: "1.2.3"})
 	start(t, c)
-	subscribe(t, broker.address(), testGate.StatusTopic()).waitFor(t, 30*time.Second, atLeast(1)) // which follows the description
+	subscribe(t, broker.address(), testGate.StatusTopic()).waitFor(t, atLeast(1)) // which follows the description
 	sub := subscribe(t, broker.address(), "homeassistant/device/#")
-	first := sub.waitFor(t, 30*time.Second, atLeast(1))[0]
+	first := sub.waitFor(t, atLeast(1))[0]
 	if first.topic != "homeassistant/device/"+testGate.discoveryID()+"/config" || !first.retained {
 		t.Errorf("described on %s, retained %v", first.topic, first.retained)
 	}
@@ -42,7 +42,7 @@ func TestHomeAssistantFindsTheGateAndFindsItAgain(t *testing.T) {
 		t.Errorf("a pause is not told, or can be asked for and is not allowed: %+v", got.Components)
 	}
 	sub.client.Publish("homeassistant/status", 1, false, "online").Wait()
-	sub.waitFor(t, 30*time.Second, atLeast(2))
+	sub.waitFor(t, atLeast(2))
 }
 
 func TestHomeAssistantSwitchesThePause(t *testing.T) {
@@ -76,13 +76,13 @@ func TestHomeAssistantForgetsAGate(t *testing.T) {
 		end := start(t, c)
 		defer end()
 		sub := subscribe(t, broker.address(), gate.StatusTopic())
-		sub.waitFor(t, 30*time.Second, func(messages []message) bool { return lastStatus(t, messages).State == "online" })
+		sub.waitFor(t, func(messages []message) bool { return lastStatus(t, messages).State == "online" })
 	}
 	retained := func() (topics []string) {
 		t.Helper()
 		sub := subscribe(t, broker.address(), "#") // what is retained comes first
 		sub.client.Publish("end", 1, false, "end").Wait()
-		for _, m := range sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+		for _, m := range sub.waitFor(t, func(messages []message) bool {
 			return len(messages) > 0 && messages[len(messages)-1].topic == "end"
 		}) {
 			if m.retained && strings.HasSuffix(m.topic, "/config") {

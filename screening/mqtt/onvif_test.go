@@ -30,7 +30,7 @@ func TestONVIFAlarms(t *testing.T) {
 	told(event.Pass, "4", at, nil)
 	const topic = "thermogate/plant/north/onvif-ej/RuleEngine/Radiometry/BodyTemperatureAlarm/&thermal/thermogate"
 	var alarms []string
-	vms.waitFor(t, 30*time.Second, func(messages []message) bool {
+	vms.waitFor(t, func(messages []message) bool {
 		alarms = nil
 		var last event.Event
 		for _, m := range messages {

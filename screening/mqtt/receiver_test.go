@@ -144,17 +144,17 @@ func TestReceiverOfOnesOwn(t *testing.T) {
 	appendEvents(t, j, 1, 50) // and nobody there
 	eventually(t, func() bool { return c.State().Backlog == 0 })
 	r := newReceiver(t, broker.address())
-	r.waitForAll(sampleIDs(1, 50), 30*time.Second)
+	r.waitForAll(sampleIDs(1, 50), time.Minute)
 	eventually(t, func() bool { got := j.Stats(); return got.Receivers == 1 && got.Unstored == 0 })
 
 	r.kill()
 	r.backUp()
 	r.start()
 	appendEvents(t, j, 51, 80)
-	r.waitForAll(sampleIDs(1, 80), 30*time.Second)
+	r.waitForAll(sampleIDs(1, 80), time.Minute)
 	eventually(t, func() bool { return j.Stats().Unstored == 0 })
 	r.kill()
 	r.restore()
 	r.start()
-	r.waitForAll(sampleIDs(1, 80), 30*time.Second)
+	r.waitForAll(sampleIDs(1, 80), time.Minute)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -27,7 +26,7 @@ func TestSnapshotsAreForWhoIsThere(t *testing.T) {
 	away.Disconnect(0)
 	start(t, c)
 	waitConnected(t, c)
-	messages := there.waitFor(t, 30*time.Second, atLeast(snapshotsWaiting))
+	messages := there.waitFor(t, atLeast(snapshotsWaiting))
 	if messages[0].topic != testGate.SnapshotTopic("early-6") || string(messages[3].payload) != "picture" {
 		t.Errorf("the newest do not come: %s, %s", messages[0].topic, messages[3].payload)
 	}

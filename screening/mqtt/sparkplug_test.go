@@ -62,7 +62,7 @@ func TestSparkplugLife(t *testing.T) {
 	end := start(t, c)
 	step := func(count int) []decoded {
 		t.Helper()
-		return edge(t, host.waitFor(t, 30*time.Second, atLeast(count)))
+		return edge(t, host.waitFor(t, atLeast(count)))
 	}
 
 	born := step(2)
@@ -128,11 +128,11 @@ func TestSparkplugDeathOfABrokenConnection(t *testing.T) {
 	link := newLink(t, broker.address())
 	c, host := newEdge(t, broker.address(), link.address())
 	start(t, c)
-	host.waitFor(t, 30*time.Second, atLeast(2))
+	host.waitFor(t, atLeast(2))
 	appendEvents(t, c.journal, 1, 1)
-	host.waitFor(t, 30*time.Second, atLeast(3))
+	host.waitFor(t, atLeast(3))
 	link.cut()
-	cut := edge(t, host.waitFor(t, 30*time.Second, atLeast(4)))
+	cut := edge(t, host.waitFor(t, atLeast(4)))
 	if death := cut[3]; death.Kind != "NDEATH" || death.Metrics["bdSeq"] != cut[0].Metrics["bdSeq"] {
 		t.Errorf("died as %+v", death)
 	}
@@ -141,7 +141,7 @@ func TestSparkplugDeathOfABrokenConnection(t *testing.T) {
 	}
 	link.mend()
 	var after []decoded
-	host.waitFor(t, 30*time.Second, func(messages []message) bool {
+	host.waitFor(t, func(messages []message) bool {
 		after = edge(t, messages)[4:]
 		return len(after) >= 2+5 // and event 1 once more, for the broker may have lost it
 	})
@@ -164,9 +164,9 @@ func TestSparkplugNumbersMessagesFrom0To255(t *testing.T) {
 	broker := startMosquitto(t)
 	c, host := newEdge(t, broker.address(), broker.address())
 	start(t, c)
-	host.waitFor(t, 30*time.Second, atLeast(2))
+	host.waitFor(t, atLeast(2))
 	appendEvents(t, c.journal, 1, 300)
-	for i, d := range edge(t, host.waitFor(t, 30*time.Second, atLeast(302))) {
+	for i, d := range edge(t, host.waitFor(t, atLeast(302))) {
 		if d.Seq != i%256 {
 			t.Fatalf("message %d has number %d", i, d.Seq)
 		}
@@ -185,7 +185,7 @@ func TestSparkplugHoldsNothingUp(t *testing.T) {
 	var ended sync.WaitGroup
 	ended.Go(func() { c.reconnecting(ctx, c.connectOnce, c.disconnected) })
 	t.Cleanup(func() { cancel(); ended.Wait() })
-	sub.waitFor(t, 20*time.Second, atLeast(waiting))
+	sub.waitFor(t, atLeast(waiting))
 	eventually(t, func() bool { return c.State().Backlog == 0 })
 	if got := c.State().Skipped; got != waiting-sparkplugQueue {
 		t.Errorf("%d events are counted as not told", got)
@@ -202,7 +202,7 @@ func TestSparkplugWaitsForItsPrimaryHost(t *testing.T) {
 	}
 	node := func(count int) (published []decoded) {
 		t.Helper()
-		host.waitFor(t, 30*time.Second, func(messages []message) bool {
+		host.waitFor(t, func(messages []message) bool {
 			published = edge(t, messages)
 			return len(published) >= count
 		})
@@ -239,7 +239,7 @@ func TestSparkplugIsNotBornAsOftenAsHostsAsk(t *testing.T) {
 	broker := startMosquitto(t)
 	c, host := newEdge(t, broker.address(), broker.address())
 	start(t, c)
-	host.waitFor(t, 30*time.Second, atLeast(2))
+	host.waitFor(t, atLeast(2))
 	for range 500 {
 		host.client.Publish("spBv1.0/plant/NCMD/north", 0, false, rebirthRequest())
 	}
@@ -259,7 +259,7 @@ func TestSparkplugIsNotKilledByATimeFarAhead(t *testing.T) {
 	}
 	node := func(want string) {
 		t.Helper()
-		host.waitFor(t, 30*time.Second, func(messages []message) bool { return kinds(edge(t, messages)) == want })
+		host.waitFor(t, func(messages []message) bool { return kinds(edge(t, messages)) == want })
 	}
 	start(t, c)
 	waitConnected(t, c)
@@ -310,7 +310,7 @@ func TestSparkplugNumbersConnectionsAcrossRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := start(t, c)
-		born := edge(t, host.waitFor(t, 30*time.Second, atLeast(int(want)+1)))
+		born := edge(t, host.waitFor(t, atLeast(int(want)+1)))
 		if got := born[want].Metrics["bdSeq"]; got != want {
 			t.Errorf("born as %v, want %d", got, want)
 		}

@@ -20,7 +20,7 @@ func BenchmarkVerdictToSubscriber(b *testing.B) {
 		if err := j.Append(b.Context(), sample(n)); err != nil {
 			b.Fatal(err)
 		}
-		messages := sub.waitFor(b, 10*time.Second, atLeast(n))
+		messages := sub.waitFor(b, atLeast(n))
 		took = append(took, messages[n-1].at.Sub(began))
 	}
 	reportPercentiles(b, took)
@@ -61,7 +61,7 @@ func BenchmarkOutageDrain(b *testing.B) {
 			time.Sleep(250 * time.Millisecond)
 		}
 		b.ReportMetric(time.Since(began).Seconds(), "s-drain")
-		messages := sub.waitFor(b, 10*time.Second, atLeast(waiting+added))
+		messages := sub.waitFor(b, atLeast(waiting+added))
 		fresh, backlog := screenings(messages)
 		if len(fresh) != added || len(backlog) != waiting {
 			b.Errorf("%d of %d fresh, %d of %d from the backlog", len(fresh), added, len(backlog), waiting)

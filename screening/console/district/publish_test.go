@@ -52,7 +52,7 @@ func stream(t *testing.T, conn *nats.Conn, cfg StreamConfig) jetstream.Stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	made, err := EnsureStream(ctx, js, cfg)
 	if err != nil {

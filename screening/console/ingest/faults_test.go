@@ -294,7 +294,7 @@ func (f *factory) soak(rounds int, first string) {
 		held := events(t, s)
 		return !slices.ContainsFunc(shown, func(id string) bool { return held[id].ID == "" })
 	})
-	within(t, 30*time.Second, "nothing is missing", func() bool { return i.State().Wanted == 0 })
+	within(t, time.Minute, "nothing is missing", func() bool { return i.State().Wanted == 0 })
 	days, err := s.Days(t.Context(), 0, store.DayOf(time.Now().AddDate(1, 0, 0)))
 	if err != nil {
 		t.Fatal(err)

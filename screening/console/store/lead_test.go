@@ -35,7 +35,7 @@ func next(t *testing.T, terms <-chan context.Context) context.Context {
 	select {
 	case term := <-terms:
 		return term
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no console leads")
 		return nil
 	}
@@ -122,7 +122,7 @@ func TestLeadIsLost(t *testing.T) {
 		}
 	}
 	cut()
-	for deadline, leads := time.Now().Add(30*time.Second), false; !leads; time.Sleep(10 * time.Millisecond) {
+	for deadline, leads := time.Now().Add(time.Minute), false; !leads; time.Sleep(10 * time.Millisecond) {
 		if err := b.read.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT 1"+held+")", leadLock).Scan(&leads); err != nil || time.Now().After(deadline) {
 			t.Fatalf("it does not lead again, %v", err)
 		}
@@ -136,7 +136,7 @@ func TestLeadIsLost(t *testing.T) {
 	cut()
 	select {
 	case <-first.Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it goes on though another console has led")
 	}
 }
@@ -163,7 +163,7 @@ func TestLeadThatBeginsSlowly(t *testing.T) {
 	a, b := twoConsoles(t)
 	a.appending.Lock() // which beginning waits for
 	terms, _ := leading(t, a)
-	for deadline, term := time.Now().Add(30*time.Second), int64(0); term == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline, term := time.Now().Add(time.Minute), int64(0); term == 0; time.Sleep(10 * time.Millisecond) {
 		if err := b.read.QueryRowContext(t.Context(), "SELECT term FROM receiving").Scan(&term); err != nil || time.Now().After(deadline) {
 			t.Fatalf("it does not begin, %v", err)
 		}
@@ -203,7 +203,7 @@ func TestLeadIsLeft(t *testing.T) {
 	next(t, terms)
 	stop()
 	b.Close()
-	for deadline, others := time.Now().Add(30*time.Second), true; others; time.Sleep(10 * time.Millisecond) {
+	for deadline, others := time.Now().Add(time.Minute), true; others; time.Sleep(10 * time.Millisecond) {
 		if others, err = a.OthersOpen(t.Context()); err != nil || time.Now().After(deadline) {
 			t.Fatalf("a console that has ended is seen: %v", err)
 		}

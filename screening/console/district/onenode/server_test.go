@@ -37,7 +37,7 @@ func own(t *testing.T, s *Server) jetstream.Stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	stream, err := district.EnsureStream(ctx, js, district.StreamConfig{Replicas: 1, MaxBytes: 1 << 24})
 	if err != nil {
@@ -74,7 +74,7 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish := func(id string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := js.Publish(ctx, district.Subject("plant", district.EventKind), []byte("{}"), jetstream.WithMsgID(id), jetstream.WithRetryAttempts(20))
 		return err
