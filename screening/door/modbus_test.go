@@ -56,7 +56,7 @@ func startCoils(t *testing.T) *coils {
 
 func (c *coils) config(fail Fail) Config {
 	cfg := DefaultConfig()
-	cfg.Output, cfg.Fail, cfg.Timeout = Modbus, fail, time.Second
+	cfg.Output, cfg.Fail, cfg.Timeout = Modbus, fail, 2*time.Second
 	cfg.Modbus = ModbusConfig{Address: c.listener.Addr().String(), Unit: 3, Coil: 7}
 	return cfg
 }
@@ -302,16 +302,16 @@ func TestRequestThatMayHaveArrived(t *testing.T) {
 func TestDeadDeviceIsToldOnce(t *testing.T) {
 	server := startCoils(t)
 	server.hang()
-	cfg := server.config(Secure)
-	cfg.Timeout = 20 * time.Millisecond
-	d := newDoor(t, cfg)
+	d := newDoor(t, server.config(Secure))
 	var log bytes.Buffer
 	d.log = slog.New(slog.NewTextHandler(&log, nil))
 	tend := func() { d.note(d.within(time.Now(), d.output.tend)) }
 	listening := d.cfg.Modbus.Address
 	for range 10 {
+		d.cfg.Timeout = 20 * time.Millisecond // in which it does not answer
 		tend()
 		d.output.(*lock).wire.(*modbus).cfg.Address = "127.0.0.1:1"
+		d.cfg.Timeout = time.Minute // in which it refuses
 		tend()
 		d.output.(*lock).wire.(*modbus).cfg.Address = listening
 	}
@@ -320,7 +320,6 @@ func TestDeadDeviceIsToldOnce(t *testing.T) {
 		t.Errorf("logged\n%s", text)
 	}
 	server.recover()
-	d.cfg.Timeout = time.Second
 	tend()
 	server.drop()
 	d.output.(*lock).wire.(*modbus).cfg.Address = "127.0.0.1:1"
