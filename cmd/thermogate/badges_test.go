@@ -80,7 +80,7 @@ func judged(s *station, visit int, outcome event.Outcome) event.Event {
 	v := decided(outcome)
 	v.event.Data.Visit, v.event.Data.FirstSeen = visit, v.event.Time
 	scene := standing(v)
-	scene.Needs.FaceWidth, scene.People[0].ID = 20, visit
+	scene.Captured, scene.Needs.FaceWidth, scene.People[0].ID = v.event.Time, 20, visit
 	before := *scene
 	before.People = []event.Person{{ID: visit, Face: scene.People[0].Face}}
 	if outcome == "" { // only stands there
@@ -338,10 +338,10 @@ func TestWhoAVerdictIsAboutIsJournalled(t *testing.T) {
 	}
 	end := record(t, s)
 	pass := judged(s, 1, event.Pass)
-	s.takeBadge(badge.Read{At: time.Now(), Kind: badge.Input, Text: passCode(t, "1", 1)})
-	s.say(func() []event.Event { return s.badges.Tick(time.Now().Add(20 * time.Second)) }) // then the next one comes
-	judged(s, 2, event.Inconclusive)
-	s.say(func() []event.Event { return s.badges.Tick(time.Now().Add(30 * time.Second)) })
+	s.takeBadge(badge.Read{At: pass.Time, Kind: badge.Input, Text: passCode(t, "1", 1)})
+	s.say(func() []event.Event { return s.badges.Tick(pass.Time.Add(20 * time.Second)) }) // then the next one comes
+	next := judged(s, 2, event.Inconclusive)
+	s.say(func() []event.Event { return s.badges.Tick(next.Time.Add(30 * time.Second)) })
 	answer := httptest.NewRecorder()
 	s.metrics.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	metrics := answer.Body.String()
