@@ -44,7 +44,7 @@ func appendRefused(t *testing.T, j *Journal, from, to int) {
 // lockOut has another program lock the journal at path, and returns what ends that.
 func lockOut(t *testing.T, path string) (end func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=immediate")
+	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=immediate&_busy_timeout=60000")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (d *smallDisk) free() { os.Remove(d.ballast()) }
 // lockOut has another program lock the journal until end is called.
 func lockOut(t *testing.T, path string) (end func()) {
 	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=immediate&_busy_timeout=5000")
+	db, err := sql.Open("sqlite3", "file:"+path+"?_txlock=immediate&_busy_timeout=60000")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"sync"
@@ -114,16 +113,17 @@ func TestLeadIsLost(t *testing.T) {
 	terms, _ := leading(t, a)
 	first := next(t, terms)
 	const held = " FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-	cut := func() {
+	cut := func() (process int) {
 		t.Helper()
-		cut, err := collect(t.Context(), b.write, func(rows *sql.Rows) (is bool, err error) { return is, rows.Scan(&is) }, "SELECT pg_terminate_backend(pid)"+held, leadLock)
-		if err != nil || len(cut) != 1 {
-			t.Fatalf("%d connections are cut, %v", len(cut), err)
+		var is bool
+		if err := b.write.QueryRowContext(t.Context(), "SELECT pid, pg_terminate_backend(pid)"+held, leadLock).Scan(&process, &is); err != nil || !is {
+			t.Fatalf("its connection is not cut, %v", err)
 		}
+		return process
 	}
-	cut()
+	before := cut()
 	for deadline, leads := time.Now().Add(time.Minute), false; !leads; time.Sleep(10 * time.Millisecond) {
-		if err := b.read.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT 1"+held+")", leadLock).Scan(&leads); err != nil || time.Now().After(deadline) {
+		if err := b.read.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT 1"+held+" AND pid <> $2)", leadLock, before).Scan(&leads); err != nil || time.Now().After(deadline) {
 			t.Fatalf("it does not lead again, %v", err)
 		}
 	}
