@@ -58,7 +58,7 @@ func withBadges(t *testing.T, c config) config {
 
 func passCode(t *testing.T, person string, serial byte) string {
 	t.Helper()
-	text, err := passcode.Sign(siteKey, "plant", passcode.Code{Person: passcode.Pseudonym([]byte("a key"), person), Company: "haitian",
+	text, err := passcode.Sign(siteKey, "plant", passcode.Code{Person: passcode.NumberKeys{[]byte("a key")}.Pseudonym(person), Company: "haitian",
 		Serial: passcode.Serial{serial}, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)

@@ -160,8 +160,8 @@ func TestPeople(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, err := passcode.Verify(root, north.Site, list, text, time.Now())
-		if err == nil && (code.Person != passcode.Pseudonym([]byte(numberKey), "c1") || code.Company != "jg") {
+		code, err := passcode.Verify(north.Site, list, text, time.Now())
+		if err == nil && (code.Person != passcode.NumberKeys{[]byte(numberKey)}.Pseudonym("c1") || code.Company != "jg") {
 			t.Errorf("the code says %+v", code)
 		}
 		return err
