@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -127,6 +128,6 @@ func (s *Store) Passages(ctx context.Context, p Person, limit int) ([]Passage, e
 		return one, err
 	}, `SELECT bearers.event, bearers.gate, bearers.at, coalesce(events.outcome, ''), bearers.reader FROM bearers
 		LEFT JOIN events ON events.id = bearers.event AND events.site || '' = bearers.site AND events.gate = bearers.gate
-		WHERE bearers.site = $1 AND bearers.person IN (`+list(3, len(known))+`) AND bearers.person <> '' ORDER BY bearers.at DESC, bearers.event LIMIT $2`,
-		append([]any{p.Site, limit}, anys(known)...)...)
+		WHERE bearers.site = $1 AND bearers.person IN (`+list(2, len(known))+`) AND bearers.person <> '' ORDER BY bearers.at DESC, bearers.event LIMIT `+list(2+len(known), 1),
+		slices.Concat([]any{p.Site}, anys(known), []any{limit})...)
 }
