@@ -128,11 +128,12 @@ func (d *Desk) Knows() string {
 	if d.passes != nil {
 		if passes := d.passes.newest(); passes == nil {
 			known = append(known, "what is revoked is not known until the console says it")
-		} else if passes.Version == 0 {
-			known = append(known, "pass codes by the site's key, the console has told nothing more yet")
 		} else {
-			known = append(known, fmt.Sprintf("pass codes by version %d of what the console has told, of %s, signed by the site's key %s",
-				passes.Version, passes.Issued.Format(time.RFC3339), passcode.Fingerprint(passes.SiteKey)))
+			told := "the console has told nothing more yet"
+			if passes.Version > 0 {
+				told = fmt.Sprintf("version %d of what the console has told, of %s", passes.Version, passes.Issued.Format(time.RFC3339))
+			}
+			known = append(known, fmt.Sprintf("pass codes by the site's key %s: %s", passcode.Fingerprint(passes.SiteKey), told))
 		}
 	}
 	if n := len(d.numberKeys); n == 1 {

@@ -63,11 +63,17 @@ func (p Passes) Sign(root ed25519.PrivateKey) ([]byte, error) {
 	return append(body, beforeSignature+signature+`"}`...), nil
 }
 
+// maxPasses is the length in bytes of the longest passes that are looked at: who signed them is known only after they are read.
+const maxPasses = 1 << 20
+
 // OpenPasses reads what Sign wrote, if it is of this site and signed by its key: the one given, or the last of those that its Roots
 // lead to from there.
 func OpenPasses(siteKey ed25519.PublicKey, site string, payload []byte) (Passes, error) {
 	var p Passes
 	cut := len(payload) - tailLength
+	if len(payload) > maxPasses {
+		return p, fmt.Errorf("passes: %d bytes are more than %d", len(payload), maxPasses)
+	}
 	if cut < 0 || !bytes.HasPrefix(payload[cut:], []byte(beforeSignature)) {
 		return p, errors.New("passes: not signed")
 	}
