@@ -132,7 +132,8 @@ func (r ring) public() ed25519.PublicKey { return r.site.Public().(ed25519.Publi
 
 // Shown is what somebody may see of a site's keys, to compare them to those of a gate.
 type Shown struct {
-	SiteKey     string // its fingerprint
+	SiteKey     string // PEM
+	Fingerprint string // of that
 	SiteKeyAt   time.Time
 	NumberKeys  int
 	NumberKeyAt time.Time
@@ -144,7 +145,8 @@ func (o *Office) Shown(ctx context.Context, site string) (shown Shown, ok bool, 
 	if err != nil || !whole {
 		return shown, false, err
 	}
-	return Shown{passcode.Fingerprint(r.public()), r.kept[store.RootKey].MadeAt, len(r.numbers), r.kept[store.NumberKey].MadeAt}, true, nil
+	text, err := passcode.MarshalSiteKey(r.public())
+	return Shown{text, passcode.Fingerprint(r.public()), r.kept[store.RootKey].MadeAt, len(r.numbers), r.kept[store.NumberKey].MadeAt}, err == nil, err
 }
 
 // Pseudonym returns what the list of a site calls the person with a number.

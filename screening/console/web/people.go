@@ -330,10 +330,10 @@ func (v *visit) changeKey(o office) {
 	switch kind {
 	case store.RootKey:
 		err = v.passes.ChangeSiteKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换厂区密钥。连着的闸机马上换，其余的连上后换。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect. Back up the console now.")
+		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect. Back up the console now.")
 	case store.NumberKey:
 		err = v.passes.ChangeNumberKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换工号密钥。请给每台闸机发新的加入链接，并备份控制台。", "The site has a new number key. Have each gate join again by a new link, and back up the console.")
+		done = v.tongue.Say("已换工号密钥。请让每台闸机用新链接重新加入，并备份控制台。", "The site has a new number key. Have each gate join again by a new link, and back up the console.")
 	case "":
 		err = v.changeCodesKey(o, ends, by)
 	default:
