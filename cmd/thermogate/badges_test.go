@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,7 +59,7 @@ func withBadges(t *testing.T, c config) config {
 
 func passCode(t *testing.T, person string, serial byte) string {
 	t.Helper()
-	text, err := passcode.Sign(siteKey, "plant", passcode.Code{Person: passcode.Pseudonym([]byte("a key"), person), Company: "haitian",
+	text, err := passcode.Sign(siteKey, "plant", passcode.Code{Person: passcode.NumberKeys{[]byte("a key")}.Pseudonym(person), Company: "haitian",
 		Serial: passcode.Serial{serial}, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
@@ -301,6 +302,65 @@ func TestRevokedCodeIsRefusedEverywhere(t *testing.T) {
 	if said := postBadge(t, north, `{"code":"`+code+`"}`); !strings.Contains(said, `"revoked"`) {
 		t.Errorf("after a restart without network it says %s", said)
 	}
+}
+
+// TestSiteKeyIsChangedWhileAGateIsOff has a mosquitto, a site that changes its key while a gate is off, and somebody with the key
+// before who may write what the console may. Then the network is gone, and the gate is restarted.
+func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
+	broker := testdata.StartMosquitto(t, "allow_anonymous true")
+	console := connectConsole(t, broker.Address)
+	next, thief := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize)), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{6}, ed25519.SeedSize))
+	handOver := func(to ed25519.PrivateKey) passcode.Handover {
+		return passcode.HandOver(siteKey, "plant", to.Public().(ed25519.PublicKey))
+	}
+	codes := passcode.Key{Key: siteKey.Public().(ed25519.PublicKey)} // what passCode signs by
+	list := func(by ed25519.PrivateKey, version uint64, revoked []passcode.Serial, roots ...passcode.Handover) []byte {
+		payload, err := passcode.Passes{Version: version, Site: "plant", Issued: time.Now(), Keys: []passcode.Key{codes}, Revoked: revoked, Roots: roots}.Sign(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return payload
+	}
+	code, revoked := passCode(t, "1", 9), []passcode.Serial{{9}}
+	c := withBadges(t, gateConfig(t, "north"))
+	c.HTTP.PasswordFile = ""
+	c.MQTT.Broker, c.MQTT.Commands = "mqtt://"+broker.Address, []mqtt.Verb{mqtt.Badge}
+	gate := mqtt.Gate{Site: c.Site, Name: c.Gate}
+	console.publish(gate.PassesTopic(), true, list(siteKey, 1, nil))
+	s, stop := startBlind(t, c)
+	soon(t, "the gate is connected", 20*time.Second, func() bool { return s.broker.State().Connected })
+	if said := console.show(gate, code); said != "" {
+		t.Errorf("it says %q of a good code", said)
+	}
+	stop()
+	console.publish(gate.PassesTopic(), true, list(next, 2, revoked, handOver(next)))
+	s, stop = startBlind(t, c)
+	soon(t, "the gate has followed the site", 20*time.Second, func() bool {
+		return s.broker.State().Connected && console.show(gate, code) == "refused: revoked"
+	})
+	for _, payload := range [][]byte{
+		list(siteKey, math.MaxUint64, nil), list(siteKey, math.MaxUint64, nil, handOver(next)), list(thief, math.MaxUint64, nil, handOver(thief)), {},
+	} {
+		before := s.broker.State().Refused
+		console.publish(gate.PassesTopic(), true, payload)
+		if len(payload) > 0 {
+			soon(t, "what a thief says is refused", 20*time.Second, func() bool { return s.broker.State().Refused > before })
+		}
+		if said := console.show(gate, code); said != "refused: revoked" {
+			t.Errorf("after what a thief says it says %q", said)
+		}
+	}
+	stop()
+	broker.Stop()
+	startBlind(t, c)
+	soon(t, "the restarted gate refuses the code without a network", 20*time.Second, func() bool {
+		r, err := http.Get("http://" + c.HTTP.Listen + "/healthz")
+		if err != nil {
+			return false
+		}
+		r.Body.Close()
+		return strings.Contains(postBadge(t, c, `{"code":"`+code+`"}`), `"revoked"`)
+	})
 }
 
 // postBadge is what a door controller does.

@@ -462,7 +462,7 @@ func checkKeys(g join.Grant) error {
 		_, err = passcode.ParseSiteKey(g.SiteKey)
 	}
 	if g.NumberKey != "" && err == nil {
-		_, err = passcode.ParseNumberKey(g.NumberKey)
+		_, err = passcode.ParseNumberKeys(g.NumberKey)
 	}
 	if err != nil {
 		return fmt.Errorf("what the console has sent: %w", err)

@@ -21,8 +21,10 @@ import (
 	"time"
 
 	"thermogate/cmd/internal/program"
+	"thermogate/screening/badge"
 	"thermogate/screening/console"
 	"thermogate/screening/console/join"
+	"thermogate/screening/console/passes"
 	"thermogate/screening/console/store"
 	"thermogate/screening/listen"
 	"thermogate/testdata"
@@ -368,6 +370,30 @@ func TestALinkIsGivenAgain(t *testing.T) {
 	}
 	if said, err := command(t.Context(), "join", given, "-c", config); err != nil || !strings.Contains(said, "lets it in") {
 		t.Errorf("%v\n%s", err, said)
+	}
+	// By another link it gets the keys of pass codes that the site has by then.
+	office := passes.New(p.over.Store())
+	if err := errors.Join(office.ChangeNumberKey(t.Context(), "plant", store.Author{}, time.Now()), office.ChangeSiteKey(t.Context(), "plant", store.Author{}, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := command(t.Context(), "join", p.link("north"), "-c", config); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+	c, err := loadConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	siteKey, numberKeys, err := office.Told(t.Context(), "plant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{c.Badge.SiteKeyFile: siteKey, c.Badge.NumberKeyFile: numberKeys + "\n"} {
+		if kept, err := os.ReadFile(path); err != nil || string(kept) != want {
+			t.Errorf("%s is not the newest, %v", path, err)
+		}
+	}
+	if desk, err := badge.Open(c.Badge, c.Site, filepath.Join(c.DataDir, passesName), slog.New(slog.DiscardHandler)); err != nil || !strings.Contains(desk.Knows(), "2 keys") {
+		t.Errorf("the gate does not take them: %v", err)
 	}
 }
 

@@ -67,10 +67,9 @@ func Results() []Result {
 // Desk takes what all readers of a gate read, and says who the gate's verdicts are about. All methods may be called from several
 // goroutines at once.
 type Desk struct {
-	site      string
-	root      ed25519.PublicKey // nil takes no pass codes
-	numberKey []byte            // nil takes no numbers
-	passes    *passesFile
+	site       string
+	passes     *passesFile         // nil takes no pass codes
+	numberKeys passcode.NumberKeys // nil takes no numbers
 
 	mu      sync.Mutex
 	pairing *Pairing
@@ -91,20 +90,21 @@ func Open(cfg Config, site, path string, log *slog.Logger) (*Desk, error) {
 	d := &Desk{site: site, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader), recent: map[Kind][]time.Time{}, prompt: map[reader]time.Time{}}
 	if cfg.SiteKeyFile != "" {
 		text, err := os.ReadFile(cfg.SiteKeyFile)
+		var siteKey ed25519.PublicKey
 		if err == nil {
-			d.root, err = passcode.ParseSiteKey(string(text))
+			siteKey, err = passcode.ParseSiteKey(string(text))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("badge.site_key_file: %w", err)
 		}
-		if d.passes, err = openPasses(path, d.root, site); err != nil {
+		if d.passes, err = openPasses(path, siteKey, site, log); err != nil {
 			log.Error("pass codes are refused until the console says which are revoked; if the site has another key than before, remove the file", "error", err)
 		}
 	}
 	if cfg.NumberKeyFile != "" {
 		text, err := listen.ReadSecret(cfg.NumberKeyFile)
 		if err == nil {
-			d.numberKey, err = passcode.ParseNumberKey(text)
+			d.numberKeys, err = passcode.ParseNumberKeys(text)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("badge.number_key_file: %w", err)
@@ -113,8 +113,8 @@ func Open(cfg Config, site, path string, log *slog.Logger) (*Desk, error) {
 	return d, nil
 }
 
-// SetPasses takes a message that says which pass codes are good. It fails for one that the site's first key has not signed, and
-// for one that is older than what the gate knows.
+// SetPasses takes a message that says which pass codes are good. It fails for one that the site's key has not signed, and for
+// one that is older than what the gate knows.
 func (d *Desk) SetPasses(payload []byte) error {
 	if d.passes == nil {
 		return errors.New("passes: this gate has no key of the site (badge.site_key_file)")
@@ -128,14 +128,18 @@ func (d *Desk) Knows() string {
 	if d.passes != nil {
 		if passes := d.passes.newest(); passes == nil {
 			known = append(known, "what is revoked is not known until the console says it")
-		} else if passes.Version == 0 {
-			known = append(known, "pass codes by the site's key, the console has told nothing more yet")
 		} else {
-			known = append(known, fmt.Sprintf("pass codes by version %d of what the console has told, of %s", passes.Version, passes.Issued.Format(time.RFC3339)))
+			told := "the console has told nothing more yet"
+			if passes.Version > 0 {
+				told = fmt.Sprintf("version %d of what the console has told, of %s", passes.Version, passes.Issued.Format(time.RFC3339))
+			}
+			known = append(known, fmt.Sprintf("pass codes by the site's key %s: %s", passcode.Fingerprint(passes.SiteKey), told))
 		}
 	}
-	if d.numberKey != nil {
+	if n := len(d.numberKeys); n == 1 {
 		known = append(known, "numbers")
+	} else if n > 1 {
+		known = append(known, fmt.Sprintf("numbers by %d keys", n))
 	}
 	return strings.Join(known, ", ")
 }
@@ -235,20 +239,20 @@ func (d *Desk) check(read Read) (result Result, person event.Bearer, counts bool
 		passes = d.passes.newest()
 	}
 	switch {
-	case passcode.Is(text) && passes == nil, !passcode.Is(text) && d.numberKey == nil && number.MatchString(text):
+	case passcode.Is(text) && passes == nil, !passcode.Is(text) && d.numberKeys == nil && number.MatchString(text):
 		return NoKey, person, false
 	case passcode.Is(text):
-		code, err := passcode.Verify(d.root, d.site, *passes, text, read.At)
+		code, err := passcode.Verify(d.site, *passes, text, read.At)
 		var refusal passcode.Refusal
 		if errors.As(err, &refusal) {
 			return Result(refusal), person, true
 		}
-		person.ID, person.Company, person.Signed = code.Person, code.Company, true
+		person.ID, person.Company, person.Signed = code.NewestPerson(d.numberKeys), code.Company, true
 		return Taken, person, true
 	case !number.MatchString(text):
 		return Garbled, person, false
 	}
-	person.ID = passcode.Pseudonym(d.numberKey, text)
+	person.ID = d.numberKeys.Pseudonym(text)
 	return Taken, person, true
 }
 

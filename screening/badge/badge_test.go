@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,7 +27,12 @@ import (
 
 const secretNumberKey = "0123456789abcdef0123456789abcdef"
 
-var siteKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+var numberKeys = passcode.NumberKeys{[]byte(secretNumberKey)}
+
+var (
+	siteKey  = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	codesKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{5}, ed25519.SeedSize))
+)
 
 // keys writes the files of a site's keys.
 func keys(t *testing.T) Config {
@@ -55,9 +61,12 @@ func open(t *testing.T, c Config, path string) *Desk {
 	return d
 }
 
-func code(t *testing.T, serial passcode.Serial) string {
+// code is signed by the site's key itself.
+func code(t *testing.T, serial passcode.Serial) string { return codeBy(t, siteKey, serial) }
+
+func codeBy(t *testing.T, key ed25519.PrivateKey, serial passcode.Serial) string {
 	t.Helper()
-	text, err := passcode.Sign(siteKey, "plant", passcode.Code{Person: passcode.Pseudonym([]byte(secretNumberKey), "1047"), Company: "haitian",
+	text, err := passcode.Sign(key, "plant", passcode.Code{Person: numberKeys.Pseudonym("1047"), Company: "haitian",
 		Serial: serial, From: start.Add(-time.Hour), To: start.Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +115,7 @@ func TestVerdictsAreNamed(t *testing.T) {
 	}
 	verdicts := []event.Event{{ID: "01", Time: start, Data: event.Data{Outcome: event.Pass, Visit: 1, FirstSeen: start}}}
 	d.See(scene, verdicts)
-	want := event.Bearer{ID: passcode.Pseudonym([]byte(secretNumberKey), "1047"), Company: "haitian", By: "input", Signed: true}
+	want := event.Bearer{ID: numberKeys.Pseudonym("1047"), Company: "haitian", By: "input", Signed: true}
 	if got := verdicts[0].Data.Person; got == nil || *got != want {
 		t.Errorf("it is about %+v, want %+v", got, want)
 	}
@@ -128,7 +137,7 @@ func TestLaterNamesAreEventsOfTheirOwn(t *testing.T) {
 		!e.Time.Equal(at) || e.ID == "" || e.Data.SkinCelsius != nil {
 		t.Errorf("%+v", e)
 	}
-	want := event.Bearer{ID: passcode.Pseudonym([]byte(secretNumberKey), "1047"), By: "mqtt/turnstile"}
+	want := event.Bearer{ID: numberKeys.Pseudonym("1047"), By: "mqtt/turnstile"}
 	if got := e.Data.Person; got == nil || *got != want {
 		t.Errorf("it is about %+v, want %+v", got, want)
 	}
@@ -222,6 +231,163 @@ func TestRevokedStaysRevoked(t *testing.T) {
 	refused(d, Taken)
 }
 
+// TestGateFollowsTheSiteKey changes the site's key while a gate is off, restarts it without a network, and has a thief have the key
+// before and the console's account at the broker.
+func TestGateFollowsTheSiteKey(t *testing.T) {
+	thief, second, third := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{6}, ed25519.SeedSize)), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize)), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize))
+	handOver := func(from, to ed25519.PrivateKey) passcode.Handover {
+		return passcode.HandOver(from, "plant", to.Public().(ed25519.PublicKey))
+	}
+	list := func(by ed25519.PrivateKey, version uint64, revoked []passcode.Serial, roots ...passcode.Handover) []byte {
+		payload, err := passcode.Passes{Version: version, Site: "plant", Issued: start, Revoked: revoked, Roots: roots,
+			Keys: []passcode.Key{{Key: codesKey.Public().(ed25519.PublicKey)}}}.Sign(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return payload
+	}
+	c, path := keys(t), filepath.Join(t.TempDir(), "passes.json")
+	d := open(t, c, path)
+	printed, revoked := codeBy(t, codesKey, passcode.Serial{1}), []passcode.Serial{{9}}
+	says := func(what string, want Result, serial passcode.Serial) {
+		t.Helper()
+		if got, _ := d.Take(Read{At: start, Kind: Input, Text: codeBy(t, codesKey, serial)}); got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
+	}
+	if err := d.SetPasses(list(siteKey, 5, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPasses(list(siteKey, math.MaxUint64, nil)); err != nil { // by a thief, who wants it to be the last
+		t.Fatal(err)
+	}
+	changed := list(third, 6, revoked, handOver(siteKey, second), handOver(second, third))
+	if err := d.SetPasses(changed); err != nil {
+		t.Fatalf("a gate that was off during two changes: %v", err)
+	}
+	attack := func() {
+		t.Helper()
+		for what, payload := range map[string][]byte{
+			"what the first key has signed before":  list(siteKey, 5, nil),
+			"what it signs now":                     list(siteKey, math.MaxUint64, nil),
+			"what it signs under the site's words":  list(siteKey, math.MaxUint64, nil, handOver(siteKey, second), handOver(second, third)),
+			"its word for a thief":                  list(thief, math.MaxUint64, nil, handOver(siteKey, thief)),
+			"the second's word for a thief":         list(thief, math.MaxUint64, nil, handOver(siteKey, second), handOver(second, thief)),
+			"the list of the second, from the disk": list(second, 7, nil, handOver(siteKey, second)),
+			"an older one of the third":             list(third, 5, nil, handOver(siteKey, second), handOver(second, third)),
+			"nothing":                               {},
+		} {
+			if err := d.SetPasses(payload); err == nil {
+				t.Errorf("taken: %s", what)
+			}
+		}
+		says("a code that was printed before the change", Taken, passcode.Serial{1})
+		says("one that was revoked after it", Result(passcode.Revoked), passcode.Serial{9})
+		if got, _ := d.Take(Read{At: start, Kind: Input, Text: code(t, passcode.Serial{1})}); got != Result(passcode.OtherSite) {
+			t.Errorf("a code by the key before is %s", got)
+		}
+	}
+	attack()
+	if !strings.Contains(d.Knows(), passcode.Fingerprint(third.Public().(ed25519.PublicKey))) {
+		t.Errorf("the gate says not by which key: %s", d.Knows())
+	}
+	d = open(t, c, path) // without a network
+	attack()
+	if err := d.SetPasses(list(third, 8, revoked, handOver(siteKey, second), handOver(second, third))); err != nil {
+		t.Errorf("the next list: %v", err)
+	}
+	attack()
+
+	// Somebody gives the gate the newest key by hand: it goes on as it was, and nobody leads it from the first one elsewhere.
+	public, err := passcode.MarshalSiteKey(third.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.SiteKeyFile, []byte(public), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, c, path)
+	attack()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, c, path)
+	if err := d.SetPasses(list(thief, math.MaxUint64, nil, handOver(siteKey, thief))); err == nil {
+		t.Error("a thief of the first key leads a gate away that has the newest")
+	}
+	if err := d.SetPasses(changed); err != nil {
+		t.Error(err)
+	}
+	if got, _ := d.Take(Read{At: start, Kind: Input, Text: printed}); got != Taken {
+		t.Error(got)
+	}
+}
+
+// TestThiefWhoWasFaster leads a gate to a thief's key. A key file by hand brings it back.
+func TestThiefWhoWasFaster(t *testing.T) {
+	thief, second := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{6}, ed25519.SeedSize)), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize))
+	list := func(by ed25519.PrivateKey, version uint64) []byte {
+		payload, err := passcode.Passes{Version: version, Site: "plant", Issued: start, Keys: []passcode.Key{{Key: codesKey.Public().(ed25519.PublicKey)}},
+			Roots: []passcode.Handover{passcode.HandOver(siteKey, "plant", by.Public().(ed25519.PublicKey))}}.Sign(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return payload
+	}
+	c, path := keys(t), filepath.Join(t.TempDir(), "passes.json")
+	d := open(t, c, path)
+	if err := d.SetPasses(list(thief, math.MaxUint64)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPasses(list(second, 9)); err == nil {
+		t.Fatal("the site has the gate back, and so would the thief")
+	}
+	public, err := passcode.MarshalSiteKey(second.Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.SiteKeyFile, []byte(public), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, c, path)
+	text := codeBy(t, codesKey, passcode.Serial{1})
+	if got, _ := d.Take(Read{At: start, Kind: Input, Text: text}); got != NoKey { // nothing of the thief's holds
+		t.Errorf("before the site is heard a code is %s", got)
+	}
+	if err := d.SetPasses(list(thief, math.MaxUint64)); err == nil {
+		t.Error("the thief has the gate again")
+	}
+	if err := d.SetPasses(list(second, 9)); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := d.Take(Read{At: start, Kind: Input, Text: text}); got != Taken {
+		t.Errorf("a good code is %s", got)
+	}
+}
+
+// TestOneWhoHasOldCodeAndNumber shows a code that was printed before the number key was changed, and then the number: that is one
+// person.
+func TestOneWhoHasOldCodeAndNumber(t *testing.T) {
+	c := keys(t)
+	if err := os.WriteFile(c.NumberKeyFile, []byte(secretNumberKey+" "+strings.Repeat("n", 32)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, c, filepath.Join(t.TempDir(), "passes.json"))
+	scene := &event.Scene{Captured: start, Needs: event.Needs{FaceWidth: 30}, People: []event.Person{{ID: 1, Face: event.Box{W: 40}}}}
+	d.See(scene, nil)
+	for _, text := range []string{code(t, passcode.Serial{1}), "1047"} {
+		if got, _ := d.Take(Read{At: start, Kind: Input, Text: text}); got != Taken {
+			t.Fatal(got)
+		}
+	}
+	verdicts := []event.Event{{ID: "01", Time: start, Data: event.Data{Outcome: event.Pass, Visit: 1, FirstSeen: start}}}
+	d.See(scene, verdicts)
+	later := passcode.NumberKeys{[]byte(secretNumberKey), []byte(strings.Repeat("n", 32))}.Pseudonym("1047")
+	if got := verdicts[0].Data.Person; got == nil || got.ID != later {
+		t.Errorf("it is about %+v, want %s", got, later)
+	}
+}
+
 func TestTooManyReads(t *testing.T) {
 	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
 	for i := range 2 * readsAtOnce {
@@ -263,7 +429,7 @@ func TestReadWithATimeOfItsOwn(t *testing.T) {
 			note := func(events []event.Event) {
 				for _, e := range events {
 					named[e.Data.Visit] = ""
-					if p := e.Data.Person; p != nil && p.ID == passcode.Pseudonym([]byte(secretNumberKey), "1047") {
+					if p := e.Data.Person; p != nil && p.ID == numberKeys.Pseudonym("1047") {
 						named[e.Data.Visit] = "1047"
 					}
 				}

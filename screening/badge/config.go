@@ -18,9 +18,10 @@ type Config struct {
 	WebhookSecretFile string `yaml:"webhook_secret_file"`
 	// Page has the page at the gate take what a reader types into its browser.
 	Page bool `yaml:"page"`
-	// SiteKeyFile holds the first public key of the site's pass codes, in PEM; empty takes no pass codes.
+	// SiteKeyFile holds the public key of the site's pass codes, in PEM, that the gate begins with: it follows the site to others.
+	// Empty takes no pass codes.
 	SiteKeyFile string `yaml:"site_key_file"`
-	// NumberKeyFile holds the secret under which numbers on badges become pseudonyms; empty takes no numbers.
+	// NumberKeyFile holds the secrets under which numbers on badges become pseudonyms, on one line; empty takes no numbers.
 	NumberKeyFile string `yaml:"number_key_file"`
 	// Repeat is how long a code is nobody else's after somebody has shown it.
 	Repeat time.Duration `yaml:"repeat"`

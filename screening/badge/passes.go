@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -14,11 +15,13 @@ import (
 	"thermogate/screening/datadir"
 )
 
-// passesFile keeps the newest passes on disk, as they were signed.
+// passesFile keeps the newest passes on disk, as they were signed. With them it keeps by which key of the site: where that was
+// changed, they say so.
 type passesFile struct {
-	path string
-	root ed25519.PublicKey
-	site string
+	path    string
+	siteKey ed25519.PublicKey // that the gate was given
+	site    string
+	log     *slog.Logger
 
 	changing sync.Mutex
 	payload  []byte // the newest
@@ -28,16 +31,16 @@ type passesFile struct {
 
 // openPasses reads what was kept. Where there is a file, and the site's key has not signed it, nothing is known until the console
 // says it anew: else a code that was revoked would be good again.
-func openPasses(path string, root ed25519.PublicKey, site string) (*passesFile, error) {
-	f := &passesFile{path: path, root: root, site: site}
+func openPasses(path string, siteKey ed25519.PublicKey, site string, log *slog.Logger) (*passesFile, error) {
+	f := &passesFile{path: path, siteKey: siteKey, site: site, log: log}
 	payload, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		f.now.Store(&passcode.Passes{})
+		f.now.Store(&passcode.Passes{SiteKey: siteKey})
 		return f, nil
 	}
 	var kept passcode.Passes
 	if err == nil {
-		kept, err = passcode.OpenPasses(root, site, payload)
+		kept, err = passcode.OpenPasses(siteKey, site, payload)
 	}
 	if err != nil {
 		return f, fmt.Errorf("%s: %w", path, err)
@@ -56,12 +59,9 @@ func (f *passesFile) set(payload []byte) error {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if !bytes.Equal(payload, f.payload) {
-		passes, err := passcode.OpenPasses(f.root, f.site, payload)
+		passes, err := f.newer(payload)
 		if err != nil {
 			return err
-		}
-		if known := f.newest(); known != nil && passes.Version <= known.Version {
-			return fmt.Errorf("passes: version %d is no newer than %d, which this gate has", passes.Version, known.Version)
 		}
 		f.payload, f.kept = bytes.Clone(payload), false
 		f.now.Store(&passes)
@@ -74,4 +74,24 @@ func (f *passesFile) set(payload []byte) error {
 	}
 	f.kept = true
 	return nil
+}
+
+// newer opens passes that may take the place of those that the gate has. A key of the site that was changed signs no more: the
+// one that came after it does, whatever version the former has signed last.
+func (f *passesFile) newer(payload []byte) (passcode.Passes, error) {
+	known := f.newest()
+	siteKey := f.siteKey
+	if known != nil {
+		siteKey = known.SiteKey
+	}
+	passes, err := passcode.OpenPasses(siteKey, f.site, payload)
+	switch {
+	case err != nil:
+		return passes, err
+	case !passes.SiteKey.Equal(siteKey):
+		f.log.Warn("the site has changed its key", "before", passcode.Fingerprint(siteKey), "now", passcode.Fingerprint(passes.SiteKey))
+	case known != nil && passes.Version <= known.Version:
+		return passes, fmt.Errorf("passes: version %d is no newer than %d, which this gate has", passes.Version, known.Version)
+	}
+	return passes, nil
 }

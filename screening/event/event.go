@@ -101,7 +101,7 @@ type Reference struct {
 
 // Bearer is who somebody says they are, without a name: names are known to the console alone.
 type Bearer struct {
-	ID      string `json:"id"`                // the pseudonym: an HMAC of the number on the badge under the site's key, or what the pass code says
+	ID      string `json:"id"`                // the pseudonym: an HMAC of the number on the badge under the site's number keys, or what the pass code says
 	Company string `json:"company,omitempty"` // the company of the pass code
 	By      string `json:"by"`                // the reader
 	// Signed is true for a pass code, whose signature was verified here; a number on a badge is what it says.

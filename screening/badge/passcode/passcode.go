@@ -3,7 +3,7 @@
 //
 // A code is the prefix TGPC and the base32 (RFC 4648, no padding) of these bytes, all numbers big-endian:
 //
-//	format          1 byte, 1
+//	format          1 byte, 1 and how often the number key was changed before the pseudonym was made
 //	key             4 bytes: the first of SHA-256("thermogate key", 0, site, 0, public key)
 //	pseudonym      16 bytes
 //	serial          8 bytes
@@ -16,7 +16,6 @@ package passcode
 
 import (
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -46,7 +45,8 @@ var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // Code is what a pass code says.
 type Code struct {
-	Person   string // the pseudonym, as Pseudonym gives it
+	Person   string // the pseudonym, as NumberKeys gives it
+	Changes  int    // of the number key before that was made
 	Company  string // short: at most MaxCompany letters, digits, dots, dashes and underscores; may be empty
 	Serial   Serial
 	From, To time.Time // UTC, whole seconds; valid at From, no longer at To
@@ -105,6 +105,8 @@ func Sign(key ed25519.PrivateKey, site string, code Code) (string, error) {
 	switch {
 	case err != nil || len(person) != pseudonymSize:
 		return "", fmt.Errorf("sign pass code: person %q is not %d hex digits", code.Person, 2*pseudonymSize)
+	case code.Changes < 0 || code.Changes >= MaxNumberKeys:
+		return "", fmt.Errorf("sign pass code: %d changes of the number key", code.Changes)
 	case !CompanyFits(code.Company):
 		return "", fmt.Errorf("sign pass code: company %q is not at most %d letters, digits, dots, dashes and underscores",
 			code.Company, MaxCompany)
@@ -112,7 +114,7 @@ func Sign(key ed25519.PrivateKey, site string, code Code) (string, error) {
 		return "", fmt.Errorf("sign pass code: valid from %v to %v is no time between 1970 and 2106", code.From, code.To)
 	}
 	id := keyID(site, key.Public().(ed25519.PublicKey))
-	body := append([]byte{format}, id[:]...)
+	body := append([]byte{format + byte(code.Changes)}, id[:]...)
 	body = append(body, person...)
 	body = append(body, code.Serial[:]...)
 	body = binary.BigEndian.AppendUint32(body, uint32(code.From.Unix()))
@@ -123,15 +125,15 @@ func Sign(key ed25519.PrivateKey, site string, code Code) (string, error) {
 	return Prefix + encoding.EncodeToString(body), nil
 }
 
-// Verify returns what the code says, if it is valid now at site by the site's keys. It fails with a Refusal; the code is returned
-// with it where the signature holds. root is the site's first key, which signs passes; it may sign codes too, within the times
-// that passes gives it, if any. Letters may be small, as a scanner types them with caps lock on.
-func Verify(root ed25519.PublicKey, site string, passes Passes, text string, now time.Time) (Code, error) {
+// Verify returns what the code says, if it is valid now at site by what passes says. It fails with a Refusal; the code is returned
+// with it where the signature holds. The site's key, which signs passes, may sign codes too, within the times that passes gives
+// it, if any. Letters may be small, as a scanner types them with caps lock on.
+func Verify(site string, passes Passes, text string, now time.Time) (Code, error) {
 	body, signature, ok := split(text)
 	if !ok {
 		return Code{}, Cut
 	}
-	key, known := findKey(root, site, passes, [keyIDSize]byte(body[1:]))
+	key, known := findKey(site, passes, [keyIDSize]byte(body[1:]))
 	if !known {
 		return Code{}, OtherSite
 	}
@@ -158,7 +160,7 @@ func split(text string) (body, signature []byte, ok bool) {
 	}
 	text = strings.ToUpper(text[len(Prefix):])
 	all, err := encoding.DecodeString(text)
-	if err != nil || len(all) <= companyAt || all[0] != format || encoding.EncodeToString(all) != text {
+	if err != nil || len(all) <= companyAt || all[0] < format || all[0] >= format+MaxNumberKeys || encoding.EncodeToString(all) != text {
 		return nil, nil, false
 	}
 	end := companyAt + 1 + int(all[companyAt])
@@ -169,6 +171,7 @@ func split(text string) (body, signature []byte, ok bool) {
 }
 
 func read(body []byte) (code Code) {
+	code.Changes = int(body[0] - format)
 	rest := body[1+keyIDSize:]
 	code.Person = hex.EncodeToString(rest[:pseudonymSize])
 	rest = rest[pseudonymSize:]
@@ -180,19 +183,23 @@ func read(body []byte) (code Code) {
 	return code
 }
 
+// NewestPerson is the pseudonym by the newest of a gate's number keys, whenever the code was printed. A gate without these keys, or
+// with fewer than were there then, says it as it stands.
+func (c Code) NewestPerson(keys NumberKeys) string { return keys.newest(c.Person, c.Changes) }
+
 // CompanyFits says whether a text can be Code.Company.
 func CompanyFits(company string) bool {
 	return len(company) <= MaxCompany && strings.Trim(strings.ToLower(company), "abcdefghijklmnopqrstuvwxyz0123456789.-_") == "" &&
 		!strings.ContainsFunc(company, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-func findKey(root ed25519.PublicKey, site string, passes Passes, id [keyIDSize]byte) (key Key, known bool) {
+func findKey(site string, passes Passes, id [keyIDSize]byte) (key Key, known bool) {
 	for _, key := range passes.Keys {
 		if len(key.Key) == ed25519.PublicKeySize && keyID(site, key.Key) == id {
 			return key, true
 		}
 	}
-	return Key{Key: root}, keyID(site, root) == id
+	return Key{Key: passes.SiteKey}, len(passes.SiteKey) == ed25519.PublicKeySize && keyID(site, passes.SiteKey) == id
 }
 
 func keyID(site string, key ed25519.PublicKey) (id [keyIDSize]byte) {
@@ -203,12 +210,4 @@ func keyID(site string, key ed25519.PublicKey) (id [keyIDSize]byte) {
 
 func signed(site string, body []byte) []byte {
 	return append([]byte("thermogate pass code\x00"+site+"\x00"), body...)
-}
-
-// Pseudonym is what events call the person with this number on the badge: the first 16 bytes of its HMAC-SHA256 under the
-// site's number key, in hex. Space around the number and the case of its letters do not matter.
-func Pseudonym(numberKey []byte, number string) string {
-	mac := hmac.New(sha256.New, numberKey)
-	mac.Write([]byte(strings.ToUpper(strings.TrimSpace(number))))
-	return hex.EncodeToString(mac.Sum(nil)[:pseudonymSize])
 }

@@ -11,16 +11,20 @@ import (
 	"time"
 )
 
-// Passes is what a site's gates have to know of its codes. The console publishes it, signed by the site's first key, retained
-// on thermogate/<site>/<gate>/passes. Version only rises, so that nobody can bring an older one back.
+// Passes is what a site's gates have to know of its codes. The console publishes it, signed by the site's key, retained on
+// thermogate/<site>/<gate>/passes. Version only rises, so that nobody can bring an older one back. Where the site has changed its
+// key, Roots leads from each key that it had to that one, the first change first: so it also brings gates from one to the next.
 type Passes struct {
 	Version uint64    `json:"version"`
 	Site    string    `json:"site"`
 	Issued  time.Time `json:"issued"`
-	Keys    []Key     `json:"keys"`    // that sign codes, beside the first
+	Keys    []Key     `json:"keys"`    // that sign codes, beside the site's
 	Revoked []Serial  `json:"revoked"` // in order; those whose codes have expired need not be here
 	// Barred are companies none of whose codes is good now: one may have more people than Revoked could hold.
-	Barred []string `json:"barred,omitempty"`
+	Barred []string   `json:"barred,omitempty"`
+	Roots  []Handover `json:"roots,omitempty"`
+
+	SiteKey ed25519.PublicKey `json:"-"` // that has signed it, and signs whatever comes after it
 }
 
 // Key is a public key that signs codes.
@@ -59,20 +63,33 @@ func (p Passes) Sign(root ed25519.PrivateKey) ([]byte, error) {
 	return append(body, beforeSignature+signature+`"}`...), nil
 }
 
-// OpenPasses reads what Sign wrote, if it is of this site and signed by its first key.
-func OpenPasses(root ed25519.PublicKey, site string, payload []byte) (Passes, error) {
+// maxPasses is the length in bytes of the longest passes that are looked at: who signed them is known only after they are read.
+const maxPasses = 1 << 20
+
+// OpenPasses reads what Sign wrote, if it is of this site and signed by its key: the one given, or the last of those that its Roots
+// lead to from there.
+func OpenPasses(siteKey ed25519.PublicKey, site string, payload []byte) (Passes, error) {
 	var p Passes
 	cut := len(payload) - tailLength
+	if len(payload) > maxPasses {
+		return p, fmt.Errorf("passes: %d bytes are more than %d", len(payload), maxPasses)
+	}
 	if cut < 0 || !bytes.HasPrefix(payload[cut:], []byte(beforeSignature)) {
 		return p, errors.New("passes: not signed")
 	}
 	body, encoded := payload[:cut], payload[cut+len(beforeSignature):][:signatureLength]
 	signature, err := base64.StdEncoding.DecodeString(string(encoded))
-	if err != nil || !ed25519.Verify(root, signedPasses(body), signature) {
-		return p, errors.New("passes: not signed by the site's key")
+	if err != nil {
+		return p, fmt.Errorf("passes: signature: %w", err)
 	}
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return Passes{}, fmt.Errorf("passes: %w", err)
+	}
+	if p.SiteKey, err = follow(siteKey, site, p.Roots); err != nil {
+		return Passes{}, fmt.Errorf("passes: %w", err)
+	}
+	if !ed25519.Verify(p.SiteKey, signedPasses(body), signature) {
+		return Passes{}, errors.New("passes: not signed by the site's key")
 	}
 	if p.Site != site {
 		return Passes{}, fmt.Errorf("passes: of site %q, not of %q", p.Site, site)

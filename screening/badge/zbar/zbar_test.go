@@ -81,7 +81,7 @@ func TestPrintedCodesAreRead(t *testing.T) {
 		found, took := 0, time.Duration(0)
 		for n := range each {
 			text, err := passcode.Sign(key, "plant", passcode.Code{
-				Person: passcode.Pseudonym([]byte("a key"), string(rune(r.IntN(1e6)))), Company: "haitian-build", Serial: passcode.Serial{byte(n)},
+				Person: passcode.NumberKeys{[]byte("a key")}.Pseudonym(string(rune(r.IntN(1e6)))), Company: "haitian-build", Serial: passcode.Serial{byte(n)},
 				From: time.Unix(1e9, 0), To: time.Unix(2e9, 0)})
 			if err != nil {
 				t.Fatal(err)

@@ -53,11 +53,18 @@ func TestGatesHearWhichCodesAreGood(t *testing.T) {
 		return ok && len(list.Revoked) == 1 && list.Version > first.Version
 	})
 	t.Logf("a gate hears that a code is revoked after %v", time.Since(began))
+	if err := office.ChangeSiteKey(t.Context(), "plant", by, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gate hears of another key of the site", func() bool {
+		list, ok := heard()
+		return ok && !list.SiteKey.Equal(root) && len(list.Keys) == 1 && len(list.Revoked) == 1
+	})
 	// Another list for a gate that comes later, and for all after the broker has lost everything.
 	stop()
 	p.publish("passes", true, "")
 	i, _ = run(t, b.address, s)
-	eventually(t, "the gate is told anew", func() bool { list, ok := heard(); return ok && len(list.Revoked) == 1 })
+	eventually(t, "the gate is told anew", func() bool { list, ok := heard(); return ok && len(list.Revoked) == 1 && !list.SiteKey.Equal(root) })
 	if state := i.State(); state.Refused != 0 {
 		t.Errorf("%d messages were refused", state.Refused)
 	}

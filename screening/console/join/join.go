@@ -99,10 +99,10 @@ type Grant struct {
 	Password string `json:"password,omitempty"`
 	// ClientID is the only one that the broker takes of this account; empty where it takes any.
 	ClientID string `json:"client_id,omitempty"`
-	// SiteKey is the first public key of the site's pass codes (PEM), which signs the others; empty where there are none.
+	// SiteKey is the public key of the site (PEM), which signs those of pass codes; empty where there is none.
 	SiteKey string `json:"site_key,omitempty"`
-	// NumberKey is the secret under which numbers on badges become pseudonyms. A box that joins is told it as it is told the
-	// password, and not before.
+	// NumberKey is the secrets under which numbers on badges become pseudonyms, with spaces between. A box that joins is told them
+	// as it is told the password, and not before.
 	NumberKey string `json:"number_key,omitempty"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,9 +37,12 @@ func New(s *store.Store) *Office { return &Office{store: s} }
 
 // ring is the keys of a site.
 type ring struct {
-	root   ed25519.PrivateKey
-	number []byte
-	codes  []store.SiteKey // in the order in which they were made
+	site      ed25519.PrivateKey
+	handovers []passcode.Handover // from those before, the first first
+	numbers   passcode.NumberKeys
+	codes     []store.SiteKey // in the order in which they were made
+
+	kept map[store.KeyKind]store.SiteKey // the newest of each kind
 }
 
 func private(k store.SiteKey) (ed25519.PrivateKey, error) {
@@ -85,22 +89,26 @@ func newSecret(kind store.KeyKind) []byte {
 func (r ring) has(kind store.KeyKind) bool {
 	switch kind {
 	case store.RootKey:
-		return r.root != nil
+		return r.site != nil
 	case store.NumberKey:
-		return r.number != nil
+		return r.numbers != nil
 	}
 	return len(r.codes) > 0
 }
 
 func (o *Office) read(ctx context.Context, site string) (r ring, whole bool, err error) {
 	keys, err := o.store.SiteKeys(ctx, site)
+	r.kept = map[store.KeyKind]store.SiteKey{}
 	for _, k := range keys {
+		r.kept[k.Kind] = k
 		switch {
 		case err != nil:
 		case k.Kind == store.RootKey:
-			r.root, err = private(k)
+			if r.site, err = private(k); err == nil && k.Handovers != nil {
+				err = json.Unmarshal(k.Handovers, &r.handovers)
+			}
 		case k.Kind == store.NumberKey:
-			r.number = k.Secret
+			r.numbers, err = passcode.ParseNumberKeys(string(k.Secret))
 		case k.Kind == store.CodesKey:
 			r.codes = append(r.codes, k)
 		}
@@ -108,25 +116,46 @@ func (o *Office) read(ctx context.Context, site string) (r ring, whole bool, err
 	return r, r.has(store.RootKey) && r.has(store.NumberKey) && r.has(store.CodesKey), err
 }
 
-// Told is what a gate has to know of its site's keys: the public one, as PEM, and the secret of the pseudonyms.
-func (o *Office) Told(ctx context.Context, site string) (siteKey, numberKey string, err error) {
+// Told is what a gate has to know of its site's keys: the public one, as PEM, and the secrets of the pseudonyms.
+func (o *Office) Told(ctx context.Context, site string) (siteKey, numberKeys string, err error) {
 	r, err := o.ring(ctx, site)
 	if err == nil {
-		siteKey, err = passcode.MarshalSiteKey(r.root.Public().(ed25519.PublicKey))
+		siteKey, err = passcode.MarshalSiteKey(r.public())
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("the keys of site %s: %w", site, err)
 	}
-	return siteKey, string(r.number), nil
+	return siteKey, string(r.kept[store.NumberKey].Secret), nil
 }
 
-// Pseudonym returns what gates of a site call the person with a number.
+func (r ring) public() ed25519.PublicKey { return r.site.Public().(ed25519.PublicKey) }
+
+// Shown is what somebody may see of a site's keys, to compare them to those of a gate.
+type Shown struct {
+	SiteKey     string // PEM
+	Fingerprint string // of that
+	SiteKeyAt   time.Time
+	NumberKeys  int
+	NumberKeyAt time.Time
+}
+
+// Shown returns that of a site; ok is false where it has none yet.
+func (o *Office) Shown(ctx context.Context, site string) (shown Shown, ok bool, err error) {
+	r, whole, err := o.read(ctx, site)
+	if err != nil || !whole {
+		return shown, false, err
+	}
+	text, err := passcode.MarshalSiteKey(r.public())
+	return Shown{text, passcode.Fingerprint(r.public()), r.kept[store.RootKey].MadeAt, len(r.numbers), r.kept[store.NumberKey].MadeAt}, err == nil, err
+}
+
+// Pseudonym returns what the list of a site calls the person with a number.
 func (o *Office) Pseudonym(ctx context.Context, site string) (func(number string) string, error) {
 	r, err := o.ring(ctx, site)
 	if err != nil {
 		return nil, fmt.Errorf("the keys of site %s: %w", site, err)
 	}
-	return func(number string) string { return passcode.Pseudonym(r.number, number) }, nil
+	return r.numbers.First, nil
 }
 
 // ErrTime is the error for codes that would be good for too long, or never.
@@ -199,7 +228,8 @@ func (o *Office) Texts(ctx context.Context, site string, people map[string]store
 	}
 	texts := map[string]string{}
 	for _, c := range codes {
-		said := passcode.Code{Person: people[c.Person].Pseudonym, Company: short[c.Company], From: c.From, To: c.To}
+		names := r.numbers.Of(people[c.Person].Pseudonym)
+		said := passcode.Code{Person: names[len(names)-1], Changes: len(names) - 1, Company: short[c.Company], From: c.From, To: c.To}
 		if err := said.Serial.UnmarshalText([]byte(c.Serial)); err != nil {
 			return nil, err
 		}
@@ -222,6 +252,39 @@ func (o *Office) Rotate(ctx context.Context, site string, end time.Time, by stor
 	return o.store.AddSiteKey(ctx, store.SiteKey{Site: site, Kind: store.CodesKey, Secret: newSecret(store.CodesKey), MadeAt: at}, end, by)
 }
 
+// ChangeSiteKey has the lists of a site signed by a new key from now on. Gates follow it as soon as they hear the next list, for it
+// has the word of the key before, and take nothing of that one any more. Codes stay good: other keys sign them.
+func (o *Office) ChangeSiteKey(ctx context.Context, site string, by store.Author, at time.Time) error {
+	r, err := o.ring(ctx, site)
+	if err != nil {
+		return err
+	}
+	secret := newSecret(store.RootKey)
+	next := ed25519.NewKeyFromSeed(secret).Public().(ed25519.PublicKey)
+	handovers, err := json.Marshal(append(r.handovers, passcode.HandOver(r.site, site, next)))
+	if err != nil {
+		return err
+	}
+	return o.store.ChangeSiteKey(ctx, r.kept[store.RootKey], secret, handovers, by, at)
+}
+
+// ErrKeys is the error for a site that can have no further number key.
+var ErrKeys = fmt.Errorf("a site has at most %d number keys", passcode.MaxNumberKeys)
+
+// ChangeNumberKey has everybody have another pseudonym, at gates that are given the new key, and on codes whose text is made from
+// now on. Who they are is known by the ones before, too.
+func (o *Office) ChangeNumberKey(ctx context.Context, site string, by store.Author, at time.Time) error {
+	r, err := o.ring(ctx, site)
+	if err != nil {
+		return err
+	}
+	if len(r.numbers) == passcode.MaxNumberKeys {
+		return ErrKeys
+	}
+	before := r.kept[store.NumberKey]
+	return o.store.ChangeSiteKey(ctx, before, slices.Concat(before.Secret, []byte(" "), newSecret(store.NumberKey)), nil, by, at)
+}
+
 // List is the signed list of which codes of a site are good, as gates are told it. It is another one only when it says something
 // else.
 func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, error) {
@@ -231,7 +294,7 @@ func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, 
 	}
 	o.making.Lock()
 	defer o.making.Unlock()
-	list := passcode.Passes{Site: site, Keys: []passcode.Key{}, Revoked: []passcode.Serial{}}
+	list := passcode.Passes{Site: site, Keys: []passcode.Key{}, Revoked: []passcode.Serial{}, Roots: r.handovers}
 	for _, k := range r.codes {
 		key, err := private(k)
 		if err != nil {
@@ -266,7 +329,7 @@ func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, 
 	}
 	version := max(last.Version+1, now.UnixMilli()) // so a store that was restored from a backup does not go back
 	list.Version, list.Issued = uint64(version), now.UTC().Truncate(time.Second)
-	signed, err := list.Sign(r.root)
+	signed, err := list.Sign(r.site)
 	if err != nil {
 		return nil, err
 	}

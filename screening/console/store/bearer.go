@@ -14,6 +14,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
@@ -144,7 +145,7 @@ func (s *Store) forgets(b bearer) bool {
 	if s.deleted[b.event] || b.at < s.linksSince(b.received).UnixMilli() {
 		return true
 	}
-	again, forgotten := s.forgotten[forgottenOf{b.gate.Site, hashOf(b.who.ID)}]
+	again, forgotten := s.forgotten[forgottenOf{b.gate.Site, passcode.HashOf(b.who.ID)}]
 	return b.who.ID != "" && forgotten && (again == 0 || idTime(b.said).UnixMilli() < again)
 }
 

@@ -157,10 +157,17 @@ func (s *Store) cover(ctx context.Context, c *Coverage, now time.Time) error {
 	for _, a := range alerts {
 		ofVisit[visitOf{a.Gate, a.Visit}] = a
 	}
+	first := map[string]string{} // by every pseudonym of those listed
+	for _, p := range listed {
+		for _, pseudonym := range s.pseudonyms(p) {
+			first[pseudonym] = p.Pseudonym
+		}
+	}
 	came := map[string][]passing{}
 	for _, p := range visits {
 		if p.person != "" {
-			came[p.person] = append(came[p.person], p)
+			known := cmp.Or(first[p.person], p.person)
+			came[known] = append(came[known], p)
 		}
 	}
 	known := map[string]*Person{}

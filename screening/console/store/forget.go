@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/mqtt"
 )
 
@@ -101,18 +102,20 @@ func (s *Store) ForgetPerson(ctx context.Context, site, id, sum, reason string, 
 
 // forget does it, whoever wants it.
 func (s *Store) forget(ctx context.Context, p Person, f *Forgotten, by Author) error {
-	f.hash = hashOf(p.Pseudonym)
+	f.hash = passcode.HashOf(p.Pseudonym)
+	known := s.pseudonyms(p)
+	theirs := append([]any{p.Site}, anys(known)...)
 	err := s.transact(ctx, func(tx *sql.Tx) error {
 		var held int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM bearers JOIN events ON events.id = bearers.event AND events.gate = bearers.gate WHERE bearers.site = $1 AND bearers.person = $2 AND "+
-			heldEvent+" LIMIT 1) AS held", p.Site, p.Pseudonym).Scan(&held); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM bearers JOIN events ON events.id = bearers.event AND events.gate = bearers.gate WHERE bearers.site = $1 AND bearers.person IN ("+list(2, len(known))+") AND "+
+			heldEvent+" LIMIT 1) AS held", theirs...).Scan(&held); err != nil {
 			return err
 		}
 		if held > 0 {
 			return ErrHeld
 		}
 		var err error
-		if f.Links, err = execute(ctx, tx, "DELETE FROM bearers WHERE site = $1 AND person = $2", p.Site, p.Pseudonym); err != nil {
+		if f.Links, err = execute(ctx, tx, "DELETE FROM bearers WHERE site = $1 AND person IN ("+list(2, len(known))+")", theirs...); err != nil {
 			return err
 		}
 		if _, err := revokeCodes(ctx, tx, by, f.At, "person = $3", p.ID); err != nil {
@@ -176,7 +179,7 @@ func rememberAgain(ctx context.Context, tx *sql.Tx, site string, d Difference, p
 		is[hash] = true
 	}
 	for _, row := range d.Added {
-		hash := hashOf(pseudonym(row.Number))
+		hash := passcode.HashOf(pseudonym(row.Number))
 		if !is[hash] {
 			continue
 		}
@@ -190,10 +193,10 @@ func rememberAgain(ctx context.Context, tx *sql.Tx, site string, d Difference, p
 
 // forgetAgain takes back rememberAgain of people whose ids are on the list by mistake, with what came of them since, and returns
 // their hashes.
-func forgetAgain(ctx context.Context, tx *sql.Tx, site string, ids []string) (gone []string, err error) {
+func (s *Store) forgetAgain(ctx context.Context, tx *sql.Tx, site string, ids []string) (gone []string, err error) {
 	pseudonyms, err := texts(ctx, tx, "SELECT pseudonym FROM people WHERE id IN ("+list(1, len(ids))+")", anys(ids)...)
 	for _, pseudonym := range pseudonyms {
-		hash := hashOf(pseudonym)
+		hash := passcode.HashOf(pseudonym)
 		again, err := execute(ctx, tx, "UPDATE forgotten SET again = 0 WHERE site = $1 AND person = $2 AND again <> 0", site, hash)
 		if err != nil {
 			return nil, err
@@ -202,8 +205,9 @@ func forgetAgain(ctx context.Context, tx *sql.Tx, site string, ids []string) (go
 			continue
 		}
 		gone = append(gone, hash)
-		if _, err := tx.ExecContext(ctx, "DELETE FROM bearers WHERE site = $1 AND person = $2 AND NOT EXISTS (SELECT 1 FROM events WHERE events.id = bearers.event AND "+heldEvent+")",
-			site, pseudonym); err != nil {
+		known := s.pseudonyms(Person{Site: site, Pseudonym: pseudonym})
+		if _, err := tx.ExecContext(ctx, "DELETE FROM bearers WHERE site = $1 AND person IN ("+list(2, len(known))+") AND NOT EXISTS (SELECT 1 FROM events WHERE events.id = bearers.event AND "+heldEvent+")",
+			append([]any{site}, anys(known)...)...); err != nil {
 			return nil, err
 		}
 	}

@@ -189,7 +189,7 @@ func (s *Store) readOutcomeOnly(ctx context.Context) error {
 
 // readPeople reads what Append goes by: which sites keep outcomes only, which events were deleted, and which people forgotten.
 func (s *Store) readPeople(ctx context.Context) error {
-	if err := s.readOutcomeOnly(ctx); err != nil {
+	if err := errors.Join(s.readOutcomeOnly(ctx), s.readNumberKeys(ctx)); err != nil {
 		return err
 	}
 	deletions, err := s.Deletions(ctx, mqtt.Gate{}, -1)
@@ -203,7 +203,7 @@ func (s *Store) readPeople(ctx context.Context) error {
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
 	for _, f := range forgotten {
-		s.forgotten[forgottenOf{f.Site, f.hash}] = f.again
+		s.rememberOne(f.Site, f.hash, f.again)
 	}
 	for _, d := range deletions {
 		s.deleted[d.Event] = true

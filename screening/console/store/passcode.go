@@ -9,17 +9,18 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/mqtt"
 )
 
 // KeyKind is what a secret of a site is for.
 type KeyKind string
 
-// The kinds. A site has one root and one number key, and one or more that sign codes, of which the newest does.
+// The kinds. A site has one of each but of those that sign codes, of which the newest does.
 const (
 	RootKey   KeyKind = "root"   // Ed25519, signs the lists of what is good
 	CodesKey  KeyKind = "codes"  // Ed25519, signs codes
-	NumberKey KeyKind = "number" // of the pseudonyms of numbers
+	NumberKey KeyKind = "number" // passcode.NumberKeys, of the pseudonyms of numbers
 )
 
 // SiteKey is a secret of a site.
@@ -29,16 +30,18 @@ type SiteKey struct {
 	Secret   []byte
 	MadeAt   time.Time
 	To       time.Time // from which on its codes are no longer good; zero is never
+	// Handovers are how each root before has named the next, as JSON; nil where there was none.
+	Handovers []byte
 }
 
 // SiteKeys returns those of a site in the order in which they were made.
 func (s *Store) SiteKeys(ctx context.Context, site string) ([]SiteKey, error) {
 	return collect(ctx, s.read, func(rows *sql.Rows) (k SiteKey, err error) {
 		var made, to int64
-		err = rows.Scan(&k.ID, &k.Site, &k.Kind, &k.Secret, &made, &to)
+		err = rows.Scan(&k.ID, &k.Site, &k.Kind, &k.Secret, &made, &to, &k.Handovers)
 		k.MadeAt, k.To = fromMilliseconds(made), fromSeconds(to)
 		return k, err
-	}, "SELECT id, site, kind, secret, made_at, to_at FROM site_keys WHERE site = $1 ORDER BY id", site)
+	}, "SELECT id, site, kind, secret, made_at, to_at, handovers FROM site_keys WHERE site = $1 ORDER BY id", site)
 }
 
 // AddSiteKey keeps a new secret; of a root or a number key the first one stays. With end the site's other keys that sign codes
@@ -62,7 +65,61 @@ func (s *Store) AddSiteKey(ctx context.Context, k SiteKey, end time.Time, by Aut
 		return fmt.Errorf("keeping a key of site %s: %w", k.Site, err)
 	}
 	s.passesChanged()
+	return s.readNumberKeys(ctx)
+}
+
+// ChangeSiteKey keeps another secret in the place of a root or a number key, and with a root how it was handed over to. The secret
+// before is not kept. Where that is another one by now, the error is ErrChanged.
+func (s *Store) ChangeSiteKey(ctx context.Context, before SiteKey, secret, handovers []byte, by Author, at time.Time) error {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		changed, err := execute(ctx, tx, "UPDATE site_keys SET secret = $1, handovers = $2, made_at = $3 WHERE id = $4 AND secret = $5",
+			secret, handovers, at.UnixMilli(), before.ID, before.Secret)
+		if err == nil && changed == 0 {
+			err = ErrChanged
+		}
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, AuditLine{At: at, By: by, What: MadeKey, Scope: mqtt.Gate{Site: before.Site}, Detail: string(before.Kind)})
+	})
+	if err != nil {
+		return fmt.Errorf("changing the %s key of site %s: %w", before.Kind, before.Site, err)
+	}
+	s.passesChanged()
+	if before.Kind == NumberKey {
+		err = s.readPeople(ctx)
+	}
+	return errors.Join(err, s.sweep(ctx))
+}
+
+// readNumberKeys reads by what keys people are known.
+func (s *Store) readNumberKeys(ctx context.Context) error {
+	type siteKeys struct{ site, secret string }
+	all, err := collect(ctx, s.read, func(rows *sql.Rows) (k siteKeys, err error) {
+		var secret []byte
+		err = rows.Scan(&k.site, &secret)
+		k.secret = string(secret)
+		return k, err
+	}, "SELECT site, secret FROM site_keys WHERE kind = 'number'")
+	if err != nil {
+		return err
+	}
+	s.peopleMu.Lock()
+	defer s.peopleMu.Unlock()
+	for _, k := range all {
+		if s.numberKeys[k.site], err = passcode.ParseNumberKeys(k.secret); err != nil { // no reason to take no events
+			s.log.Error("the number key of a site is broken", "site", k.site, "error", err)
+		}
+	}
 	return nil
+}
+
+// pseudonyms are all that gates may call somebody, the one on the list first: a gate or a printed code may know of fewer changes
+// of the number key than the site.
+func (s *Store) pseudonyms(p Person) []string {
+	s.peopleMu.RLock()
+	defer s.peopleMu.RUnlock()
+	return s.numberKeys[p.Site].Of(p.Pseudonym)
 }
 
 // PassCode is what is kept of a pass code. Its text follows from that and its key.

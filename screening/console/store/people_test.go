@@ -12,6 +12,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
@@ -21,6 +22,11 @@ func pseudonymOf(number string) string { return "of-" + number }
 
 // onList puts people of a company on the list of plant, at a time.
 func onList(t testing.TB, s *Store, company string, whole bool, at time.Time, rows ...Listed) Upload {
+	t.Helper()
+	return apply(t, s, company, whole, pseudonymOf, at, rows...)
+}
+
+func apply(t testing.TB, s *Store, company string, whole bool, pseudonym func(string) string, at time.Time, rows ...Listed) Upload {
 	t.Helper()
 	for i := range rows {
 		rows[i].Line = i + 2
@@ -39,7 +45,7 @@ func onList(t testing.TB, s *Store, company string, whole bool, at time.Time, ro
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := s.ApplyUpload(t.Context(), "plant", id, d.Sum(), pseudonymOf, Author{Account: "hr"}, at)
+	u, err := s.ApplyUpload(t.Context(), "plant", id, d.Sum(), pseudonym, Author{Account: "hr"}, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -494,6 +500,146 @@ func TestForgetting(t *testing.T) {
 		if forgotten, err := s.Forgotten(t.Context(), "plant"); err != nil || len(forgotten) != 1 || forgotten[0].again != 0 {
 			t.Errorf("%+v, %v", forgotten, err)
 		}
+	})
+}
+
+// TestNumberKeyThatIsChanged has gates call people as before, and by a further key, and forgets one of them.
+func TestNumberKeyThatIsChanged(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		now := time.Now().Truncate(time.Millisecond)
+		day := DayOf(now.UTC()) - 1
+		begin := day.Begin(time.UTC).Add(6 * time.Hour)
+		first, second := strings.Repeat("1", 32), strings.Repeat("2", 32)
+		keys, err := passcode.ParseNumberKeys(first + " " + second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := func(keys passcode.NumberKeys, number string) func(*event.Data) {
+			return func(d *event.Data) { d.Person = &event.Bearer{ID: keys.Pseudonym(number), By: "desk"} }
+		}
+		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: NumberKey, Secret: []byte(first), MadeAt: begin}, time.Time{}, Author{}); err != nil {
+			t.Fatal(err)
+		}
+		put := func(at time.Time, rows ...Listed) Upload { return apply(t, s, "", false, keys.First, at, rows...) }
+		listedAt := begin.Add(-24 * time.Hour)
+		put(listedAt, Listed{Number: "A1", Shift: "1"}, Listed{Number: "A2", Shift: "1"}, Listed{Number: "A3", Shift: "1"})
+		people, err := s.People(t.Context(), PeopleFilter{Site: "plant"}, now, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, gone := people[0], people[2]
+		// Somebody is forgotten before the change, and somebody with what comes by both keys after it.
+		forget := func(p Person) {
+			t.Helper()
+			line, sum, err := s.PersonRecord(t.Context(), "plant", p.ID, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.ForgetPerson(t.Context(), "plant", p.ID, sum, "asked to", Author{Account: "hr"}, now); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := s.ForgottenAs(t.Context(), p.ID); err != nil || f.SHA256 != hashOf(string(line)) {
+				t.Errorf("the deletion is not proven: %+v, %v", f, err)
+			}
+		}
+		forget(gone)
+		before := begin.Add(-30 * time.Minute)
+		say(t, s, screened(t, north, before, event.Inconclusive, by(keys[:1], "A1")))
+		_, exported, err := s.PersonRecord(t.Context(), "plant", one.ID, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		kept, err := s.SiteKeys(t.Context(), "plant")
+		if err != nil || len(kept) != 1 {
+			t.Fatal(kept, err)
+		}
+		if err := s.ChangeSiteKey(t.Context(), kept[0], []byte(first+" "+second), nil, Author{Account: "hr"}, now); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ChangeSiteKey(t.Context(), kept[0], []byte(first+" "+strings.Repeat("3", 32)), nil, Author{Account: "hr"}, now); !errors.Is(err, ErrChanged) {
+			t.Errorf("two changes of one key: %v", err)
+		}
+		if lines, err := s.Audit(t.Context(), AuditFilter{What: MadeKey, Account: "hr"}, 10); err != nil || len(lines) != 1 || lines[0].Detail != "number" || lines[0].Scope.Site != "plant" {
+			t.Errorf("%+v, %v", lines, err)
+		}
+		if _, sum, err := s.PersonRecord(t.Context(), "plant", one.ID, now); err != nil || sum != exported {
+			t.Errorf("what is kept of somebody is another after the change, %v", err)
+		}
+
+		say(t, s, screened(t, south, before.Add(time.Minute), event.Pass, by(keys, "A1")))
+		say(t, s, screened(t, north, before.Add(2*time.Minute), event.Pass, by(keys[:1], "A2")))
+		say(t, s, screened(t, north, before.Add(3*time.Minute), event.Pass, by(keys[:1], "A3")))
+		say(t, s, screened(t, south, before.Add(4*time.Minute), event.Pass, by(keys, "A3")))
+		shifts, err := s.Shifts(t.Context(), "plant", day, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.Coverage(t.Context(), shifts[0], now)
+		if err != nil || len(c.People) != 2 || c.Screened() != 2 || c.Strangers != 0 {
+			t.Errorf("%+v, %d strangers, %v", c.People, c.Strangers, err)
+		}
+		if len(c.Twice) != 1 || c.Twice[0].Person.Number != "A1" || c.Twice[0].Second.Gate != "south" {
+			t.Errorf("who came by both keys within a minute: %+v", c.Twice)
+		}
+		known := func(p Person, want int) {
+			t.Helper()
+			if links, err := s.Passages(t.Context(), p, 10); err != nil || len(links) != want {
+				t.Errorf("%s: %+v, %v, want %d", p.Number, links, err, want)
+			}
+		}
+		known(one, 2)
+		known(gone, 0)
+		if newest, err := s.Passages(t.Context(), one, 1); err != nil || len(newest) != 1 || newest[0].Gate != "south" {
+			t.Errorf("%+v, %v", newest, err)
+		}
+
+		hold, err := s.AddHold(t.Context(), Hold{Gate: south, Reason: "court"}, Author{}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, sum, err := s.PersonRecord(t.Context(), "plant", one.ID, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ForgetPerson(t.Context(), "plant", one.ID, sum, "asked to", Author{Account: "hr"}, now); !errors.Is(err, ErrHeld) {
+			t.Errorf("what a hold keeps by the new key is deleted: %v", err)
+		}
+		if err := s.EndHold(t.Context(), hold, "over", Author{}, now); err != nil {
+			t.Fatal(err)
+		}
+		forget(one)
+		late := func() {
+			t.Helper()
+			for _, number := range []string{"A1", "A3"} {
+				for n := range keys {
+					say(t, s, screened(t, north, now.Add(-time.Second), event.Pass, by(keys[:n+1], number)))
+				}
+			}
+			var left int
+			if err := s.read.QueryRowContext(t.Context(), "SELECT count(*) FROM bearers WHERE person <> $1", keys.First("A2")).Scan(&left); err != nil || left != 0 {
+				t.Errorf("of people who are forgotten %d events are known, %v", left, err)
+			}
+		}
+		late()
+		clear(s.forgotten)
+		clear(s.numberKeys)
+		if err := s.readPeople(t.Context()); err != nil { // as the next process does
+			t.Fatal(err)
+		}
+		late()
+
+		// Put on the list again, they are known by both from then on, and undone by neither.
+		again := put(now.Add(time.Second), Listed{Number: "A1"})
+		for n := range keys {
+			say(t, s, screened(t, north, now.Add(2*time.Second), event.Pass, by(keys[:n+1], "A1")))
+		}
+		known(one, 2)
+		if err := s.UndoUpload(t.Context(), "plant", again.ID, Author{}, now.Add(3*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		known(one, 0)
+		late()
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,8 +13,8 @@ import (
 type Person struct {
 	ID         string `json:"id"`
 	Site       string `json:"site"`
-	Number     string `json:"number"` // on the badge, unique within the site
-	Pseudonym  string `json:"pseudonym"`
+	Number     string `json:"number"`    // on the badge, unique within the site
+	Pseudonym  string `json:"pseudonym"` // by the site's first number key
 	Name       string `json:"name"`
 	Company    string `json:"company,omitempty"` // id; empty for the site's own people
 	Department string `json:"department,omitempty"`
@@ -119,6 +120,7 @@ type Passage struct {
 
 // Passages returns the newest of somebody at a site.
 func (s *Store) Passages(ctx context.Context, p Person, limit int) ([]Passage, error) {
+	known := s.pseudonyms(p)
 	return collect(ctx, s.read, func(rows *sql.Rows) (one Passage, err error) {
 		var at int64
 		err = rows.Scan(&one.Event, &one.Gate, &at, &one.Outcome, &one.Reader)
@@ -126,5 +128,6 @@ func (s *Store) Passages(ctx context.Context, p Person, limit int) ([]Passage, e
 		return one, err
 	}, `SELECT bearers.event, bearers.gate, bearers.at, coalesce(events.outcome, ''), bearers.reader FROM bearers
 		LEFT JOIN events ON events.id = bearers.event AND events.site || '' = bearers.site AND events.gate = bearers.gate
-		WHERE bearers.site = $1 AND bearers.person = $2 AND bearers.person <> '' ORDER BY bearers.at DESC, bearers.event LIMIT $3`, p.Site, p.Pseudonym, limit)
+		WHERE bearers.site = $1 AND bearers.person IN (`+list(2, len(known))+`) AND bearers.person <> '' ORDER BY bearers.at DESC, bearers.event LIMIT `+list(2+len(known), 1),
+		slices.Concat([]any{p.Site}, anys(known), []any{limit})...)
 }

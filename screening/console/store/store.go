@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/datadir"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -123,9 +124,10 @@ type Store struct {
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
-	outcomeOnly map[string]bool       // sites
-	deleted     map[string]bool       // events
-	forgotten   map[forgottenOf]int64 // people, and when they were put on the list anew
+	outcomeOnly map[string]bool                // sites
+	deleted     map[string]bool                // events
+	forgotten   map[forgottenOf]int64          // people, by all of their pseudonyms, and when they were put on the list anew
+	numberKeys  map[string]passcode.NumberKeys // of sites
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -169,7 +171,7 @@ func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(), waiting: map[int]waitingShare{},
 		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, numberKeys: map[string]passcode.NumberKeys{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }

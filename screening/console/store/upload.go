@@ -12,6 +12,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/mqtt"
 )
 
@@ -281,7 +282,15 @@ func (s *Store) remember(site string, hashes []string, again int64) {
 	s.peopleMu.Lock()
 	defer s.peopleMu.Unlock()
 	for _, hash := range hashes {
-		s.forgotten[forgottenOf{site, hash}] = again
+		s.rememberOne(site, hash, again)
+	}
+}
+
+// rememberOne needs peopleMu.
+func (s *Store) rememberOne(site, hash string, again int64) {
+	s.forgotten[forgottenOf{site, hash}] = again
+	for _, pseudonym := range s.numberKeys[site].After(hash) {
+		s.forgotten[forgottenOf{site, passcode.HashOf(pseudonym)}] = again
 	}
 }
 
@@ -346,7 +355,7 @@ func (s *Store) UndoUpload(ctx context.Context, site, id string, by Author, at t
 			return err
 		}
 		for some := range slices.Chunk(content.Added, stepRows) {
-			hashes, err := forgetAgain(ctx, tx, u.Site, some)
+			hashes, err := s.forgetAgain(ctx, tx, u.Site, some)
 			if err != nil {
 				return err
 			}

@@ -106,6 +106,7 @@ type peoplePage struct {
 	Asked  int    // people for whom their companies ask for a code
 	Font   bool   // cards can be printed here
 	Untold bool   // too many codes are revoked: gates are not told
+	Keys   *passes.Shown
 }
 
 // peopleQuery is the filter as it stands in the address.
@@ -168,6 +169,13 @@ func (v *visit) peoplePage(status int, notice string, page peoplePage) {
 		var told store.PassList
 		told, err = v.store.PassList(v.ctx(), page.Site)
 		page.Untold = len(told.Signed) > passes.MaxList
+	}
+	if err == nil && page.Own == nil {
+		var shown passes.Shown
+		var there bool
+		if shown, there, err = v.passes.Shown(v.ctx(), page.Site); there {
+			page.Keys = &shown
+		}
 	}
 	var plan store.ShiftPlan
 	if err == nil {
@@ -309,29 +317,54 @@ func (v *visit) issueCodes(o office, people []store.Person) {
 	}
 }
 
-// changeKey has codes signed by a new key.
+// changeKey has a new key take the place of one of the site's.
 func (v *visit) changeKey(o office) {
-	var end time.Time
-	if v.r.FormValue("end") != "" {
-		if strings.TrimSpace(v.r.FormValue("typed")) != o.Site {
-			v.peoplePage(http.StatusUnprocessableEntity, v.tongue.Say("没有改动：请把厂区名称原样输入，以确认所有通行码作废。", "Nothing was changed: type the name of the site as it is written, to confirm that all codes are void."), peoplePage{office: o})
-			return
-		}
-		end = v.now
-	}
-	by := accounts.AuthorOf(v.r, v.account)
-	err := v.passes.Rotate(v.ctx(), o.Site, end, by, v.now)
-	if err == nil && !end.IsZero() {
-		var all []store.Person
-		if all, err = v.store.People(v.ctx(), store.PeopleFilter{Site: o.Site}, v.now, -1); err == nil {
-			_, err = v.store.RevokeCodes(v.ctx(), o.Site, ids(all), by, v.now)
-		}
-	}
-	if err != nil {
-		v.fail(err)
+	kind, ends := store.KeyKind(v.r.FormValue("kind")), v.r.FormValue("end") != ""
+	if (kind != "" || ends) && strings.TrimSpace(v.r.FormValue("typed")) != o.Site {
+		v.peoplePage(http.StatusUnprocessableEntity, v.tongue.Say("没有改动：请把厂区名称原样输入以确认，这一步不能撤回。", "Nothing was changed: type the name of the site as it is written, to confirm what can't be undone."), peoplePage{office: o})
 		return
 	}
-	v.peoplePage(http.StatusOK, "", peoplePage{office: o, Done: v.tongue.Say("已换签名密钥。", "Codes are signed by a new key from now on.")})
+	by := accounts.AuthorOf(v.r, v.account)
+	var err error
+	done := v.tongue.Say("已换签名密钥。", "Codes are signed by a new key from now on.")
+	switch kind {
+	case store.RootKey:
+		err = v.passes.ChangeSiteKey(v.ctx(), o.Site, by, v.now)
+		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect. Back up the console now.")
+	case store.NumberKey:
+		err = v.passes.ChangeNumberKey(v.ctx(), o.Site, by, v.now)
+		done = v.tongue.Say("已换工号密钥。请让每台闸机用新链接重新加入，并备份控制台。", "The site has a new number key. Have each gate join again by a new link, and back up the console.")
+	case "":
+		err = v.changeCodesKey(o, ends, by)
+	default:
+		v.missing()
+		return
+	}
+	switch {
+	case errors.Is(err, store.ErrChanged):
+		v.peoplePage(http.StatusConflict, v.tongue.Say("没有改动：别人刚换了这个密钥。", "Nothing was changed: somebody else has just changed this key."), peoplePage{office: o})
+	case errors.Is(err, passes.ErrKeys):
+		v.peoplePage(http.StatusConflict, v.tongue.Say("没有改动：工号密钥不能再换了。", "Nothing was changed: a site can have no further number key."), peoplePage{office: o})
+	case err != nil:
+		v.fail(err)
+	default:
+		v.peoplePage(http.StatusOK, "", peoplePage{office: o, Done: done})
+	}
+}
+
+// changeCodesKey has codes signed by a new key, and where the ones before end, all void.
+func (v *visit) changeCodesKey(o office, ends bool, by store.Author) error {
+	if !ends {
+		return v.passes.Rotate(v.ctx(), o.Site, time.Time{}, by, v.now)
+	}
+	if err := v.passes.Rotate(v.ctx(), o.Site, v.now, by, v.now); err != nil {
+		return err
+	}
+	all, err := v.store.People(v.ctx(), store.PeopleFilter{Site: o.Site}, v.now, -1)
+	if err == nil {
+		_, err = v.store.RevokeCodes(v.ctx(), o.Site, ids(all), by, v.now)
+	}
+	return err
 }
 
 // codeRow is a code with whose it is.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,8 +162,8 @@ func TestPeople(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, err := passcode.Verify(root, north.Site, list, text, time.Now())
-		if err == nil && (code.Person != passcode.Pseudonym([]byte(numberKey), "c1") || code.Company != "jg") {
+		code, err := passcode.Verify(north.Site, list, text, time.Now())
+		if err == nil && (code.Person != passcode.NumberKeys{[]byte(numberKey)}.Pseudonym("c1") || code.Company != "jg") {
 			t.Errorf("the code says %+v", code)
 		}
 		return err
@@ -231,6 +233,128 @@ func TestPersonIsForgotten(t *testing.T) {
 	}
 	if status, _ := hr.get(at("/people/person/" + one.ID)); status != http.StatusNotFound {
 		t.Errorf("somebody who is deleted is there: %d", status)
+	}
+}
+
+// TestKeysAreChanged has a site change its own key and its number key: gates and codes of before go on, and the audit says who did it.
+func TestKeysAreChanged(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	hr := c.client("hr", c.account("hr", "Personnel", store.Personnel, plant))
+	if _, page := hr.get(at("/people")); strings.Contains(page, "fingerprint") || strings.Contains(page, "PUBLIC KEY") {
+		t.Errorf("a site without keys has one:\n%s", page)
+	}
+	hr.apply("number;name\nA1;Zhang San\n", true)
+	one, office := c.ids()["A1"], passes.New(c.store)
+	today := time.Now().In(c.store.Zone(north.Site))
+	hr.post(at("/people/codes/issue"), url.Values{"person": {one.ID}, "from": {today.Format(time.DateOnly)}, "to": {today.AddDate(0, 0, 1).Format(time.DateOnly)}})
+	printed := func() string {
+		t.Helper()
+		_, file := hr.get(at("/people/codes.csv"))
+		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(file, "\ufeff"))).ReadAll()
+		if err != nil || len(rows) != 2 {
+			t.Fatalf("%q, %v", rows, err)
+		}
+		return rows[1][len(rows[1])-1]
+	}
+	told := func() (ed25519.PublicKey, passcode.NumberKeys) {
+		t.Helper()
+		siteKey, numberKeys, err := office.Told(t.Context(), north.Site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := passcode.ParseSiteKey(siteKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers, err := passcode.ParseNumberKeys(numberKeys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key, numbers
+	}
+	list := func() []byte {
+		t.Helper()
+		signed, err := office.List(t.Context(), north.Site, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	first, _ := told()
+	old := printed()
+	before, err := passcode.OpenPasses(first, north.Site, list())
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(kind, typed, want string, status int) {
+		t.Helper()
+		if got, page := hr.post(at("/people/codes/key"), url.Values{"kind": {kind}, "typed": {typed}}); got != status || !strings.Contains(page, want) {
+			t.Errorf("%s: %d\n%s", kind, got, page)
+		}
+	}
+	change("root", "", "Nothing was changed", http.StatusUnprocessableEntity)
+	change("number", north.Site+"x", "Nothing was changed", http.StatusUnprocessableEntity)
+	change("another", north.Site, "", http.StatusNotFound)
+	manager := c.client("manager", c.account("manager", "The manager", store.Manager, mqtt.Gate{}))
+	if status, _ := manager.post(at("/people/codes/key"), url.Values{"kind": {"root"}, "typed": {north.Site}}); status == http.StatusOK {
+		t.Error("a manager changes a key")
+	}
+	if key, numbers := told(); !key.Equal(first) || len(numbers) != 1 {
+		t.Fatal("a key was changed all the same")
+	}
+
+	change("root", north.Site, "The site has a new key", http.StatusOK)
+	change("root", north.Site, "The site has a new key", http.StatusOK)
+	last, _ := told()
+	after, err := passcode.OpenPasses(first, north.Site, list())
+	if err != nil || !after.SiteKey.Equal(last) || last.Equal(first) || after.Version <= before.Version {
+		t.Fatalf("a gate does not follow the site: %v, %+v", err, after)
+	}
+	if again, err := passcode.OpenPasses(last, north.Site, list()); err != nil || again.Version != after.Version {
+		t.Errorf("a gate that joins now, %v", err)
+	}
+	if _, err := passcode.Verify(north.Site, after, old, time.Now()); err != nil {
+		t.Errorf("a code that was printed before: %v", err)
+	}
+	if _, page := hr.get(at("/people")); !strings.Contains(page, passcode.Fingerprint(last)) {
+		t.Errorf("nobody can compare the key:\n%s", page)
+	}
+	kept, err := c.store.SiteKeys(t.Context(), north.Site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kept {
+		if k.Kind == store.RootKey && !ed25519.NewKeyFromSeed(k.Secret).Public().(ed25519.PublicKey).Equal(last) {
+			t.Error("a secret is kept that signs nothing any more")
+		}
+	}
+
+	change("number", north.Site, "new number key", http.StatusOK)
+	_, numbers := told()
+	reprinted := printed()
+	for _, code := range []string{old, reprinted} {
+		said, err := passcode.Verify(north.Site, after, code, time.Now())
+		if err != nil || said.NewestPerson(numbers) != numbers.Pseudonym("A1") || (said.Person == one.Pseudonym) != (code == old) {
+			t.Errorf("%+v, %v", said, err)
+		}
+	}
+	if len(numbers) != 2 || numbers.First("A1") != one.Pseudonym {
+		t.Errorf("%d number keys", len(numbers))
+	}
+	c.add(north, time.Now().Add(-time.Minute), event.Pass, "", func(d *event.Data) { d.Person = &event.Bearer{ID: one.Pseudonym, By: "old desk"} })
+	c.add(north, time.Now().Add(-time.Second), event.Pass, "", func(d *event.Data) { d.Person = &event.Bearer{ID: numbers.Pseudonym("A1"), By: "new desk"} })
+	if _, page := hr.get(at("/people/person/" + one.ID)); !strings.Contains(page, "old desk") || !strings.Contains(page, "new desk") {
+		t.Errorf("the page of somebody:\n%s", page)
+	}
+	lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.MadeKey, Account: "hr"}, 10)
+	var changed []string
+	for _, line := range lines {
+		changed = append(changed, line.Detail)
+	}
+	slices.Sort(changed)
+	if err != nil || !slices.Equal(changed, []string{"number", "root", "root"}) {
+		t.Errorf("the audit has %q, %v", changed, err)
 	}
 }
 
