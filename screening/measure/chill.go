@@ -49,7 +49,7 @@ func (m *Meter) noseChill(img *radiometry.Image, f face.Face, g axes, s spot, ga
 	}
 	nose := (s.celsius - m.nose(img, f, g)) / gain
 	if s.site == event.Forehead {
-		return foreheadSign.chill(nose)
+		return max(foreheadSign.chill(nose), s.chilled)
 	}
 	return min(noseSign.chill(nose), cheekSign.chill((s.celsius-m.cheeks(img, g))/gain))
 }
@@ -79,7 +79,7 @@ func (t *told) add(r Reading) {
 
 // hidden says whether a mask hides nose and cheeks. The detector takes many a mask that breath warms for a face without.
 func (t *told) hidden() bool {
-	return t.masked > 0 && float64(t.masked) >= maskedShare*float64(t.frames) || t.face.mean()-t.nose.mean() >= noseApart
+	return t.masked > 0 && float64(t.masked) >= maskedShare*float64(t.frames) || t.face.mean()-max(0, t.nose.mean()) >= noseApart
 }
 
 // chill is by how much the canthi are colder than they would be indoors, with the standard uncertainty; NaN where nothing

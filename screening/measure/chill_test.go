@@ -82,6 +82,15 @@ func TestChillOfANoseOutOfThePicture(t *testing.T) {
 	}
 }
 
+// TestANoseTooWarmForItsCanthi tells that something colder than canthi was read.
+func TestANoseTooWarmForItsCanthi(t *testing.T) {
+	img, f := portrait(0.5, 0.5, 0.5, 23)
+	r := NewMeter(DefaultConfig()).Measure(img, f, &f, time.Second/9, event.ReferenceSource{})
+	if r.Problem != event.NoProblem || r.Site != event.InnerCanthus || !(r.NoseChillCelsius < -0.5) {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestChillUnderAMaskThatFewFramesTell: a mask that breath warms is often taken for nose and cheeks, and these for warm.
 func TestChillUnderAMaskThatFewFramesTell(t *testing.T) {
 	unknown := math.NaN()

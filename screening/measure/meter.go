@@ -143,7 +143,7 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		FaceCelsius:       m.warmest(img, f, g, spot, level) + ref.CorrectionCelsius,
 		Contrast:          gain,
 		Masked:            f.Mask,
-		NoseChillCelsius:  max(m.noseChill(img, f, g, spot, gain), spot.chilled),
+		NoseChillCelsius:  m.noseChill(img, f, g, spot, gain),
 		FaceChillCelsius:  m.faceChill(img, f, spot, gain),
 	}
 }

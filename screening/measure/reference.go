@@ -239,6 +239,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 		r.began = at
 	}
 	elapsed := max(0, at.Sub(r.last))
+	r.setBack(at)
 	r.last = at
 	if r.width != 0 && (r.width != img.Width || r.height != img.Height) { // no place in it is what it was
 		r.Recalibrate()
@@ -288,6 +289,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 	ref.NominalCelsius, ref.Assumed = *r.config.ReferenceCelsius, r.config.ReferenceAssumed
 	d, ok := r.follow(img, at, faces)
 	if !ok {
+		r.variance += sq(drift) * elapsed.Seconds()
 		r.started = r.started && at.Sub(r.seen) < anchorMemory
 		r.usual.judged = r.usual.judged && r.started
 		r.usual.pass(elapsed)
@@ -308,6 +310,16 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 		ref.Problem = event.ReferenceUnstable
 	}
 	return ref
+}
+
+// setBack takes what would be yet to come for as old as it was, where a clock was set back. Nothing then waits for it to get there.
+func (r *ReferenceFinder) setBack(at time.Time) {
+	by := r.last.Sub(at)
+	for _, t := range []*time.Time{&r.on, &r.began, &r.shutter, &r.stepped, &r.seen, &r.since, &r.odd} {
+		if by > 0 && t.After(at) {
+			*t = t.Add(-by)
+		}
+	}
 }
 
 // nominalUncertainty is how well the temperature of the source is known.
