@@ -68,10 +68,9 @@ const (
 	baselineSigma = 2
 	// restSigma is how sure a face has to be of that, in standard uncertainties.
 	restSigma = 3
-	// bareDoubt and maskedDoubt are how many standard uncertainties are added to the chill of a cooled face. What nose and cheeks
-	// tell is the lesser of two, and of 250 cooled simulated faces 0.25 °C too little on average; under a mask breath warms what
-	// tells of it.
-	bareDoubt, maskedDoubt = 1.5, 1.96
+	// bareDoubt and maskedDoubt are how many standard uncertainties are added to the chill of a cooled face: under a mask breath
+	// warms what tells of it.
+	bareDoubt, maskedDoubt = 1.0, 1.96
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
 	chillSigma = 1.5
 	// foreheadChill is how much of its temperature a forehead has lost for each degree that the canthi have; on simulated

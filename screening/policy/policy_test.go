@@ -86,7 +86,7 @@ func TestDecide(t *testing.T) {
 		{"cool, under a mask that breath warms", nil, func(e *Estimate) { e.SkinCelsius, e.Masked = 33.33, true }, event.Inconclusive, event.ColdArrival},
 		{"cooled, nose and cheeks in view", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius, e.ChillUncertainty = 34.4, 1, 0.4 }, event.Pass, event.BelowThresholdAndGroup},
 		{"cooled by as much under a mask", nil, func(e *Estimate) { e.SkinCelsius, e.Masked, e.ChillCelsius, e.ChillUncertainty = 34.4, true, 1, 0.4 }, event.Inconclusive, event.ColdArrival},
-		{"cooled by more than the lesser of nose and cheeks tells", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius = 34.9, 0.9 }, event.Inconclusive, event.ColdArrival},
+		{"cooled by as much as may be a fever with a standard uncertainty more", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius = 34.95, 0.9 }, event.Inconclusive, event.ColdArrival},
 		{"a little cooled", nil, func(e *Estimate) { e.SkinCelsius, e.ChillCelsius = 35.5, 0.4 }, event.Inconclusive, event.ColdArrival},
 		{"not surely cooled, under a mask", nil, func(e *Estimate) { e.SkinCelsius, e.Masked, e.ChillCelsius, e.ChillUncertainty = 35.5, true, 0.6, 0.4 }, event.Pass, event.BelowThresholdAndGroup},
 		{"cooled by so much that it may be a fever", nil, func(e *Estimate) { e.ChillCelsius = 1 }, event.Inconclusive, event.ColdArrival},
