@@ -298,6 +298,50 @@ func TestASourceIsKnownAfterARestart(t *testing.T) {
 	}
 }
 
+// TestATemperatureThatIsSetAnew is held against how far off the camera usually is.
+func TestATemperatureThatIsSetAnew(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		nominal, truth float64
+		seen           time.Duration // what the camera's errors are known from
+		want           event.Reason
+	}{
+		{"wrong", 38, 37, 9 * time.Hour, event.ReferenceUnstable},
+		{"wrong the other way", 36, 37, 9 * time.Hour, event.ReferenceUnstable},
+		{"put right a little", 37.2, 37, 9 * time.Hour, event.NoProblem},
+		{"of another source", 34, 34, 9 * time.Hour, event.NoProblem},
+		{"while the gate is set up", 38, 37, time.Hour, event.NoProblem},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHall(18)
+			h.run(4 * time.Minute)
+			known := h.finder.Known()
+			for i := range known[0].Corrections {
+				if s := &known[0].Corrections[i]; s.Seconds > 0 {
+					s.Seconds = c.seen.Seconds()
+				}
+			}
+			h.config.ReferenceCelsius, h.celsius = &c.nominal, c.truth
+			for restart := range 2 {
+				h.finder = measure.NewReferenceFinder(h.config)
+				if err := h.finder.Restore(known); err != nil {
+					t.Fatal(err)
+				}
+				h.at = h.at.Add(20 * time.Second)
+				ref := h.run(90 * time.Second)
+				if ref.Problem != c.want || ref.Left != (c.want != event.NoProblem) {
+					t.Errorf("restart %d: %q, want %q: %+v", restart, ref.Problem, c.want, ref)
+				}
+				known = h.finder.Known()
+			}
+			h.finder.Recalibrate()
+			if ref := h.run(5 * time.Second); !usable(ref) {
+				t.Errorf("not used after it was said to be right: %+v", ref)
+			}
+		})
+	}
+}
+
 func TestKnownThatCantBeTrueIsRefused(t *testing.T) {
 	h := newHall(6)
 	h.run(2 * time.Minute)
