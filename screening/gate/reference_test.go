@@ -148,3 +148,36 @@ func TestPeopleAtTheStartDoNotSpoilTheSource(t *testing.T) {
 		t.Errorf("a sound source is not used in %d of %d frames", left, frames)
 	}
 }
+
+// TestNobodyIsJudgedWhileTheSourceIsHidden: what the camera drifts meanwhile nobody knows, so no correction of before counts, not even
+// for whoever was being measured.
+func TestNobodyIsJudgedWhileTheSourceIsHidden(t *testing.T) {
+	const hidden, back = 20 * time.Second, 60 * time.Second
+	source := simulate(t, `
+seed: 21
+duration: 80s
+camera: {drift_celsius_per_minute: 3}
+reference: {covered: {at: 20s, for: 40s}}
+people:
+  - {at: 17900ms, skin_celsius: 35.4, stand: 5s, seed: 3}
+  - {at: 27s, skin_celsius: 37.5, stand: 5s, seed: 4}
+  - {at: 36s, skin_celsius: 35.4, stand: 5s, seed: 5}
+  - {at: 56s, skin_celsius: 37.5, stand: 8s, seed: 6}
+`)
+	events, _ := walkThrough(t, source)
+	judged, after := 0, 0
+	for _, e := range events {
+		switch at := e.Time.Sub(simulator.Epoch); {
+		case at >= hidden && at < back:
+			judged++
+			if e.Data.Outcome != event.Inconclusive {
+				t.Errorf("%s after %v, by a source that was hidden after %v", e.Data.Outcome, at, hidden)
+			}
+		case at >= back && e.Data.Outcome == event.Alert:
+			after++
+		}
+	}
+	if judged < 3 || after != 1 {
+		t.Errorf("%d events while it is hidden, %d alerts after it", judged, after)
+	}
+}

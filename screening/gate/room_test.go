@@ -21,6 +21,7 @@ func TestRoomAsWarmAsSkin(t *testing.T) {
 		{37, "celsius: 45", event.RoomTooWarm},
 		{37, "celsius: 37", event.RoomTooWarm},
 		{37, "present: false", event.RoomTooWarm},
+		{34, "celsius: 37", event.RoomTooWarm},
 		{30, "celsius: 37", event.NoProblem},
 	} {
 		source := simulate(t, fmt.Sprintf("seed: 31\nduration: 9s\nambient_celsius: %d\nreference: {%s}\n", test.ambient, test.source))

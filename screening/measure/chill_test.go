@@ -58,7 +58,8 @@ func TestChill(t *testing.T) {
 			f.Mask = test.masked
 			meter := NewMeter(DefaultConfig())
 			s, gain := spot{celsius: canthiCelsius}, contrast(meter.ambient(img))
-			got := meter.noseChill(img, f, frameOf(f), s, gain)
+			nose, cheeks := meter.bareChill(img, f, frameOf(f), s, gain)
+			got := min(nose, cheeks)
 			if test.masked {
 				if !math.IsNaN(got) {
 					t.Errorf("the nose under a mask says %.2f °C", got)
@@ -77,8 +78,17 @@ func TestChillOfANoseOutOfThePicture(t *testing.T) {
 	img, f := portrait(2.6, 2.1, 1.2, 23)
 	f.Landmarks[face.Nose].Y = 400
 	meter := NewMeter(DefaultConfig())
-	if got := meter.noseChill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img))); !math.IsNaN(got) {
-		t.Errorf("chill %v", got)
+	if nose, _ := meter.bareChill(img, f, frameOf(f), spot{celsius: canthiCelsius}, contrast(meter.ambient(img))); !math.IsNaN(nose) {
+		t.Errorf("chill %v", nose)
+	}
+}
+
+// TestANoseTooWarmForItsCanthi tells that something colder than canthi was read.
+func TestANoseTooWarmForItsCanthi(t *testing.T) {
+	img, f := portrait(0.5, 0.5, 0.5, 23)
+	r := NewMeter(DefaultConfig()).Measure(img, f, &f, time.Second/9, event.ReferenceSource{})
+	if r.Problem != event.NoProblem || r.Site != event.InnerCanthus || !(r.NoseChillCelsius < -0.5 && r.CheekChillCelsius < -0.5) {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -86,10 +96,13 @@ func TestChillOfANoseOutOfThePicture(t *testing.T) {
 func TestChillUnderAMaskThatFewFramesTell(t *testing.T) {
 	unknown := math.NaN()
 	masked := func(face float64) Reading {
-		return Reading{Masked: true, NoseChillCelsius: unknown, FaceChillCelsius: face}
+		return Reading{Masked: true, NoseChillCelsius: unknown, CheekChillCelsius: unknown, FaceChillCelsius: face}
 	}
 	seen := func(nose, face float64) Reading {
-		return Reading{NoseChillCelsius: nose, FaceChillCelsius: face}
+		return Reading{NoseChillCelsius: nose, CheekChillCelsius: nose, FaceChillCelsius: face}
+	}
+	apart := func(nose, cheeks float64) Reading {
+		return Reading{NoseChillCelsius: nose, CheekChillCelsius: cheeks, FaceChillCelsius: nose}
 	}
 	tests := []struct {
 		name               string
@@ -99,6 +112,9 @@ func TestChillUnderAMaskThatFewFramesTell(t *testing.T) {
 		masked             bool
 	}{
 		{"no mask", event.InnerCanthus, []Reading{seen(0.4, 0.2), seen(0.6, 0.4)}, 0.5, chillSpread, false},
+		{"a nose that is cold by nature", event.InnerCanthus, []Reading{apart(1.2, 0.1), apart(1.4, 0.3)}, 0.2, chillSpread, false},
+		{"cheeks that are", event.InnerCanthus, []Reading{apart(0.1, 1.3)}, 0.1, chillSpread, false},
+		{"both say so, and not as much", event.InnerCanthus, []Reading{apart(0.5, 1), apart(0.3, 1.4)}, 0.8, chillSpread, false},
 		{"the face as a whole is colder by nature", event.InnerCanthus, []Reading{seen(0, 0.9), seen(0, 1.1)}, 0, chillSpread, false},
 		{"so much that nose and cheeks can't be such", event.InnerCanthus, []Reading{seen(0.4, 1.6), seen(0.6, 2)}, 1.8, maskedChillSpread, true},
 		{"a mask", event.InnerCanthus, []Reading{masked(1.4), masked(1.6)}, 1.5, maskedChillSpread, true},

@@ -33,6 +33,8 @@ const (
 	// A ray has to reach past the disc by edgeRoom, in radii, and edgePixels, where the picture ends before ringFrom: the blur of
 	// a small disc reaches further.
 	edgeRoom, edgePixels = 0.2, 3
+	// sameSource, °C, is how far two discs may be apart for it not to matter which of them is the source.
+	sameSource = 0.3
 )
 
 // discFinder finds and refines discs. It keeps its memory from call to call.
@@ -43,6 +45,7 @@ type discFinder struct {
 	small      radiometry.Image // picture averaged down to about 120 pixels
 	votes      [][]float32      // one plane a radius, cells of votePitch pixels
 	candidates []vote
+	certain    []disc // of these
 	inside     []float32
 	edges      [rayCount]float64
 	cos, sin   [rayCount]float64
@@ -86,13 +89,15 @@ func (d *disc) fair() bool {
 	return d.rays >= 0.6 && d.visible >= 0.5 && d.roughness <= 0.2 && d.contrast >= 0.6 && d.spread <= 0.15*d.contrast
 }
 
-// search returns the best disc of the picture that no face holds.
+// search returns the best disc of the picture that no face holds. Where another one, of another temperature, is a disc beyond doubt
+// as well, either may be the source, and none is returned.
 func (f *discFinder) search(img *radiometry.Image, faces []face.Face, believable func(celsius float64) bool) (disc, bool) {
 	scale := searchScale(min(img.Width, img.Height))
 	small := f.reduce(img, scale)
 	f.vote(small)
 	var best disc
 	found := false
+	f.certain = f.certain[:0]
 	for _, c := range f.candidates {
 		s := float64(scale)
 		d, ok := f.fit(img, (c.x+0.5)*s-0.5, (c.y+0.5)*s-0.5, c.radius*s)
@@ -102,8 +107,13 @@ func (f *discFinder) search(img *radiometry.Image, faces []face.Face, believable
 		if !found || d.quality() > best.quality() {
 			best, found = d, true
 		}
+		if d.beyondDoubt() {
+			f.certain = append(f.certain, d)
+		}
 	}
-	return best, found
+	return best, found && !slices.ContainsFunc(f.certain, func(d disc) bool {
+		return apart(d, best) > best.radius && math.Abs(d.celsius-best.celsius) > sameSource
+	})
 }
 
 // searchScale is by how much a picture is made smaller to look for discs in it.

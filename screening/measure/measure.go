@@ -19,7 +19,7 @@ type Reading struct {
 	Bare bool
 	// Masked is true where a mask hides nose and cheeks.
 	Masked bool
-	// NoseChillCelsius is by how much the canthi seem to be colder than indoors, from how cold nose and cheeks are beside them,
-	// FaceChillCelsius from how cold the face is as a whole; NaN where that can't be told.
-	NoseChillCelsius, FaceChillCelsius float64
+	// NoseChillCelsius is by how much the canthi seem to be colder than indoors, from how cold the nose is beside them,
+	// CheekChillCelsius from the cheeks, FaceChillCelsius from how cold the face is as a whole; NaN where that can't be told.
+	NoseChillCelsius, CheekChillCelsius, FaceChillCelsius float64
 }

@@ -134,6 +134,7 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		return Reading{Problem: event.OutOfRange}
 	}
 	gain := contrast(m.ambient(img) + ref.CorrectionCelsius)
+	nose, cheeks := m.bareChill(img, f, g, spot, gain)
 	return Reading{
 		SkinCelsius:       skin,
 		NoiseCelsius:      math.Hypot(spot.noise, spot.motion*pace),
@@ -143,7 +144,8 @@ func (m *Meter) Measure(img *radiometry.Image, f face.Face, prev *face.Face, ela
 		FaceCelsius:       m.warmest(img, f, g, spot, level) + ref.CorrectionCelsius,
 		Contrast:          gain,
 		Masked:            f.Mask,
-		NoseChillCelsius:  max(m.noseChill(img, f, g, spot, gain), spot.chilled),
+		NoseChillCelsius:  nose,
+		CheekChillCelsius: cheeks,
 		FaceChillCelsius:  m.faceChill(img, f, spot, gain),
 	}
 }

@@ -78,6 +78,7 @@ type ReferenceFinder struct {
 	usual    usual
 	errors   errorsOf
 	restored *Known // not compared with a picture yet
+	former   *Known // of a source of another temperature: the camera's errors are what they were
 }
 
 // NewReferenceFinder returns a finder for a source of the configured temperature, and for the second one where there is
@@ -104,7 +105,7 @@ func (r *ReferenceFinder) PoweredOn(at time.Time) {
 // Recalibrate takes the source for right wherever and however warm it now is: it is found and learnt anew.
 func (r *ReferenceFinder) Recalibrate() {
 	r.anchored, r.proven, r.confirmed, r.hasPending, r.started = false, false, false, false, false
-	r.began, r.errors, r.restored = time.Time{}, errorsOf{}, nil
+	r.began, r.errors, r.restored, r.former = time.Time{}, errorsOf{}, nil, nil
 	r.usual.forget()
 	if r.second != nil {
 		r.second.Recalibrate()
@@ -115,10 +116,13 @@ func (r *ReferenceFinder) Recalibrate() {
 func (r *ReferenceFinder) Known() []Known {
 	var all []Known
 	for ; r != nil; r = r.second {
-		if k := r.restored; k != nil {
-			all = append(all, *k)
-		} else if r.proved() {
+		switch {
+		case r.restored != nil:
+			all = append(all, *r.restored)
+		case r.proved():
 			all = append(all, r.remember())
+		case r.former != nil:
+			all = append(all, *r.former)
 		}
 	}
 	return all
@@ -127,7 +131,7 @@ func (r *ReferenceFinder) Known() []Known {
 // KnownSources counts the sources of which something is known, without copying it.
 func (r *ReferenceFinder) KnownSources() (n int) {
 	for ; r != nil; r = r.second {
-		if r.restored != nil || r.proved() {
+		if r.restored != nil || r.proved() || r.former != nil {
 			n++
 		}
 	}
@@ -148,15 +152,20 @@ func (r *ReferenceFinder) remember() Known {
 	return k
 }
 
-// Restore goes on with what was known before a restart. It refuses what can't be true, and what is of another source.
+// Restore goes on with what was known before a restart. It refuses what can't be true. Of a source of another temperature it takes
+// over how far off the camera usually is: a temperature that was set wrong makes that another.
 func (r *ReferenceFinder) Restore(all []Known) error {
 	for ; r != nil && r.config.ReferenceCelsius != nil; r = r.second {
 		for _, k := range all {
 			if err := k.validate(); err != nil {
 				return fmt.Errorf("a reference source that can't be: %w", err)
 			}
-			if k.NominalCelsius == *r.config.ReferenceCelsius && r.inArea(&k) {
+			switch {
+			case !r.inArea(&k):
+			case k.NominalCelsius == *r.config.ReferenceCelsius:
 				r.restored = &k
+			default:
+				r.former, r.errors = &k, k.Corrections
 			}
 		}
 	}
@@ -239,6 +248,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 		r.began = at
 	}
 	elapsed := max(0, at.Sub(r.last))
+	r.setBack(at)
 	r.last = at
 	if r.width != 0 && (r.width != img.Width || r.height != img.Height) { // no place in it is what it was
 		r.Recalibrate()
@@ -288,6 +298,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 	ref.NominalCelsius, ref.Assumed = *r.config.ReferenceCelsius, r.config.ReferenceAssumed
 	d, ok := r.follow(img, at, faces)
 	if !ok {
+		r.variance += sq(drift) * elapsed.Seconds()
 		r.started = r.started && at.Sub(r.seen) < anchorMemory
 		r.usual.judged = r.usual.judged && r.started
 		r.usual.pass(elapsed)
@@ -299,7 +310,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 	}
 	steady, jumped := r.filter(d, elapsed, at, change)
 	same := r.same(d, elapsed, at, faces, steady, jumped, moving)
-	ref.Found, ref.Left = true, !same && r.confirmed
+	ref.Found, ref.Left = true, !same && (r.confirmed || r.former != nil)
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
@@ -308,6 +319,16 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 		ref.Problem = event.ReferenceUnstable
 	}
 	return ref
+}
+
+// setBack takes what would be yet to come for as old as it was, where a clock was set back. Nothing then waits for it to get there.
+func (r *ReferenceFinder) setBack(at time.Time) {
+	by := r.last.Sub(at)
+	for _, t := range []*time.Time{&r.on, &r.began, &r.shutter, &r.stepped, &r.seen, &r.since, &r.odd} {
+		if by > 0 && t.After(at) {
+			*t = t.Add(-by)
+		}
+	}
 }
 
 // nominalUncertainty is how well the temperature of the source is known.
@@ -333,7 +354,9 @@ func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, face
 	if !r.usual.judge(r.scene, d, elapsed, jumped, shutter < rampTime, fits) {
 		return false
 	}
-	r.confirmed = r.confirmed || r.usual.trusted >= confirmFor
+	if r.usual.trusted >= confirmFor {
+		r.confirmed, r.former = true, nil
+	}
 	if r.confirmed && shutter >= rampTime {
 		r.errors.at(power, shutter).take(r.correction, elapsed)
 	}

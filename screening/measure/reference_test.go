@@ -381,6 +381,23 @@ func TestAnotherSourceIsNotTrusted(t *testing.T) {
 	}
 }
 
+// TestTwoDiscsAtTheStart: where two may be the source, and are not as warm as each other, somebody has to say which it is.
+func TestTwoDiscsAtTheStart(t *testing.T) {
+	for _, c := range []struct {
+		celsius float64
+		area    *measure.Area
+		want    bool
+	}{{39, nil, false}, {35.5, nil, false}, {37.1, nil, true}, {39, &measure.Area{Left: 0.5, Right: 1, Bottom: 1}, true}} {
+		s := newStage(160, 120)
+		s.more = func(x, y float64) (float64, bool) { return c.celsius, math.Hypot(x-30, y-40) < 7 }
+		config := measure.DefaultConfig()
+		config.ReferenceArea = c.area
+		if got := watch(s, config, 40, nil)[39]; got.Found != c.want || got.Found && math.Abs(got.CorrectionCelsius) > 0.2 {
+			t.Errorf("another disc of %v °C, area %v: %+v", c.celsius, c.area, got)
+		}
+	}
+}
+
 func TestReferenceArea(t *testing.T) {
 	config := measure.DefaultConfig()
 	config.ReferenceArea = &measure.Area{Left: 0, Top: 0, Right: 0.5, Bottom: 1}

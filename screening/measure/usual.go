@@ -176,7 +176,7 @@ func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, une
 	u.blind = 0
 	if uneven && math.Abs(shift) <= unevenStep+u.allowance {
 		u.judged = false // what is then left of it comes at once
-		return !u.left
+		return !u.left && math.Abs(shift) <= usualSlack+u.allowance
 	}
 	if uneven || shaken || !u.judged {
 		u.off, u.judged = shift, true

@@ -114,6 +114,56 @@ func TestASourceThatChangesIsNotFollowed(t *testing.T) {
 	}
 }
 
+// TestASourceThatStepsAtAShutter changes while the shutter hides it and moves the whole picture.
+func TestASourceThatStepsAtAShutter(t *testing.T) {
+	for _, step := range []float64{-3, -0.7, -0.5, -0.35, 0.35, 0.5, 0.7, 1} {
+		h := newHall(15)
+		h.run(6 * time.Minute)
+		if worst := h.worst(time.Minute, func(time.Duration) { h.celsius = 37 + step }); worst > 0 {
+			t.Errorf("a source that is %+.2f °C off since the shutter event is used", step)
+		}
+	}
+}
+
+// TestAClockThatIsSetBack keeps nobody waiting until it is as late again.
+func TestAClockThatIsSetBack(t *testing.T) {
+	for _, back := range []time.Duration{2 * time.Second, time.Hour} {
+		h := newHall(16)
+		h.config.WarmUp = time.Minute
+		h.finder = measure.NewReferenceFinder(h.config)
+		h.run(190 * time.Second)
+		h.at = h.at.Add(-back)
+		if ref := h.run(2 * time.Second); !usable(ref) {
+			t.Errorf("set back by %v: %+v", back, ref)
+		}
+	}
+}
+
+// TestWhatDriftsWhileTheSourceIsHidden is not carried over: the first picture that shows the source again tells anew.
+func TestWhatDriftsWhileTheSourceIsHidden(t *testing.T) {
+	for _, away := range []time.Duration{time.Second, 2 * time.Second, 10 * time.Second, 5 * time.Minute} {
+		h := newHall(17)
+		h.run(2 * time.Minute)
+		h.more = func(x, y float64) (float64, bool) { return 33, math.Hypot(x-h.x, y-h.y) < 2.2*h.r }
+		for range int(away.Seconds() * hallFPS) {
+			h.drift += min(0.05, 3/away.Seconds()) / hallFPS
+			if ref := h.next(); usable(ref) || ref.CorrectionCelsius != 0 {
+				t.Fatalf("used while it is hidden: %+v", ref)
+			}
+		}
+		h.more = h.person
+		for range 20 * hallFPS {
+			ref := h.next()
+			if off := ref.MeasuredCelsius + ref.CorrectionCelsius - 37; usable(ref) && math.Abs(off) > 0.1 {
+				t.Errorf("hidden for %v: the correction is off by %.2f °C and said to be off by %.2f", away, off, ref.UncertaintyCelsius)
+			}
+		}
+		if ref := h.next(); !usable(ref) {
+			t.Errorf("hidden for %v: not used: %+v", away, ref)
+		}
+	}
+}
+
 // TestASoundSourceIsTrusted counts stops in two hours in which the room becomes 2 °C warmer.
 func TestASoundSourceIsTrusted(t *testing.T) {
 	if testing.Short() {
@@ -243,6 +293,50 @@ func TestASourceIsKnownAfterARestart(t *testing.T) {
 			}
 			if ref := h.next(); ref.Problem != c.want {
 				t.Errorf("%q, want %q: %+v", ref.Problem, c.want, ref)
+			}
+		})
+	}
+}
+
+// TestATemperatureThatIsSetAnew is held against how far off the camera usually is.
+func TestATemperatureThatIsSetAnew(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		nominal, truth float64
+		seen           time.Duration // what the camera's errors are known from
+		want           event.Reason
+	}{
+		{"wrong", 38, 37, 9 * time.Hour, event.ReferenceUnstable},
+		{"wrong the other way", 36, 37, 9 * time.Hour, event.ReferenceUnstable},
+		{"put right a little", 37.2, 37, 9 * time.Hour, event.NoProblem},
+		{"of another source", 34, 34, 9 * time.Hour, event.NoProblem},
+		{"while the gate is set up", 38, 37, time.Hour, event.NoProblem},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHall(18)
+			h.run(4 * time.Minute)
+			known := h.finder.Known()
+			for i := range known[0].Corrections {
+				if s := &known[0].Corrections[i]; s.Seconds > 0 {
+					s.Seconds = c.seen.Seconds()
+				}
+			}
+			h.config.ReferenceCelsius, h.celsius = &c.nominal, c.truth
+			for restart := range 2 {
+				h.finder = measure.NewReferenceFinder(h.config)
+				if err := h.finder.Restore(known); err != nil {
+					t.Fatal(err)
+				}
+				h.at = h.at.Add(20 * time.Second)
+				ref := h.run(90 * time.Second)
+				if ref.Problem != c.want || ref.Left != (c.want != event.NoProblem) {
+					t.Errorf("restart %d: %q, want %q: %+v", restart, ref.Problem, c.want, ref)
+				}
+				known = h.finder.Known()
+			}
+			h.finder.Recalibrate()
+			if ref := h.run(5 * time.Second); !usable(ref) {
+				t.Errorf("not used after it was said to be right: %+v", ref)
 			}
 		})
 	}

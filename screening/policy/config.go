@@ -70,9 +70,9 @@ const (
 	restSigma = 3
 	// bareDoubt and maskedDoubt are how many standard uncertainties are added to the chill of a cooled face: under a mask breath
 	// warms what tells of it.
-	bareDoubt, maskedDoubt = 0.5, 1.96
+	bareDoubt, maskedDoubt = 1.0, 1.96
 	// chillSigma is how sure it has to be that a face is cooled, in standard uncertainties.
-	chillSigma = 1.75
+	chillSigma = 1.5
 	// foreheadChill is how much of its temperature a forehead has lost for each degree that the canthi have; on simulated
 	// faces, beyond what their present temperature says.
 	foreheadChill = 1.4
