@@ -248,7 +248,7 @@ func (p *Pairing) fits(r *read, v *visit) bool {
 	if r.at.Before(v.firstSeen.Add(-window)) || r.at.After(until.Add(window)) {
 		return false
 	}
-	if v.passes() || p.vanished(v) || !p.isFree(r) || r.owner != nil && !v.mayBe(r.owner) {
+	if v.passes() || p.vanished(v) || !p.isFree(r) || p.blind(r) || r.owner != nil && !v.mayBe(r.owner) {
 		return false
 	}
 	for _, o := range p.visits {

@@ -39,8 +39,8 @@ const (
 //
 // A read while one person stands before the gate is that person's. Any other is that of the person in whose time it lies, from 5 s
 // before they were first seen to 5 s after the verdict; where that may be several people, each has to have one, in their order. Where
-// two reads are one person's, or two people stand side by side, nobody is named. A pairing that what comes later puts in doubt is
-// taken back; somebody of whom it was said that nobody can be named stays so.
+// two reads are one person's, or two people stand side by side, nobody is named, nor by a read while the camera was away. A pairing
+// that what comes later puts in doubt is taken back; somebody of whom it was said that nobody can be named stays so.
 type Pairing struct {
 	repeat time.Duration
 	visits map[int]*visit
@@ -82,6 +82,8 @@ type read struct {
 	owner   *visit // that visit, also once it is forgotten
 	beside  []int  // or of those who stood side by side
 	nobody  bool   // stood there at all
+	// seen is when the last frame before it was, next the first one after it; zero where there is none.
+	seen, next time.Time
 }
 
 // repeats says whether a read is of the same code as one a moment before.
@@ -115,6 +117,11 @@ func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
 	p.frame, p.now, p.near = at, maxTime(p.now, at), p.near[:0]
 	p.notePeople(scene)
 	p.noteSight()
+	for _, r := range p.reads {
+		if r.next.IsZero() && r.at.Before(at) {
+			r.next = at
+		}
+	}
 	for i := range verdicts {
 		p.judge(&verdicts[i])
 	}
@@ -162,6 +169,24 @@ func (p *Pairing) nearAt(at time.Time) []int {
 	return nil
 }
 
+// framesAround are the last frame before a time and the first one after it, zero where there is none.
+func (p *Pairing) framesAround(at time.Time) (before, after time.Time) {
+	for _, s := range slices.Backward(p.stood) {
+		switch {
+		case s.from.After(at):
+			after = s.from
+		case s.to.Before(at):
+			return s.to, after
+		default:
+			return at, at
+		}
+	}
+	return before, after
+}
+
+// blind says whether frames were missing around a read for so long that nobody knows who has made it.
+func (p *Pairing) blind(r *read) bool { return cmp.Or(r.next, p.now).Sub(r.seen) > lostFor }
+
 // same is the visit of somebody who is back under another number, with the verdict from before.
 func (p *Pairing) same(person event.Person) int {
 	if person.Event != nil {
@@ -205,6 +230,7 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	}
 	near := p.nearAt(at)
 	r := &read{at: at, person: person, refused: refused, nobody: len(near) == 0}
+	r.seen, r.next = p.framesAround(at)
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
 	switch again := p.latest(r); {
 	case own >= 0: // once more
