@@ -207,7 +207,7 @@ func (s *station) routes() (http.Handler, error) {
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
 	if s.config.Badge.Page {
-		private.Handle("POST /badge/page", s.kiosk.FromScreen(badge.NewPage(s.takeBadge)))
+		private.Handle("POST /badge/page", s.kiosk.FromScreen(badge.NewPage(s.kiosk.HappenedAt, s.takeBadge)))
 	}
 	identity := s.config.identity()
 	identity.Started = time.Now().UTC().Truncate(time.Second)

@@ -165,8 +165,9 @@ func (h *webhook) once(id string, read Read) Result {
 	return result
 }
 
-// NewPage serves what the page at the gate has had typed into it. Whose page may send it is for the caller to see to.
-func NewPage(take func(Read) Result) http.Handler {
+// NewPage serves what the page at the gate has had typed into it, at a time that may be zero. Whose page may send it is for the caller
+// to see to.
+func NewPage(typedAt func(*http.Request) time.Time, take func(Read) Result) http.Handler {
 	limit := rate.NewLimiter(requestsPerSecond, requestsAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTyped))
@@ -176,7 +177,7 @@ func NewPage(take func(Read) Result) http.Handler {
 		case !limit.Allow():
 			http.Error(w, "too many requests", http.StatusTooManyRequests)
 		default:
-			answer(w, take(Read{At: time.Now(), Kind: Page, Text: string(text)}))
+			answer(w, take(Read{At: time.Now(), Made: typedAt(r), Kind: Page, Text: string(text)}))
 		}
 	})
 }

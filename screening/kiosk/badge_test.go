@@ -62,11 +62,16 @@ func TestPageOfAGateWithReaders(t *testing.T) {
 	config.Badges, config.Reader = true, true
 	config.Page.Consent.EN = "The works council has agreed."
 	read := make(chan string, 10)
-	g := startPages(t, config, listen.Config{Listen: "127.0.0.1:0"}, func(pages http.Handler) http.Handler {
+	opened := time.Now()
+	var g *gate
+	g = startPages(t, config, listen.Config{Listen: "127.0.0.1:0"}, func(pages http.Handler) http.Handler {
 		mux := http.NewServeMux()
 		mux.Handle("/", pages)
 		mux.HandleFunc("POST /badge/page", func(_ http.ResponseWriter, r *http.Request) {
 			text, _ := io.ReadAll(r.Body) // a test of its own fails on what is missing
+			if at := g.HappenedAt(r); at.Before(opened) || at.After(time.Now().Add(100*time.Millisecond)) {
+				t.Errorf("what was typed since %v is of %v", opened, at)
+			}
 			read <- string(text)
 		})
 		return mux
