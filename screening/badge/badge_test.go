@@ -370,7 +370,7 @@ func TestWebhook(t *testing.T) {
 			t.Errorf("%s: %d, want %d", step.name, got, step.want)
 		}
 	}
-	if len(taken) != 2 || taken[0] != (Read{At: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) || !taken[1].Made.Equal(start.Add(500*time.Millisecond)) {
+	if len(taken) != 2 || taken[0] != (Read{At: now, Sent: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) || !taken[1].Made.Equal(start.Add(500*time.Millisecond)) {
 		t.Errorf("taken: %+v", taken)
 	}
 	result = Result(passcode.Expired)

@@ -100,8 +100,9 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, result)
 		return
 	}
-	sent, err := strconv.ParseInt(timestamp, 10, 64)
-	if at := time.Unix(sent, 0); err != nil || now.Sub(at).Abs() > clockError || at.Before(h.began) {
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	sent := time.Unix(seconds, 0)
+	if err != nil || now.Sub(sent).Abs() > clockError || sent.Before(h.began) {
 		http.Error(w, "sent too long ago, before the gate was started, or the clock of the sender or of the gate is wrong", http.StatusUnauthorized)
 		return
 	}
@@ -115,6 +116,7 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	read.Sent = sent
 	answer(w, h.once(id, read))
 }
 
