@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"html/template"
 	"io/fs"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,11 +39,15 @@ const stampHeader = "Gate-Milliseconds"
 // stamp is what the gate's clock shows: nobody sets it, and it begins anew with the gate.
 func (k *Kiosk) stamp() int64 { return time.Since(k.began).Milliseconds() }
 
-// HappenedAt is when something happened in a page that now sends it, zero where it does not say.
+// HappenedAt is when something happened in a page that now sends it, zero where it does not say; long ago where it says what can't be.
 func (k *Kiosk) HappenedAt(r *http.Request) time.Time {
-	ms, err := strconv.ParseInt(r.Header.Get(stampHeader), 10, 64)
-	if err != nil || ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+	said := r.Header.Get(stampHeader)
+	if said == "" {
 		return time.Time{}
+	}
+	ms, err := strconv.ParseInt(said, 10, 64)
+	if err != nil || ms < 0 || ms > k.stamp()+time.Hour.Milliseconds() {
+		return time.Unix(0, 0)
 	}
 	return k.began.Add(time.Duration(ms) * time.Millisecond)
 }

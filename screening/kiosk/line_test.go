@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -123,6 +125,20 @@ func TestLineThatHoldsUpShowsNoOldVerdict(t *testing.T) {
 	g.scenes <- sceneAt(0, done(near(""), bob))
 	g.Verdict(*bob)
 	waitFor(t, tab, "the next verdict", `document.body.dataset.tone === "alert"`)
+}
+
+func TestWhenSomethingHappenedInAPage(t *testing.T) {
+	k := New(DefaultConfig())
+	for said, want := range map[string]time.Time{
+		"": {}, "0": k.began, "1500": k.began.Add(1500 * time.Millisecond),
+		"-5": time.Unix(0, 0), "9223372036854775807": time.Unix(0, 0), "soon": time.Unix(0, 0), "1.5": time.Unix(0, 0),
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/badge/page", nil)
+		r.Header.Set(stampHeader, said)
+		if got := k.HappenedAt(r); !got.Equal(want) {
+			t.Errorf("%q is %v, want %v", said, got, want)
+		}
+	}
 }
 
 func waitUntil(t *testing.T, is func() bool) {
