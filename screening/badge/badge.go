@@ -220,7 +220,8 @@ func (d *Desk) timeOf(read Read) (made time.Time, known bool) {
 		return read.At.Add(-max(delay, 0)), true
 	}
 	proven, was := d.prompt[from]
-	return read.Made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
+	made = read.At.Add(-delay) // by this gate's clock, also where somebody has set that since
+	return made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
 }
 
 // clock is what is known of the clock of something that says when it sends.
