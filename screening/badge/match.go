@@ -84,13 +84,13 @@ func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
 }
 
 // earlier is the visit of somebody whom the gate knows again, who has shown a code in this one's time and was lost from sight over
-// that; 0 where there is none.
+// that for no longer than it takes another one to come; 0 where there is none. The gate takes some for others whom they look like.
 func (p *Pairing) earlier(v *visit) int {
 	for id, before := range p.visits {
 		again := before != v && slices.ContainsFunc(v.told, func(t *told) bool {
 			return slices.ContainsFunc(before.told, func(b *told) bool { return b.event.ID == t.event.Data.RescreenOf })
 		})
-		if again && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.at.Before(v.firstSeen.Add(-window)) }) {
+		if again && v.mayBe(before) && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.at.Before(v.firstSeen.Add(-window)) }) {
 			return id
 		}
 	}

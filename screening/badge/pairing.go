@@ -18,7 +18,7 @@ const (
 	// the window is in view by then, and most of them have shown theirs.
 	settled = window + 3*moment
 	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
-	besideWidth = 0.8
+	besideWidth = 0.65
 	// inView is how long ago somebody may have been found who still stands there.
 	inView = 700 * time.Millisecond
 	// lostFor is how long somebody whose face was lost may be away before they are there under another number: a little longer than
@@ -138,9 +138,9 @@ func (p *Pairing) notePeople(scene *event.Scene) {
 		v.lastSeen = at
 		if person.Face.W >= scene.Needs.FaceWidth {
 			v.firstNear, v.lastNear = cmp.Or(v.firstNear, at), at
-			if person.Face.W >= besideWidth*people[0].Face.W {
-				p.near = append(p.near, id)
-			}
+		}
+		if nearest := people[0].Face.W; nearest >= scene.Needs.FaceWidth && person.Face.W >= besideWidth*nearest {
+			p.near = append(p.near, id)
 		}
 	}
 }

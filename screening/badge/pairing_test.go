@@ -145,6 +145,10 @@ func TestPairing(t *testing.T) {
 			map[int]string{1: "two-faces", 2: "two-faces", 3: "no-read"}, 3},
 		"on the way, before one who has left shows theirs": {[]step{{at: 1, scene: alone}, {at: 2, verdict: 1}, {at: 2.9, scene: nobody}, {at: 3.2, read: "B"}, {at: 3.4, read: "A"}, {at: 3.9, scene: []face{{2, 40}}}, {at: 4.7, verdict: 2}, {at: 5.7, scene: nobody}},
 			map[int]string{1: "two-faces", 2: "two-faces"}, 1},
+		"known again, but another one had the time to come": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}, {at: 2.5, scene: nobody}, {at: 4.5, scene: []face{{2, 40}}}, {at: 5.5, verdict: 2, of: "event-1"}, {at: 7, scene: nobody}},
+			map[int]string{1: "A", 2: "no-read"}, 1},
+		"one half a step behind, whose face is half hidden": {[]step{{at: 1, scene: []face{{1, 40}, {2, 27}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}, {at: 4, scene: nobody}},
+			map[int]string{1: "two-faces"}, 0},
 		"a guard far behind": {[]step{{at: 0.1, scene: []face{{9, 20}}}, {at: 1, scene: []face{{9, 20}, {1, 40}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}},
 			map[int]string{1: "A"}, 0},
 	} {
