@@ -2,6 +2,7 @@ package badge
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"thermogate/screening/event"
@@ -278,7 +279,13 @@ func (v *visit) passes() bool { return v.lastNear.IsZero() && len(v.told) == 0 }
 // mayBe says whether a visit may be of somebody whose face was lost, under another number.
 func (v *visit) mayBe(lost *visit) bool {
 	away := v.firstSeen.Sub(lost.lastSeen)
-	return away > 0 && away <= lostFor
+	return away > 0 && away <= lostFor && inPlaceOf(v.firstFace, lost.lastFace)
+}
+
+// inPlaceOf says whether a face is where another one was, and as large: whoever comes next is seen on the way first.
+func inPlaceOf(face, before event.Box) bool {
+	aside := face.X + face.W/2 - before.X - before.W/2
+	return math.Abs(aside) <= before.W/2 && face.W >= besideWidth*before.W && before.W >= besideWidth*face.W
 }
 
 // over says whether the time for reads of a visit is over.

@@ -21,8 +21,8 @@ const (
 	besideWidth = 0.65
 	// inView is how long ago somebody may have been found who still stands there.
 	inView = 700 * time.Millisecond
-	// lostFor is how long somebody whose face was lost may be away before they are there under another number: a little longer than
-	// faces are remembered (track.Config.Memory), and less than the next of a queue takes to come.
+	// lostFor is how long somebody whose face was lost may be away before they are there, in the same place, under another number: a
+	// little longer than faces are remembered (track.Config.Memory), and less than the next of a queue takes to come to stand there.
 	lostFor = 1500 * time.Millisecond
 	// maxDelay is how long after a read it may come.
 	maxDelay = window
@@ -56,7 +56,8 @@ type Pairing struct {
 type visit struct {
 	firstSeen, lastSeen time.Time
 	firstNear, lastNear time.Time // zero for somebody who has not stepped up
-	told                []*told   // the verdicts, oldest first
+	firstFace, lastFace event.Box
+	told                []*told // the verdicts, oldest first
 }
 
 // sight is who stood before the gate from one frame to another.
@@ -135,7 +136,10 @@ func (p *Pairing) notePeople(scene *event.Scene) {
 	for _, person := range people {
 		id := p.same(person)
 		v := p.visitOf(id, at)
-		v.lastSeen = at
+		if v.lastFace == (event.Box{}) {
+			v.firstFace = person.Face
+		}
+		v.lastSeen, v.lastFace = at, person.Face
 		if person.Face.W >= scene.Needs.FaceWidth {
 			v.firstNear, v.lastNear = cmp.Or(v.firstNear, at), at
 		}
