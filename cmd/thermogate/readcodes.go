@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,8 @@ import (
 const (
 	// heldFor is how long a code may not be found that is still held before the camera.
 	heldFor = 2 * time.Second
+	// readAtOnce is how quickly a code is read whose read is nobody else's.
+	readAtOnce = 500 * time.Millisecond
 	// codesAgain is how often the process is started that reads codes, once it has ended.
 	codesAgain = 2 * time.Second
 	// lowPriority leaves the processor to the thermal camera.
@@ -52,7 +55,8 @@ func newReadCodesCommand() *cobra.Command {
 	}
 }
 
-// printCodes prints each code once for each time that it is held before the camera.
+// printCodes prints each code once for each time that it is held before the camera, and again where that took too long: when, in
+// microseconds since 1970, and the code.
 func printCodes(ctx context.Context, uri string, out, problems io.Writer) error {
 	scanner, err := zbar.Open()
 	if err != nil {
@@ -90,10 +94,13 @@ func printCodes(ctx context.Context, uri string, out, problems io.Writer) error 
 			}
 		}
 		for _, code := range codes {
-			if _, held := seen[code]; !held && !strings.ContainsAny(code, "\r\n") {
-				fmt.Fprintln(out, code)
+			_, held := seen[code]
+			if !held && !strings.ContainsAny(code, "\r\n") {
+				fmt.Fprintln(out, frame.Captured.UnixMicro(), code)
 			}
-			seen[code] = frame.Captured
+			if held || time.Since(frame.Captured) < readAtOnce { // else its read is late, and another one is not
+				seen[code] = frame.Captured
+			}
 		}
 	}
 }
@@ -149,7 +156,12 @@ func (s *station) readCodesOnce(ctx context.Context) error {
 		last <- line
 	}()
 	for lines := bufio.NewScanner(codes); lines.Scan(); {
-		s.takeBadge(badge.Read{At: time.Now(), Kind: badge.Camera, Text: lines.Text()})
+		at, code, _ := strings.Cut(lines.Text(), " ")
+		micros, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			continue // a library has printed something
+		}
+		s.takeBadge(badge.Read{At: time.Now(), Made: time.UnixMicro(micros), Kind: badge.Camera, Text: code})
 	}
 	line := <-last
 	if err := process.Wait(); err != nil {

@@ -207,7 +207,7 @@ func (s *station) routes() (http.Handler, error) {
 	private.Handle("/metrics", s.metrics.Handler())
 	private.Handle("/", s.kiosk)
 	if s.config.Badge.Page {
-		private.Handle("POST /badge/page", s.kiosk.FromScreen(badge.NewPage(s.takeBadge)))
+		private.Handle("POST /badge/page", s.kiosk.FromScreen(badge.NewPage(s.kiosk.HappenedAt, s.takeBadge)))
 	}
 	identity := s.config.identity()
 	identity.Started = time.Now().UTC().Truncate(time.Second)
@@ -226,23 +226,25 @@ func (s *station) routes() (http.Handler, error) {
 		s.kiosk.OfferRecalibration(s.recalibrate)
 		guarded = s.kiosk.Entrance(private, who, s.config.HTTP.Config)
 	}
+	brief := http.NewServeMux()
+	s.health.RegisterBrief(brief)
+	brief.Handle("/", guarded)
 	public := http.NewServeMux()
-	s.health.RegisterBrief(public)
+	public.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		brief.ServeHTTP(w, r)
+	})
 	if s.config.Badge.WebhookSecretFile != "" {
 		webhook, err := badge.NewWebhook(s.config.Badge.WebhookSecretFile, s.takeBadge)
 		if err != nil {
 			return nil, err
 		}
-		public.Handle("POST /badge/webhook", webhook)
+		public.Handle("POST /badge/webhook", webhook) // its signature lets it in, whatever a proxy needs to let it through
 	}
-	public.Handle("/", guarded)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "" || r.URL.Query().Has("verbose") {
-			guarded.ServeHTTP(w, r)
-			return
-		}
-		public.ServeHTTP(w, r)
-	}), nil
+	return public, nil
 }
 
 // run screens people until ctx is done.

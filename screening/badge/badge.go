@@ -1,6 +1,7 @@
 package badge
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -38,6 +39,7 @@ var Kinds = []Kind{Input, MQTT, Webhook, Camera, Page}
 type Read struct {
 	At     time.Time // when it came
 	Made   time.Time // when it was read, where the reader says so
+	Sent   time.Time // when it was sent, by a clock that may be wrong, where that is known
 	Kind   Kind
 	Reader string // its name, where there are several of a kind
 	Text   string // a pass code, or the number of a badge; nobody keeps it
@@ -77,6 +79,7 @@ type Desk struct {
 	said    time.Time            // by the newest id
 	recent  map[Kind][]time.Time // of the newest reads
 	prompt  map[reader]time.Time // when each came last with what it had just read
+	clocks  map[reader]*clock    // of those whose reads have no time of their own
 }
 
 // reader is one of a kind, by its name.
@@ -87,7 +90,7 @@ type reader struct {
 
 // Open reads the keys that cfg names, and from path the newest passes that the gate was told, if any.
 func Open(cfg Config, site, path string, log *slog.Logger) (*Desk, error) {
-	d := &Desk{site: site, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader), recent: map[Kind][]time.Time{}, prompt: map[reader]time.Time{}}
+	d := &Desk{site: site, pairing: NewPairing(cfg.Repeat), ids: event.NewIDs(rand.Reader), recent: map[Kind][]time.Time{}, prompt: map[reader]time.Time{}, clocks: map[reader]*clock{}}
 	if cfg.SiteKeyFile != "" {
 		text, err := os.ReadFile(cfg.SiteKeyFile)
 		var siteKey ed25519.PublicKey
@@ -211,17 +214,53 @@ const (
 
 // timeOf is when something was read; known is false where nobody can tell.
 func (d *Desk) timeOf(read Read) (made time.Time, known bool) {
-	if read.Made.IsZero() {
-		return read.At, true
-	}
 	from, delay := reader{read.Kind, read.Reader}, read.At.Sub(read.Made)
+	if read.Made.IsZero() {
+		return read.At, read.Sent.IsZero() || d.cameAtOnce(from, read)
+	}
 	if delay.Abs() <= atOnce {
 		maps.DeleteFunc(d.prompt, func(_ reader, at time.Time) bool { return read.At.Sub(at) > clockTrust })
 		d.prompt[from] = read.At
 		return read.At.Add(-max(delay, 0)), true
 	}
 	proven, was := d.prompt[from]
-	return read.Made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
+	made = read.At.Add(-delay) // by this gate's clock, also where somebody has set that since
+	return made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
+}
+
+// clock is what is known of the clock of something that says when it sends.
+type clock struct {
+	least time.Duration // that came between sending and coming, by both clocks
+	late  time.Time     // when the first of those came that were late since one came at once
+}
+
+// sentLimit is how much longer than the quickest a message may be under way: it is told to the second.
+const sentLimit = 2 * time.Second
+
+// maxClocks are more readers than a gate has.
+const maxClocks = 256
+
+// cameAtOnce says whether a read has come as quickly as the quickest of its reader. Where none does for clockTrust, the clock was set.
+// The first one, of which that can't be said, teaches how its clock goes.
+func (d *Desk) cameAtOnce(from reader, read Read) bool {
+	took := read.At.Sub(read.Sent)
+	c := d.clocks[from]
+	if c == nil {
+		if len(d.clocks) == maxClocks {
+			clear(d.clocks)
+		}
+		d.clocks[from] = &clock{least: took}
+		return took <= sentLimit
+	}
+	if took <= c.least+sentLimit {
+		c.least, c.late = min(c.least, took), time.Time{}
+		return true
+	}
+	c.late = cmp.Or(c.late, read.At)
+	if read.At.Sub(c.late) > clockTrust {
+		c.least, c.late = took, time.Time{}
+	}
+	return false
 }
 
 // number is what a badge may have for one.

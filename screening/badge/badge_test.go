@@ -536,7 +536,7 @@ func TestWebhook(t *testing.T) {
 			t.Errorf("%s: %d, want %d", step.name, got, step.want)
 		}
 	}
-	if len(taken) != 2 || taken[0] != (Read{At: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) || !taken[1].Made.Equal(start.Add(500*time.Millisecond)) {
+	if len(taken) != 2 || taken[0] != (Read{At: now, Sent: now, Kind: Webhook, Reader: "turnstile", Text: "1047"}) || !taken[1].Made.Equal(start.Add(500*time.Millisecond)) {
 		t.Errorf("taken: %+v", taken)
 	}
 	result = Result(passcode.Expired)
@@ -605,14 +605,19 @@ func TestReaderThatTypes(t *testing.T) {
 	}{
 		{"0012345678\n", time.Second}, {good + "\n", 3 * time.Second}, {"00123", 5 * time.Second}, {"A-b_7:/.\n", 7 * time.Second},
 		{strings.Repeat("1", maxTyped+1) + "\n", 9 * time.Second}, {"\n\n", 12 * time.Second}, {"7\n", 13 * time.Second},
+		{"10", 20 * time.Second}, {"8\n", 2 * time.Second}, // the clock is set back meanwhile
 	} {
 		stream = append(stream, typed(t, part.text, part.at)...)
 	}
 	stream = append(stream, 1, 2, 3) // unplugged in the middle
 	var got []string
-	err := readInput(bytes.NewReader(stream), func(text string) { got = append(got, text) })
-	if want := []string{"0012345678", good, "A-b_7:/.", "7"}; fmt.Sprint(got) != fmt.Sprint(want) || err == nil {
+	var at []int64
+	err := readInput(bytes.NewReader(stream), func(text string, typed time.Time) { got, at = append(got, text), append(at, typed.Unix()) })
+	if want := []string{"0012345678", good, "A-b_7:/.", "7", "8"}; fmt.Sprint(got) != fmt.Sprint(want) || err == nil {
 		t.Errorf("read %q, want %q; %v", got, want, err)
+	}
+	if want := []int64{1, 4, 7, 13, 2}; fmt.Sprint(at) != fmt.Sprint(want) {
+		t.Errorf("typed at %v, want %v", at, want)
 	}
 }
 
@@ -625,7 +630,7 @@ func TestKeysThatWereDroppedLeaveNoText(t *testing.T) {
 	}
 	stream := bytes.Join([][]byte{all[:18*size], dropped.Bytes(), all[24*size:], typed(t, "7\n", 5*time.Second)}, nil)
 	var got []string
-	_ = readInput(bytes.NewReader(stream), func(text string) { got = append(got, text) })
+	_ = readInput(bytes.NewReader(stream), func(text string, _ time.Time) { got = append(got, text) })
 	if len(got) != 1 || got[0] != "7" {
 		t.Errorf("read %q", got)
 	}
@@ -647,7 +652,7 @@ func TestReaderComesBack(t *testing.T) {
 		if _, err := device.Write(typed(t, number+"\n", time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		if got := <-reads; got.Text != number || got.Kind != Input || got.Reader != "2" || got.At.IsZero() {
+		if got := <-reads; got.Text != number || got.Kind != Input || got.Reader != "2" || got.At.IsZero() || got.Made.Unix() != 1 {
 			t.Errorf("read %+v", got)
 		}
 		if err := os.Remove(path); err != nil {

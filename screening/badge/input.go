@@ -95,7 +95,9 @@ func RunInput(ctx context.Context, chosen, name string, take func(Read), log *sl
 			log.Info("a badge reader is there", "reader", name, "device", file.Name())
 			told = ""
 			stop := context.AfterFunc(ctx, func() { file.Close() })
-			err = readInput(file, func(text string) { take(Read{At: time.Now(), Kind: Input, Reader: name, Text: text}) })
+			err = readInput(file, func(text string, typed time.Time) {
+				take(Read{At: time.Now(), Made: typed, Kind: Input, Reader: name, Text: text})
+			})
 			stop()
 			file.Close()
 		}
@@ -243,8 +245,8 @@ const (
 	keyKPEnter = 96
 )
 
-// readInput hands on every line that a device types, until it is gone.
-func readInput(from io.Reader, take func(string)) error {
+// readInput hands on every line that a device types, and when it was typed, until it is gone.
+func readInput(from io.Reader, take func(string, time.Time)) error {
 	var typed typing
 	for {
 		var e keyEvent
@@ -252,7 +254,7 @@ func readInput(from io.Reader, take func(string)) error {
 			return fmt.Errorf("it is gone: %w", err)
 		}
 		if text, whole := typed.key(e); whole {
-			take(text)
+			take(text, time.UnixMicro(e.Seconds*1e6+e.Microseconds))
 		}
 	}
 }
@@ -280,7 +282,7 @@ func (t *typing) key(e keyEvent) (text string, whole bool) {
 		return "", false
 	}
 	at := time.Duration(e.Seconds)*time.Second + time.Duration(e.Microseconds)*time.Microsecond
-	if at-t.at > typedWithin {
+	if (at - t.at).Abs() > typedWithin { // or the clock was set back
 		t.text, t.broken = t.text[:0], false
 	}
 	t.at = at

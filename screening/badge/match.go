@@ -2,6 +2,7 @@ package badge
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"thermogate/screening/event"
@@ -84,13 +85,13 @@ func (p *Pairing) find(id int, v *visit) (*event.Bearer, event.Unpaired) {
 }
 
 // earlier is the visit of somebody whom the gate knows again, who has shown a code in this one's time and was lost from sight over
-// that; 0 where there is none.
+// that for no longer than it takes another one to come; 0 where there is none. The gate takes some for others whom they look like.
 func (p *Pairing) earlier(v *visit) int {
 	for id, before := range p.visits {
 		again := before != v && slices.ContainsFunc(v.told, func(t *told) bool {
 			return slices.ContainsFunc(before.told, func(b *told) bool { return b.event.ID == t.event.Data.RescreenOf })
 		})
-		if again && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.at.Before(v.firstSeen.Add(-window)) }) {
+		if again && v.mayBe(before) && slices.ContainsFunc(p.reads, func(r *read) bool { return r.before == id && !r.at.Before(v.firstSeen.Add(-window)) }) {
 			return id
 		}
 	}
@@ -248,7 +249,7 @@ func (p *Pairing) fits(r *read, v *visit) bool {
 	if r.at.Before(v.firstSeen.Add(-window)) || r.at.After(until.Add(window)) {
 		return false
 	}
-	if v.passes() || p.vanished(v) || !p.isFree(r) || r.owner != nil && !v.mayBe(r.owner) {
+	if v.passes() || p.vanished(v) || !p.isFree(r) || p.blind(r) || r.owner != nil && !v.mayBe(r.owner) {
 		return false
 	}
 	for _, o := range p.visits {
@@ -278,7 +279,13 @@ func (v *visit) passes() bool { return v.lastNear.IsZero() && len(v.told) == 0 }
 // mayBe says whether a visit may be of somebody whose face was lost, under another number.
 func (v *visit) mayBe(lost *visit) bool {
 	away := v.firstSeen.Sub(lost.lastSeen)
-	return away > 0 && away <= lostFor
+	return away > 0 && away <= lostFor && inPlaceOf(v.firstFace, lost.lastFace)
+}
+
+// inPlaceOf says whether a face is where another one was, and as large: whoever comes next is seen on the way first.
+func inPlaceOf(face, before event.Box) bool {
+	aside := face.X + face.W/2 - before.X - before.W/2
+	return math.Abs(aside) <= before.W/2 && face.W >= besideWidth*before.W && before.W >= besideWidth*face.W
 }
 
 // over says whether the time for reads of a visit is over.

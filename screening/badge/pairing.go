@@ -18,11 +18,11 @@ const (
 	// the window is in view by then, and most of them have shown theirs.
 	settled = window + 3*moment
 	// besideWidth is the part of the nearest face's width from which on another stands beside it, and the read may be either's.
-	besideWidth = 0.8
+	besideWidth = 0.65
 	// inView is how long ago somebody may have been found who still stands there.
 	inView = 700 * time.Millisecond
-	// lostFor is how long somebody whose face was lost may be away before they are there under another number: a little longer than
-	// faces are remembered (track.Config.Memory), and less than the next of a queue takes to come.
+	// lostFor is how long somebody whose face was lost may be away before they are there, in the same place, under another number: a
+	// little longer than faces are remembered (track.Config.Memory), and less than the next of a queue takes to come to stand there.
 	lostFor = 1500 * time.Millisecond
 	// maxDelay is how long after a read it may come.
 	maxDelay = window
@@ -39,8 +39,8 @@ const (
 //
 // A read while one person stands before the gate is that person's. Any other is that of the person in whose time it lies, from 5 s
 // before they were first seen to 5 s after the verdict; where that may be several people, each has to have one, in their order. Where
-// two reads are one person's, or two people stand side by side, nobody is named. A pairing that what comes later puts in doubt is
-// taken back; somebody of whom it was said that nobody can be named stays so.
+// two reads are one person's, or two people stand side by side, nobody is named, nor by a read while the camera was away. A pairing
+// that what comes later puts in doubt is taken back; somebody of whom it was said that nobody can be named stays so.
 type Pairing struct {
 	repeat time.Duration
 	visits map[int]*visit
@@ -56,7 +56,8 @@ type Pairing struct {
 type visit struct {
 	firstSeen, lastSeen time.Time
 	firstNear, lastNear time.Time // zero for somebody who has not stepped up
-	told                []*told   // the verdicts, oldest first
+	firstFace, lastFace event.Box
+	told                []*told // the verdicts, oldest first
 }
 
 // sight is who stood before the gate from one frame to another.
@@ -82,6 +83,8 @@ type read struct {
 	owner   *visit // that visit, also once it is forgotten
 	beside  []int  // or of those who stood side by side
 	nobody  bool   // stood there at all
+	// seen is when the last frame before it was, next the first one after it; zero where there is none.
+	seen, next time.Time
 }
 
 // repeats says whether a read is of the same code as one a moment before.
@@ -115,6 +118,11 @@ func (p *Pairing) See(scene *event.Scene, verdicts []event.Event) []Word {
 	p.frame, p.now, p.near = at, maxTime(p.now, at), p.near[:0]
 	p.notePeople(scene)
 	p.noteSight()
+	for _, r := range p.reads {
+		if r.next.IsZero() && r.at.Before(at) {
+			r.next = at
+		}
+	}
 	for i := range verdicts {
 		p.judge(&verdicts[i])
 	}
@@ -128,12 +136,15 @@ func (p *Pairing) notePeople(scene *event.Scene) {
 	for _, person := range people {
 		id := p.same(person)
 		v := p.visitOf(id, at)
-		v.lastSeen = at
+		if v.lastFace == (event.Box{}) {
+			v.firstFace = person.Face
+		}
+		v.lastSeen, v.lastFace = at, person.Face
 		if person.Face.W >= scene.Needs.FaceWidth {
 			v.firstNear, v.lastNear = cmp.Or(v.firstNear, at), at
-			if person.Face.W >= besideWidth*people[0].Face.W {
-				p.near = append(p.near, id)
-			}
+		}
+		if nearest := people[0].Face.W; nearest >= scene.Needs.FaceWidth && person.Face.W >= besideWidth*nearest {
+			p.near = append(p.near, id)
 		}
 	}
 }
@@ -161,6 +172,24 @@ func (p *Pairing) nearAt(at time.Time) []int {
 	}
 	return nil
 }
+
+// framesAround are the last frame before a time and the first one after it, zero where there is none.
+func (p *Pairing) framesAround(at time.Time) (before, after time.Time) {
+	for _, s := range slices.Backward(p.stood) {
+		switch {
+		case s.from.After(at):
+			after = s.from
+		case s.to.Before(at):
+			return s.to, after
+		default:
+			return at, at
+		}
+	}
+	return before, after
+}
+
+// blind says whether frames were missing around a read for so long that nobody knows who has made it.
+func (p *Pairing) blind(r *read) bool { return cmp.Or(r.next, p.now).Sub(r.seen) > lostFor }
 
 // same is the visit of somebody who is back under another number, with the verdict from before.
 func (p *Pairing) same(person event.Person) int {
@@ -205,6 +234,7 @@ func (p *Pairing) Take(at time.Time, person event.Bearer, refused bool) []Word {
 	}
 	near := p.nearAt(at)
 	r := &read{at: at, person: person, refused: refused, nobody: len(near) == 0}
+	r.seen, r.next = p.framesAround(at)
 	own := slices.IndexFunc(near, func(id int) bool { return !refused && p.hasRead(id, person.ID) })
 	switch again := p.latest(r); {
 	case own >= 0: // once more

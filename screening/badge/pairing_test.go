@@ -30,6 +30,9 @@ type face struct {
 	width float64
 }
 
+// fromTheSide is where faces of visits from 100 on are.
+const fromTheSide = 90
+
 // play plays steps at ten frames a second, and returns by the numbers of visits what was said of each verdict, the last of it last,
 // and how many times something was said after one.
 func play(steps []step, until float64) (said map[int][]string, words int) {
@@ -49,7 +52,11 @@ func play(steps []step, until float64) (said map[int][]string, words int) {
 			if first[f.visit].IsZero() {
 				first[f.visit] = at
 			}
-			scene.People = append(scene.People, event.Person{ID: f.visit, Face: event.Box{W: f.width}})
+			box := event.Box{W: f.width}
+			if f.visit >= 100 {
+				box.X = fromTheSide
+			}
+			scene.People = append(scene.People, event.Person{ID: f.visit, Face: box})
 		}
 		say(p.See(scene, verdicts))
 		for _, e := range verdicts {
@@ -129,6 +136,8 @@ func TestPairing(t *testing.T) {
 			map[int]string{1: "A", 2: "A"}, 0},
 		"face lost while reading": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, scene: nobody}, {at: 3, scene: []face{{2, 40}}}, {at: 4, verdict: 2}},
 			map[int]string{2: "A"}, 0},
+		"left without a verdict just before one who comes from the side": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2.5, scene: nobody}, {at: 3.2, scene: []face{{100, 40}}}, {at: 4.2, verdict: 100}, {at: 5, scene: nobody}},
+			map[int]string{100: "no-read"}, 1},
 		"left without a verdict before one who waits behind": {[]step{{at: 0.1, scene: []face{{9, 35}}}, {at: 1, scene: []face{{9, 35}, {1, 60}}}, {at: 1.5, read: "A"}, {at: 2.5, scene: []face{{9, 35}}}, {at: 6, verdict: 9}},
 			map[int]string{9: "no-read"}, 1},
 		"left without a verdict before one who waits behind for long": {[]step{{at: 0.1, scene: []face{{9, 35}}}, {at: 1, scene: []face{{9, 35}, {1, 60}}}, {at: 1.5, read: "A"}, {at: 2.5, scene: []face{{9, 35}}}, {at: 19, verdict: 9}},
@@ -145,6 +154,10 @@ func TestPairing(t *testing.T) {
 			map[int]string{1: "two-faces", 2: "two-faces", 3: "no-read"}, 3},
 		"on the way, before one who has left shows theirs": {[]step{{at: 1, scene: alone}, {at: 2, verdict: 1}, {at: 2.9, scene: nobody}, {at: 3.2, read: "B"}, {at: 3.4, read: "A"}, {at: 3.9, scene: []face{{2, 40}}}, {at: 4.7, verdict: 2}, {at: 5.7, scene: nobody}},
 			map[int]string{1: "two-faces", 2: "two-faces"}, 1},
+		"known again, but another one had the time to come": {[]step{{at: 1, scene: alone}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}, {at: 2.5, scene: nobody}, {at: 4.5, scene: []face{{2, 40}}}, {at: 5.5, verdict: 2, of: "event-1"}, {at: 7, scene: nobody}},
+			map[int]string{1: "A", 2: "no-read"}, 1},
+		"one half a step behind, whose face is half hidden": {[]step{{at: 1, scene: []face{{1, 40}, {2, 27}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}, {at: 4, scene: nobody}},
+			map[int]string{1: "two-faces"}, 0},
 		"a guard far behind": {[]step{{at: 0.1, scene: []face{{9, 20}}}, {at: 1, scene: []face{{9, 20}, {1, 40}}}, {at: 1.5, read: "A"}, {at: 2, verdict: 1}},
 			map[int]string{1: "A"}, 0},
 	} {

@@ -100,8 +100,9 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, result)
 		return
 	}
-	sent, err := strconv.ParseInt(timestamp, 10, 64)
-	if at := time.Unix(sent, 0); err != nil || now.Sub(at).Abs() > clockError || at.Before(h.began) {
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	sent := time.Unix(seconds, 0)
+	if err != nil || now.Sub(sent).Abs() > clockError || sent.Before(h.began) {
 		http.Error(w, "sent too long ago, before the gate was started, or the clock of the sender or of the gate is wrong", http.StatusUnauthorized)
 		return
 	}
@@ -115,6 +116,7 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	read.Sent = sent
 	answer(w, h.once(id, read))
 }
 
@@ -165,8 +167,9 @@ func (h *webhook) once(id string, read Read) Result {
 	return result
 }
 
-// NewPage serves what the page at the gate has had typed into it. Whose page may send it is for the caller to see to.
-func NewPage(take func(Read) Result) http.Handler {
+// NewPage serves what the page at the gate has had typed into it, at a time that may be zero. Whose page may send it is for the caller
+// to see to.
+func NewPage(typedAt func(*http.Request) time.Time, take func(Read) Result) http.Handler {
 	limit := rate.NewLimiter(requestsPerSecond, requestsAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTyped))
@@ -176,7 +179,7 @@ func NewPage(take func(Read) Result) http.Handler {
 		case !limit.Allow():
 			http.Error(w, "too many requests", http.StatusTooManyRequests)
 		default:
-			answer(w, take(Read{At: time.Now(), Kind: Page, Text: string(text)}))
+			answer(w, take(Read{At: time.Now(), Made: typedAt(r), Kind: Page, Text: string(text)}))
 		}
 	})
 }

@@ -31,6 +31,27 @@ const (
 	heartbeat = 500 * time.Millisecond
 )
 
+// stampHeader bears, in an answer to /picture, when the question came, and in a request of a page with something that happened there
+// when that was: both in milliseconds of the gate's clock, which the stream gives as the ids of its events. By them a page knows how
+// long what it is told was under way at most.
+const stampHeader = "Gate-Milliseconds"
+
+// stamp is what the gate's clock shows: nobody sets it, and it begins anew with the gate.
+func (k *Kiosk) stamp() int64 { return time.Since(k.began).Milliseconds() }
+
+// HappenedAt is when something happened in a page that now sends it, zero where it does not say; long ago where it says what can't be.
+func (k *Kiosk) HappenedAt(r *http.Request) time.Time {
+	said := r.Header.Get(stampHeader)
+	if said == "" {
+		return time.Time{}
+	}
+	ms, err := strconv.ParseInt(said, 10, 64)
+	if err != nil || ms < 0 || ms > k.stamp()+time.Hour.Milliseconds() {
+		return time.Unix(0, 0)
+	}
+	return k.began.Add(time.Duration(ms) * time.Millisecond)
+}
+
 // The pages load nothing from anywhere else and run no script but their own.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -257,11 +278,11 @@ func (k *Kiosk) news(sent *progress, heartbeat bool) (message bytes.Buffer, chan
 	k.checkStall()
 	if k.screen.version != sent.screen {
 		sent.screen = k.screen.version
-		writeEvent(&message, "screen", k.screen.json)
+		k.writeEvent(&message, "screen", k.screen.json)
 	}
 	if sent.worker {
 		if heartbeat {
-			writeEvent(&message, "gate", mustJSON(struct {
+			k.writeEvent(&message, "gate", mustJSON(struct {
 				Build string `json:"build"`
 			}{k.gate.Build}))
 		}
@@ -269,24 +290,25 @@ func (k *Kiosk) news(sent *progress, heartbeat bool) (message bytes.Buffer, chan
 	}
 	fresh := min(k.verdicts-sent.verdicts, uint64(len(k.history)))
 	for _, row := range k.history[uint64(len(k.history))-fresh:] {
-		writeEvent(&message, "verdict", mustJSON(row))
+		k.writeEvent(&message, "verdict", mustJSON(row))
 	}
 	sent.verdicts = k.verdicts
 	if heartbeat {
 		k.gate.FPS = k.rate.perSecond()
 		k.gate.Pages = k.streams.taken()
-		writeEvent(&message, "gate", mustJSON(k.gate))
+		k.writeEvent(&message, "gate", mustJSON(k.gate))
 	}
 	return message, k.changed
 }
 
-func writeEvent(b *bytes.Buffer, name string, data []byte) {
-	fmt.Fprintf(b, "event: %s\ndata: %s\n\n", name, data)
+func (k *Kiosk) writeEvent(b *bytes.Buffer, name string, data []byte) {
+	fmt.Fprintf(b, "event: %s\nid: %d\ndata: %s\n\n", name, k.stamp(), data)
 }
 
 // servePicture answers with the newest picture once it is another than the page has, and with nothing when there is no
 // fresh one.
 func (k *Kiosk) servePicture(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(stampHeader, strconv.FormatInt(k.stamp(), 10))
 	ctx, leave := k.polls.take(r)
 	defer leave()
 	newest := await(ctx, k, r, k.newestPicture, func(p *picture) uint64 { return p.number })

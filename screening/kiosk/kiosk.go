@@ -48,6 +48,7 @@ func DefaultConfig() Config {
 type Kiosk struct {
 	config Config
 	words  dictionary
+	began  time.Time
 	mux    *http.ServeMux
 	closed chan struct{}
 	close  sync.Once
@@ -102,6 +103,7 @@ func New(config Config) *Kiosk {
 	k := &Kiosk{
 		config:   config,
 		words:    readDictionary(),
+		began:    time.Now(),
 		closed:   make(chan struct{}),
 		streams:  newPlaces(config),
 		polls:    newPlaces(config),

@@ -1,7 +1,15 @@
 package kiosk
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -65,4 +73,55 @@ func TestTabletWakesUpBetweenTries(t *testing.T) {
 	if stands := ask(t, tab, chromedp.Evaluate[bool](`document.getElementById("relink").hidden && document.body.dataset.tone !== "fault"`)); !stands {
 		t.Error("a late answer takes the place of what the gate says now")
 	}
+}
+
+// TestFrozenTabWakesUp has the browser let the page rest, without telling it, while somebody passes and goes.
+func TestFrozenTabWakesUp(t *testing.T) {
+	tab := browser(t)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
+	waitFor(t, tab, "the gate", pictureShown)
+	do(t, tab, chromedp.Evaluate[chromedp.Void](`window.tones = []; new MutationObserver(() => tones.push(document.body.dataset.tone))
+		.observe(document.body, { attributeFilter: ["data-tone"] })`))
+	process := chromedp.FromContext(tab).Browser.Process()
+	all := descendants(t, process.Pid)
+	signal := func(s syscall.Signal) {
+		for _, pid := range all {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+	defer signal(syscall.SIGCONT)
+	signal(syscall.SIGSTOP)
+	alice := passed("P")
+	g.scenes <- sceneAt(0, admitted(near(""), alice))
+	g.Verdict(*alice)
+	slept := time.Now()
+	waitUntil(t, func() bool { return time.Since(slept) > time.Second })
+	g.scenes <- sceneAt(0)
+	waitUntil(t, func() bool { return time.Since(slept) > 6*time.Second })
+	signal(syscall.SIGCONT)
+	waitFor(t, tab, "the gate again", `document.body.dataset.tone === "idle" && `+pictureShown)
+	if tones := ask(t, tab, chromedp.Evaluate[[]string](`tones`)); slices.Contains(tones, string(tonePass)) {
+		t.Errorf("the page showed %q", tones)
+	}
+}
+
+// descendants are a process and all that it has started.
+func descendants(t *testing.T, pid int) []int {
+	t.Helper()
+	all := []int{pid}
+	for i := 0; i < len(all); i++ {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", all[i]))
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task)
+			for _, child := range strings.Fields(string(text)) {
+				n, err := strconv.Atoi(child)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, n)
+			}
+		}
+	}
+	return all
 }

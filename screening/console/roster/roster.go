@@ -30,6 +30,7 @@ const (
 	maxTold      = 40 // characters of a cell that is told to be wrong
 	maxIgnored   = 20 // titles of other columns that are told
 	maxColumns   = 1000
+	maxUnclosed  = 20 // quotation marks that nothing closes: with each the rest is read once more
 )
 
 // List is what a file says.
@@ -82,11 +83,13 @@ func Read(body []byte, companies Companies, own string) (List, error) {
 		return l, OldSheet
 	}
 	r := reader{companies: companies, own: own, seen: map[string]bool{}, list: &l}
-	lines := readCSV
+	var err error
 	if bytes.HasPrefix(body, []byte("PK\x03\x04")) {
-		lines = readXLSX
+		err = readXLSX(body, r.line)
+	} else {
+		err = r.readCSV(body)
 	}
-	if err := lines(body, r.line); err != nil {
+	if err != nil {
 		return List{}, err
 	}
 	if r.columns == nil {
@@ -149,17 +152,22 @@ func (r *reader) line(at int, cells []string) error {
 	}
 	person, why, text := r.person(cells)
 	if why != "" {
-		line := store.Unlisted{Line: at, Why: why, Text: told(text)}
-		if fitNumber.MatchString(person.Number) {
-			line.Number = person.Number
-		}
-		r.list.Refused = append(r.list.Refused, line)
+		r.refuse(at, person.Number, why, text)
 		return nil
 	}
 	person.Line = at
 	r.seen[person.Number] = true
 	r.list.People = append(r.list.People, person)
 	return nil
+}
+
+// refuse passes a line over.
+func (r *reader) refuse(at int, number string, why store.Unfit, text string) {
+	line := store.Unlisted{Line: at, Why: why, Text: told(text)}
+	if fitNumber.MatchString(number) {
+		line.Number = number
+	}
+	r.list.Refused = append(r.list.Refused, line)
 }
 
 func (r *reader) header(cells []string) {
@@ -208,6 +216,8 @@ func (r *reader) person(cells []string) (p store.Listed, why store.Unfit, text s
 		return p, BadNumber, p.Number
 	case r.seen[p.Number]:
 		return p, TwiceNumber, p.Number
+	case strings.Contains(strings.Join(cells, ""), damaged):
+		return p, BadText, p.Name
 	case p.Name == "":
 		return p, NoName, p.Number
 	case strings.ContainsAny(cell(name), "\r\n"): // after a quotation mark that nothing closes others would be swallowed
@@ -238,32 +248,68 @@ func told(text string) string {
 }
 
 // readCSV reads text whose columns commas, semicolons or tabs part.
-func readCSV(body []byte, line func(at int, cells []string) error) error {
+func (r *reader) readCSV(body []byte) error {
 	text, err := decode(body)
 	if err != nil {
 		return err
 	}
-	from := csv.NewReader(strings.NewReader(text))
-	from.FieldsPerRecord, from.LazyQuotes, from.ReuseRecord, from.Comma = -1, true, true, commaOf(text)
-	comma := string(from.Comma)
+	comma := commaOf(text)
 	for line := range strings.SplitSeq(text, "\n") { // each column takes memory before it is known to be of no use
-		if strings.Count(line, comma) > maxColumns {
+		if strings.Count(line, string(comma)) > maxColumns {
 			return Broken
 		}
 	}
-	for {
-		cells, err := from.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
+	before := 0 // lines
+	for range maxUnclosed {
+		from := newCSV(text, comma)
+		for {
+			start := from.InputOffset()
+			cells, err := from.Read()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return Broken
+			}
+			at, _ := from.FieldPos(0)
+			first, others, several := strings.Cut(strings.TrimLeft(text[start:from.InputOffset()], "\r\n"), "\n")
+			if several && r.swallows(others, comma) {
+				alone, _ := newCSV(first, comma).Read() // it was read before
+				person, _, _ := r.person(alone)
+				r.refuse(before+at, person.Number, BadText, person.Name)
+				text = text[int(from.InputOffset())-len(others):]
+				before += at
+				break
+			}
+			if err := r.line(before+at, cells); err != nil {
+				return err
+			}
 		}
+	}
+	return Broken
+}
+
+func newCSV(text string, comma rune) *csv.Reader {
+	from := csv.NewReader(strings.NewReader(text))
+	from.FieldsPerRecord, from.LazyQuotes, from.ReuseRecord, from.Comma = -1, true, true, comma
+	return from
+}
+
+// swallows says whether there is somebody in what is a cell's, as it is after a quotation mark that nothing closes.
+func (r *reader) swallows(text string, comma rune) bool {
+	if r.columns == nil {
+		return false
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		cells, err := newCSV(line, comma).Read()
 		if err != nil {
-			return Broken
+			continue // an empty one
 		}
-		at, _ := from.FieldPos(0)
-		if err := line(at, cells); err != nil {
-			return err
+		if person, _, _ := r.person(cells); fitNumber.MatchString(person.Number) && person.Name != "" {
+			return true
 		}
 	}
+	return false
 }
 
 // commaOf is what parts the columns: what parts the titles of number and name.
@@ -284,7 +330,55 @@ func commaOf(text string) rune {
 	return ','
 }
 
-// decode makes a text of what spreadsheets write: UTF-8, UTF-16, or what Chinese Windows has.
+// damaged stands for bytes that are no text.
+const damaged = "\ufffd"
+
+// mostlyUTF8 says whether more of the bytes beyond ASCII are UTF-8 than are not, and by far: what is not is damage.
+func mostlyUTF8(body []byte) bool {
+	var good, bad int
+	for len(body) > 0 {
+		r, size := utf8.DecodeRune(body)
+		body = body[size:]
+		switch {
+		case size > 1:
+			good++
+		case r == utf8.RuneError:
+			bad++
+		}
+	}
+	return good > 10*bad
+}
+
+// isGB18030 says whether text beyond ASCII is Chinese: most of it characters of GB 2312, which nearly all people are called by, and
+// both of whose bytes are beyond ASCII, and in words of its own. The letters of Windows-1252 and its like stand within words of others.
+func isGB18030(body []byte) bool {
+	var common, other, words, mixed int
+	for i := 0; i < len(body); {
+		if body[i] < 0x80 {
+			i++
+			continue
+		}
+		begin := i
+		for i < len(body) && body[i] >= 0x80 {
+			if body[i] > 0xa0 && i+1 < len(body) && body[i+1] > 0xa0 {
+				common++
+			} else {
+				other++
+			}
+			i += 2
+		}
+		words++
+		if begin > 0 && isLetter(body[begin-1]) || i < len(body) && isLetter(body[i]) {
+			mixed++
+		}
+	}
+	return common >= other && 2*mixed <= words
+}
+
+func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+
+// decode makes a text of what spreadsheets write: UTF-8, UTF-16, or what Chinese Windows has. What Windows writes elsewhere is not
+// understood: the bytes of its letters are Chinese characters, too, and other letters in each country.
 func decode(body []byte) (string, error) {
 	var from encoding.Encoding
 	switch {
@@ -296,8 +390,13 @@ func decode(body []byte) (string, error) {
 		from = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
 	case len(body) > 3 && body[0] == 0 && body[2] == 0:
 		from = unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
-	case !utf8.Valid(body):
+	case utf8.Valid(body):
+	case mostlyUTF8(body):
+		body = bytes.ToValidUTF8(body, []byte(damaged)) // in some of its lines
+	case isGB18030(body):
 		from = simplifiedchinese.GB18030
+	default:
+		return "", NotText
 	}
 	text := string(body)
 	if from != nil {
@@ -307,7 +406,7 @@ func decode(body []byte) (string, error) {
 		}
 		text = string(decoded)
 	}
-	if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\ufffd") {
+	if !utf8.ValidString(text) || strings.Contains(text, "\x00") || from != nil && strings.Contains(text, damaged) {
 		return "", NotText
 	}
 	if !strings.Contains(text, "\n") { // as old Macs part lines

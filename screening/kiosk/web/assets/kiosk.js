@@ -73,11 +73,9 @@ function place(ratio) {
   style.height = `${Math.round(width / ratio)}px`;
 }
 
-if (page.reader) readKeys();
-
 addEventListener("resize", fit);
 
-connect("worker", {
+const gateTime = connect("worker", {
   open() {},
   screen(screen) {
     show(screen);
@@ -106,3 +104,5 @@ connect("worker", {
     painter.paint(head, grey);
   },
 });
+
+if (page.reader) readKeys(gateTime);

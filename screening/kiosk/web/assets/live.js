@@ -1,18 +1,19 @@
 // The live link between a page and its gate: it reconnects by itself and never leaves an old picture standing.
 
-const QUIET = 1500; // ms without a heartbeat after which nobody knows how things stand
+const QUIET = 1500; // ms without a heartbeat, or under way, after which nobody knows how things stand
 const SILENCE = 3500; // and that mean a broken link
 const RETRY = 1000;
 
 // connect calls the handlers for every message: open, screen, gate, verdict, picture(head, grey) or picture(null) when
 // there is no fresh one, quiet when nothing is heard any more, and lost when the gate can't be reached, refused when it does
-// not let this browser in. A hidden page rests. The gate keeps places for the page "worker".
+// not let this browser in. A hidden page rests. The gate keeps places for the page "worker". It returns what tells the time by
+// the gate's clock, undefined while that is not known.
 export function connect(page, handlers) {
   let link = null, shut = false;
   const heard = Object.assign({}, handlers, { open() { shut = false; handlers.open(); } });
-  const start = () => { if (!document.hidden && !link) link = new Link(page, heard, retry, anew); };
+  const start = (behind) => { if (!document.hidden && !link) link = new Link(page, heard, retry, anew, behind); };
   const stop = () => { if (link) link.close(); link = null; };
-  const anew = () => { stop(); start(); };
+  const anew = () => { const { behind } = link; stop(); start(behind); };
   const retry = async () => {
     stop();
     handlers.picture(null);
@@ -22,7 +23,7 @@ export function connect(page, handlers) {
     shut = now;
     if (shut) handlers.refused();
     else if (was) handlers.lost();
-    setTimeout(start, RETRY);
+    setTimeout(() => start(), RETRY);
   };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) return start();
@@ -31,6 +32,7 @@ export function connect(page, handlers) {
     if (handlers.quiet) handlers.quiet(); // a verdict must not stand there when the tablet wakes up
   });
   start();
+  return () => link && !link.isQuiet && link.behind !== undefined ? Date.now() - link.behind : undefined;
 }
 
 // refuses tells whether the gate is there and does not let this browser in.
@@ -48,9 +50,12 @@ async function refuses(page) {
 }
 
 class Link {
-  constructor(page, handlers, failed, anew) {
+  // Behind is how many ms the gate's clock is behind this one's, less the time that a question took to the gate.
+  constructor(page, handlers, failed, anew, behind) {
+    const asked = Date.now();
     this.page = page;
     this.handlers = handlers;
+    this.behind = behind;
     this.failed = () => { if (!this.closed) failed(); };
     this.anew = () => { if (!this.closed) anew(); };
     this.source = new EventSource(`stream?page=${page}`);
@@ -58,7 +63,10 @@ class Link {
     this.source.onerror = this.failed;
     for (const name of ["screen", "gate", "verdict"]) {
       this.source.addEventListener(name, (event) => {
-        // What comes after a silence was under way in it, oldest first: a verdict of then is nobody's now.
+        if (this.behind === undefined) this.behind = asked - event.lastEventId;
+        // What was under way for long, or in a silence, came oldest first: a verdict of then is nobody's now.
+        const age = Date.now() - event.lastEventId - this.behind; // at most
+        if (age > QUIET || age < -100) return this.isQuiet || this.quiet(); // less than no time: a clock was set
         if (this.isQuiet) return this.anew();
         this.heard();
         const message = JSON.parse(event.data);
@@ -85,6 +93,11 @@ class Link {
     clearTimeout(this.silence);
   }
 
+  // compare takes the quickest of recent questions, whose word is the best; clocks do not go alike for ever.
+  compare(asked, stamp) {
+    if (stamp) this.behind = Math.max(asked - stamp, this.behind === undefined ? -Infinity : this.behind - 1);
+  }
+
   close() {
     this.closed = true;
     this.rest();
@@ -98,8 +111,10 @@ class Link {
     while (!this.closed) {
       this.fetching = new AbortController();
       const patience = setTimeout(() => this.fetching.abort(), SILENCE);
+      const asked = Date.now();
       try {
         const answer = await fetch(`picture?page=${this.page}&after=${number}`, { signal: this.fetching.signal });
+        this.compare(asked, answer.headers.get("Gate-Milliseconds"));
         if (answer.status !== 200) throw new Error(answer.status);
         const body = new Uint8Array(await answer.arrayBuffer());
         if (this.closed) return;
