@@ -117,8 +117,13 @@ func (f *floor) mistakable(v *visit, s *sighting) bool {
 		return false
 	}
 	for _, other := range f.visits {
-		if last := other.last(); other != v && !other.inSight && middlesApart(last, s.box) < touching && ratio(last, s.box) < larger {
+		last := other.last()
+		switch {
+		case other == v || ratio(last, s.box) >= larger:
+		case !other.inSight && middlesApart(last, s.box) < touching:
 			return true
+		case other.firstSeen.After(v.measuredAt) && middlesApart(last, v.person.last.box) < min(touching, middlesApart(s.box, v.person.last.box)):
+			return true // somebody new, and nearer to where they were measured
 		}
 	}
 	return false

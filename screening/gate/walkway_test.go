@@ -195,6 +195,24 @@ func TestOneOfTwo(t *testing.T) {
 	}
 }
 
+// TestTwoOutOfOne: somebody comes out from behind one who stands there, followed as that one, and a new face is where that one was.
+func TestTwoOutOfOne(t *testing.T) {
+	h := newWalkway(t)
+	h.stay(time.Second, well(1))
+	h.frame(well(1).at(67).but(event.Moving))
+	h.frame(well(1).at(74).but(event.Moving))
+	h.frame(well(1).at(81).but(event.Moving), well(1).on(2).at(60))
+	h.frame(well(1).at(88).but(event.Moving), well(1).on(2).at(60))
+	if h.shown() != "" {
+		t.Errorf("event %q is shown of who came out", h.shown())
+	}
+	other := h.apart(well(1), sameBroken+0.8, sameWhole).at(88)
+	h.stay(time.Second, other, well(1).on(2).at(60))
+	if first, second := h.shown(), h.scene.People[1].Event; first != "2" || second == nil || second.ID == first {
+		t.Errorf("events %q and %v are shown after %q", first, second, h.verdicts())
+	}
+}
+
 // TestBoxAroundTwo: a new face around two that were a moment ago where it is, is no third.
 func TestBoxAroundTwo(t *testing.T) {
 	around := event.Box{X: 40, Y: 30, W: 70, H: 90}
