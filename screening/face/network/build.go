@@ -108,6 +108,9 @@ func (b *builder) build(input value) (value, error) {
 			return value{}, fmt.Errorf("%s: %w", n.output, err)
 		}
 	}
+	if b.together == 0 {
+		return value{}, errors.New("it does not begin with a convolution of the picture")
+	}
 	output, found := b.values[b.output]
 	if !found {
 		return value{}, fmt.Errorf("no step makes %s", b.output)
@@ -156,8 +159,9 @@ func (b *builder) weights(n node, dimensions int) (weights, bias tensor, err err
 // lanes is how many channels the widest of XNNPACK's kernels make at once.
 const lanes = 16
 
-// begin is the convolution of the picture. XNNPACK takes four times as long for one of a single channel, most of it for addresses, and as
-// long for 8 channels as for 16; it is given what unfold makes of the picture instead, and so many places at once as fill its lanes.
+// begin is the convolution of the picture. XNNPACK spends most of one of a single channel on addresses, and as long on 8 channels as on
+// 16. It is given what unfold makes of the picture instead, and as many places at once as fill its lanes; what it adds to what, and
+// in which order, stays the same.
 func (b *builder) begin(n node, least C.float) error {
 	in := b.values[b.input]
 	weights, bias, err := b.weights(n, 4)
@@ -165,14 +169,15 @@ func (b *builder) begin(n node, least C.float) error {
 		return err
 	}
 	outputs := weights.shape[0]
-	if !slices.Equal(weights.shape[1:], []int{1, 3, 3}) || n.number("strides", 1) != 2 || n.number("pads", 0) != 1 || in.rows%2 != 0 || in.columns%2 != 0 {
-		return fmt.Errorf("a network that begins with weights of %v is not known here", weights.shape)
+	b.together = 1
+	if 2*outputs <= lanes {
+		b.together = 2
+	}
+	if !slices.Equal(weights.shape[1:], []int{1, 3, 3}) || n.number("strides", 1) != 2 || n.number("pads", 0) != 1 ||
+		in.rows%2 != 0 || in.columns%(2*b.together) != 0 {
+		return fmt.Errorf("a network that begins with weights of %v for %d×%d pixels is not known here", weights.shape, in.columns, in.rows)
 	}
 	out := value{rows: in.rows / 2, columns: in.columns / 2, channels: outputs}
-	b.together = max(1, lanes/outputs)
-	for out.columns%b.together != 0 {
-		b.together--
-	}
 	stretch := 2*b.together + 1
 	b.unfolded = value{rows: out.rows, columns: out.columns / b.together, channels: 3 * stretch}
 	filter := make([]float32, b.together*outputs*3*stretch)

@@ -34,10 +34,6 @@ func New(model []byte, width, height int) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the network: %w", err)
 	}
-	return fromGraph(g, width, height)
-}
-
-func fromGraph(g graph, width, height int) (*Network, error) {
 	if err := check("starting XNNPACK", C.xnn_initialize(nil)); err != nil {
 		return nil, err
 	}
