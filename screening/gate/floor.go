@@ -71,6 +71,9 @@ func (f *floor) see(id int, s *sighting) *visit {
 		f.leave(v, s.at) // of whom there is no portrait to know them by
 		v = f.visitAfter(v, s.at)
 		f.visits[id] = v
+	case f.mistakable(v, s):
+		v.adrift = true
+		v.rival = f.visitAfter(v, s.at)
 	case !v.breaks(s):
 	case v.person.event != nil || back || v.want != event.NoProblem:
 		if s.broken || s.measured() {
@@ -102,6 +105,56 @@ func (f *floor) see(id int, s *sighting) *visit {
 		return next
 	}
 	return v
+}
+
+// touching is how far apart, in widths, two faces at most are of which only one is found.
+const touching = 1.1
+
+// mistakable says whether somebody who walks past others may by now be one of those: of two faces of one size that touch only one is
+// found, and whoever comes out first is followed. Nobody's verdict holds then until their face is measured again.
+func (f *floor) mistakable(v *visit, s *sighting) bool {
+	if !f.walkway() || v.person.event == nil || !v.known() || s.measured() {
+		return false
+	}
+	for _, other := range f.visits {
+		last := other.last()
+		switch {
+		case other == v || ratio(last, s.box) >= larger:
+		case !other.inSight && middlesApart(last, s.box) < touching:
+			return true
+		case other.firstSeen.After(v.measuredAt) && middlesApart(last, v.person.last.box) < min(touching, middlesApart(s.box, v.person.last.box)):
+			return true // somebody new, and nearer to where they were measured
+		}
+	}
+	return false
+}
+
+// newFor is for how long a face may be two faces that touch.
+const newFor = 400 * time.Millisecond
+
+// ofTwo says whether a face that is new is a box around two that were a moment ago where it is, and smaller. Of a face that stays
+// it is not said: somebody may have stepped before the two.
+func (f *floor) ofTwo(subject *track.Subject, at time.Time) bool {
+	if !f.walkway() || f.visits[subject.ID] != nil || at.Sub(subject.FirstSeen) >= newFor {
+		return false
+	}
+	inside := 0
+	for _, v := range f.visits {
+		last := v.last()
+		if x, y := last.X+last.W/2-subject.Box.X, last.Y+last.H/2-subject.Box.Y; !v.inSight && 1.3*last.W < subject.Box.W &&
+			x > 0 && x < subject.Box.W && y > 0 && y < subject.Box.H {
+			inside++
+		}
+	}
+	return inside >= 2
+}
+
+// last is where the visit's face was last seen.
+func (v *visit) last() event.Box {
+	if v.rival != nil {
+		return v.rival.box
+	}
+	return v.box
 }
 
 // judge gives a visit its verdict, if the time has come.

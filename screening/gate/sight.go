@@ -46,7 +46,7 @@ const (
 
 // attend takes one track's part of a frame: measures the face, and decides once it can.
 func (g *Gate) attend(subject track.Subject, at time.Time, clock *stopwatch) {
-	if subject.Detection < 0 {
+	if subject.Detection < 0 || g.floor.ofTwo(&subject, at) {
 		return
 	}
 	s := g.sight(subject.ID, g.faces[subject.Detection], at)

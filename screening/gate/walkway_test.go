@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"thermogate/screening/event"
+	"thermogate/screening/track"
 )
 
 // newWalkway is a hall in which many are screened at once, at 30 pictures a second.
@@ -166,6 +167,83 @@ func TestStep(t *testing.T) {
 			h.frame(well(1).at(73).but(event.Moving))
 			if h.shown() != test.shown {
 				t.Errorf("event %q is shown, want %q", h.shown(), test.shown)
+			}
+		})
+	}
+}
+
+// TestOneOfTwo: of two who touch one is found, and moves. Nobody's verdict is shown of them until they are measured again.
+func TestOneOfTwo(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		other float64
+		shown string
+	}{{"touching", 95, ""}, {"a step apart", 115, "1"}} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newWalkway(t)
+			h.stay(time.Second, well(1), well(2).at(test.other))
+			h.frame(well(1).at(66).but(event.Moving))
+			if h.shown() != test.shown {
+				t.Errorf("event %q is shown, want %q", h.shown(), test.shown)
+			}
+			h.stay(time.Second, well(1).at(66), well(2).at(test.other))
+			h.want("pass", "pass")
+			if h.shown() != "1" {
+				t.Errorf("event %q is shown of who was measured again", h.shown())
+			}
+		})
+	}
+}
+
+// TestTwoOutOfOne: somebody comes out from behind one who stands there, followed as that one, and a new face is where that one was.
+func TestTwoOutOfOne(t *testing.T) {
+	h := newWalkway(t)
+	h.stay(time.Second, well(1))
+	h.frame(well(1).at(67).but(event.Moving))
+	h.frame(well(1).at(74).but(event.Moving))
+	h.frame(well(1).at(81).but(event.Moving), well(1).on(2).at(60))
+	h.frame(well(1).at(88).but(event.Moving), well(1).on(2).at(60))
+	if h.shown() != "" {
+		t.Errorf("event %q is shown of who came out", h.shown())
+	}
+	other := h.apart(well(1), sameBroken+0.8, sameWhole).at(88)
+	h.stay(time.Second, other, well(1).on(2).at(60))
+	if first, second := h.shown(), h.scene.People[1].Event; first != "2" || second == nil || second.ID == first {
+		t.Errorf("events %q and %v are shown after %q", first, second, h.verdicts())
+	}
+}
+
+// TestBoxAroundTwo: a new face around two that were a moment ago where it is, is no third.
+func TestBoxAroundTwo(t *testing.T) {
+	around := event.Box{X: 40, Y: 30, W: 70, H: 90}
+	for _, test := range []struct {
+		name string
+		play func(h *hall)
+		face track.Subject
+		age  time.Duration
+		want bool
+	}{
+		{name: "around both", face: track.Subject{ID: 3, Box: around}, want: true},
+		{name: "for long", face: track.Subject{ID: 3, Box: around}, age: time.Second},
+		{name: "around one", face: track.Subject{ID: 3, Box: event.Box{X: 40, Y: 30, W: 45, H: 90}}},
+		{name: "not larger", face: track.Subject{ID: 3, Box: event.Box{X: 58, Y: 30, W: 34, H: 90}}},
+		{name: "one is still there", play: func(h *hall) { h.frame(well(1)) }, face: track.Subject{ID: 3, Box: around}},
+		{name: "one of the two", face: track.Subject{ID: 1, Box: around}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newWalkway(t)
+			h.stay(time.Second, well(1), well(2).at(90))
+			h.frame()
+			if test.play != nil {
+				test.play(h)
+			}
+			test.face.FirstSeen = h.now.Add(-test.age)
+			if got := h.floor.ofTwo(&test.face, h.now); got != test.want {
+				t.Errorf("%t, want %t", got, test.want)
+			}
+			h.floor.config.Near = usualNear
+			if h.floor.ofTwo(&test.face, h.now) {
+				t.Error("at a kiosk, where a face that is twice as large is somebody who stepped up")
 			}
 		})
 	}

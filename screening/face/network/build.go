@@ -23,6 +23,54 @@ type value struct {
 
 func (v value) size() int { return v.rows * v.columns * v.channels }
 
+// layout is how places are told to XNNPACK. A sum adds a small value to each four places of a large one where both are told in
+// pairs of rows and columns: XNNPACK repeats what has one of something where the other has two.
+type layout int
+
+const (
+	plain    layout = iota
+	paired          // two rows of each pair, two columns of each pair
+	fourfold        // one row and one column for each pair
+)
+
+func (v value) shape(l layout) []C.size_t {
+	rows, columns, channels := C.size_t(v.rows), C.size_t(v.columns), C.size_t(v.channels)
+	switch {
+	case v.flat:
+		return []C.size_t{1, channels}
+	case l == paired:
+		return []C.size_t{rows / 2, 2, columns / 2, 2, channels}
+	case l == fourfold:
+		return []C.size_t{rows, 1, columns, 1, channels}
+	}
+	return []C.size_t{1, rows, columns, channels}
+}
+
+// layouts finds the sums of a value and an enlarged one. Both have to be of no other use.
+func (g *graph) layouts() map[string]layout {
+	uses, enlarged, found := map[string]int{}, map[string]string{}, map[string]layout{}
+	for _, n := range g.nodes {
+		for _, name := range n.inputs {
+			uses[name]++
+		}
+		if n.kind == "Resize" {
+			enlarged[n.output] = n.inputs[0]
+		}
+	}
+	for _, n := range g.nodes {
+		if n.kind != "Add" {
+			continue
+		}
+		for i, name := range n.inputs {
+			small, large := enlarged[name], n.inputs[1-i]
+			if small != "" && uses[small] == 1 && uses[name] == 1 && uses[large] == 1 {
+				found[small], found[large] = fourfold, paired
+			}
+		}
+	}
+	return found
+}
+
 // What XNNPACK calls the ends of a network.
 const (
 	inputID  = 0
@@ -34,14 +82,15 @@ type builder struct {
 	graph
 	subgraph C.xnn_subgraph_t
 	values   map[string]value
+	layouts  map[string]layout
+	together int            // places of the first convolution's output that are made at once
+	unfolded value          // the picture as XNNPACK takes it
 	pinned   runtime.Pinner // constants, until XNNPACK has copies of its own
 }
 
 // build makes all steps, and returns the value of the last one.
 func (b *builder) build(input value) (value, error) {
-	if err := b.define(b.input, input); err != nil {
-		return value{}, err
-	}
+	b.values[b.input] = input
 	steps := map[string]func(n node, least C.float) error{
 		"Conv": b.convolve, "Gemm": b.multiply, "Add": b.add, "Resize": b.enlarge, "Flatten": b.flatten,
 	}
@@ -59,6 +108,9 @@ func (b *builder) build(input value) (value, error) {
 			return value{}, fmt.Errorf("%s: %w", n.output, err)
 		}
 	}
+	if b.together == 0 {
+		return value{}, errors.New("it does not begin with a convolution of the picture")
+	}
 	output, found := b.values[b.output]
 	if !found {
 		return value{}, fmt.Errorf("no step makes %s", b.output)
@@ -75,10 +127,7 @@ func (b *builder) define(name string, v value) error {
 	case b.output:
 		external, flags = outputID, C.XNN_VALUE_FLAG_EXTERNAL_OUTPUT
 	}
-	shape := []C.size_t{1, C.size_t(v.rows), C.size_t(v.columns), C.size_t(v.channels)}
-	if v.flat {
-		shape = []C.size_t{1, C.size_t(v.channels)}
-	}
+	shape := v.shape(b.layouts[name])
 	err := check("making room", C.xnn_define_tensor_value(b.subgraph, C.xnn_datatype_fp32, C.size_t(len(shape)), &shape[0], nil, external, flags, &v.id))
 	b.values[name] = v
 	return err
@@ -107,8 +156,59 @@ func (b *builder) weights(n node, dimensions int) (weights, bias tensor, err err
 	return weights, bias, nil
 }
 
+// lanes is how many channels the widest of XNNPACK's kernels make at once.
+const lanes = 16
+
+// begin is the convolution of the picture. XNNPACK spends most of one of a single channel on addresses, and as long on 8 channels as on
+// 16. It is given what unfold makes of the picture instead, and as many places at once as fill its lanes; what it adds to what, and
+// in which order, stays the same.
+func (b *builder) begin(n node, least C.float) error {
+	in := b.values[b.input]
+	weights, bias, err := b.weights(n, 4)
+	if err != nil {
+		return err
+	}
+	outputs := weights.shape[0]
+	b.together = 1
+	if 2*outputs <= lanes {
+		b.together = 2
+	}
+	if !slices.Equal(weights.shape[1:], []int{1, 3, 3}) || n.number("strides", 1) != 2 || n.number("pads", 0) != 1 ||
+		in.rows%2 != 0 || in.columns%(2*b.together) != 0 {
+		return fmt.Errorf("a network that begins with weights of %v for %d×%d pixels is not known here", weights.shape, in.columns, in.rows)
+	}
+	out := value{rows: in.rows / 2, columns: in.columns / 2, channels: outputs}
+	stretch := 2*b.together + 1
+	b.unfolded = value{rows: out.rows, columns: out.columns / b.together, channels: 3 * stretch}
+	filter := make([]float32, b.together*outputs*3*stretch)
+	for place := range b.together {
+		for output := range outputs {
+			for row := range 3 {
+				copy(filter[((place*outputs+output)*3+row)*stretch+2*place:], weights.values[(output*3+row)*3:][:3])
+			}
+		}
+	}
+	if err := errors.Join(b.define(b.input, b.unfolded), b.define(n.output, out)); err != nil {
+		return err
+	}
+	wide := b.together * outputs
+	matrix, err := b.constant(filter, wide, 1, 1, 3*stretch)
+	if err != nil {
+		return err
+	}
+	biases, err := b.constant(slices.Repeat(bias.values, b.together), wide)
+	if err != nil {
+		return err
+	}
+	return check("a convolution", C.xnn_define_convolution_2d(b.subgraph, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, C.size_t(3*stretch), C.size_t(wide),
+		least, C.float(math.Inf(1)), b.values[b.input].id, matrix, biases, b.values[n.output].id, 0))
+}
+
 // convolve is a convolution, over all channels or over each for itself.
 func (b *builder) convolve(n node, least C.float) error {
+	if n.inputs[0] == b.input {
+		return b.begin(n, least)
+	}
 	in := b.values[n.inputs[0]]
 	weights, bias, err := b.weights(n, 4)
 	if err != nil {
@@ -174,34 +274,25 @@ func (b *builder) multiply(n node, least C.float) error {
 // add is the sum of two values of one shape.
 func (b *builder) add(n node, least C.float) error {
 	one, other := b.values[n.inputs[0]], b.values[n.inputs[1]]
+	if one.rows != other.rows || one.columns != other.columns || one.channels != other.channels {
+		return fmt.Errorf("a sum of %d×%d and %d×%d places is not known here", one.rows, one.columns, other.rows, other.columns)
+	}
 	if err := b.define(n.output, value{rows: one.rows, columns: one.columns, channels: one.channels, flat: one.flat}); err != nil {
 		return err
 	}
 	return check("a sum", C.xnn_define_add2(b.subgraph, least, C.float(math.Inf(1)), one.id, other.id, b.values[n.output].id, 0))
 }
 
-// enlarge makes four of each place. XNNPACK has no such step; it is a transposed convolution that hands each channel on.
-func (b *builder) enlarge(n node, least C.float) error {
+// enlarge makes four of each place, for the sum behind it: see layout.
+func (b *builder) enlarge(n node, _ C.float) error {
 	in := b.values[n.inputs[0]]
 	scales := b.constants[n.inputs[len(n.inputs)-1]].values
-	if !slices.Equal(scales, []float32{1, 1, 2, 2}) {
-		return fmt.Errorf("a change of size by %v is not known here", scales)
+	if !slices.Equal(scales, []float32{1, 1, 2, 2}) || b.layouts[n.inputs[0]] != fourfold {
+		return fmt.Errorf("a change of size by %v is not known here, but for a sum", scales)
 	}
-	if err := b.define(n.output, value{rows: 2 * in.rows, columns: 2 * in.columns, channels: in.channels}); err != nil {
-		return err
-	}
-	filter := make([]float32, in.channels*4*in.channels)
-	for i := range in.channels {
-		for place := range 4 {
-			filter[(i*4+place)*in.channels+i] = 1
-		}
-	}
-	weights, err := b.constant(filter, in.channels, 2, 2, in.channels)
-	if err != nil {
-		return err
-	}
-	return check("a change of size", C.xnn_define_deconvolution_2d(b.subgraph, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 1, 1, 1, C.size_t(in.channels), C.size_t(in.channels),
-		least, C.float(math.Inf(1)), in.id, weights, C.XNN_INVALID_VALUE_ID, b.values[n.output].id, 0))
+	in.rows, in.columns = 2*in.rows, 2*in.columns
+	b.values[n.output] = in
+	return nil
 }
 
 // flatten is what multiply does by itself.

@@ -6,6 +6,7 @@ package network
 #cgo LDFLAGS: -lXNNPACK
 #include <stdlib.h>
 #include <xnnpack.h>
+#include "unfold.h"
 */
 import "C"
 
@@ -20,8 +21,11 @@ type Network struct {
 	// those of the second, and so on. Both are valid until Close.
 	Input, Output []float32
 
-	runtime C.xnn_runtime_t
-	memory  unsafe.Pointer // of Input and Output: XNNPACK keeps their addresses
+	width, height int
+	together      int       // see unfold
+	unfolded      []float32 // what XNNPACK takes
+	runtime       C.xnn_runtime_t
+	memory        unsafe.Pointer // of Input, unfolded and Output: XNNPACK keeps their addresses
 }
 
 // New makes the network of a model for pictures of one channel.
@@ -33,7 +37,7 @@ func New(model []byte, width, height int) (*Network, error) {
 	if err := check("starting XNNPACK", C.xnn_initialize(nil)); err != nil {
 		return nil, err
 	}
-	b := builder{graph: g, values: map[string]value{}}
+	b := builder{graph: g, values: map[string]value{}, layouts: g.layouts()}
 	defer b.pinned.Unpin()
 	if err := check("making a network", C.xnn_create_subgraph(2, 0, &b.subgraph)); err != nil {
 		return nil, err
@@ -43,35 +47,39 @@ func New(model []byte, width, height int) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a network: %w", err)
 	}
-	n := &Network{}
+	n := &Network{width: width, height: height, together: b.together}
 	if err := check("making a network", C.xnn_create_runtime(b.subgraph, &n.runtime)); err != nil {
 		return nil, err
 	}
-	if err := n.allocate(width*height, output.size()); err != nil {
+	if err := n.allocate(width*height, b.unfolded.size(), output.size()); err != nil {
 		n.Close()
 		return nil, err
 	}
 	return n, nil
 }
 
-// allocate makes room for input and output, with what XNNPACK may read beyond their ends.
-func (n *Network) allocate(input, output int) error {
+// allocate makes room for what goes in and comes out, with what XNNPACK may read beyond their ends.
+func (n *Network) allocate(input, unfolded, output int) error {
 	const spare = C.XNN_EXTRA_BYTES / 4
-	size := input + output + 2*spare
+	size := input + unfolded + output + 2*spare
 	n.memory = C.malloc(C.size_t(4 * size))
 	all := unsafe.Slice((*float32)(n.memory), size)
 	clear(all)
-	n.Input, n.Output = all[:input:input], all[input+spare:][:output:output]
-	ends := [2]C.struct_xnn_external_value{{id: inputID, data: unsafe.Pointer(&n.Input[0])}, {id: outputID, data: unsafe.Pointer(&n.Output[0])}}
+	n.Input, all = all[:input:input], all[input:]
+	n.unfolded, n.Output = all[:unfolded], all[unfolded+spare:][:output:output]
+	ends := [2]C.struct_xnn_external_value{{id: inputID, data: unsafe.Pointer(&n.unfolded[0])}, {id: outputID, data: unsafe.Pointer(&n.Output[0])}}
 	return check("giving a network its memory", C.xnn_setup_runtime(n.runtime, 2, &ends[0]))
 }
 
 // Run fills Output.
-func (n *Network) Run() error { return check("running a network", C.xnn_invoke_runtime(n.runtime)) }
+func (n *Network) Run() error {
+	C.unfold((*C.float)(&n.Input[0]), C.int(n.width), C.int(n.height), C.int(n.together), (*C.float)(&n.unfolded[0]))
+	return check("running a network", C.xnn_invoke_runtime(n.runtime))
+}
 
 // Close frees the memory held outside Go.
 func (n *Network) Close() error {
-	n.Input, n.Output = nil, nil
+	n.Input, n.unfolded, n.Output = nil, nil, nil
 	defer C.free(n.memory)
 	return check("closing a network", C.xnn_delete_runtime(n.runtime))
 }

@@ -102,6 +102,10 @@ func TestBrokenModels(t *testing.T) {
 			t.Errorf("the first %d bytes of a model are taken for one", size)
 		}
 	}
+	if n, err := New(model, 41, 48); err == nil {
+		n.Close()
+		t.Error("a network that looks at every second place is made for an odd number of them")
+	}
 	if n, err := New(model, 80, 48); err == nil {
 		n.Close()
 		t.Error("a network with a matrix is made for pictures of another size")
