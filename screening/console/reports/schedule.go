@@ -143,6 +143,9 @@ func (s *Schedule) Run(ctx context.Context) error {
 
 // write writes all that is due and was not written yet.
 func (s *Schedule) write(ctx context.Context, now time.Time) error {
+	if err := s.store.Believe(ctx, now); err != nil {
+		return err
+	}
 	gates, err := s.store.Gates(ctx, now)
 	if err != nil {
 		return err
@@ -173,6 +176,9 @@ func (s *Schedule) writeKind(ctx context.Context, site string, kind Kind, now ti
 	if err != nil {
 		return err
 	}
+	if through.After(now) {
+		return s.goBack(ctx, site, kind, now)
+	}
 	spans, err := s.due(ctx, site, kind, through, now)
 	if err != nil {
 		return err
@@ -189,6 +195,16 @@ func (s *Schedule) writeKind(ctx context.Context, site string, kind Kind, now ti
 		}
 	}
 	return nil
+}
+
+// goBack has what was written by a clock that was ahead, before it was over, written again once it is.
+func (s *Schedule) goBack(ctx context.Context, site string, kind Kind, now time.Time) error {
+	spans, err := s.due(ctx, site, kind, time.Time{}, now)
+	if err != nil || len(spans) == 0 {
+		return err
+	}
+	s.log.Warn("the clock was set back: reports of what was not over by then are written again", "site", site, "kind", kind)
+	return s.store.SetReportsThrough(ctx, site, string(kind), spans[len(spans)-1].To)
 }
 
 // due are the reports of a kind that begin at a time or later, and are to be there by now.

@@ -1,0 +1,11 @@
+-- +goose Up
+-- By which time things are deleted and reports are written: a console whose clock is years ahead would do away with everything.
+CREATE TABLE console_clock (
+	believed BIGINT NOT NULL, -- the latest time that was
+	seen     BIGINT NOT NULL, -- the last one that the clock said
+	doubted  BIGINT NOT NULL  -- since when, by itself, the clock has said what is not believed; 0 where it is
+);
+INSERT INTO console_clock (believed, seen, doubted) VALUES (0, 0, 0);
+
+-- What gates whose clock is ahead say to be of a later day than it came.
+CREATE INDEX events_ahead ON events (received) WHERE time > received + 86400000;
