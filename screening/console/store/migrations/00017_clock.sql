@@ -7,5 +7,11 @@ CREATE TABLE console_clock (
 );
 INSERT INTO console_clock (believed, seen, doubted) VALUES (0, 0, 0);
 
+-- When an alert was raised by the console's clock. That of its gate may be another.
+ALTER TABLE alerts ADD COLUMN raised BIGINT NOT NULL DEFAULT 0;
+UPDATE alerts SET raised = CASE WHEN time > received THEN received ELSE time END;
+DROP INDEX alerts_open;
+CREATE INDEX alerts_open ON alerts (raised) WHERE state <> 'closed';
+
 -- What gates whose clock is ahead say to be of a later day than it came.
 CREATE INDEX events_ahead ON events (received) WHERE time > received + 86400000;
