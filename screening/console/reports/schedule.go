@@ -89,8 +89,14 @@ func NewSchedule(cfg Config, s *store.Store, words Words, log *slog.Logger) (*Sc
 	return &Schedule{cfg: cfg, at: at, store: s, words: words, log: log}, nil
 }
 
-// Fault is what keeps reports from being written; nil where nothing does.
+// Fault is what keeps reports from being written, at the console that does that; nil where nothing does.
 func (s *Schedule) Fault() error {
+	if other := s.store.Elsewhere(); other != nil {
+		if other.Reports == "" {
+			return nil
+		}
+		return errors.New(other.Reports)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fault
@@ -125,6 +131,9 @@ func (s *Schedule) Run(ctx context.Context) error {
 			return nil
 		}
 		recovered := s.setFault(err) != nil && err == nil
+		if one := s.tellOthers(ctx, err); one != nil {
+			s.log.Warn("consoles that stand by do not hear how reports are doing", "error", one)
+		}
 		switch {
 		case recovered:
 			told = time.Time{}
@@ -139,6 +148,14 @@ func (s *Schedule) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// tellOthers has the consoles that stand by know of a fault.
+func (s *Schedule) tellOthers(ctx context.Context, fault error) error {
+	if fault == nil {
+		return s.store.NoteReportFault(ctx, "")
+	}
+	return s.store.NoteReportFault(ctx, fault.Error())
 }
 
 // write writes all that is due and was not written yet.

@@ -13,5 +13,8 @@ UPDATE alerts SET raised = CASE WHEN time > received THEN received ELSE time END
 DROP INDEX alerts_open;
 CREATE INDEX alerts_open ON alerts (raised) WHERE state <> 'closed';
 
+-- Why the console of a district that leads can't write reports; empty while it can.
+ALTER TABLE receiving ADD COLUMN reports TEXT NOT NULL DEFAULT '';
+
 -- What gates whose clock is ahead say to be of a later day than it came.
 CREATE INDEX events_ahead ON events (received) WHERE time > received + 86400000;
