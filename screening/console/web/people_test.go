@@ -428,6 +428,17 @@ func TestCoveragePrints(t *testing.T) {
 	if status, page := manager.get(address); status != http.StatusOK || !strings.Contains(page, "The list of people expects") || !strings.Contains(page, "/people/coverage?") {
 		t.Errorf("%d, the shift does not tell who was screened", status)
 	}
+	plan, err := c.store.ShiftPlan(t.Context(), north.Site, store.DayOf(time.Now().In(zone)))
+	if err == nil {
+		plan.Shifts[0].Expected = 0
+		err = c.store.SetShiftPlan(t.Context(), plan, store.Author{Account: "hr"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, page := manager.get(at("/shifts")); !strings.Contains(page, "by list</a>") {
+		t.Error("the list of shifts does not lead to how many of those on the list came, where nobody gave a head-count")
+	}
 	if _, page := manager.get(at("/people/coverage")); strings.Contains(page, "欧阳修文") || !strings.Contains(page, "screened:") {
 		t.Errorf("a manager sees:\n%s", page)
 	}

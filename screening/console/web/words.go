@@ -53,7 +53,7 @@ var words = map[string]phrase{
 	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"}, store.Clock: {"时钟", "clock"},
 
 	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Doubled: {"两台同名设备", "two machines"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
-	store.ClockAhead: {"快了两分钟以上", "ahead by more than two minutes"}, store.ClockBehind: {"慢了两分钟以上", "behind by more than two minutes"},
+	store.ClockAhead: {"比控制台快两分钟以上", "ahead of the console's by more than two minutes"}, store.ClockBehind: {"比控制台慢两分钟以上", "behind the console's by more than two minutes"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	string(store.MadeAccount): {"新建账号", "made an account"}, string(store.ChangedRole): {"改变角色或范围", "changed role or scope"},
@@ -197,7 +197,7 @@ func (t tongue) SettingValue(s store.Setting) string {
 	return s.Value
 }
 
-var wrongClock = phrase{"人和告警会算到错的时间和班次：在闸机上对时（timedatectl set-ntp true）。下一个人通过后消失", "People and alerts count at a wrong time, perhaps in another shift: set the gate's clock (timedatectl set-ntp true). This goes with the next person"}
+var wrongClock = phrase{"闸机和控制台的时间不一致，人和告警可能算错班次：给不准的那台对时（timedatectl set-ntp true）。下一个人通过后自动消除", "It and the console have different times, and people and alerts may count in another shift: set the clock that is wrong (timedatectl set-ntp true). This goes with the next person"}
 
 // remedies say what to do about a fault.
 var remedies = map[string]phrase{
