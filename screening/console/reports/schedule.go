@@ -113,6 +113,7 @@ func (s *Schedule) setFault(err error) (before error) {
 const (
 	looksEvery  = time.Minute
 	tellsEvery  = time.Hour // of a fault that lasts
+	toldFaults  = 3         // of as many as there are: a district has a thousand sites
 	reportsMode = 0o640
 )
 
@@ -163,28 +164,35 @@ func (s *Schedule) write(ctx context.Context, now time.Time) error {
 	if err := s.store.Believe(ctx, now); err != nil {
 		return err
 	}
+	if _, err := os.Stat(s.cfg.Folder); err != nil { // or what a thousand sites came to would be counted for nothing
+		return err
+	}
 	gates, err := s.store.Gates(ctx, now)
 	if err != nil {
 		return err
 	}
+	var faults []error
 	sites, names := map[string]bool{}, map[string]string{}
 	for _, gate := range gates { // one site's fault keeps no other from its reports
 		if site := gate.Gate.Site; !sites[site] {
 			sites[site] = true
 			name := strings.ToLower(FileName(site))
 			if other, taken := names[name]; taken {
-				err = errors.Join(err, fmt.Errorf("the reports of %q would have the names of those of %q", site, other))
+				faults = append(faults, fmt.Errorf("the reports of %q would have the names of those of %q", site, other))
 				continue
 			}
 			names[name] = site
 			for _, kind := range s.cfg.Write {
 				if one := s.writeKind(ctx, site, kind, now); one != nil {
-					err = errors.Join(err, fmt.Errorf("the %s report of %s: %w", kind, site, one))
+					faults = append(faults, fmt.Errorf("the %s report of %s: %w", kind, site, one))
 				}
 			}
 		}
 	}
-	return err
+	if n := len(faults); n > toldFaults {
+		faults = append(faults[:toldFaults:toldFaults], fmt.Errorf("and %d more", n-toldFaults))
+	}
+	return errors.Join(faults...)
 }
 
 // writeKind writes the reports of a kind that ended after the last that was written. Without one it begins with the newest.

@@ -190,7 +190,7 @@ func TestFullDisk(t *testing.T) {
 	now := time.Date(2026, 3, 2, 8, 0, 0, 0, shanghai)
 	folder := schedule.cfg.Folder
 	schedule.cfg.Folder = filepath.Join(folder, "away")
-	if err := schedule.write(t.Context(), now); err == nil || !strings.Contains(err.Error(), "the summary report of plant: 1") {
+	if err := schedule.write(t.Context(), now); err == nil || !strings.Contains(err.Error(), "away: no such file") {
 		t.Errorf("without its folder: %v", err)
 	}
 	schedule.cfg.Folder = folder
@@ -215,8 +215,16 @@ func TestSitesOfOneName(t *testing.T) {
 	if files := schedule.files(t); strings.Count(files, ".csv") != 2 {
 		t.Errorf("there are %s", files)
 	}
+	for _, site := range []string{"A b", "a_b", "a_B"} {
+		if err := s.SetStatus(t.Context(), mqtt.Gate{Site: site, Name: "north"}, mqtt.StatusMessage{State: "online", Since: now}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := schedule.write(t.Context(), now); err == nil || strings.Count(err.Error(), "\n") != toldFaults || !strings.HasSuffix(err.Error(), "and 1 more") {
+		t.Errorf("of five sites of one name: %v", err)
+	}
 	lines, err := s.Audit(t.Context(), store.AuditFilter{What: store.Exported}, 10)
-	if err != nil || len(lines) != 2 || lines[0].By != (store.Author{}) {
+	if err != nil || len(lines) != 3 || lines[0].By != (store.Author{}) {
 		t.Errorf("the audit has %+v, %v", lines, err)
 	}
 }
