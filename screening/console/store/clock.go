@@ -24,8 +24,11 @@ type ClockError struct{ Now, Believed, Since time.Time }
 
 func (e *ClockError) Error() string {
 	return fmt.Sprintf("the clock of this machine has gone on from %s to %s: if that is wrong set it (timedatectl); if it is right, it is believed from %s on",
-		e.Believed.UTC().Format(time.DateTime), e.Now.UTC().Format(time.DateTime), e.Since.Add(clockProof).UTC().Format(time.DateTime))
+		e.Believed.UTC().Format(time.DateTime), e.Now.UTC().Format(time.DateTime), e.Until().UTC().Format(time.DateTime))
 }
+
+// Until is from when on the clock is believed, if it goes on from there.
+func (e *ClockError) Until() time.Time { return e.Since.Add(clockProof) }
 
 // consoleClock is what is known of the clock, in milliseconds since 1970.
 type consoleClock struct{ believed, seen, doubted int64 }
