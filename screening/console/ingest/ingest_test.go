@@ -378,6 +378,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 	eventually(t, "the gate is heard", func() bool { gates, _ := s.Gates(t.Context(), time.Now()); return len(gates) == 1 })
 	stop()
 	const days = 72 * time.Hour
+	p.online(0) // which the broker keeps as well
 	queued := alert(time.Now().Add(-days), false)
 	run(t, b.address, s)
 	eventually(t, "what the broker kept for days is too late", is(queued, store.Closed, days))
@@ -387,7 +388,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 	}{
 		{0, ""}, {-days, "clock behind"}, {-time.Minute - 30*time.Second, "clock behind"}, {0, ""}, {24 * 365 * time.Hour, "clock ahead"}, {-10 * time.Minute, "clock behind"}, {time.Minute + 30*time.Second, "clock behind"},
 	} {
-		p.online(sequence)
+		p.beat(sequence)
 		eventually(t, "the gate is heard again", func() bool {
 			gates, _ := s.Gates(t.Context(), time.Now())
 			return gates[0].Sequence == sequence
@@ -396,7 +397,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 		eventually(t, fmt.Sprintf("an alert by a clock that is ahead by %v is new", step.ahead), is(id, store.New, 0))
 		eventually(t, fmt.Sprintf("by a clock that is ahead by %v the fault is %q", step.ahead, step.fault), func() bool { return faultsOf(t, s) == step.fault })
 	}
-	p.online(sequence)
+	p.beat(sequence)
 	waited := alert(time.Now().Add(-10*time.Minute), true)
 	eventually(t, "what waited at the gate is open", is(waited, store.New, 10*time.Minute))
 }

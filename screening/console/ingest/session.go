@@ -404,7 +404,7 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 	}
 	if status.Journal != "" {
 		s.noticeTwin(g, status.Journal, now)
-		if !m.Retained && g.began.journal != status.Journal {
+		if m.QoS == 0 && !m.Retained && g.began.journal != status.Journal { // what the broker had kept may be old
 			g.began = place{status.Journal, status.Sequence}
 		}
 		g.journal, g.tails[status.Journal] = status.Journal, status.Sequence
