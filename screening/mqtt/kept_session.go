@@ -24,7 +24,7 @@ type KeptSession struct{ conn *connection }
 // one at a time and in order. Who takes up a session with other filters is still sent what the old ones let through.
 func ConnectKept(ctx context.Context, cfg Config, clientID string, filters []string, handle func(Delivery)) (*KeptSession, error) {
 	conn, err := connect(ctx, cfg, clientID, nil, func(_ paho.Client, m paho.Message) {
-		handle(Delivery{Message{m.Topic(), m.Payload(), m.Retained()}, m})
+		handle(Delivery{Message{m.Topic(), m.Payload(), m.Retained(), m.Qos()}, m})
 	}, func(options *paho.ClientOptions) {
 		options.SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	})

@@ -13,13 +13,14 @@ type Message struct {
 	Topic    string
 	Payload  []byte
 	Retained bool // it was kept from before the subscription
+	QoS      byte // one of 0 no broker has kept for somebody who was away
 }
 
 // Receive subscribes to filters with QoS 1 and calls handle with each message, one at a time, until ctx ends or the
 // connection breaks off, which is the error. Once it is subscribed it calls ready.
 func Receive(ctx context.Context, cfg Config, clientID string, filters []string, ready func(), handle func(Message)) error {
 	conn, err := connect(ctx, cfg, clientID, nil, func(_ paho.Client, m paho.Message) {
-		handle(Message{m.Topic(), m.Payload(), m.Retained()})
+		handle(Message{m.Topic(), m.Payload(), m.Retained(), m.Qos()})
 	})
 	if err != nil {
 		return err

@@ -240,6 +240,11 @@ func (p *puppet) online(sequence int64) {
 	p.publish("status", true, fmt.Sprintf(`{"state":"online","since":"2026-03-02T06:00:00Z","camera":"ok","journal":%q,"sequence":%d}`, p.journal, sequence))
 }
 
+// beat says that the gate is alive, to those who listen now.
+func (p *puppet) beat(sequence int64) {
+	p.client.Publish("thermogate/plant/north/status", 0, false, fmt.Sprintf(`{"state":"online","since":"2026-03-02T06:00:00Z","camera":"ok","journal":%q,"sequence":%d}`, p.journal, sequence)).Wait()
+}
+
 func (p *puppet) event(sequence int64) { p.publish("screening/pass", false, p.made(sequence)) }
 
 // made is an event that the gate has made by now.

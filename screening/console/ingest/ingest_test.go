@@ -3,12 +3,15 @@ package ingest
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"thermogate/screening/console/postgrestest"
 	"thermogate/screening/console/store"
@@ -344,4 +347,57 @@ func TestRevokedGate(t *testing.T) {
 		p.online(3)
 		return link() == store.Online && len(events(t, s)) == 3
 	})
+}
+
+// TestAClockThatIsWrong has gates whose clocks were never set, or are ahead, make alerts that somebody has to see to, and the
+// broker keep one from days ago that nobody has to.
+func TestAClockThatIsWrong(t *testing.T) {
+	b := startBroker(t)
+	p := startPuppet(t, b.address)
+	s := openStore(t, filepath.Join(t.TempDir(), "console.db"))
+	sequence := int64(0)
+	alert := func(at time.Time, historical bool) string {
+		sequence++
+		e := sample(event.Alert)
+		e.ID, e.Time, e.Journal, e.Sequence, e.Data.Historical = ulid.MustNew(ulid.Timestamp(at), ulid.DefaultEntropy()).String(), at, p.journal, fmt.Sprint(sequence), historical
+		body, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.publish("screening/alert", false, string(body))
+		return e.ID
+	}
+	is := func(id string, state store.AlertState, ago time.Duration) func() bool {
+		return func() bool {
+			a, _, err := s.Alert(t.Context(), id)
+			return err == nil && a.State == state && a.Received.Sub(a.Raised).Round(5*time.Minute) == ago
+		}
+	}
+	_, stop := run(t, b.address, s)
+	p.online(0)
+	eventually(t, "the gate is heard", func() bool { gates, _ := s.Gates(t.Context(), time.Now()); return len(gates) == 1 })
+	stop()
+	const days = 72 * time.Hour
+	p.online(0) // which the broker keeps as well
+	queued := alert(time.Now().Add(-days), false)
+	run(t, b.address, s)
+	eventually(t, "what the broker kept for days is too late", is(queued, store.Closed, days))
+	for _, step := range []struct {
+		ahead time.Duration
+		fault string
+	}{
+		{0, ""}, {-days, "clock behind"}, {-time.Minute - 30*time.Second, "clock behind"}, {0, ""}, {24 * 365 * time.Hour, "clock ahead"}, {-10 * time.Minute, "clock behind"}, {time.Minute + 30*time.Second, "clock behind"},
+	} {
+		p.beat(sequence)
+		eventually(t, "the gate is heard again", func() bool {
+			gates, _ := s.Gates(t.Context(), time.Now())
+			return gates[0].Sequence == sequence
+		})
+		id := alert(time.Now().Add(step.ahead), false)
+		eventually(t, fmt.Sprintf("an alert by a clock that is ahead by %v is new", step.ahead), is(id, store.New, 0))
+		eventually(t, fmt.Sprintf("by a clock that is ahead by %v the fault is %q", step.ahead, step.fault), func() bool { return faultsOf(t, s) == step.fault })
+	}
+	p.beat(sequence)
+	waited := alert(time.Now().Add(-10*time.Minute), true)
+	eventually(t, "what waited at the gate is open", is(waited, store.New, 10*time.Minute))
 }

@@ -26,14 +26,23 @@ type gate struct {
 	settings mqtt.Settings            // as they were noted last, and when that was
 	changed  time.Time
 	link     string
-	seen     time.Time // when anything came from it, what the broker had kept aside
-	noted    time.Time // what of that the store knows
-	late     time.Time // when an event came late or again; as long as they do, more are on their way
+	began    place         // where its journal ended when it was first heard on this connection
+	ahead    time.Duration // of its clock, when it last made an event
+	clock    string        // as it was noted last
+	seen     time.Time     // when anything came from it, what the broker had kept aside
+	noted    time.Time     // what of that the store knows
+	late     time.Time     // when an event came late or again; as long as they do, more are on their way
 
 	noticed map[gap]time.Time // since when something is missing
 	asked   time.Time
 	said    word
 	saidAt  time.Time
+}
+
+// place is one in a journal.
+type place struct {
+	journal  string
+	sequence int64
 }
 
 // gap is named by where it begins; while it is being filled, that moves.
@@ -110,9 +119,10 @@ func (b *inbox) take(most int) []mqtt.Delivery {
 // session is one connection to the broker.
 type session struct {
 	*Ingest
-	conn  *mqtt.KeptSession
-	began time.Time
-	in    *inbox
+	conn    *mqtt.KeptSession
+	began   time.Time
+	stalled time.Time // when the store last took something after it had not
+	in      *inbox
 }
 
 // connectOnce lives through one connection and returns why it ended.
@@ -128,7 +138,7 @@ func (i *Ingest) connectOnce(ctx context.Context) error {
 	}
 	s.conn, s.began = conn, time.Now()
 	for _, g := range i.gates { // the broker may have lost what was said and asked
-		g.said, g.saidAt, g.asked = word{}, time.Time{}, time.Time{}
+		g.said, g.saidAt, g.asked, g.began = word{}, time.Time{}, time.Time{}, place{}
 	}
 	i.update(func(state *State) { state.Connected, state.Since, state.LastError = true, s.began, "" })
 	i.log.Info("connected to the broker", "broker", i.cfg.Broker)
@@ -208,6 +218,9 @@ func (s *session) take(ctx context.Context, batch []mqtt.Delivery) error {
 				s.refuse(message.Topic, errors.New("the gate is revoked, and made this event after that"))
 				continue
 			}
+			if clock := s.time(&e, now); clock != s.gate(of).clock {
+				rest = append(rest, func(ctx context.Context) error { return s.setClock(ctx, of, clock, now) })
+			}
 			events = append(events, e)
 		case strings.HasPrefix(kind, snapshotKind):
 			picture, err := store.NewSnapshot(of, strings.TrimPrefix(kind, snapshotKind), message.Payload, now)
@@ -246,6 +259,7 @@ func (s *session) persist(ctx context.Context, do func(context.Context) error) e
 		err := do(ctx)
 		if err == nil {
 			if attempt > 0 {
+				s.stalled = time.Now()
 				s.log.Info("the store takes events again")
 				s.update(func(state *State) { state.StoreError = "" })
 			}
@@ -295,6 +309,47 @@ func (s *session) keep(ctx context.Context, events []store.Event, now time.Time)
 			s.gate(e.Gate).late = now
 		}
 	}
+	return nil
+}
+
+const (
+	// clockLimit is by how much a gate's clock is wrong: as a box that joins, it may be off by less.
+	clockLimit = 2 * time.Minute
+	// afterStall is for how long after the store took nothing events may be older than a gate's clock makes them.
+	afterStall = time.Minute
+)
+
+// time tells an event by how much its gate's clock is ahead, and returns how that is. What a gate has made since it was first heard
+// on this connection is of now, whatever its clock says; what was made before may have waited anywhere.
+func (s *session) time(e *store.Event, now time.Time) (clock string) {
+	g := s.gate(e.Gate)
+	clock = g.clock
+	if !e.Data.Historical && e.After(g.began.journal, g.began.sequence) && now.Sub(s.stalled) > afterStall {
+		switch g.ahead = e.Time.Sub(now); {
+		case g.ahead > clockLimit:
+			clock = store.ClockAhead
+		case g.ahead < -clockLimit:
+			clock = store.ClockBehind
+		case clock == "" || g.ahead.Abs() < clockLimit/2:
+			clock = store.ClockRight
+		}
+	}
+	e.Ahead = g.ahead
+	return clock
+}
+
+func (s *session) setClock(ctx context.Context, of mqtt.Gate, clock string, now time.Time) error {
+	g := s.gate(of)
+	if g.clock == clock {
+		return nil
+	}
+	if err := s.store.SetClock(ctx, of, clock, now); err != nil {
+		return err
+	}
+	if clock != store.ClockRight {
+		s.log.Warn("the clock of a gate is wrong", "gate", of.Site+"/"+of.Name, "ahead", g.ahead)
+	}
+	g.clock = clock
 	return nil
 }
 
@@ -349,6 +404,9 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 	}
 	if status.Journal != "" {
 		s.noticeTwin(g, status.Journal, now)
+		if m.QoS == 0 && !m.Retained && g.began.journal != status.Journal { // what the broker had kept may be old
+			g.began = place{status.Journal, status.Sequence}
+		}
 		g.journal, g.tails[status.Journal] = status.Journal, status.Sequence
 	}
 	if now.Sub(g.twinned) < twinTime {

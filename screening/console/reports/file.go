@@ -231,6 +231,9 @@ func (m Made) unknown(language Language, word Words) []unknownRow {
 		if gate.Known < 1 {
 			rows = append(rows, unknownRow{gate: gate.Gate, what: fmt.Sprintf(say("%.1f %% 的时间没有数据", "no data for %.1f %% of the time"), 100*(1-gate.Known))})
 		}
+		if gate.ClockWrong > 0 {
+			rows = append(rows, unknownRow{gate: gate.Gate, what: fmt.Sprintf(say("时钟不准 %d 分钟，人和告警可能算错了班次", "its clock was wrong for %d min: people and alerts may count in another shift"), int(math.Ceil(gate.ClockWrong.Minutes())))})
+		}
 		if gate.Missing > 0 {
 			rows = append(rows, unknownRow{gate: gate.Gate, what: fmt.Sprintf(say("%d 条记录已无法取得", "%d events can't be had any more"), gate.Missing)})
 		}

@@ -89,8 +89,14 @@ func NewSchedule(cfg Config, s *store.Store, words Words, log *slog.Logger) (*Sc
 	return &Schedule{cfg: cfg, at: at, store: s, words: words, log: log}, nil
 }
 
-// Fault is what keeps reports from being written; nil where nothing does.
+// Fault is what keeps reports from being written, at the console that does that; nil where nothing does.
 func (s *Schedule) Fault() error {
+	if other := s.store.Elsewhere(); other != nil {
+		if other.Reports == "" {
+			return nil
+		}
+		return errors.New(other.Reports)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fault
@@ -107,6 +113,7 @@ func (s *Schedule) setFault(err error) (before error) {
 const (
 	looksEvery  = time.Minute
 	tellsEvery  = time.Hour // of a fault that lasts
+	toldFaults  = 3         // of as many as there are: a district has a thousand sites
 	reportsMode = 0o640
 )
 
@@ -125,6 +132,9 @@ func (s *Schedule) Run(ctx context.Context) error {
 			return nil
 		}
 		recovered := s.setFault(err) != nil && err == nil
+		if one := s.tellOthers(ctx, err); one != nil {
+			s.log.Warn("consoles that stand by do not hear how reports are doing", "error", one)
+		}
 		switch {
 		case recovered:
 			told = time.Time{}
@@ -141,30 +151,48 @@ func (s *Schedule) Run(ctx context.Context) error {
 	}
 }
 
+// tellOthers has the consoles that stand by know of a fault.
+func (s *Schedule) tellOthers(ctx context.Context, fault error) error {
+	if fault == nil {
+		return s.store.NoteReportFault(ctx, "")
+	}
+	return s.store.NoteReportFault(ctx, fault.Error())
+}
+
 // write writes all that is due and was not written yet.
 func (s *Schedule) write(ctx context.Context, now time.Time) error {
+	if err := s.store.Believe(ctx, now); err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.cfg.Folder); err != nil { // or what a thousand sites came to would be counted for nothing
+		return err
+	}
 	gates, err := s.store.Gates(ctx, now)
 	if err != nil {
 		return err
 	}
+	var faults []error
 	sites, names := map[string]bool{}, map[string]string{}
 	for _, gate := range gates { // one site's fault keeps no other from its reports
 		if site := gate.Gate.Site; !sites[site] {
 			sites[site] = true
 			name := strings.ToLower(FileName(site))
 			if other, taken := names[name]; taken {
-				err = errors.Join(err, fmt.Errorf("the reports of %q would have the names of those of %q", site, other))
+				faults = append(faults, fmt.Errorf("the reports of %q would have the names of those of %q", site, other))
 				continue
 			}
 			names[name] = site
 			for _, kind := range s.cfg.Write {
 				if one := s.writeKind(ctx, site, kind, now); one != nil {
-					err = errors.Join(err, fmt.Errorf("the %s report of %s: %w", kind, site, one))
+					faults = append(faults, fmt.Errorf("the %s report of %s: %w", kind, site, one))
 				}
 			}
 		}
 	}
-	return err
+	if n := len(faults); n > toldFaults {
+		faults = append(faults[:toldFaults:toldFaults], fmt.Errorf("and %d more", n-toldFaults))
+	}
+	return errors.Join(faults...)
 }
 
 // writeKind writes the reports of a kind that ended after the last that was written. Without one it begins with the newest.
@@ -172,6 +200,9 @@ func (s *Schedule) writeKind(ctx context.Context, site string, kind Kind, now ti
 	through, err := s.store.ReportsThrough(ctx, site, string(kind))
 	if err != nil {
 		return err
+	}
+	if through.After(now) {
+		return s.goBack(ctx, site, kind, now)
 	}
 	spans, err := s.due(ctx, site, kind, through, now)
 	if err != nil {
@@ -189,6 +220,16 @@ func (s *Schedule) writeKind(ctx context.Context, site string, kind Kind, now ti
 		}
 	}
 	return nil
+}
+
+// goBack has what was written by a clock that was ahead, before it was over, written again once it is.
+func (s *Schedule) goBack(ctx context.Context, site string, kind Kind, now time.Time) error {
+	spans, err := s.due(ctx, site, kind, time.Time{}, now)
+	if err != nil || len(spans) == 0 {
+		return err
+	}
+	s.log.Warn("the clock was set back: reports of what was not over by then are written again", "site", site, "kind", kind)
+	return s.store.SetReportsThrough(ctx, site, string(kind), spans[len(spans)-1].To)
 }
 
 // due are the reports of a kind that begin at a time or later, and are to be there by now.

@@ -38,6 +38,13 @@ func open(t *testing.T, times ...time.Time) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	come(t, s, times...)
+	return s
+}
+
+// come has one person go through at each time.
+func come(t *testing.T, s *store.Store, times ...time.Time) {
+	t.Helper()
 	for _, at := range times {
 		seconds := 0.5
 		e := event.Event{
@@ -57,7 +64,6 @@ func open(t *testing.T, times ...time.Time) *store.Store {
 			t.Fatal(err)
 		}
 	}
-	return s
 }
 
 func scheduled(t *testing.T, s *store.Store, change func(*Config)) *Schedule {
@@ -184,7 +190,7 @@ func TestFullDisk(t *testing.T) {
 	now := time.Date(2026, 3, 2, 8, 0, 0, 0, shanghai)
 	folder := schedule.cfg.Folder
 	schedule.cfg.Folder = filepath.Join(folder, "away")
-	if err := schedule.write(t.Context(), now); err == nil || !strings.Contains(err.Error(), "the summary report of plant: 1") {
+	if err := schedule.write(t.Context(), now); err == nil || !strings.Contains(err.Error(), "away: no such file") {
 		t.Errorf("without its folder: %v", err)
 	}
 	schedule.cfg.Folder = folder
@@ -209,8 +215,16 @@ func TestSitesOfOneName(t *testing.T) {
 	if files := schedule.files(t); strings.Count(files, ".csv") != 2 {
 		t.Errorf("there are %s", files)
 	}
+	for _, site := range []string{"A b", "a_b", "a_B"} {
+		if err := s.SetStatus(t.Context(), mqtt.Gate{Site: site, Name: "north"}, mqtt.StatusMessage{State: "online", Since: now}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := schedule.write(t.Context(), now); err == nil || strings.Count(err.Error(), "\n") != toldFaults || !strings.HasSuffix(err.Error(), "and 1 more") {
+		t.Errorf("of five sites of one name: %v", err)
+	}
 	lines, err := s.Audit(t.Context(), store.AuditFilter{What: store.Exported}, 10)
-	if err != nil || len(lines) != 2 || lines[0].By != (store.Author{}) {
+	if err != nil || len(lines) != 3 || lines[0].By != (store.Author{}) {
 		t.Errorf("the audit has %+v, %v", lines, err)
 	}
 }
@@ -235,5 +249,53 @@ func TestConfig(t *testing.T) {
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+// TestScheduleByAClockThatWasAhead has what was reported before it was over reported again, and nothing at all by a clock that is
+// years ahead.
+func TestScheduleByAClockThatWasAhead(t *testing.T) {
+	at := func(day, hour int) time.Time { return time.Date(2026, 3, 2+day, hour, 0, 0, 0, shanghai) }
+	s := open(t, at(0, 7), at(1, 7))
+	schedule := scheduled(t, s, func(c *Config) { c.Write = []Kind{Shift} })
+	people := func() string {
+		t.Helper()
+		file, err := os.Open(filepath.Join(schedule.cfg.Folder, "plant__1-2026-03-03-shift-1.csv"))
+		if err != nil {
+			return "none"
+		}
+		defer file.Close()
+		lines, err := csv.NewReader(file).ReadAll()
+		if err != nil || len(lines) < 2 {
+			t.Fatalf("%q, %v", lines, err)
+		}
+		return lines[1][6]
+	}
+	for _, step := range []struct {
+		name  string
+		now   time.Time
+		fault bool
+		want  string
+	}{
+		{"right", at(0, 15), false, "none"},
+		{"two days ahead", at(2, 15), false, "1"},
+		{"right again", at(0, 16), false, "1"},
+		{"years ahead", at(4000, 15), true, "1"},
+		{"right again, before the shift", at(0, 17), false, "1"},
+		{"after it", at(1, 15), false, "2"},
+	} {
+		if step.name == "after it" {
+			come(t, s, at(1, 8))
+		}
+		err := schedule.write(t.Context(), step.now)
+		if (err != nil) != step.fault {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if got := people(); got != step.want {
+			t.Errorf("%s: %s people, want %s; the folder has %s", step.name, got, step.want, schedule.files(t))
+		}
+	}
+	if files := schedule.files(t); strings.Contains(files, "2026-03-05") {
+		t.Errorf("the folder has %s", files)
 	}
 }

@@ -43,6 +43,7 @@ type Alert struct {
 	Gate        mqtt.Gate
 	Time        time.Time
 	Received    time.Time
+	Raised      time.Time // as Time, but by the console's clock
 	State       AlertState
 	Outcome     mqtt.AlertOutcome // of one that is closed
 	Version     int64             // counts the changes; every change names the one that it was made on
@@ -154,13 +155,13 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return nil, err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun, told)
-			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5, $7)`,
-			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), told); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun, told, raised)
+			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5, $7, $8)`,
+			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), told, min(e.Time.Add(-e.Ahead).UnixMilli(), e.Received.UnixMilli())); err != nil {
 			return nil, err
 		}
 		raised = append(raised, Outgoing{Kind: OutgoingAlert, Site: e.Gate.Site, Key: e.ID})
-		if !ofPlants && e.Received.Sub(e.Time) > lateLimit {
+		if !ofPlants && e.Received.Sub(e.Time)+e.Ahead > lateLimit {
 			change := Change{Event: e.ID, Version: 1, At: e.Received, What: "late", From: New, To: Closed, Outcome: mqtt.Gone}
 			if err := change.apply(ctx, tx); err != nil {
 				return nil, err
@@ -457,19 +458,20 @@ func (s *Store) conflict(ctx context.Context, now Alert) error {
 
 func (s *Store) alerts(ctx context.Context, q querier, rest string, args ...any) ([]Alert, error) {
 	return collect(ctx, q, func(rows *sql.Rows) (a Alert, err error) {
-		var at, received, taken, escalated, read, closed int64
-		err = rows.Scan(&a.Event, &a.Latest, &a.Times, &a.Visit, &a.Gate.Site, &a.Gate.Name, &at, &received, &a.State, &a.Outcome, &a.Version,
+		var at, received, raised, taken, escalated, read, closed int64
+		err = rows.Scan(&a.Event, &a.Latest, &a.Times, &a.Visit, &a.Gate.Site, &a.Gate.Name, &at, &received, &raised, &a.State, &a.Outcome, &a.Version,
 			&a.TakenBy, &taken, &a.Expired, &escalated, &read, &a.ReadCelsius, &a.ClosedBy, &closed)
 		a.Time, a.Received, a.TakenAt = time.UnixMilli(at).UTC(), fromMilliseconds(received), fromMilliseconds(taken)
+		a.Raised = fromMilliseconds(raised)
 		a.Escalated, a.ReadAt, a.ClosedAt = fromMilliseconds(escalated), fromMilliseconds(read), fromMilliseconds(closed)
 		return a, err
-	}, `SELECT event, latest, times, visit, site, gate, time, received, state, outcome, version,
+	}, `SELECT event, latest, times, visit, site, gate, time, received, raised, state, outcome, version,
 		taken_by, taken_at, expired, escalated, read_at, read_celsius, closed_by, closed_at FROM alerts `+rest, args...)
 }
 
 // OpenAlerts returns every alert that is not closed, the newest first.
 func (s *Store) OpenAlerts(ctx context.Context) ([]Alert, error) {
-	return s.alerts(ctx, s.read, "WHERE state <> 'closed' ORDER BY time DESC, event DESC")
+	return s.alerts(ctx, s.read, "WHERE state <> 'closed' ORDER BY raised DESC, event DESC")
 }
 
 // CountOpenAlerts is how many alerts are not closed.
@@ -489,15 +491,15 @@ func (s *Store) NewestOpenAlerts(ctx context.Context, scope mqtt.Gate, limit int
 		where.add("gate = ?", scope.Name)
 	}
 	where.args = append(where.args, limit)
-	return s.alerts(ctx, s.read, where.String()+" ORDER BY time DESC, event DESC LIMIT "+list(len(where.args), 1), where.args...)
+	return s.alerts(ctx, s.read, where.String()+" ORDER BY raised DESC, event DESC LIMIT "+list(len(where.args), 1), where.args...)
 }
 
 // OpenAlertsOfSites returns the newest alerts of all sites that are not closed, so many, and so many of each site: behind one
-// that has very many those of the others are seen, too. What a clock that is ahead says to be later is of when it came.
+// that has very many those of the others are seen, too.
 func (s *Store) OpenAlertsOfSites(ctx context.Context, ofEach, limit int) ([]Alert, error) {
-	return s.alerts(ctx, s.read, `WHERE event IN (SELECT event FROM (SELECT event, row_number() OVER (PARTITION BY site ORDER BY time DESC, event DESC) AS place
+	return s.alerts(ctx, s.read, `WHERE event IN (SELECT event FROM (SELECT event, row_number() OVER (PARTITION BY site ORDER BY raised DESC, event DESC) AS place
 		FROM alerts WHERE state <> 'closed') AS open WHERE place <= $1)
-		ORDER BY CASE WHEN time > received THEN received ELSE time END DESC, event DESC LIMIT $2`, ofEach, limit)
+		ORDER BY raised DESC, event DESC LIMIT $2`, ofEach, limit)
 }
 
 // Alerts returns those that were raised from one time to before another, the newest first.

@@ -77,6 +77,8 @@ type Coverage struct {
 	Gates                []Pairing
 	Twice                []Twice
 	Listed               int // on the site's list at all
+	// Unknown is that who came is not known: people came and no gate told who, or it is kept no longer.
+	Unknown bool
 }
 
 // Count is how many of the people expected there are of a kind.
@@ -153,6 +155,7 @@ func (s *Store) cover(ctx context.Context, c *Coverage, now time.Time) error {
 	}
 	c.Listed = len(listed)
 	c.pair(visits)
+	c.Unknown = len(visits) > 0 && len(c.Gates) == 0 || c.From.Before(s.linksSince(now))
 	ofVisit := map[visitOf]Alert{}
 	for _, a := range alerts {
 		ofVisit[visitOf{a.Gate, a.Visit}] = a

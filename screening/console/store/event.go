@@ -32,6 +32,8 @@ type Event struct {
 	Visit    string // id of the visit's first event; several events may be about one person
 	Body     []byte // as it came, JSON
 	Received time.Time
+	// Ahead is by how much the gate's clock was ahead of the console's, or behind it where it is negative; 0 where that is not known.
+	Ahead time.Duration
 
 	at       int64 // milliseconds since 1970
 	sequence int64 // in the journal; 0 where it has no place in one
@@ -115,6 +117,11 @@ func Place(body []byte) (journal string, sequence int64, ok bool) {
 		}
 	}
 	return e.Journal, e.sequence, e.sequence > 0
+}
+
+// After tells whether the event is of a journal, and comes after a place in it.
+func (e *Event) After(journal string, sequence int64) bool {
+	return e.Journal != "" && e.Journal == journal && e.sequence > sequence
 }
 
 // origin is the event that this one repeats or revises, if it does.

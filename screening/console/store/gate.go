@@ -207,6 +207,7 @@ const (
 	Camera    = "camera"    // as event.CameraState
 	Reference = "reference" // ok, or what is wrong with it, an event.Reason
 	Group     = "group"     // ok, or what is wrong with the readings of people together, an event.Reason
+	Clock     = "clock"     // ok, ahead or behind
 	Pause     = "pause"     // on or off
 )
 
@@ -219,6 +220,13 @@ const (
 	Unused  = "unused"  // nobody expects anything from it any more, until something comes
 	// RevokedLink is that of a gate that is not let in any more, until a box joins as it anew.
 	RevokedLink = "revoked"
+)
+
+// The states of a clock.
+const (
+	ClockRight  = well
+	ClockAhead  = "ahead"
+	ClockBehind = "behind"
 )
 
 const (
@@ -277,6 +285,18 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 	})
 	if err != nil {
 		return fmt.Errorf("noting the status of %s: %w", event.Source(gate.Site, gate.Name), err)
+	}
+	return nil
+}
+
+// SetClock notes how the clock of a gate is.
+func (s *Store) SetClock(ctx context.Context, gate mqtt.Gate, value string, at time.Time) error {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		_, err := setPart(ctx, tx, gate, Clock, value, "", at)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("noting the clock of %s: %w", event.Source(gate.Site, gate.Name), err)
 	}
 	return nil
 }
@@ -411,7 +431,7 @@ type Gate struct {
 	Journal     string // that it has now, and the end of that
 	Sequence    int64
 	Unconfirmed int64            // events that wait for the broker
-	Parts       map[string]State // by Link, Camera, Reference, Group and Pause; none of what was never told
+	Parts       map[string]State // by Link, Camera, Reference, Group, Clock and Pause; none of what was never told
 	Open        int              // alerts that are not closed
 	Lacks       event.Lacks      // what it was not told yet
 	LastMinute  int              // people whose first event was within the minute before
@@ -525,7 +545,7 @@ func (s *Store) SiteFaults(ctx context.Context, site string, now time.Time) ([]F
 // isFault is the state of a part of a gate that is not as it should be, outOfUse that of the link of a gate that is not there any more.
 const (
 	outOfUse = `(part = 'link' AND value IN ('unused', 'revoked'))`
-	isFault  = `(part = 'link' AND value <> 'online' AND NOT ` + outOfUse + ` OR part IN ('camera', 'reference') AND value <> 'ok'
+	isFault  = `(part = 'link' AND value <> 'online' AND NOT ` + outOfUse + ` OR part IN ('camera', 'reference', 'clock') AND value <> 'ok'
 	OR part = 'group' AND value = 'baseline-shift')`
 )
 
@@ -604,7 +624,7 @@ const (
 // that is over takes it out again.
 func (s *Store) Shelve(ctx context.Context, gate mqtt.Gate, part string, shelf Shelf, at time.Time) error {
 	switch {
-	case part != Link && part != Camera && part != Reference && part != Group:
+	case part != Link && part != Camera && part != Reference && part != Group && part != Clock:
 		return fmt.Errorf("%.40q is no part of a gate that has faults", part)
 	case shelf.Until.Sub(at) > maxShelf:
 		return errors.New("a fault is put aside for a week at most")

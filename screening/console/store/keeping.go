@@ -60,7 +60,7 @@ func (s *Store) CountOlder(ctx context.Context, site string, months int, now tim
 		months = s.cfg.KeepMonths
 	}
 	horizon := Keeping{Months: months}.horizon(now)
-	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT id FROM events WHERE site || '' = $1 AND id < $2 AND received < $3 AND NOT "+heldEvent+
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT id FROM events WHERE site || '' = $1 AND "+older(2)+" AND NOT "+heldEvent+
 		" LIMIT "+list(4, 1)+") AS older", site, idAt(horizon), horizon.UnixMilli(), mostCounted+1).Scan(&count)
 	if err != nil {
 		return 0, false, fmt.Errorf("counting old events of %s: %w", site, err)

@@ -93,6 +93,8 @@ func (r *reporter) states(ctx context.Context) error {
 		case one.part == Pause && one.value == on:
 			g.Paused += time.Duration(until-since) * time.Millisecond
 			r.report.Pauses = append(r.report.Pauses, PauseReport{g.Gate, time.UnixMilli(one.since).UTC(), fromMilliseconds(one.until), one.who})
+		case one.part == Clock && one.value != well:
+			g.ClockWrong += time.Duration(until-since) * time.Millisecond
 		case one.part == Link && one.value == Online, one.part != Link && one.value == well:
 			wellIn[g][one.part] = wellIn[g][one.part].with(since, until-1)
 		}

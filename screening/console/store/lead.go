@@ -32,6 +32,7 @@ type Receiving struct {
 	Since     time.Time // of the connection, or of its loss
 	Fault     string
 	Store     string // why nobody knows, nor leads: the store can't be reached
+	Reports   string // why it can't write reports
 }
 
 // Lead has do run for as long as this console leads, and again when it does again, until ctx ends. Where do returns before that
@@ -165,8 +166,8 @@ func (s *Store) standBy(ctx context.Context, conn *sql.Conn) error {
 		var other Receiving
 		var since int64
 		// How far the server's log is tells whether anything was stored anywhere.
-		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1), CAST(pg_current_wal_insert_lsn() AS TEXT), connected, since, fault FROM receiving", leadLock).
-			Scan(&leads, &now, &other.Connected, &since, &other.Fault)
+		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1), CAST(pg_current_wal_insert_lsn() AS TEXT), connected, since, fault, reports FROM receiving", leadLock).
+			Scan(&leads, &now, &other.Connected, &since, &other.Fault, &other.Reports)
 		if err != nil || leads {
 			return err
 		}
@@ -191,7 +192,7 @@ func (s *Store) standBy(ctx context.Context, conn *sql.Conn) error {
 // beginTerm has all that the console before stored be stored, and remembers nothing of before.
 func (s *Store) beginTerm(ctx context.Context) error {
 	var term int64
-	if err := s.write.QueryRowContext(ctx, "UPDATE receiving SET term = term + 1, connected = FALSE, since = $1, fault = '' RETURNING term",
+	if err := s.write.QueryRowContext(ctx, "UPDATE receiving SET term = term + 1, connected = FALSE, since = $1, fault = '', reports = '' RETURNING term",
 		time.Now().UnixMilli()).Scan(&term); err != nil {
 		return err
 	}
@@ -247,5 +248,14 @@ func (s *Store) NoteReceiving(ctx context.Context, now Receiving) error {
 	}
 	_, err := s.write.ExecContext(ctx, "UPDATE receiving SET connected = $1, since = $2, fault = $3 WHERE term = $4 AND (connected <> $1 OR since <> $2 OR fault <> $3)",
 		now.Connected, milliseconds(now.Since), now.Fault, s.term.Load())
+	return err
+}
+
+// NoteReportFault tells the consoles that stand by why this one can't write reports; an empty word that it can.
+func (s *Store) NoteReportFault(ctx context.Context, fault string) error {
+	if !s.shared {
+		return nil
+	}
+	_, err := s.write.ExecContext(ctx, "UPDATE receiving SET reports = $1 WHERE term = $2 AND reports <> $1", fault, s.term.Load())
 	return err
 }

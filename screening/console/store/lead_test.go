@@ -75,8 +75,12 @@ func TestOneConsoleLeads(t *testing.T) {
 	if err := a.NoteReceiving(t.Context(), Receiving{Connected: true, Since: morning}); err != nil {
 		t.Fatal(err)
 	}
+	const fault = "the folder of reports is away"
+	if err := a.NoteReportFault(t.Context(), fault); err != nil {
+		t.Fatal(err)
+	}
 	others, _ := leading(t, b)
-	for deadline := time.Now().Add(30 * time.Second); b.Elsewhere() == nil || !b.Elsewhere().Connected; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); b.Elsewhere() == nil || !b.Elsewhere().Connected || b.Elsewhere().Reports != fault; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a console that stands by does not know of the other")
 		}
@@ -89,6 +93,9 @@ func TestOneConsoleLeads(t *testing.T) {
 	next(t, others)
 	if _, err := a.Hear(t.Context(), News{Events: events}); !errors.Is(err, errLeads) {
 		t.Errorf("a console that leads no more stores: %v", err)
+	}
+	if left := ""; b.read.QueryRowContext(t.Context(), "SELECT reports FROM receiving").Scan(&left) != nil || left != "" {
+		t.Errorf("the console that goes on begins with a fault of the other's: %q", left)
 	}
 	if _, err := a.Count(t.Context()); !errors.Is(err, errLeads) {
 		t.Errorf("it counts: %v", err)

@@ -702,6 +702,7 @@ func TestCoverage(t *testing.T) {
 			screened(t, south, before.Add(7*time.Minute), event.Pass, of("A1")), // five minutes after the first gate
 			screened(t, mqtt.Gate{Site: "plant", Name: "dock"}, before, event.Pass, nil),
 			screened(t, north, begin.Add(-3*time.Hour), event.Pass, of("A6")), // of the shift before
+			screened(t, north, begin.Add(9*time.Hour), event.Pass, nil),       // of the next one, in which nothing is read
 		} {
 			say(t, s, e)
 		}
@@ -721,6 +722,22 @@ func TestCoverage(t *testing.T) {
 		}
 		if len(c.Gates) != 2 || c.Gates[0].Gate != "north" || c.Gates[0].Visits != 8 || c.Gates[0].Paired != 7 || c.Gates[0].Reasons[event.TwoFaces] != 1 {
 			t.Errorf("%+v", c.Gates)
+		}
+		if c.Unknown {
+			t.Error("it is not known who came, though gates told")
+		}
+		for name, test := range map[string]struct {
+			shift   int
+			now     time.Time
+			unknown bool
+		}{
+			"no gate tells who came": {1, time.Now(), true},
+			"nobody came":            {2, time.Now(), false},
+			"it is kept no longer":   {0, begin.AddDate(0, 0, s.cfg.KeepPeopleDays), true},
+		} {
+			if c, err := s.Coverage(t.Context(), shifts[test.shift], test.now); err != nil || c.Unknown != test.unknown {
+				t.Errorf("%s: unknown %t, %v", name, c.Unknown, err)
+			}
 		}
 		if len(c.Twice) != 1 || c.Twice[0].Person.Number != "A1" || c.Twice[0].Second.Gate != "south" {
 			t.Errorf("%+v", c.Twice)

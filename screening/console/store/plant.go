@@ -286,9 +286,9 @@ func followAlerts(ctx context.Context, tx *sql.Tx, ids []any) error {
 
 // splitAlert makes an alert of its own of an event that counted with the one before it, for its plant has closed that first.
 func (m member) splitAlert(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun)
-		SELECT $1, max(id), count(*), $2, $3, $4, $5, $6, 'new', $5 FROM events WHERE id >= $1 AND outcome = 'alert' AND visit = $2 AND site = $3 AND gate = $4`,
-		m.id, m.visit, m.gate.Site, m.gate.Name, m.at, m.received); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun, raised)
+		SELECT $1, max(id), count(*), $2, $3, $4, $5, $6, 'new', $5, $7 FROM events WHERE id >= $1 AND outcome = 'alert' AND visit = $2 AND site = $3 AND gate = $4`,
+		m.id, m.visit, m.gate.Site, m.gate.Name, m.at, m.received, min(m.at, m.received)); err != nil {
 		return err
 	}
 	for _, statement := range []string{

@@ -84,6 +84,7 @@ type GateReport struct {
 	Deleted                 int64         // events of this period that somebody has deleted; their people count as before
 	DriftCelsius            float64       // by how much the baseline went up from the first to the last hour of people, or day in a long period; NaN where unknown, and for all gates
 	Paused                  time.Duration // altogether
+	ClockWrong              time.Duration // altogether in which its clock was: people and alerts count when it said they were
 	CheckedBy               string        // who did the last check before the period, on the day before it at most, or else the first in it; empty for nobody
 	CheckedAt               time.Time
 }
@@ -414,8 +415,8 @@ func (r *reporter) alerts(ctx context.Context) error {
 		err = rows.Scan(&one.gate, &one.state, &one.outcome, &one.counts, &one.alerts, &one.changed, &one.taken, &one.closed)
 		return one, err
 	}, `SELECT gate, state, outcome, counts, count(*), max(changed),
-		coalesce(string_agg(CASE WHEN taken_at > 0 THEN CAST(taken_at - time AS TEXT) END, ','), ''),
-		coalesce(string_agg(CASE WHEN closed_at > 0 AND closed_by <> '' THEN CAST(closed_at - time AS TEXT) END, ','), '')
+		coalesce(string_agg(CASE WHEN taken_at > 0 THEN CAST(taken_at - raised AS TEXT) END, ','), ''),
+		coalesce(string_agg(CASE WHEN closed_at > 0 AND closed_by <> '' THEN CAST(closed_at - raised AS TEXT) END, ','), '')
 		FROM alerts`+where.String()+" GROUP BY gate, state, outcome, counts", where.args...)
 	if err != nil {
 		return err
@@ -450,7 +451,7 @@ func (g *GateReport) became(state AlertState, outcome mqtt.AlertOutcome, alerts 
 	}
 }
 
-// numbers reads those of a list: a gate that is ahead of the console's clock has alerts that are taken before they are raised.
+// numbers reads those of a list: a clock that was set back has alerts taken before they are raised.
 func numbers(list string) []int64 {
 	var all []int64
 	for one := range strings.SplitSeq(list, ",") {
@@ -473,11 +474,11 @@ func median(milliseconds []int64) time.Duration {
 func (r *reporter) eachAlert(ctx context.Context, where conditions) ([]AlertReport, error) {
 	return collect(ctx, r.tx, func(rows *sql.Rows) (a AlertReport, err error) {
 		a.Gate.Site = r.period.Site
-		var at, taken, closed int64
-		err = rows.Scan(&a.Event, &a.Gate.Name, &at, &a.State, &a.Outcome, &a.Counts, &a.TakenBy, &taken, &a.ReadCelsius, &a.ClosedBy, &closed, &a.BodyCelsius)
-		a.Time, a.TakenAfter, a.ClosedAfter = time.UnixMilli(at).UTC(), since(at, taken), since(at, closed)
+		var at, raised, taken, closed int64
+		err = rows.Scan(&a.Event, &a.Gate.Name, &at, &raised, &a.State, &a.Outcome, &a.Counts, &a.TakenBy, &taken, &a.ReadCelsius, &a.ClosedBy, &closed, &a.BodyCelsius)
+		a.Time, a.TakenAfter, a.ClosedAfter = time.UnixMilli(at).UTC(), since(raised, taken), since(raised, closed)
 		return a, err
-	}, `SELECT event, gate, time, state, outcome, counts, taken_by, taken_at, read_celsius, closed_by, closed_at,
+	}, `SELECT event, gate, time, raised, state, outcome, counts, taken_by, taken_at, read_celsius, closed_by, closed_at,
 		(SELECT body_celsius FROM events WHERE events.id = alerts.event) FROM alerts`+where.String()+" ORDER BY time, event", where.args...)
 }
 

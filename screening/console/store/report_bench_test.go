@@ -121,9 +121,9 @@ func fillMonth(b *testing.B, s *Store, month time.Time, events int) {
 		`INSERT INTO quarters (site, gate, quarter, outcome, reason, people, events) SELECT site, gate, time / 900000, outcome, reason,
 			sum(CASE WHEN visit = id THEN 1 ELSE 0 END), count(*) FROM events GROUP BY 1, 2, 3, 4, 5`,
 		`INSERT INTO days (site, gate, day, outcome, reason, people, events) SELECT site, gate, quarter / 96, outcome, reason, sum(people), sum(events) FROM quarters GROUP BY 1, 2, 3, 4, 5`,
-		`INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, outcome, version, told, taken_by, taken_at, closed_by, closed_at, read_celsius)
+		`INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, outcome, version, told, taken_by, taken_at, closed_by, closed_at, read_celsius, raised)
 			SELECT id, id, 1, visit, site, gate, time, received, 'closed', CASE WHEN time % 3 = 0 THEN 'confirmed' ELSE 'false' END, 3, -1,
-			'Li Na', time + 20000 + time % 40000, 'Li Na', time + 80000 + time % 70000, 37.6 FROM events WHERE outcome = 'alert'`,
+			'Li Na', time + 20000 + time % 40000, 'Li Na', time + 80000 + time % 70000, 37.6, time FROM events WHERE outcome = 'alert'`,
 		`INSERT INTO gate_states (site, gate, part, since, value, until) SELECT site, gate, 'link', (quarter - quarter % 48) * 900000, CASE WHEN quarter % 48 = 0 THEN 'online' ELSE 'offline' END, NULL
 			FROM quarters WHERE quarter % 48 = 0 GROUP BY site, gate, quarter`,
 		`INSERT INTO gate_states (site, gate, part, since, value, until) SELECT site, gate, 'link', since + 42000000, 'offline', since + 43200000 FROM gate_states WHERE part = 'link'`,

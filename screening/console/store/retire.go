@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,13 +16,23 @@ const deleteChunk = 500
 // retireEvery is how often Retire has something to do where nobody changes anything.
 const retireEvery = 6 * time.Hour
 
-// RetireWhenDue retires at once where something was changed for which that does not wait, and every few hours.
+// RetireWhenDue retires at once where something was changed for which that does not wait, and every few hours. By a clock that is
+// not believed it deletes no more than was due before.
 func (s *Store) RetireWhenDue(ctx context.Context, now time.Time) error {
 	if last := s.retired.Load(); !s.Due() && last != nil && now.Sub(*last) < retireEvery {
 		return nil
 	}
 	s.retired.Store(&now)
-	deleted, err := s.Retire(ctx, now)
+	until := now
+	if err := s.Believe(ctx, now); err != nil {
+		wrong := (*ClockError)(nil)
+		if !errors.As(err, &wrong) {
+			return err
+		}
+		s.log.Warn("nothing is deleted by the new time", "error", err)
+		until = wrong.Believed
+	}
+	deleted, err := s.Retire(ctx, until)
 	if deleted > 0 {
 		s.log.Info("deleted old events", "events", deleted)
 	}
@@ -75,11 +86,17 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 	return deleted, s.sweep(ctx)
 }
 
+// older is a condition on events that are older than a horizon, and came before it. Its first argument, of the number n, is the
+// horizon as an id, and its second in milliseconds. What a gate's clock says to be of a later day than it came is as old as that.
+func older(n int) string {
+	return fmt.Sprintf("(id < $%d AND received < $%[2]d OR received < $%[2]d AND time > received + 86400000)", n, n+1)
+}
+
 // retireSite deletes the events of a site that are older than the horizon, and forgets what second readings of that time read.
 func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time) (deleted int64, err error) {
 	for {
 		n, err := s.write.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events
-			WHERE site || '' = $1 AND id < $2 AND received < $3 AND NOT `+heldEvent+" LIMIT "+list(4, 1)+")", // not by the index of gates: its order is another
+			WHERE site || '' = $1 AND `+older(2)+" AND NOT "+heldEvent+" LIMIT "+list(4, 1)+")", // not by the index of gates: its order is another
 			site.Site, idAt(horizon), horizon.UnixMilli(), deleteChunk)
 		if err != nil {
 			return deleted, err
@@ -92,12 +109,12 @@ func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time)
 			break
 		}
 	}
-	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND event < $1 AND NOT EXISTS (SELECT 1 FROM events WHERE id = alert_changes.event)",
-		idAt(horizon)); err != nil {
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND (event < $1 OR at < $2) AND NOT EXISTS (SELECT 1 FROM events WHERE id = alert_changes.event)",
+		idAt(horizon), horizon.UnixMilli()); err != nil {
 		return deleted, err
 	}
 	err = s.transact(ctx, func(tx *sql.Tx) error {
-		if err := forgetReadings(ctx, tx, "site = $1 AND time < $2 AND received < $3 AND NOT "+heldAlert, site.Site, horizon.UnixMilli(), horizon.UnixMilli()); err != nil || deleted == 0 {
+		if err := forgetReadings(ctx, tx, "site = $1 AND received < $2 AND NOT "+heldAlert, site.Site, horizon.UnixMilli()); err != nil || deleted == 0 {
 			return err
 		}
 		return note(ctx, tx, AuditLine{What: Retired, Scope: mqtt.Gate{Site: site.Site}, Detail: fmt.Sprintf("%s: %d", horizon.Format(time.DateOnly), deleted)})

@@ -123,6 +123,7 @@ type Store struct {
 
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
+	clockFault  atomic.Pointer[ClockError]
 	peopleMu    sync.RWMutex
 	outcomeOnly map[string]bool                // sites
 	deleted     map[string]bool                // events

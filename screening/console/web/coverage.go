@@ -127,14 +127,17 @@ func (p *coveragePage) read(v *visit, span reports.Span) error {
 		p.Companies[c.ID] = c.Name
 	}
 	for _, one := range p.People {
+		if !one.HasCode {
+			p.NoCode++
+		}
+		if p.Unknown { // and so nobody is said to be missing
+			continue
+		}
 		switch one.Cover {
 		case store.NotSeen, store.NotMeasured:
 			p.Missing = append(p.Missing, one)
 		case store.HadAlert:
 			p.Alerts = append(p.Alerts, one)
-		}
-		if !one.HasCode {
-			p.NoCode++
 		}
 	}
 	slices.SortStableFunc(p.Missing, func(a, b store.Covered) int {

@@ -160,6 +160,7 @@ func (p *Pages) makeSitesPage(now *snapshot, account store.Account) nowPage {
 	for _, t := range page.Sites {
 		fmt.Fprintln(sites, t.Name, t.State, t.People, t.Gates, t.Bad, t.Open, t.Waiting, t.Version, t.Refused)
 	}
+	fmt.Fprintln(alerts, page.Unheard.IsZero())
 	fmt.Fprintln(sites, page.Unheard)
 	page.Versions = map[string]string{
 		"alerts": strconv.FormatUint(alerts.Sum64(), 36), "sites": strconv.FormatUint(sites.Sum64(), 36),

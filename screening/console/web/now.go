@@ -289,6 +289,7 @@ func (n nowPage) versions(now time.Time) map[string]string {
 	for _, t := range n.Gates {
 		fmt.Fprintln(gates, t.Gate.Gate, t.State, t.LastMinute, t.Open, t.PausedUntil, t.Unconfirmed, len(t.Faults), t.Parts[store.Camera].Value, t.Parts[store.Reference].Value)
 	}
+	fmt.Fprintln(alerts, n.Unheard.IsZero())
 	fmt.Fprintln(gates, n.Deaf, n.Unheard, n.Shelved)
 	for _, f := range n.Faults {
 		fmt.Fprintln(gates, f.State)

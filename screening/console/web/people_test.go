@@ -552,6 +552,25 @@ func TestCoveragePrints(t *testing.T) {
 	if status, page := manager.get(address); status != http.StatusOK || !strings.Contains(page, "The list of people expects") || !strings.Contains(page, "/people/coverage?") {
 		t.Errorf("%d, the shift does not tell who was screened", status)
 	}
+	dayBefore := time.Now().AddDate(0, 0, -1)
+	c.add(north, dayBefore, event.Pass, event.BelowThreshold)
+	for _, address := range []string{"/people/coverage?shift=" + url.QueryEscape("甲班") + "&day=" + dayBefore.In(zone).Format(time.DateOnly) + "&site=" + url.QueryEscape(north.Site),
+		"/shifts/" + dayBefore.In(zone).Format(time.DateOnly) + "/" + url.PathEscape("甲班") + "?site=" + url.QueryEscape(north.Site)} {
+		if status, page := manager.get(address); status != http.StatusOK || !strings.Contains(page, "Who of them came is not known") || strings.Contains(page, "not seen:") {
+			t.Errorf("%s: %d, people are said to be missing, of whom nobody knows", address, status)
+		}
+	}
+	plan, err := c.store.ShiftPlan(t.Context(), north.Site, store.DayOf(time.Now().In(zone)))
+	if err == nil {
+		plan.Shifts[0].Expected = 0
+		err = c.store.SetShiftPlan(t.Context(), plan, store.Author{Account: "hr"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, page := manager.get(at("/shifts")); !strings.Contains(page, "by list</a>") {
+		t.Error("the list of shifts does not lead to how many of those on the list came, where nobody gave a head-count")
+	}
 	if _, page := manager.get(at("/people/coverage")); strings.Contains(page, "欧阳修文") || !strings.Contains(page, "screened:") {
 		t.Errorf("a manager sees:\n%s", page)
 	}

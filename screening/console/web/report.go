@@ -610,6 +610,9 @@ func (t tongue) unknown(made reports.Made) []unknownLine {
 		if without := time.Duration((1 - g.Known) * float64(length)); g.Known < 1 && without >= time.Second {
 			say(g.Gate, "%s没有数据", "no data for %s", t.Took(without))
 		}
+		if g.ClockWrong > 0 {
+			say(g.Gate, "时钟不准 %s：这段时间的人和告警可能算错了班次", "its clock was wrong for %s: people and alerts of that time may count in another shift", t.Took(g.ClockWrong))
+		}
 		if g.Missing > 0 {
 			say(g.Gate, "%d 条记录已无法取得", "%d events can't be had any more", g.Missing)
 		}

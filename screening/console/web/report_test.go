@@ -201,8 +201,20 @@ func TestPlanOfShifts(t *testing.T) {
 	if !strings.Contains(body, "早班 06:00–18:00 (930) · 晚班 18:00–06:00") {
 		t.Error("the plan is not on its page")
 	}
+	version := regexp.MustCompile(`name="version" value="([^"]+)"`)
+	other := url.Values{"site": {north.Site}, "from": {day}, "name": {"B"}, "begin": {"06:00"}, "end": {"14:00"}, "expected": {"1"}, "version": {version.FindStringSubmatch(body)[1]}}
+	if status, _ := b.post("/shifts/plan", other); status != http.StatusOK {
+		t.Errorf("a plan on the one that is in force is refused: %d", status)
+	}
+	if status, again := b.post("/shifts/plan?lang=en", other); status != http.StatusConflict || !strings.Contains(again, "somebody changed the plans meanwhile") || !strings.Contains(again, `value="B"`) {
+		t.Errorf("a plan on one that somebody has replaced: %d", status)
+	} else if other.Set("version", version.FindStringSubmatch(again)[1]); true {
+		if status, _ := b.post("/shifts/plan", other); status != http.StatusOK {
+			t.Errorf("the same once more: %d", status)
+		}
+	}
 	lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.ChangedShifts}, 10)
-	if err != nil || len(lines) != 1 || lines[0].By.Account != "wang" || !strings.Contains(lines[0].Detail, "早班 06:00–18:00 930") {
+	if err != nil || len(lines) != 3 || lines[0].By.Account != "wang" || !strings.Contains(lines[2].Detail, "早班 06:00–18:00 930") {
 		t.Errorf("the audit has %+v, %v", lines, err)
 	}
 	for _, site := range []string{far.Site, "nowhere"} {
@@ -288,6 +300,9 @@ func (b *tab) printed(name string) (pdf []byte) {
 		result, err := cdp.Call(ctx, target, pages.PrintToPDF, pages.PrintToPDFParams{PreferCSSPageSize: new(true), PrintBackground: new(true)})
 		return result.Data, err
 	})
+	if err == nil {
+		err = os.MkdirAll(screenshots, 0o755)
+	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(screenshots, name+".pdf"), pdf, 0o644)
 	}

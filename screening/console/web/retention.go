@@ -28,6 +28,7 @@ type retentionPage struct {
 	Company   bool // the visitor administers all sites
 	Form      map[string]string
 	Confirm   *shortening
+	Clock     *store.ClockError // what is not believed of the console's own
 }
 
 // shortening is a retention that deletes events, and waits for somebody to say that this is meant.
@@ -46,7 +47,7 @@ func (v *visit) retentionPage(status int, notice string, page retentionPage) {
 	if page.Form == nil {
 		page.Form = map[string]string{}
 	}
-	page.Company, page.Default = v.account.Scope.Site == "", v.store.KeepMonths()
+	page.Company, page.Default, page.Clock = v.account.Scope.Site == "", v.store.KeepMonths(), v.store.ClockFault()
 	sites, err := v.store.Keepings(v.ctx())
 	for _, site := range sites {
 		if v.account.Scope.Site == "" || v.account.Scope.Site == site.Site {

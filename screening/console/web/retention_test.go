@@ -345,3 +345,23 @@ func TestBrowserRetention(t *testing.T) {
 	b.says("Somebody has changed the audit")
 	b.accessible("audit-tampered")
 }
+
+// TestClockIsNotBelieved has an administrator see that nothing is deleted.
+func TestClockIsNotBelieved(t *testing.T) {
+	c := start(t)
+	b := c.client("chief", c.account("chief", "The Administrator", store.Administrator, mqtt.Gate{}))
+	if _, page := b.get("/admin/retention"); strings.Contains(page, "timedatectl") {
+		t.Error("a clock that is right is doubted")
+	}
+	if err := c.store.Believe(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.store.Believe(t.Context(), time.Now().AddDate(10, 0, 0)); err == nil {
+		t.Fatal("a clock that is years ahead is believed")
+	}
+	for lang, want := range map[string]string{"en": "nothing is deleted by it", "zh": "不按它删除任何内容"} {
+		if status, page := b.get("/admin/retention?lang=" + lang); status != http.StatusOK || !strings.Contains(page, want) {
+			t.Errorf("%s: %d, without %q", lang, status, want)
+		}
+	}
+}

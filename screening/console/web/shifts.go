@@ -1,6 +1,8 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,6 +28,7 @@ type shiftsPage struct {
 	Earlier, Later string // addresses; empty where there is none
 	MayPlan        bool
 	Fault          string
+	Listed         bool // there is a list of people, and the visitor may see how many of them came
 }
 
 type shiftDay struct {
@@ -39,6 +42,7 @@ type shiftLine struct {
 	Address string
 	Hours   string
 	Running bool
+	Covered string // address of how many of those on the list came
 }
 
 // Bounds beyond which a figure of a shift is marked.
@@ -105,6 +109,13 @@ func (p *shiftsPage) read(v *visit, last store.Day) error {
 	if err != nil {
 		return err
 	}
+	if v.mayCover() && !v.cfg.District {
+		people, err := v.store.CountPeople(v.ctx(), store.PeopleFilter{Site: p.Site}, v.now)
+		if err != nil {
+			return err
+		}
+		p.Listed = people > 0
+	}
 	for _, span := range slices.Backward(shifts) {
 		if span.From.After(v.now) {
 			continue
@@ -119,7 +130,7 @@ func (p *shiftsPage) read(v *visit, last store.Day) error {
 		day := &p.Days[len(p.Days)-1]
 		day.Shifts = append(day.Shifts, shiftLine{
 			reportRow: rowOf(made.Span, made.Report.All, v.tongue.ShiftName(span.Shift.Name)), Address: spanAddress(span),
-			Hours: span.From.Format("15:04") + "–" + span.To.Format("15:04"), Running: v.now.Before(span.To),
+			Hours: span.From.Format("15:04") + "–" + span.To.Format("15:04"), Running: v.now.Before(span.To), Covered: coverageAddress(span),
 		})
 	}
 	return nil
@@ -133,6 +144,13 @@ type planPage struct {
 	Rows  []planRow
 	Plans []store.ShiftPlan // the latest first
 	Usual bool              // nobody gave one
+	Based string            // the Version that the form was filled in on; empty where that is the one on the page
+}
+
+// Version tells the plans that a form was filled in on from those that somebody has put in force since.
+func (p planPage) Version() string {
+	sum := sha256.Sum256([]byte(fmt.Sprint(p.Plans)))
+	return hex.EncodeToString(sum[:8])
 }
 
 // planRow is a shift in the form, as it was entered.
@@ -194,7 +212,7 @@ func changePlan(v *visit) {
 	if !ok {
 		return
 	}
-	page := planPage{Site: site, Sites: sites, From: v.r.PostFormValue("from")}
+	page := planPage{Site: site, Sites: sites, From: v.r.PostFormValue("from"), Based: v.r.PostFormValue("version")}
 	form := v.r.PostForm
 	for i := range form["name"] {
 		field := func(key string) string {
@@ -207,12 +225,24 @@ func changePlan(v *visit) {
 			page.Rows = append(page.Rows, row)
 		}
 	}
+	var err error
 	plan, wrong := planOf(page)
 	if wrong != (phrase{}) {
 		v.showPlan(http.StatusUnprocessableEntity, v.tongue.of(wrong), page)
 		return
 	}
-	err := v.store.SetShiftPlan(v.ctx(), plan, accounts.AuthorOf(v.r, v.account))
+	v.planning.Lock()
+	defer v.planning.Unlock()
+	if page.Plans, err = v.store.ShiftPlans(v.ctx(), site); err != nil {
+		v.fail(err)
+		return
+	}
+	if page.Based != "" && page.Based != page.Version() {
+		page.Based = ""
+		v.showPlan(http.StatusConflict, v.tongue.Say("没有保存：这期间别人改了排班，见下表。要用您填的，请再点保存。", "Nothing was saved: somebody changed the plans meanwhile, see below. To put yours in force save it again."), page)
+		return
+	}
+	err = v.store.SetShiftPlan(v.ctx(), plan, accounts.AuthorOf(v.r, v.account))
 	switch {
 	case errors.Is(err, store.ErrShiftPlan): // which planOf does not know of
 		v.showPlan(http.StatusUnprocessableEntity, err.Error(), page)

@@ -11,9 +11,11 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ var (
 
 // console is a store with pages before it.
 type console struct {
+	deaf     atomic.Bool // it hears nothing
 	t        testing.TB
 	store    *store.Store
 	accounts *accounts.Accounts
@@ -82,7 +85,7 @@ func startPages(t testing.TB, cfg store.Config, company accounts.OIDC, pages Con
 		t.Fatal(err)
 	}
 	pages.Desk = join.New(join.DefaultConfig(), "test", mqtt.DefaultConfig(), s, quiet)
-	if c.pages, err = New(s, people, nil, pages, quiet); err != nil {
+	if c.pages, err = New(s, people, func() (bool, time.Time) { return !c.deaf.Load(), time.Time{} }, pages, quiet); err != nil {
 		t.Fatal(err)
 	}
 	server.Config.Handler = c.pages
@@ -527,6 +530,33 @@ func TestCountsComeWithThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(">1", ">1")
+}
+
+// TestNothingIsKnownOfWhatIsNotHeard has no page say that all is well while the console hears nothing.
+func TestNothingIsKnownOfWhatIsNotHeard(t *testing.T) {
+	c := start(t)
+	guard := c.client("lina", c.account("lina", "李娜", store.Guard, mqtt.Gate{}))
+	if _, page := guard.get("/check?lang=en"); strings.Contains(page, "all checked today") {
+		t.Error("without a gate all are checked")
+	}
+	c.online(north)
+	part := regexp.MustCompile(`data-part="alerts" data-version="([^"]+)"`)
+	versions := map[string]bool{}
+	for _, deaf := range []bool{false, true} {
+		c.deaf.Store(deaf)
+		for path, words := range map[string][2]string{"/": {"No alerts", "Whether there are alerts is not known"}, "/faults": {"No faults", "Whether there are faults is not known"}} {
+			_, page := guard.get(path + "?lang=en")
+			if strings.Contains(page, words[0]) == deaf || strings.Contains(page, words[1]) != deaf {
+				t.Errorf("%s of a console that hears nothing (%t) says the other thing", path, deaf)
+			}
+			if path == "/" {
+				versions[part.FindStringSubmatch(page)[1]] = true
+			}
+		}
+	}
+	if len(versions) != 2 {
+		t.Error("a page that is open does not hear of it")
+	}
 }
 
 // TestStream has a page told what changes, and nothing twice.

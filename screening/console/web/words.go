@@ -50,9 +50,10 @@ var words = map[string]phrase{
 
 	string(store.Guard): {"保安", "guard"}, string(store.Manager): {"经理", "manager"}, string(store.Administrator): {"管理员", "administrator"},
 
-	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"},
+	store.Link: {"连接", "link"}, store.Camera: {"相机", "camera"}, store.Reference: {"黑体", "reference source"}, store.Pause: {"暂停", "pause"}, store.Clock: {"时钟", "clock"},
 
 	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Doubled: {"两台同名设备", "two machines"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
+	store.ClockAhead: {"比控制台快两分钟以上", "ahead of the console's by more than two minutes"}, store.ClockBehind: {"比控制台慢两分钟以上", "behind the console's by more than two minutes"},
 	"on": {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	string(store.MadeAccount): {"新建账号", "made an account"}, string(store.ChangedRole): {"改变角色或范围", "changed role or scope"},
@@ -196,6 +197,8 @@ func (t tongue) SettingValue(s store.Setting) string {
 	return s.Value
 }
 
+var wrongClock = phrase{"闸机和控制台的时间不一致，人和告警可能算错班次：给不准的那台对时（timedatectl set-ntp true）。下一个人通过后自动消除", "It and the console have different times, and people and alerts may count in another shift: set the clock that is wrong (timedatectl set-ntp true). This goes with the next person"}
+
 // remedies say what to do about a fault.
 var remedies = map[string]phrase{
 	"link offline":                                 {"检查闸机电源和网线", "Check the gate's power and network cable"},
@@ -211,6 +214,8 @@ var remedies = map[string]phrase{
 	"reference " + string(event.RangeChanged):      {"相机换了量程或增益：在相机里设为固定，再看读数", "The camera went to another range or gain: fix it in the camera's settings, then look at the readings"},
 	"reference " + string(event.CarrierMoving):     {"载体在移动：停稳后才测温", "The carrier moves: people are screened once it stands"},
 	"reference " + string(event.RoomTooWarm):       {"周围和皮肤一样热，分辨不出人脸，有人走过也不会有记录：请降温或换个地方，期间请人工测温", "What the camera sees is as warm as skin, so people walk through unseen: cool the room or move the gate, and screen by hand meanwhile"},
+	"clock ahead":                                  wrongClock,
+	"clock behind":                                 wrongClock,
 	"group " + string(event.BaselineShift):         {"所有人读数一起偏低或偏高，已停止放行：检查黑体和镜头，修好后会自动恢复。都没有问题而读数仍这样，请登录闸机的 /status 页点“重新学习”", "Everybody reads low, or high, and nobody passes: look at reference source and lens. It goes on by itself once people read as usual. If both are right and people still read so, log in at the gate's /status and press “Learn anew”"},
 	"reference " + string(event.NotRadiometric):    {"这台相机不能测温：换成测温型", "This camera does not measure: use a radiometric one"},
 }

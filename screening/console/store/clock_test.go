@@ -1,0 +1,128 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClock has a console's clock go wrong and be put right.
+func TestClock(t *testing.T) {
+	const wrong = 10 * 365 * 24 * time.Hour
+	for _, test := range []struct {
+		name string
+		says []time.Duration // after a time that is believed
+		want string          // of each, whether it is believed
+	}{
+		{"a month off", []time.Duration{clockStep}, "y"},
+		{"set back", []time.Duration{-wrong, 0}, "yy"},
+		{"years ahead, and set right", []time.Duration{wrong, wrong + time.Hour, time.Hour, clockStep}, "nnyy"},
+		{"started again and again while it is ahead", []time.Duration{wrong, wrong, wrong + clockProof - 1}, "nnn"},
+		{"off for long", []time.Duration{2 * clockStep, 2*clockStep + clockProof - 1, 2*clockStep + clockProof, 3 * clockStep}, "nnyy"},
+		{"ahead, and then further", []time.Duration{wrong, 2 * wrong, 2*wrong + clockProof - 1}, "nnn"},
+		{"ahead, and then less", []time.Duration{2 * wrong, wrong, wrong + clockProof - 1}, "nnn"},
+	} {
+		clock, got := consoleClock{believed: morning.UnixMilli(), seen: morning.UnixMilli()}, ""
+		for _, after := range test.says {
+			if clock = clock.at(morning.Add(after).UnixMilli()); clock.doubted == 0 {
+				got += "y"
+			} else {
+				got += "n"
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// TestNothingIsDeletedByAWrongClock has a console start with a clock that is years ahead, over and over.
+func TestNothingIsDeletedByAWrongClock(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		add(t, s, m.pass(morning), m.pass(morning.Add(time.Minute)))
+		if err := s.Note(t.Context(), AuditLine{What: Saw, At: morning}); err != nil {
+			t.Fatal(err)
+		}
+		retire := func(now time.Time) int {
+			t.Helper()
+			s.retired.Store(nil) // as with a start
+			if err := s.RetireWhenDue(t.Context(), now); err != nil {
+				t.Fatal(err)
+			}
+			return len(allEvents(t.Context(), t, s))
+		}
+		ahead := morning.AddDate(10, 0, 0)
+		for range 3 {
+			if left := retire(ahead); left != 2 {
+				t.Fatalf("%d events are left of 2", left)
+			}
+			ahead = ahead.Add(retireEvery)
+		}
+		if fault := s.ClockFault(); fault == nil || !strings.Contains(fault.Error(), "from 2026-03-02 06:55:00 to 2036-03-02") {
+			t.Errorf("the clock is said to be %v", fault)
+		}
+		wrong := (*ClockError)(nil)
+		if err := s.Believe(t.Context(), ahead); !errors.As(err, &wrong) || !wrong.Believed.Equal(morning) {
+			t.Errorf("the clock is believed: %v", err)
+		}
+		if left := retire(morning.Add(time.Hour)); left != 2 || s.ClockFault() != nil {
+			t.Errorf("once it is right %d events are left, and it is said to be %v", left, s.ClockFault())
+		}
+		if retire(ahead); retire(ahead.Add(clockProof)) != 0 {
+			t.Error("nothing is deleted once the clock is believed")
+		}
+	})
+}
+
+// TestRetireWhatIsAhead has a gate whose clock is years ahead: its events go when those do that came with them.
+func TestRetireWhatIsAhead(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		m := newMaker(t, north)
+		ahead, right, hours := m.pass(morning.AddDate(40, 0, 0)), m.pass(morning), m.pass(morning.Add(20*time.Hour))
+		for _, e := range []*Event{&ahead, &right, &hours} {
+			e.Received = morning
+		}
+		add(t, s, ahead, right, hours)
+		now := morning.AddDate(0, s.cfg.KeepMonths, 0)
+		for _, step := range []struct {
+			months int
+			left   int
+		}{{0, 3}, {1, 0}} {
+			now := now.AddDate(0, step.months, 0)
+			if count, _, err := s.CountOlder(t.Context(), north.Site, 0, now); err != nil || count != 3-step.left {
+				t.Errorf("%d events are said to be old, %v", count, err)
+			}
+			if _, err := s.Retire(t.Context(), now); err != nil {
+				t.Fatal(err)
+			}
+			if left := len(allEvents(t.Context(), t, s)); left != step.left {
+				t.Errorf("%d months later than they are kept for %d events are left, want %d", step.months, left, step.left)
+			}
+		}
+	})
+}
+
+// TestOldEventsAreFoundByIndexes keeps what is asked every few hours from going through all events.
+func TestOldEventsAreFoundByIndexes(t *testing.T) {
+	s := open(t, config(t, "SQLite"))
+	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN SELECT id FROM events WHERE site || '' = $1 AND "+older(2)+" LIMIT 1", "plant", idAt(morning), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	plan := ""
+	for rows.Next() {
+		var id, parent, unused int
+		var line string
+		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+			t.Fatal(err)
+		}
+		plan += fmt.Sprintln(line)
+	}
+	if !strings.Contains(plan, "events_ahead") || strings.Contains(plan, "SCAN") {
+		t.Errorf("the plan is\n%s", plan)
+	}
+}
