@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"thermogate/screening/badge/passcode"
 	"thermogate/screening/datadir"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -124,10 +123,10 @@ type Store struct {
 	due         atomic.Bool // Retire need not wait for its time
 	retired     atomic.Pointer[time.Time]
 	peopleMu    sync.RWMutex
-	outcomeOnly map[string]bool                // sites
-	deleted     map[string]bool                // events
-	forgotten   map[forgottenOf]int64          // people, by all of their pseudonyms, and when they were put on the list anew
-	numberKeys  map[string]passcode.NumberKeys // of sites
+	outcomeOnly map[string]bool       // sites
+	deleted     map[string]bool       // events
+	forgotten   map[forgottenOf]int64 // people, by all of their pseudonyms, and when they were put on the list anew
+	keys        map[string]keysKnown  // of sites
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -171,7 +170,7 @@ func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(), waiting: map[int]waitingShare{},
 		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, numberKeys: map[string]passcode.NumberKeys{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, keys: map[string]keysKnown{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }
