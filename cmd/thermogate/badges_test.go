@@ -328,14 +328,14 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 	gate := mqtt.Gate{Site: c.Site, Name: c.Gate}
 	console.publish(gate.PassesTopic(), true, list(siteKey, 1, nil))
 	s, stop := startBlind(t, c)
-	soon(t, "the gate is connected", 20*time.Second, func() bool { return s.broker.State().Connected })
+	soon(t, "the gate is connected", func() bool { return s.broker.State().Connected })
 	if said := console.show(gate, code); said != "" {
 		t.Errorf("it says %q of a good code", said)
 	}
 	stop()
 	console.publish(gate.PassesTopic(), true, list(next, 2, revoked, handOver(next)))
 	s, stop = startBlind(t, c)
-	soon(t, "the gate has followed the site", 20*time.Second, func() bool {
+	soon(t, "the gate has followed the site", func() bool {
 		return s.broker.State().Connected && console.show(gate, code) == "refused: revoked"
 	})
 	want := mqtt.Keys{Site: passcode.Fingerprint(next.Public().(ed25519.PublicKey)), Numbers: 1}
@@ -350,7 +350,7 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 		before := s.broker.State().Refused
 		console.publish(gate.PassesTopic(), true, payload)
 		if len(payload) > 0 {
-			soon(t, "what a thief says is refused", 20*time.Second, func() bool { return s.broker.State().Refused > before })
+			soon(t, "what a thief says is refused", func() bool { return s.broker.State().Refused > before })
 		}
 		if said := console.show(gate, code); said != "refused: revoked" {
 			t.Errorf("after what a thief says it says %q", said)
@@ -359,7 +359,7 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 	stop()
 	broker.Stop()
 	startBlind(t, c)
-	soon(t, "the restarted gate refuses the code without a network", 20*time.Second, func() bool {
+	soon(t, "the restarted gate refuses the code without a network", func() bool {
 		r, err := http.Get("http://" + c.HTTP.Listen + "/healthz")
 		if err != nil {
 			return false
