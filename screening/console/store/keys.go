@@ -33,10 +33,12 @@ const (
 	KeysUntold      KeyState = "keys-untold"       // keys were changed, and it tells none
 )
 
-// For how long a gate that is connected may be without a key after a change. It hears of the site's key by itself. The number key is brought to it.
+// For how long a gate that is connected may be without a key after a change. It hears of the site's key by itself. The number key is
+// brought to it. Who tells no keys, and reads badges all the same, has a program that can follow no change.
 const (
 	siteKeyTime   = 10 * time.Minute
 	numberKeyTime = 24 * time.Hour
+	readingTime   = 24 * time.Hour // for how long after a read that is so
 )
 
 // readKeys reads the keys of all sites.
@@ -90,7 +92,11 @@ func (s *Store) keyState(site, told string) (state KeyState, changed time.Time) 
 	switch {
 	case !known:
 	case has == mqtt.Keys{} && (len(is.rootBefore) > 0 || len(is.numbers) > 1):
-		return KeysUntold, time.Time{}
+		changed = is.numbersAt
+		if len(is.rootBefore) > 0 && is.rootAt.After(changed) {
+			changed = is.rootAt
+		}
+		return KeysUntold, changed
 	case has.Site != "" && has.Site != is.root && !is.rootBefore[has.Site]:
 		return SiteKeyOther, time.Time{}
 	case has.Numbers > len(is.numbers):
@@ -105,6 +111,12 @@ func (s *Store) keyState(site, told string) (state KeyState, changed time.Time) 
 
 // keyFaults are the states of the keys of gates that are online and had the time to follow.
 func (s *Store) keyFaults(ctx context.Context, site string, now time.Time) (faults []State, err error) {
+	s.peopleMu.RLock()
+	none := len(s.keys) == 0
+	s.peopleMu.RUnlock()
+	if none {
+		return nil, nil
+	}
 	type telling struct {
 		State
 		keys string
@@ -115,19 +127,19 @@ func (s *Store) keyFaults(ctx context.Context, site string, now time.Time) (faul
 		one.Part, one.Since = Keys, fromMilliseconds(since)
 		return one, err
 	}, `SELECT gates.site, gates.gate, since, badge_keys FROM gates JOIN gate_states ON gate_states.site = gates.site AND gate_states.gate = gates.gate
-		WHERE part = 'link' AND value = 'online' AND until IS NULL AND badge_keys NOT IN ('', '{}') AND (gates.site = $1 OR $1 = '') ORDER BY gates.site, gates.gate`, site)
+		WHERE part = 'link' AND value = 'online' AND until IS NULL AND (gates.site = $1 OR $1 = '') ORDER BY gates.site, gates.gate`, site)
 	for _, one := range all {
 		state, changed := s.keyState(one.Gate.Site, one.keys)
 		one.Value = string(state)
 		if changed.After(one.Since) {
 			one.Since = changed
 		}
-		switch state {
-		case "", KeysUntold:
+		switch {
+		case state == "", state == KeysUntold && !s.reads(one.Gate, now):
 			continue
-		case SiteKeyBefore:
+		case state == SiteKeyBefore, state == KeysUntold:
 			one.Since = one.Since.Add(siteKeyTime)
-		case NumberKeyBefore:
+		case state == NumberKeyBefore:
 			one.Since = changed.Add(numberKeyTime) // connected or not: somebody has to see to it
 		}
 		if !now.Before(one.Since) {
@@ -135,4 +147,23 @@ func (s *Store) keyFaults(ctx context.Context, site string, now time.Time) (faul
 		}
 	}
 	return faults, err
+}
+
+// noteReading notes which gates say of people who they are, or why they do not know.
+func (s *Store) noteReading(bearers []bearer) {
+	if len(bearers) == 0 {
+		return
+	}
+	s.peopleMu.Lock()
+	defer s.peopleMu.Unlock()
+	for _, b := range bearers {
+		s.reading[b.gate] = max(s.reading[b.gate], b.at)
+	}
+}
+
+// reads tells whether a gate has lately done so.
+func (s *Store) reads(gate mqtt.Gate, now time.Time) bool {
+	s.peopleMu.RLock()
+	defer s.peopleMu.RUnlock()
+	return now.Sub(time.UnixMilli(s.reading[gate])) < readingTime
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"thermogate/screening/badge/passcode"
+	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
 )
 
@@ -74,13 +75,20 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 		want()
 		at = at.Add(siteKeyTime)
 		want("north keys site-key-before since 07:05:00")
+		read := screened(t, south, at, event.Pass, func(d *event.Data) { d.Unpaired = event.NoRead })
+		if _, err := s.Append(t.Context(), []Event{read}); err != nil {
+			t.Fatal(err)
+		}
+		want("north keys site-key-before since 07:05:00", "south keys keys-untold since 07:05:00") // an old program
 		say(north, mqtt.Keys{Site: print(2), Numbers: 1})
 		states(NumberKeyBefore, KeysUntold)
+		want("south keys keys-untold since 07:05:00")
+		say(south, mqtt.Keys{Site: print(2)}) // the new one
 		want()
 		at = morning.Add(numberKeyTime)
 		want("north keys number-key-before since 06:55:00")
 		say(north, mqtt.Keys{Site: print(2), Numbers: 2})
-		states("", KeysUntold)
+		states("", "")
 		want()
 		say(north, mqtt.Keys{Site: print(2), Numbers: 3}) // the console was restored from a backup
 		say(south, mqtt.Keys{Site: print(9)})             // or somebody else has led a gate away

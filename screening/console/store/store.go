@@ -127,6 +127,7 @@ type Store struct {
 	deleted     map[string]bool       // events
 	forgotten   map[forgottenOf]int64 // people, by all of their pseudonyms, and when they were put on the list anew
 	keys        map[string]keysKnown  // of sites
+	reading     map[mqtt.Gate]int64   // when a gate last said who somebody is, or why not, in this process
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -170,7 +171,7 @@ func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(), waiting: map[int]waitingShare{},
 		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, keys: map[string]keysKnown{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, keys: map[string]keysKnown{}, reading: map[mqtt.Gate]int64{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }
