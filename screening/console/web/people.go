@@ -332,10 +332,10 @@ func (v *visit) changeKey(o office) {
 	switch kind {
 	case store.RootKey:
 		err = v.passes.ChangeSiteKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect. Back up the console now.")
+		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用；没跟上的列在“密钥…”里。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect; Keys… names those that have not. Back up the console now.")
 	case store.NumberKey:
 		err = v.passes.ChangeNumberKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换工号密钥。请让每台闸机用新链接重新加入，并备份控制台。", "The site has a new number key. Have each gate join again by a new link, and back up the console.")
+		done = v.tongue.Say("已换工号密钥。请现在备份控制台，再让每台闸机用新链接重新加入并重启。", "The site has a new number key. Back up the console now, then have each gate join again by a new link, and restart it.")
 	case "":
 	default:
 		v.missing()
