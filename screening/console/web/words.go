@@ -220,7 +220,7 @@ var remedies = map[string]phrase{
 
 // keyRemedies say what to do about a gate whose keys are not the site's.
 var keyRemedies = map[string]phrase{
-	string(store.SiteKeyBefore):   {"闸机没有改用新的厂区密钥，新作废的通行码它不知道：看闸机日志，确认消息服务器允许控制台写 passes；不行就用新链接重新加入并重启", "It has not followed the site's new key, and does not know which codes are void now: look at its log, and whether the broker lets the console write passes; else have it join again by a new link and restart it"},
+	string(store.SiteKeyBefore):   {"闸机没有改用新的厂区密钥，新作废的通行码它不知道：看闸机日志，确认 MQTT 服务器允许控制台写 passes；不行就用新链接重新加入并重启", "It has not followed the site's new key, and does not know which codes are void now: look at its log, and whether the broker lets the console write passes; else have it join again by a new link and restart it"},
 	string(store.SiteKeyOther):    {"闸机不认本控制台的名单。控制台没有恢复过旧备份的话，密钥可能被盗：用新链接重新加入并重启，期间人工核对通行码。恢复过的话，先换一次厂区密钥，再让每台闸机重新加入", "It believes nothing of this console's lists. Unless the console was restored from a backup, a thief may have led it: have it join again by a new link, restart it, and look at codes by hand meanwhile. After a restore, first change the site's key once more, then have each gate join again"},
 	string(store.KeysUntold):      {"闸机程序太旧，跟不上换密钥：新作废的码它还放行，换工号密钥后印的码它说不完整。请更新程序", "Its program is too old to follow a change of keys: it still takes codes that are void by now, and finds those cut that were printed after a new number key. Update it"},
 	string(store.NumberKeyBefore): {"用新链接重新加入并重启，不急：人照样计入", "Have it join again by a new link and restart it. There is no hurry: people count as before"},
