@@ -47,7 +47,7 @@ func StartGuardedMosquitto(t testing.TB, certFile, keyFile string) *Mosquitto {
 		}
 	}
 	acl := "user console\ntopic read thermogate/plant/#\n"
-	for _, topic := range []string{"command/#", "alert/+", "stored"} {
+	for _, topic := range []string{"command/#", "alert/+", "stored", "passes"} {
 		acl += "topic write thermogate/plant/+/" + topic + "\n"
 	}
 	if err := os.WriteFile(filepath.Join(dir, "acl"), []byte(acl), 0o600); err != nil {

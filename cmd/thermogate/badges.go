@@ -54,9 +54,19 @@ func (s *station) openBadges() (err error) {
 		s.metrics.ExpectBadges(string(kind), results)
 	}
 	if s.config.Badge.SiteKeyFile != "" {
-		s.broker.HandlePasses(s.badges.SetPasses)
+		s.broker.HandlePasses(func(payload []byte) error {
+			err := s.badges.SetPasses(payload)
+			s.tellKeys() // also where the disk did not take them
+			return err
+		})
 	}
+	s.tellKeys()
 	return nil
+}
+
+// tellKeys has the status say by which keys badges are checked, so that the console sees who has not followed a change.
+func (s *station) tellKeys() {
+	s.tell(func(status *mqtt.Status) { status.Keys.Site, status.Keys.Numbers = s.badges.Keys() })
 }
 
 // readBadges runs the readers that this process reads by itself, until ctx ends. It also tells what time alone decides, while the

@@ -338,6 +338,12 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 	soon(t, "the gate has followed the site", func() bool {
 		return s.broker.State().Connected && console.show(gate, code) == "refused: revoked"
 	})
+	want := mqtt.Keys{Site: passcode.Fingerprint(next.Public().(ed25519.PublicKey)), Numbers: 1}
+	s.statusMu.Lock()
+	if s.status.Keys != want {
+		t.Errorf("its status tells %+v, not %+v", s.status.Keys, want)
+	}
+	s.statusMu.Unlock()
 	for _, payload := range [][]byte{
 		list(siteKey, math.MaxUint64, nil), list(siteKey, math.MaxUint64, nil, handOver(next)), list(thief, math.MaxUint64, nil, handOver(thief)), {},
 	} {

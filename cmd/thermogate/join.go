@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -438,7 +439,7 @@ func (t *target) write(g join.Grant) (config, error) {
 	}
 	for name, secret := range map[string]string{
 		"broker-password": g.Password, "broker-ca.pem": strings.TrimRight(g.CA, "\n"),
-		"site-key.pem": strings.TrimRight(g.SiteKey, "\n"), "number-key": g.NumberKey,
+		"site-key.pem": strings.TrimRight(g.SiteKey, "\n"), "number-key": cmp.Or(g.NumberKeys, g.NumberKey),
 	} {
 		if secret == "" {
 			continue
@@ -461,8 +462,8 @@ func checkKeys(g join.Grant) error {
 	if g.SiteKey != "" {
 		_, err = passcode.ParseSiteKey(g.SiteKey)
 	}
-	if g.NumberKey != "" && err == nil {
-		_, err = passcode.ParseNumberKeys(g.NumberKey)
+	if keys := cmp.Or(g.NumberKeys, g.NumberKey); keys != "" && err == nil {
+		_, err = passcode.ParseNumberKeys(keys)
 	}
 	if err != nil {
 		return fmt.Errorf("what the console has sent: %w", err)

@@ -395,6 +395,14 @@ func TestALinkIsGivenAgain(t *testing.T) {
 	if desk, err := badge.Open(c.Badge, c.Site, filepath.Join(c.DataDir, passesName), slog.New(slog.DiscardHandler)); err != nil || !strings.Contains(desk.Knows(), "2 keys") {
 		t.Errorf("the gate does not take them: %v", err)
 	}
+	// A box whose program knows of one number key only goes by what it finds under number_key, and people have to count there too.
+	var grant join.Grant
+	if l, err = parseLink(p.link("south")); err == nil {
+		err = l.ask(t.Context(), http.MethodPost, join.Request{Password: before.password}, &grant)
+	}
+	if first := strings.Fields(numberKeys)[0]; err != nil || grant.NumberKey != first || grant.NumberKeys != numberKeys {
+		t.Errorf("an older box is told %d bytes, another %d, %v", len(grant.NumberKey), len(grant.NumberKeys), err)
+	}
 }
 
 // TestJoinStaysInTheDataFolder whatever the service's user has put there: root joins.

@@ -147,6 +147,15 @@ func (d *Desk) Knows() string {
 	return strings.Join(known, ", ")
 }
 
+// Keys tells by which of the site's keys the gate goes: the fingerprint of the public one, empty where it takes no pass codes, and
+// how many number keys it has.
+func (d *Desk) Keys() (site string, numbers int) {
+	if d.passes != nil {
+		site = passcode.Fingerprint(d.passes.goesBy())
+	}
+	return site, len(d.numberKeys)
+}
+
 // See takes a frame, and names whom it can in the verdicts that it led to. It returns events that say it of earlier ones.
 func (d *Desk) See(scene *event.Scene, verdicts []event.Event) []event.Event {
 	d.mu.Lock()

@@ -53,6 +53,14 @@ func openPasses(path string, siteKey ed25519.PublicKey, site string, log *slog.L
 // newest is nil while it is not known what is revoked.
 func (f *passesFile) newest() *passcode.Passes { return f.now.Load() }
 
+// goesBy is the key of the site that has to have signed what comes next.
+func (f *passesFile) goesBy() ed25519.PublicKey {
+	if known := f.newest(); known != nil {
+		return known.SiteKey
+	}
+	return f.siteKey
+}
+
 // set takes newer passes. They hold from then on, also where the disk does not take them; then the error says so, and it is tried
 // again when they come again.
 func (f *passesFile) set(payload []byte) error {
@@ -79,11 +87,7 @@ func (f *passesFile) set(payload []byte) error {
 // newer opens passes that may take the place of those that the gate has. A key of the site that was changed signs no more: the
 // one that came after it does, whatever version the former has signed last.
 func (f *passesFile) newer(payload []byte) (passcode.Passes, error) {
-	known := f.newest()
-	siteKey := f.siteKey
-	if known != nil {
-		siteKey = known.SiteKey
-	}
+	known, siteKey := f.newest(), f.goesBy()
 	passes, err := passcode.OpenPasses(siteKey, f.site, payload)
 	switch {
 	case err != nil:

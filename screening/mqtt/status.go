@@ -20,6 +20,14 @@ type Status struct {
 	PausedBy    string    `json:"paused_by,omitempty"`
 	// Lacks is what the gate was not told yet.
 	Lacks event.Lacks `json:"lacks,omitzero"`
+	// Keys is by what it checks badges. A gate without readers has none, nor one whose program is of before they could be changed.
+	Keys Keys `json:"keys,omitzero"`
+}
+
+// Keys say which keys of its site a gate has, and nothing by which anybody could make a code or find a number.
+type Keys struct {
+	Site    string `json:"site,omitempty"`    // passcode.Fingerprint of the public key by which it goes now
+	Numbers int    `json:"numbers,omitempty"` // how many number keys
 }
 
 // Settings are what a gate was started with, without anything secret, so that whoever listens sees what was changed when.

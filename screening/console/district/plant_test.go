@@ -279,7 +279,7 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 		nameAfterwards(t, s, alerts[0])
 		fill := []func() error{
 			func() error {
-				status := mqtt.StatusMessage{State: store.Online, Since: now, Status: mqtt.Status{Version: "XYZZY", Camera: "XYZZY", Reference: "XYZZY", Group: "XYZZY"},
+				status := mqtt.StatusMessage{State: store.Online, Since: now, Status: mqtt.Status{Version: "XYZZY", Camera: "XYZZY", Reference: "XYZZY", Group: "XYZZY", Keys: mqtt.Keys{Site: "XYZZY", Numbers: 2}},
 					Settings: &mqtt.Settings{Hash: "XYZZY", Values: map[string]string{"camera.name": "XYZZY"}}}
 				status.Journal, status.Sequence = "XYZZY", 7
 				return s.SetStatus(ctx, mqtt.Gate{Site: "plant", Name: "south"}, status, now)

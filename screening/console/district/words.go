@@ -35,7 +35,7 @@ func eventToTell(e event.Event) event.Event {
 
 // statusToTell is what of a gate's status leaves the plant.
 func statusToTell(said mqtt.StatusMessage) mqtt.StatusMessage {
-	said.Settings, said.PausedBy = nil, ""
+	said.Settings, said.PausedBy, said.Keys = nil, "", mqtt.Keys{} // a fingerprint is a word that anybody could write
 	said.Version, said.Camera, said.Reference, said.Group = versionOf(said.Version), knownOr(said.Camera), knownOr(said.Reference), known(said.Group)
 	if _, err := ulid.ParseStrict(said.Journal); err != nil {
 		said.Journal, said.Sequence = "", 0

@@ -101,9 +101,11 @@ type Grant struct {
 	ClientID string `json:"client_id,omitempty"`
 	// SiteKey is the public key of the site (PEM), which signs those of pass codes; empty where there is none.
 	SiteKey string `json:"site_key,omitempty"`
-	// NumberKey is the secrets under which numbers on badges become pseudonyms, with spaces between. A box that joins is told them
-	// as it is told the password, and not before.
-	NumberKey string `json:"number_key,omitempty"`
+	// NumberKey is the first secret under which numbers on badges become pseudonyms, and NumberKeys, where that was changed, all of
+	// them with spaces between: boxes from before there could be several go by the first, and people count there too. A box that
+	// joins is told them as it is told the password, and not before.
+	NumberKey  string `json:"number_key,omitempty"`
+	NumberKeys string `json:"number_keys,omitempty"`
 }
 
 // Errors of links, to be told apart with errors.Is.
@@ -316,7 +318,7 @@ func (d *Desk) Works(ctx context.Context, gate mqtt.Gate) (bool, error) {
 // Offer is what a box will be told that has an invitation's token and reaches the console at an address, all but the secrets.
 func (d *Desk) Offer(ctx context.Context, i store.Invitation, token, console string) (Grant, error) {
 	grant, _, err := d.grant(ctx, i, token, console)
-	grant.NumberKey = ""
+	grant.NumberKey, grant.NumberKeys = "", ""
 	return grant, err
 }
 
@@ -328,6 +330,9 @@ func (d *Desk) grant(ctx context.Context, i store.Invitation, token, console str
 	}
 	if grant.SiteKey, grant.NumberKey, err = d.passes.Told(ctx, i.Gate.Site); err != nil {
 		return grant, "", err
+	}
+	if first, _, several := strings.Cut(grant.NumberKey, " "); several {
+		grant.NumberKey, grant.NumberKeys = first, grant.NumberKey
 	}
 	account := Account{}
 	if d.accounts != nil {

@@ -110,6 +110,7 @@ func saysPerson(body []byte) bool { return bytes.Contains(bytes.ToLower(body), [
 // are deleted or older than that is kept, it stores nothing.
 func (s *Store) nameEvents(ctx context.Context, tx *sql.Tx, bearers []bearer) (fresh int, err error) {
 	latest := map[[3]string]bearer{} // one row is changed once by a statement
+	s.noteReading(bearers)
 	for _, b := range bearers {
 		key := [3]string{b.event, b.gate.Site, b.gate.Name}
 		if b.said > latest[key].said && !s.forgets(b) {

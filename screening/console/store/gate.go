@@ -209,6 +209,7 @@ const (
 	Group     = "group"     // ok, or what is wrong with the readings of people together, an event.Reason
 	Clock     = "clock"     // ok, ahead or behind
 	Pause     = "pause"     // on or off
+	Keys      = "keys"      // its fault is worked out from the keys that it tells; nothing is noted of it
 )
 
 // The states of a link.
@@ -262,8 +263,12 @@ func (s *Store) SetStatus(ctx context.Context, gate mqtt.Gate, status mqtt.Statu
 			if err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2, paused_by = $3, lacks = $4 WHERE site = $5 AND gate = $6",
-				status.Version, milliseconds(status.PausedUntil), status.PausedBy, string(lacks), gate.Site, gate.Name); err != nil {
+			keys, err := json.Marshal(status.Keys)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "UPDATE gates SET version = $1, paused_until = $2, paused_by = $3, lacks = $4, badge_keys = $5 WHERE site = $6 AND gate = $7",
+				status.Version, milliseconds(status.PausedUntil), status.PausedBy, string(lacks), string(keys), gate.Site, gate.Name); err != nil {
 				return err
 			}
 		}
@@ -434,6 +439,7 @@ type Gate struct {
 	Parts       map[string]State // by Link, Camera, Reference, Group, Clock and Pause; none of what was never told
 	Open        int              // alerts that are not closed
 	Lacks       event.Lacks      // what it was not told yet
+	Keys        KeyState         // how those that it has differ from the site's
 	LastMinute  int              // people whose first event was within the minute before
 }
 
@@ -463,12 +469,13 @@ func (s *Store) gates(ctx context.Context, site string, now time.Time) ([]Gate, 
 	still := of("until IS NULL")
 	gates, err := collect(ctx, s.read, func(rows *sql.Rows) (g Gate, err error) {
 		var seen, paused int64
-		var lacks string
-		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed, &lacks)
+		var lacks, keys string
+		err = rows.Scan(&g.Site, &g.Name, &seen, &g.Version, &paused, &g.PausedBy, &g.Journal, &g.Sequence, &g.Unconfirmed, &lacks, &keys)
+		g.Keys, _ = s.keyState(g.Site, keys)
 		_ = json.Unmarshal([]byte(lacks), &g.Lacks) // none where it never said
 		g.Seen, g.PausedUntil, g.Parts = fromMilliseconds(seen), fromMilliseconds(paused), map[string]State{}
 		return g, err
-	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed, lacks FROM gates"+known.String()+" ORDER BY site, gate", known.args...)
+	}, "SELECT site, gate, seen, version, paused_until, paused_by, journal, sequence, unconfirmed, lacks, badge_keys FROM gates"+known.String()+" ORDER BY site, gate", known.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -581,6 +588,12 @@ func (s *Store) faults(ctx context.Context, site string, now time.Time) ([]Fault
 	if err != nil {
 		return nil, err
 	}
+	behind, err := s.keyFaults(ctx, site, now)
+	if err != nil {
+		return nil, err
+	}
+	states = append(states, behind...)
+	slices.SortStableFunc(states, func(a, b State) int { return b.Since.Compare(a.Since) })
 	unknown := map[mqtt.Gate]bool{}
 	for _, state := range states {
 		unknown[state.Gate] = unknown[state.Gate] || state.Part == Link
@@ -624,7 +637,7 @@ const (
 // that is over takes it out again.
 func (s *Store) Shelve(ctx context.Context, gate mqtt.Gate, part string, shelf Shelf, at time.Time) error {
 	switch {
-	case part != Link && part != Camera && part != Reference && part != Group && part != Clock:
+	case part != Link && part != Camera && part != Reference && part != Group && part != Clock && part != Keys:
 		return fmt.Errorf("%.40q is no part of a gate that has faults", part)
 	case shelf.Until.Sub(at) > maxShelf:
 		return errors.New("a fault is put aside for a week at most")

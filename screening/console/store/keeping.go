@@ -189,7 +189,7 @@ func (s *Store) readOutcomeOnly(ctx context.Context) error {
 
 // readPeople reads what Append goes by: which sites keep outcomes only, which events were deleted, and which people forgotten.
 func (s *Store) readPeople(ctx context.Context) error {
-	if err := errors.Join(s.readOutcomeOnly(ctx), s.readNumberKeys(ctx)); err != nil {
+	if err := errors.Join(s.readOutcomeOnly(ctx), s.readKeys(ctx)); err != nil {
 		return err
 	}
 	deletions, err := s.Deletions(ctx, mqtt.Gate{}, -1)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
-	"thermogate/screening/badge/passcode"
 	"thermogate/screening/mqtt"
 )
 
@@ -36,12 +35,16 @@ type SiteKey struct {
 
 // SiteKeys returns those of a site in the order in which they were made.
 func (s *Store) SiteKeys(ctx context.Context, site string) ([]SiteKey, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (k SiteKey, err error) {
-		var made, to int64
-		err = rows.Scan(&k.ID, &k.Site, &k.Kind, &k.Secret, &made, &to, &k.Handovers)
-		k.MadeAt, k.To = fromMilliseconds(made), fromSeconds(to)
-		return k, err
-	}, "SELECT id, site, kind, secret, made_at, to_at, handovers FROM site_keys WHERE site = $1 ORDER BY id", site)
+	return collect(ctx, s.read, scanSiteKey, selectSiteKeys+" WHERE site = $1 ORDER BY id", site)
+}
+
+const selectSiteKeys = "SELECT id, site, kind, secret, made_at, to_at, handovers FROM site_keys"
+
+func scanSiteKey(rows *sql.Rows) (k SiteKey, err error) {
+	var made, to int64
+	err = rows.Scan(&k.ID, &k.Site, &k.Kind, &k.Secret, &made, &to, &k.Handovers)
+	k.MadeAt, k.To = fromMilliseconds(made), fromSeconds(to)
+	return k, err
 }
 
 // AddSiteKey keeps a new secret; of a root or a number key the first one stays. With end the site's other keys that sign codes
@@ -65,7 +68,7 @@ func (s *Store) AddSiteKey(ctx context.Context, k SiteKey, end time.Time, by Aut
 		return fmt.Errorf("keeping a key of site %s: %w", k.Site, err)
 	}
 	s.passesChanged()
-	return s.readNumberKeys(ctx)
+	return s.readKeys(ctx)
 }
 
 // ChangeSiteKey keeps another secret in the place of a root or a number key, and with a root how it was handed over to. The secret
@@ -85,33 +88,9 @@ func (s *Store) ChangeSiteKey(ctx context.Context, before SiteKey, secret, hando
 	if err != nil {
 		return fmt.Errorf("changing the %s key of site %s: %w", before.Kind, before.Site, err)
 	}
+	err = s.readPeople(ctx) // before gates hear of it, and tell that they have
 	s.passesChanged()
-	if before.Kind == NumberKey {
-		err = s.readPeople(ctx)
-	}
 	return errors.Join(err, s.sweep(ctx))
-}
-
-// readNumberKeys reads by what keys people are known.
-func (s *Store) readNumberKeys(ctx context.Context) error {
-	type siteKeys struct{ site, secret string }
-	all, err := collect(ctx, s.read, func(rows *sql.Rows) (k siteKeys, err error) {
-		var secret []byte
-		err = rows.Scan(&k.site, &secret)
-		k.secret = string(secret)
-		return k, err
-	}, "SELECT site, secret FROM site_keys WHERE kind = 'number'")
-	if err != nil {
-		return err
-	}
-	s.peopleMu.Lock()
-	defer s.peopleMu.Unlock()
-	for _, k := range all {
-		if s.numberKeys[k.site], err = passcode.ParseNumberKeys(k.secret); err != nil { // no reason to take no events
-			s.log.Error("the number key of a site is broken", "site", k.site, "error", err)
-		}
-	}
-	return nil
 }
 
 // pseudonyms are all that gates may call somebody, the one on the list first: a gate or a printed code may know of fewer changes
@@ -119,7 +98,7 @@ func (s *Store) readNumberKeys(ctx context.Context) error {
 func (s *Store) pseudonyms(p Person) []string {
 	s.peopleMu.RLock()
 	defer s.peopleMu.RUnlock()
-	return s.numberKeys[p.Site].Of(p.Pseudonym)
+	return s.keys[p.Site].numbers.Of(p.Pseudonym)
 }
 
 // PassCode is what is kept of a pass code. Its text follows from that and its key.

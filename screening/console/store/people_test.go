@@ -623,7 +623,7 @@ func TestNumberKeyThatIsChanged(t *testing.T) {
 		}
 		late()
 		clear(s.forgotten)
-		clear(s.numberKeys)
+		clear(s.keys)
 		if err := s.readPeople(t.Context()); err != nil { // as the next process does
 			t.Fatal(err)
 		}

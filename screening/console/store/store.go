@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"thermogate/screening/badge/passcode"
 	"thermogate/screening/datadir"
 	"thermogate/screening/listen"
 	"thermogate/screening/mqtt"
@@ -125,10 +124,11 @@ type Store struct {
 	retired     atomic.Pointer[time.Time]
 	clockFault  atomic.Pointer[ClockError]
 	peopleMu    sync.RWMutex
-	outcomeOnly map[string]bool                // sites
-	deleted     map[string]bool                // events
-	forgotten   map[forgottenOf]int64          // people, by all of their pseudonyms, and when they were put on the list anew
-	numberKeys  map[string]passcode.NumberKeys // of sites
+	outcomeOnly map[string]bool       // sites
+	deleted     map[string]bool       // events
+	forgotten   map[forgottenOf]int64 // people, by all of their pseudonyms, and when they were put on the list anew
+	keys        map[string]keysKnown  // of sites
+	reading     map[mqtt.Gate]int64   // when a gate last said who somebody is, or why not, in this process
 
 	watchMu  sync.Mutex
 	watchers map[chan struct{}]bool
@@ -172,7 +172,7 @@ func newStore(cfg Config, log *slog.Logger) *Store {
 	return &Store{
 		cfg: cfg, log: log, months: map[string]bool{}, insert: map[int]*sql.Stmt{}, shares: newShares(), waiting: map[int]waitingShare{},
 		sites: map[string]*time.Location{}, sited: map[string]bool{}, followed: map[string]time.Time{}, watchers: map[chan struct{}]bool{},
-		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, numberKeys: map[string]passcode.NumberKeys{},
+		outcomeOnly: map[string]bool{}, deleted: map[string]bool{}, forgotten: map[forgottenOf]int64{}, keys: map[string]keysKnown{}, reading: map[mqtt.Gate]int64{},
 		revoked: map[mqtt.Gate]Revocation{},
 	}
 }

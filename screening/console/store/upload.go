@@ -289,7 +289,7 @@ func (s *Store) remember(site string, hashes []string, again int64) {
 // rememberOne needs peopleMu.
 func (s *Store) rememberOne(site, hash string, again int64) {
 	s.forgotten[forgottenOf{site, hash}] = again
-	for _, pseudonym := range s.numberKeys[site].After(hash) {
+	for _, pseudonym := range s.keys[site].numbers.After(hash) {
 		s.forgotten[forgottenOf{site, passcode.HashOf(pseudonym)}] = again
 	}
 }

@@ -107,6 +107,7 @@ type peoplePage struct {
 	Font   bool   // cards can be printed here
 	Untold bool   // too many codes are revoked: gates are not told
 	Keys   *passes.Shown
+	Behind []store.Gate // whose keys are not those
 }
 
 // peopleQuery is the filter as it stands in the address.
@@ -175,6 +176,7 @@ func (v *visit) peoplePage(status int, notice string, page peoplePage) {
 		var there bool
 		if shown, there, err = v.passes.Shown(v.ctx(), page.Site); there {
 			page.Keys = &shown
+			page.Behind, err = v.behind(page.Site)
 		}
 	}
 	var plan store.ShiftPlan
@@ -330,15 +332,20 @@ func (v *visit) changeKey(o office) {
 	switch kind {
 	case store.RootKey:
 		err = v.passes.ChangeSiteKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect. Back up the console now.")
+		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用；没跟上的列在“密钥…”里。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect; Keys… names those that have not. Back up the console now.")
 	case store.NumberKey:
 		err = v.passes.ChangeNumberKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换工号密钥。请让每台闸机用新链接重新加入，并备份控制台。", "The site has a new number key. Have each gate join again by a new link, and back up the console.")
+		done = v.tongue.Say("已换工号密钥。请现在备份控制台，再让每台闸机用新链接重新加入并重启。", "The site has a new number key. Back up the console now, then have each gate join again by a new link, and restart it.")
 	case "":
-		err = v.changeCodesKey(o, ends, by)
 	default:
 		v.missing()
 		return
+	}
+	if err == nil && (kind == "" || ends) { // whoever ticks that all codes are void means it, whichever key they chose
+		err = v.changeCodesKey(o, ends, by)
+	}
+	if ends {
+		done += v.tongue.Say("现在的通行码已全部作废。", " All codes of before are void.")
 	}
 	switch {
 	case errors.Is(err, store.ErrChanged):
@@ -350,6 +357,12 @@ func (v *visit) changeKey(o office) {
 	default:
 		v.peoplePage(http.StatusOK, "", peoplePage{office: o, Done: done})
 	}
+}
+
+// behind are the gates of a site that have other keys than it.
+func (v *visit) behind(site string) ([]store.Gate, error) {
+	gates, err := v.store.SiteGates(v.ctx(), site, v.now)
+	return slices.DeleteFunc(gates, func(g store.Gate) bool { return g.Keys == "" || g.OutOfUse() }), err
 }
 
 // changeCodesKey has codes signed by a new key, and where the ones before end, all void.

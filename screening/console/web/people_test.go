@@ -347,13 +347,27 @@ func TestKeysAreChanged(t *testing.T) {
 	if _, page := hr.get(at("/people/person/" + one.ID)); !strings.Contains(page, "old desk") || !strings.Contains(page, "new desk") {
 		t.Errorf("the page of somebody:\n%s", page)
 	}
+	if err := c.store.SetStatus(t.Context(), north, mqtt.StatusMessage{State: store.Online, Status: mqtt.Status{Camera: "ok", Keys: mqtt.Keys{Site: passcode.Fingerprint(first), Numbers: 2}}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, page := hr.get(at("/people")); !strings.Contains(page, "Gates that have others") || !strings.Contains(page, "(the site&#39;s key before)") {
+		t.Errorf("nobody sees which gates have not followed:\n%s", page)
+	}
+	if status, page := hr.post(at("/people/codes/key"), url.Values{"kind": {"root"}, "end": {"yes"}, "typed": {north.Site}}); status != http.StatusOK || !strings.Contains(page, "All codes of before are void") {
+		t.Errorf("%d\n%s", status, page)
+	}
+	if now, err := passcode.OpenPasses(first, north.Site, list()); err != nil {
+		t.Error(err)
+	} else if _, err := passcode.Verify(north.Site, now, reprinted, time.Now()); err == nil {
+		t.Error("with the site's key all codes were to be void, and are not")
+	}
 	lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.MadeKey, Account: "hr"}, 10)
 	var changed []string
 	for _, line := range lines {
 		changed = append(changed, line.Detail)
 	}
 	slices.Sort(changed)
-	if err != nil || !slices.Equal(changed, []string{"number", "root", "root"}) {
+	if err != nil || !slices.Equal(changed, []string{"codes", "number", "root", "root", "root"}) {
 		t.Errorf("the audit has %q, %v", changed, err)
 	}
 }

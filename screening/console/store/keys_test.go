@@ -1,0 +1,108 @@
+package store
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"thermogate/screening/badge/passcode"
+	"thermogate/screening/event"
+	"thermogate/screening/mqtt"
+)
+
+// TestGatesThatHaveNotFollowed has a site change its keys, and gates that follow, lag behind, and have keys that nobody here knows.
+func TestGatesThatHaveNotFollowed(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		seed := func(n byte) []byte { return bytes.Repeat([]byte{n}, ed25519.SeedSize) }
+		of := func(n byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(seed(n)) }
+		print := func(n byte) string { return passcode.Fingerprint(of(n).Public().(ed25519.PublicKey)) }
+		first, second := strings.Repeat("a", 32), strings.Repeat("b", 32)
+		at := morning
+		say := func(gate mqtt.Gate, keys mqtt.Keys) {
+			t.Helper()
+			if err := s.SetStatus(t.Context(), gate, mqtt.StatusMessage{State: Online, Status: mqtt.Status{Camera: "ok", Keys: keys}}, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := func(lines ...string) {
+			t.Helper()
+			if diff := cmp.Diff(lines, faults(t, s, at)); diff != "" {
+				t.Errorf("%s: %s", at.Format(time.TimeOnly), diff)
+			}
+		}
+		states := func(of ...KeyState) {
+			t.Helper()
+			gates, err := s.Gates(t.Context(), at)
+			var got []KeyState
+			for _, g := range gates {
+				got = append(got, g.Keys)
+			}
+			if diff := cmp.Diff(of, got); err != nil || diff != "" {
+				t.Errorf("%s: %s, %v", at.Format(time.TimeOnly), diff, err)
+			}
+		}
+		say(north, mqtt.Keys{Site: print(1), Numbers: 1})
+		say(south, mqtt.Keys{})
+		states("", "")
+		for kind, secret := range map[KeyKind][]byte{RootKey: seed(1), NumberKey: []byte(first)} {
+			if err := s.AddSiteKey(t.Context(), SiteKey{Site: north.Site, Kind: kind, Secret: secret, MadeAt: at}, time.Time{}, Author{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		states("", "")
+		kept, err := s.SiteKeys(t.Context(), north.Site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range kept {
+			secret, handovers := []byte(first+" "+second), []byte(nil)
+			if k.Kind == RootKey {
+				secret = seed(2)
+				if handovers, err = json.Marshal([]passcode.Handover{passcode.HandOver(of(1), north.Site, of(2).Public().(ed25519.PublicKey))}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.ChangeSiteKey(t.Context(), k, secret, handovers, Author{}, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		states(SiteKeyBefore, KeysUntold)
+		want()
+		at = at.Add(siteKeyTime)
+		want("north keys site-key-before since 07:05:00")
+		read := screened(t, south, at, event.Pass, func(d *event.Data) { d.Unpaired = event.NoRead })
+		if _, err := s.Append(t.Context(), []Event{read}); err != nil {
+			t.Fatal(err)
+		}
+		want("north keys site-key-before since 07:05:00", "south keys keys-untold since 07:05:00") // an old program
+		say(north, mqtt.Keys{Site: print(2), Numbers: 1})
+		states(NumberKeyBefore, KeysUntold)
+		want("south keys keys-untold since 07:05:00")
+		say(south, mqtt.Keys{Site: print(2)}) // the new one
+		want()
+		at = morning.Add(numberKeyTime)
+		want("north keys number-key-before since 06:55:00")
+		say(north, mqtt.Keys{Site: print(2), Numbers: 2})
+		states("", "")
+		want()
+		say(north, mqtt.Keys{Site: print(2), Numbers: 3}) // the console was restored from a backup
+		say(south, mqtt.Keys{Site: print(9)})             // or somebody else has led a gate away
+		states(NumberKeyOther, SiteKeyOther)
+		want("north keys number-key-other since 06:55:00", "south keys site-key-other since 06:55:00")
+		if err := s.Shelve(t.Context(), south, Keys, Shelf{at.Add(time.Hour), "Li Na", "joins tomorrow"}, at); err != nil {
+			t.Error(err)
+		}
+		want("north keys number-key-other since 06:55:00", "south keys site-key-other since 06:55:00, put aside by Li Na")
+		if err := s.SetStatus(t.Context(), south, mqtt.StatusMessage{State: Offline}, at); err != nil {
+			t.Fatal(err)
+		}
+		if got := faults(t, s, at); len(got) != 2 || !strings.HasPrefix(got[0], "south link offline") {
+			t.Errorf("of a gate that is off nobody knows what it has: %q", got)
+		}
+	})
+}
