@@ -29,7 +29,7 @@ const MaxList = 250 << 10
 type Office struct {
 	store *store.Store
 
-	making sync.Mutex // held over the first use of a site's keys, and over its list
+	making sync.Mutex // held over a site's list
 }
 
 // New returns the office of a store.
@@ -58,19 +58,12 @@ func (o *Office) ring(ctx context.Context, site string) (r ring, err error) {
 	if err != nil || whole {
 		return r, err
 	}
-	o.making.Lock()
-	defer o.making.Unlock()
-	if r, whole, err = o.read(ctx, site); err != nil || whole {
-		return r, err
-	}
-	now := time.Now()
+	var first []store.SiteKey
 	for _, kind := range []store.KeyKind{store.RootKey, store.NumberKey, store.CodesKey} {
-		if r.has(kind) {
-			continue
-		}
-		if err := o.store.AddSiteKey(ctx, store.SiteKey{Site: site, Kind: kind, Secret: newSecret(kind), MadeAt: now}, time.Time{}, store.Author{}); err != nil {
-			return r, err
-		}
+		first = append(first, store.SiteKey{Site: site, Kind: kind, Secret: newSecret(kind), MadeAt: time.Now()})
+	}
+	if err := o.store.AddFirstSiteKeys(ctx, first); err != nil {
+		return r, err
 	}
 	r, _, err = o.read(ctx, site)
 	return r, err
@@ -249,7 +242,7 @@ func (o *Office) Rotate(ctx context.Context, site string, end time.Time, by stor
 	if _, err := o.ring(ctx, site); err != nil {
 		return err
 	}
-	return o.store.AddSiteKey(ctx, store.SiteKey{Site: site, Kind: store.CodesKey, Secret: newSecret(store.CodesKey), MadeAt: at}, end, by)
+	return o.store.AddCodesKey(ctx, store.SiteKey{Site: site, Kind: store.CodesKey, Secret: newSecret(store.CodesKey), MadeAt: at}, end, by)
 }
 
 // ChangeSiteKey has the lists of a site signed by a new key from now on. Gates follow it as soon as they hear the next list, for it

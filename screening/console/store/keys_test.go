@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 		say(south, mqtt.Keys{})
 		states("", "")
 		for kind, secret := range map[KeyKind][]byte{RootKey: seed(1), NumberKey: []byte(first)} {
-			if err := s.AddSiteKey(t.Context(), SiteKey{Site: north.Site, Kind: kind, Secret: secret, MadeAt: at}, time.Time{}, Author{}); err != nil {
+			if err := s.AddFirstSiteKeys(t.Context(), []SiteKey{{Site: north.Site, Kind: kind, Secret: secret, MadeAt: at}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -103,6 +104,33 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 		}
 		if got := faults(t, s, at); len(got) != 2 || !strings.HasPrefix(got[0], "south link offline") {
 			t.Errorf("of a gate that is off nobody knows what it has: %q", got)
+		}
+	})
+}
+
+// TestFirstKeysAreMadeOnce has several of a console's parts need the keys of a new site at the same time.
+func TestFirstKeysAreMadeOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		var making sync.WaitGroup
+		for n := range byte(20) {
+			making.Go(func() {
+				var keys []SiteKey
+				for _, kind := range []KeyKind{RootKey, NumberKey, CodesKey} {
+					secret := bytes.Repeat([]byte{n}, ed25519.SeedSize)
+					if kind == NumberKey {
+						secret = []byte(strings.Repeat("a", 32))
+					}
+					keys = append(keys, SiteKey{Site: "plant", Kind: kind, Secret: secret, MadeAt: morning})
+				}
+				if err := s.AddFirstSiteKeys(t.Context(), keys); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		making.Wait()
+		keys, err := s.SiteKeys(t.Context(), "plant")
+		if err != nil || len(keys) != 3 {
+			t.Errorf("%d keys are kept, %v", len(keys), err)
 		}
 	})
 }

@@ -47,28 +47,56 @@ func scanSiteKey(rows *sql.Rows) (k SiteKey, err error) {
 	return k, err
 }
 
-// AddSiteKey keeps a new secret; of a root or a number key the first one stays. With end the site's other keys that sign codes
-// end then.
-func (s *Store) AddSiteKey(ctx context.Context, k SiteKey, end time.Time, by Author) error {
-	k.ID = ulid.MustNew(ulid.Timestamp(k.MadeAt), ulid.DefaultEntropy()).String()
-	err := s.transact(ctx, func(tx *sql.Tx) error {
+// AddFirstSiteKeys keeps the first secrets of a site, its root before the others. Of a kind that it has by now, that one stays.
+func (s *Store) AddFirstSiteKeys(ctx context.Context, keys []SiteKey) error {
+	return s.addSiteKeys(ctx, func(tx *sql.Tx) error {
+		for _, k := range keys { // who makes some at the same time waits at the root until these are kept
+			var has bool
+			if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM site_keys WHERE site = $1 AND kind = $2)", k.Site, string(k.Kind)).Scan(&has); err != nil {
+				return err
+			}
+			if has {
+				continue
+			}
+			if err := addSiteKey(ctx, tx, k, Author{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// AddCodesKey keeps another secret that signs codes. With end the site's others end then.
+func (s *Store) AddCodesKey(ctx context.Context, k SiteKey, end time.Time, by Author) error {
+	return s.addSiteKeys(ctx, func(tx *sql.Tx) error {
 		if !end.IsZero() {
 			if _, err := tx.ExecContext(ctx, "UPDATE site_keys SET to_at = $1 WHERE site = $2 AND kind = 'codes' AND (to_at = 0 OR to_at > $1)", end.Unix(), k.Site); err != nil {
 				return err
 			}
 		}
-		added, err := execute(ctx, tx, "INSERT INTO site_keys (id, site, kind, secret, made_at) VALUES "+values(1, 5)+" ON CONFLICT DO NOTHING",
-			k.ID, k.Site, string(k.Kind), k.Secret, k.MadeAt.UnixMilli())
-		if err != nil || added == 0 {
-			return err
-		}
-		return note(ctx, tx, AuditLine{At: k.MadeAt, By: by, What: MadeKey, Scope: mqtt.Gate{Site: k.Site}, Detail: string(k.Kind)})
+		return addSiteKey(ctx, tx, k, by)
 	})
-	if err != nil {
-		return fmt.Errorf("keeping a key of site %s: %w", k.Site, err)
+}
+
+func (s *Store) addSiteKeys(ctx context.Context, add func(*sql.Tx) error) error {
+	if err := s.transact(ctx, add); err != nil {
+		return err
 	}
 	s.passesChanged()
 	return s.readKeys(ctx)
+}
+
+func addSiteKey(ctx context.Context, tx *sql.Tx, k SiteKey, by Author) error {
+	id := ulid.MustNew(ulid.Timestamp(k.MadeAt), ulid.DefaultEntropy()).String()
+	added, err := execute(ctx, tx, "INSERT INTO site_keys (id, site, kind, secret, made_at) VALUES "+values(1, 5)+" ON CONFLICT DO NOTHING",
+		id, k.Site, string(k.Kind), k.Secret, k.MadeAt.UnixMilli())
+	if err == nil && added > 0 {
+		err = note(ctx, tx, AuditLine{At: k.MadeAt, By: by, What: MadeKey, Scope: mqtt.Gate{Site: k.Site}, Detail: string(k.Kind)})
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a key of site %s: %w", k.Site, err)
+	}
+	return nil
 }
 
 // ChangeSiteKey keeps another secret in the place of a root or a number key, and with a root how it was handed over to. The secret

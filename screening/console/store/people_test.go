@@ -439,7 +439,7 @@ func TestForgetting(t *testing.T) {
 		if err != nil || len(bad) != 1 || bad[0] != code.Serial {
 			t.Errorf("%v, %v", bad, err)
 		}
-		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("of codes"), MadeAt: at}, time.Time{}, Author{}); err != nil {
+		if err := s.AddFirstSiteKeys(t.Context(), []SiteKey{{Site: "plant", Kind: CodesKey, Secret: []byte("of codes"), MadeAt: at}}); err != nil {
 			t.Fatal(err)
 		}
 		keys, err := s.SiteKeys(t.Context(), "plant")
@@ -456,7 +456,7 @@ func TestForgetting(t *testing.T) {
 		if bad, err = s.BadSerials(t.Context(), "plant", now); err != nil || len(bad) != 2 {
 			t.Errorf("%v, %v", bad, err)
 		}
-		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("the next"), MadeAt: now}, now, Author{}); err != nil {
+		if err := s.AddCodesKey(t.Context(), SiteKey{Site: "plant", Kind: CodesKey, Secret: []byte("the next"), MadeAt: now}, now, Author{}); err != nil {
 			t.Fatal(err)
 		}
 		if bad, err = s.BadSerials(t.Context(), "plant", now.Add(time.Second)); err != nil || len(bad) != 1 { // that of no key here
@@ -517,7 +517,7 @@ func TestNumberKeyThatIsChanged(t *testing.T) {
 		by := func(keys passcode.NumberKeys, number string) func(*event.Data) {
 			return func(d *event.Data) { d.Person = &event.Bearer{ID: keys.Pseudonym(number), By: "desk"} }
 		}
-		if err := s.AddSiteKey(t.Context(), SiteKey{Site: "plant", Kind: NumberKey, Secret: []byte(first), MadeAt: begin}, time.Time{}, Author{}); err != nil {
+		if err := s.AddFirstSiteKeys(t.Context(), []SiteKey{{Site: "plant", Kind: NumberKey, Secret: []byte(first), MadeAt: begin}}); err != nil {
 			t.Fatal(err)
 		}
 		put := func(at time.Time, rows ...Listed) Upload { return apply(t, s, "", false, keys.First, at, rows...) }
