@@ -272,8 +272,8 @@ func (r *reader) readCSV(body []byte) error {
 				return Broken
 			}
 			at, _ := from.FieldPos(0)
-			first, others, several := strings.Cut(strings.TrimLeft(text[start:from.InputOffset()], "\r\n"), "\n")
-			if several && r.swallows(others, comma) {
+			first, others, _ := strings.Cut(strings.TrimLeft(text[start:from.InputOffset()], "\r\n"), "\n")
+			if others != "" && r.swallows(others, comma) {
 				alone, _ := newCSV(first, comma).Read() // it was read before
 				person, _, _ := r.person(alone)
 				r.refuse(before+at, person.Number, BadText, person.Name)
