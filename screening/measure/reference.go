@@ -310,7 +310,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 	}
 	steady, jumped := r.filter(d, elapsed, at, change)
 	same := r.same(d, elapsed, at, faces, steady, jumped, moving)
-	ref.Found, ref.Left = true, !same && (r.confirmed || r.former != nil)
+	ref.Found, ref.Left = true, r.usual.left && (r.confirmed || r.former != nil)
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction

@@ -125,6 +125,18 @@ func TestASourceThatStepsAtAShutter(t *testing.T) {
 	}
 }
 
+// TestAPictureThatIsUnevenAfterAShutter is not trusted for that moment. Nobody is called to a source that has gone nowhere.
+func TestAPictureThatIsUnevenAfterAShutter(t *testing.T) {
+	h := newHall(19)
+	h.run(6 * time.Minute)
+	for _, uneven := range []float64{0.4, 0.4, 0, 0, 0} {
+		h.celsius = 37 - uneven
+		if ref := h.run(time.Second); ref.Left || usable(ref) != (uneven == 0) {
+			t.Errorf("%.1f °C uneven: %+v", uneven, ref)
+		}
+	}
+}
+
 // TestAClockThatIsSetBack keeps nobody waiting until it is as late again.
 func TestAClockThatIsSetBack(t *testing.T) {
 	for _, back := range []time.Duration{2 * time.Second, time.Hour} {
