@@ -342,7 +342,7 @@ func (r *ReferenceFinder) nominalUncertainty() float64 {
 // same reports whether the source is still what it was, and learns what that is.
 func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, faces []face.Face, steady, jumped, moving bool) bool {
 	if !r.proven || moving || !steady {
-		return !r.usual.left
+		return !r.usual.left && r.former == nil
 	}
 	shutter := at.Sub(r.shutter)
 	if r.shutter.IsZero() {
