@@ -416,7 +416,7 @@ func (d *doctor) reference(configured bool, r event.ReferenceSource) {
 	case !configured:
 		d.say("reference", nil, "none configured (measure.reference_celsius): only the group policy applies")
 	case r.Problem != event.NoProblem:
-		d.say("reference", fmt.Errorf("%s; the source must be in view, uncovered, warm and %.1f °C", r.Problem, r.NominalCelsius), "")
+		d.say("reference", fmt.Errorf("%s; the source must be in view, uncovered, warm and %.1f °C, and no other warm disc in the picture, or outside measure.reference_area", r.Problem, r.NominalCelsius), "")
 	case r.Assumed:
 		d.say("reference", fmt.Errorf("its %.1f °C is only assumed, and every temperature is off by as much as that is; measure it and set measure.reference_celsius", r.NominalCelsius), "")
 	default:

@@ -233,6 +233,9 @@ func (d *Desk) timeOf(read Read) (made time.Time, known bool) {
 		return read.At.Add(-max(delay, 0)), true
 	}
 	proven, was := d.prompt[from]
+	if read.Kind == Input || read.Kind == Camera { // by this machine's own clock
+		proven, was = read.At, true
+	}
 	made = read.At.Add(-delay) // by this gate's clock, also where somebody has set that since
 	return made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
 }
@@ -240,17 +243,24 @@ func (d *Desk) timeOf(read Read) (made time.Time, known bool) {
 // clock is what is known of the clock of something that says when it sends.
 type clock struct {
 	least time.Duration // that came between sending and coming, by both clocks
+	at    time.Time     // of its newest read
 	late  time.Time     // when the first of those came that were late since one came at once
 }
 
-// sentLimit is how much longer than the quickest a message may be under way: it is told to the second.
-const sentLimit = 2 * time.Second
+const (
+	// sentLimit is how much longer than the quickest a message may be under way: it is told to the second.
+	sentLimit = 2 * time.Second
+	// Two clocks that nobody sets go apart by up to clocksApart of the time, 9 s a day: twice what a usual quartz (50 ppm) does. No
+	// more than slipLimit of it between two reads is taken for that, or after a quiet night what was under way for long would be, too.
+	clocksApart = 1e-4
+	slipLimit   = time.Second
+)
 
 // maxClocks are more readers than a gate has.
 const maxClocks = 256
 
 // cameAtOnce says whether a read has come as quickly as the quickest of its reader. Where none does for clockTrust, the clock was set.
-// The first one, of which that can't be said, teaches how its clock goes.
+// The first one, of which that can't be said, teaches how its clock goes, and so does one by as much later as clocks go apart.
 func (d *Desk) cameAtOnce(from reader, read Read) bool {
 	took := read.At.Sub(read.Sent)
 	c := d.clocks[from]
@@ -258,15 +268,17 @@ func (d *Desk) cameAtOnce(from reader, read Read) bool {
 		if len(d.clocks) == maxClocks {
 			clear(d.clocks)
 		}
-		d.clocks[from] = &clock{least: took}
+		d.clocks[from] = &clock{least: took, at: read.At}
 		return took <= sentLimit
 	}
-	if took <= c.least+sentLimit {
-		c.least, c.late = min(c.least, took), time.Time{}
+	slip := time.Duration(clocksApart * float64(max(0, read.At.Sub(c.at))))
+	c.at = read.At
+	if took <= c.least+sentLimit+min(slip, slipLimit) {
+		c.least, c.late = min(c.least+slip, took), time.Time{}
 		return true
 	}
 	c.late = cmp.Or(c.late, read.At)
-	if read.At.Sub(c.late) > clockTrust {
+	if took <= c.least+sentLimit+slip || read.At.Sub(c.late) > clockTrust {
 		c.least, c.late = took, time.Time{}
 	}
 	return false

@@ -2,6 +2,7 @@ package badge
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
@@ -411,13 +412,16 @@ func TestReadWithATimeOfItsOwn(t *testing.T) {
 		made   time.Duration // the time that the read bears
 		want   Result
 		named  string // who is named in the verdict on the first person, and on the second
+		kind   Kind   // MQTT where it is empty
 	}{
-		"late":                             {200 * time.Millisecond, time.Second, Taken, "1047 "},
-		"by a clock that never was proven": {-1, time.Second, Late, " "},
-		"by a clock that is slow":          {3 * time.Second, time.Second, Late, " "},
-		"by a clock that is fast":          {200 * time.Millisecond, 9 * time.Second, Late, " "},
-		"too late":                         {200 * time.Millisecond, -2 * time.Second, Late, " "},
-		"just now":                         {-1, 4 * time.Second, Taken, " 1047"},
+		"late":                             {200 * time.Millisecond, time.Second, Taken, "1047 ", ""},
+		"late on this machine":             {-1, time.Second, Taken, "1047 ", Camera},
+		"too late on this machine":         {-1, -2 * time.Second, Late, " ", Input},
+		"by a clock that never was proven": {-1, time.Second, Late, " ", ""},
+		"by a clock that is slow":          {3 * time.Second, time.Second, Late, " ", ""},
+		"by a clock that is fast":          {200 * time.Millisecond, 9 * time.Second, Late, " ", ""},
+		"too late":                         {200 * time.Millisecond, -2 * time.Second, Late, " ", ""},
+		"just now":                         {-1, 4 * time.Second, Taken, " 1047", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
@@ -450,7 +454,7 @@ func TestReadWithATimeOfItsOwn(t *testing.T) {
 			for tick := 20; tick < 40; tick++ {
 				see(tick, 2, tick == 35)
 			}
-			got, later := d.Take(Read{At: start.Add(4 * time.Second), Made: start.Add(test.made), Kind: MQTT, Reader: "turnstile", Text: "1047"})
+			got, later := d.Take(Read{At: start.Add(4 * time.Second), Made: start.Add(test.made), Kind: cmp.Or(test.kind, MQTT), Reader: "turnstile", Text: "1047"})
 			note(later)
 			if got != test.want {
 				t.Errorf("the read is %s, want %s", got, test.want)

@@ -40,3 +40,23 @@ func TestRequestsThatWereHeldUp(t *testing.T) {
 		})
 	}
 }
+
+// TestClockThatGoesSlow: nobody sets the clock of a turnstile, which loses two seconds a day, and nobody reads from Saturday on.
+func TestClockThatGoesSlow(t *testing.T) {
+	d := open(t, keys(t), filepath.Join(t.TempDir(), "passes.json"))
+	reads, late := 0, 0
+	for day := range 14 {
+		for minute := 8 * 60; minute < 18*60 && day%7 < 5; minute++ {
+			came := start.Add(time.Duration(day*24*60+minute)*time.Minute + time.Duration(minute%10)*100*time.Millisecond)
+			lost := time.Duration(float64(came.Sub(start)) * 2 / 86400)
+			read := Read{At: came, Sent: came.Add(-lost - 200*time.Millisecond).Truncate(time.Second), Kind: Webhook, Reader: "turnstile", Text: "1047"}
+			got, _ := d.Take(read)
+			if reads++; got == Late {
+				late++
+			}
+		}
+	}
+	if late > 1 { // after the weekend
+		t.Errorf("%d of %d that came at once are said to be late", late, reads)
+	}
+}

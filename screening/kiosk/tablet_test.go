@@ -75,6 +75,26 @@ func TestTabletWakesUpBetweenTries(t *testing.T) {
 	}
 }
 
+// TestTabletWhoseClockIsSet is minutes off, and is set while the page is open. The page does not wait until the line seems broken.
+func TestTabletWhoseClockIsSet(t *testing.T) {
+	tab := browser(t)
+	onNewPages(t, tab, `window.ahead = -420000; const now = Date.now, later = window.setTimeout;
+		Date.now = () => now() + window.ahead;
+		window.setTimeout = (what, ms, ...how) => ms === 3500 ? 0 : later(what, ms, ...how);`)
+	g := startGate(t, "")
+	do(t, tab, chromedp.Navigate("http://"+g.address+"/?lang=en"))
+	waitFor(t, tab, "the gate", pictureShown)
+	for i, step := range []int{120000, -300000, 700, -700} {
+		do(t, tab, chromedp.Evaluate[chromedp.Void](fmt.Sprint("window.ahead += ", step)))
+		alice := passed(fmt.Sprint("P", i))
+		g.scenes <- sceneAt(0, admitted(near(""), alice))
+		g.Verdict(*alice)
+		waitFor(t, tab, fmt.Sprint("the pass after ", step, " ms"), `document.body.dataset.tone === "pass" && `+pictureShown)
+		g.scenes <- sceneAt(0)
+		waitFor(t, tab, "nobody", `document.body.dataset.tone === "idle"`)
+	}
+}
+
 // TestFrozenTabWakesUp has the browser let the page rest, without telling it, while somebody passes and goes.
 func TestFrozenTabWakesUp(t *testing.T) {
 	tab := browser(t)

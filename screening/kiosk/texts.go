@@ -271,8 +271,8 @@ func aimNearer(width, least float64) phrase {
 }
 
 func aimReferenceMissing(least, most float64) phrase {
-	return phrase{fmt.Sprintf("找不到黑体。把它放到人站的位置旁边，不要遮挡，在画面里宽 %.0f 到 %.0f 像素", least, most),
-		fmt.Sprintf("The reference source is not found. Put it beside where people stand, with nothing before it, %.0f to %.0f pixels across", least, most)}
+	return phrase{fmt.Sprintf("找不到黑体。把它放到人站的位置旁边，不要遮挡，在画面里宽 %.0f 到 %.0f 像素；画面里不要有别的圆形热源", least, most),
+		fmt.Sprintf("The reference source is not found. Put it beside where people stand, with nothing before it, %.0f to %.0f pixels across, and no other warm disc in the picture", least, most)}
 }
 
 // groupPhrase says what is wrong with the readings of people together, and what to do about it.

@@ -310,7 +310,7 @@ func (r *ReferenceFinder) update(img *radiometry.Image, change change, at time.T
 	}
 	steady, jumped := r.filter(d, elapsed, at, change)
 	same := r.same(d, elapsed, at, faces, steady, jumped, moving)
-	ref.Found, ref.Left = true, !same && (r.confirmed || r.former != nil)
+	ref.Found, ref.Left = true, r.usual.left && (r.confirmed || r.former != nil)
 	ref.X, ref.Y, ref.Radius = d.x, d.y, d.radius
 	ref.MeasuredCelsius = d.celsius
 	ref.CorrectionCelsius = r.correction
@@ -342,7 +342,7 @@ func (r *ReferenceFinder) nominalUncertainty() float64 {
 // same reports whether the source is still what it was, and learns what that is.
 func (r *ReferenceFinder) same(d disc, elapsed time.Duration, at time.Time, faces []face.Face, steady, jumped, moving bool) bool {
 	if !r.proven || moving || !steady {
-		return !r.usual.left
+		return !r.usual.left && r.former == nil
 	}
 	shutter := at.Sub(r.shutter)
 	if r.shutter.IsZero() {

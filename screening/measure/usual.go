@@ -159,8 +159,9 @@ func (u *usual) shift(s *sceneChange, d disc, reach float64) (float64, bool) {
 // it has just jumped alone, uneven for a moment after a shutter event; fits says of the correction that it is a usual one.
 func (u *usual) judge(s *sceneChange, d disc, elapsed time.Duration, shaken, uneven, fits bool) bool {
 	if !u.known() {
+		u.left = !fits
 		u.follow(s, d, 0)
-		return true
+		return fits
 	}
 	reach := math.Inf(1)
 	if u.judged && !shaken && !uneven {

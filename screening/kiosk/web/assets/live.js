@@ -13,7 +13,7 @@ export function connect(page, handlers) {
   const heard = Object.assign({}, handlers, { open() { shut = false; handlers.open(); } });
   const start = (behind) => { if (!document.hidden && !link) link = new Link(page, heard, retry, anew, behind); };
   const stop = () => { if (link) link.close(); link = null; };
-  const anew = () => { const { behind } = link; stop(); start(behind); };
+  const anew = (behind) => { stop(); start(behind); };
   const retry = async () => {
     stop();
     handlers.picture(null);
@@ -57,7 +57,7 @@ class Link {
     this.handlers = handlers;
     this.behind = behind;
     this.failed = () => { if (!this.closed) failed(); };
-    this.anew = () => { if (!this.closed) anew(); };
+    this.anew = (behind) => { if (!this.closed) anew(behind); };
     this.source = new EventSource(`stream?page=${page}`);
     this.source.onopen = () => { this.isQuiet = false; this.heard(); handlers.open(); this.pictures(); };
     this.source.onerror = this.failed;
@@ -66,8 +66,9 @@ class Link {
         if (this.behind === undefined) this.behind = asked - event.lastEventId;
         // What was under way for long, or in a silence, came oldest first: a verdict of then is nobody's now.
         const age = Date.now() - event.lastEventId - this.behind; // at most
-        if (age > QUIET || age < -100) return this.isQuiet || this.quiet(); // less than no time: a clock was set
-        if (this.isQuiet) return this.anew();
+        if (age < -100) return this.anew(); // less than no time: a clock was set
+        if (age > QUIET) return this.isQuiet || this.quiet();
+        if (this.isQuiet) return this.anew(this.behind);
         this.heard();
         const message = JSON.parse(event.data);
         if (name === "gate") reloadIfNew(message.build);
