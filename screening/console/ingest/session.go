@@ -319,7 +319,7 @@ const (
 	afterStall = time.Minute
 )
 
-// time tells an event by how much its gate's clock is ahead, and returns how that is. What a gate has made since it was first heard
+// time tells an event by how much its gate's clock is behind, and returns how that is. What a gate has made since it was first heard
 // on this connection is of now, whatever its clock says; what was made before may have waited anywhere.
 func (s *session) time(e *store.Event, now time.Time) (clock string) {
 	g := s.gate(e.Gate)
@@ -334,7 +334,7 @@ func (s *session) time(e *store.Event, now time.Time) (clock string) {
 			clock = store.ClockRight
 		}
 	}
-	e.Ahead = g.ahead
+	e.Behind = max(-g.ahead, 0)
 	return clock
 }
 
@@ -414,6 +414,9 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 			return nil
 		}
 		status.State = store.Doubled
+	}
+	if g.link != status.State {
+		g.clock = "" // who puts a gate out of use has that forgotten
 	}
 	if status != g.status || g.link != status.State {
 		if err := s.store.SetStatus(ctx, of, status, now); err != nil {
