@@ -38,6 +38,42 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// TestClockAfterAnUpgrade has a console that nobody has logged in to for months be brought up to date, with an alert open: its gates
+// tell when it was at work last.
+func TestClockAfterAnUpgrade(t *testing.T) {
+	for _, kind := range []string{"SQLite", "PostgreSQL"} {
+		cfg := config(t, kind)
+		s := open(t, cfg)
+		e := newMaker(t, north).alert(morning)
+		add(t, s, e)
+		err := s.Note(t.Context(), AuditLine{What: LoggedIn, At: morning.AddDate(0, -3, 0)})
+		for _, statement := range []string{
+			"DROP INDEX alerts_open", "CREATE INDEX alerts_open ON alerts (time) WHERE state <> 'closed'", "ALTER TABLE alerts DROP COLUMN raised",
+			"ALTER TABLE receiving DROP COLUMN reports", "DROP TABLE console_clock", "DELETE FROM goose_db_version WHERE version_id = 19",
+		} {
+			if err == nil {
+				_, err = s.write.ExecContext(t.Context(), statement)
+			}
+		}
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, cfg)
+		if a := theAlert(t, s); a.Event != e.ID || !a.Raised.Equal(morning) {
+			t.Errorf("%s: the alert is %+v", kind, a)
+		}
+		if err := s.Believe(t.Context(), morning.Add(time.Hour)); err != nil {
+			t.Errorf("%s: an hour later: %v", kind, err)
+		}
+		if err := s.Believe(t.Context(), morning.AddDate(10, 0, 0)); err == nil {
+			t.Errorf("%s: a clock that is ten years ahead is believed", kind)
+		}
+	}
+}
+
 // TestNothingIsDeletedByAWrongClock has a console start with a clock that is years ahead, over and over.
 func TestNothingIsDeletedByAWrongClock(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
