@@ -400,4 +400,16 @@ func TestAClockThatIsWrong(t *testing.T) {
 	p.beat(sequence)
 	waited := alert(time.Now().Add(-10*time.Minute), true)
 	eventually(t, "what waited at the gate, whose clock was set meanwhile, is open", is(waited, store.New, 10*time.Minute))
+	slow := alert(time.Now().Add(-90*time.Second), false)
+	eventually(t, "what was under way for long is as old as it is", func() bool {
+		a, _, err := s.Alert(t.Context(), slow)
+		return err == nil && a.Raised.Equal(a.Time)
+	})
+	if err := s.PutOutOfUse(t.Context(), mqtt.Gate{Site: "plant", Name: "north"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.publish("status", true, `{"state":"offline"}`)
+	p.online(sequence)
+	alert(time.Now().Add(days), false)
+	eventually(t, "the clock of a gate that is there again is a fault again", func() bool { return faultsOf(t, s) == "clock ahead" })
 }
