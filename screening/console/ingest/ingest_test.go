@@ -410,6 +410,10 @@ func TestAClockThatIsWrong(t *testing.T) {
 	}
 	p.publish("status", true, `{"state":"offline"}`)
 	p.online(sequence)
+	eventually(t, "the gate is there again", func() bool {
+		gates, _ := s.Gates(t.Context(), time.Now())
+		return gates[0].Parts[store.Link].Value == store.Online
+	})
 	alert(time.Now().Add(days), false)
 	eventually(t, "the clock of a gate that is there again is a fault again", func() bool { return faultsOf(t, s) == "clock ahead" })
 }
