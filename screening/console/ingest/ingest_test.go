@@ -386,7 +386,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 		ahead time.Duration
 		fault string
 	}{
-		{0, ""}, {-days, "clock behind"}, {-time.Minute - 30*time.Second, "clock behind"}, {0, ""}, {24 * 365 * time.Hour, "clock ahead"}, {-10 * time.Minute, "clock behind"}, {time.Minute + 30*time.Second, "clock behind"},
+		{0, ""}, {-days, "clock behind"}, {-time.Minute - 30*time.Second, "clock behind"}, {0, ""}, {24 * 365 * time.Hour, "clock ahead"}, {-10 * time.Minute, "clock behind"}, {time.Minute + 30*time.Second, "clock behind"}, {days, "clock ahead"},
 	} {
 		p.beat(sequence)
 		eventually(t, "the gate is heard again", func() bool {
@@ -399,5 +399,21 @@ func TestAClockThatIsWrong(t *testing.T) {
 	}
 	p.beat(sequence)
 	waited := alert(time.Now().Add(-10*time.Minute), true)
-	eventually(t, "what waited at the gate is open", is(waited, store.New, 10*time.Minute))
+	eventually(t, "what waited at the gate, whose clock was set meanwhile, is open", is(waited, store.New, 10*time.Minute))
+	slow := alert(time.Now().Add(-90*time.Second), false)
+	eventually(t, "what was under way for long is as old as it is", func() bool {
+		a, _, err := s.Alert(t.Context(), slow)
+		return err == nil && a.Raised.Equal(a.Time)
+	})
+	if err := s.PutOutOfUse(t.Context(), mqtt.Gate{Site: "plant", Name: "north"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.publish("status", true, `{"state":"offline"}`)
+	p.online(sequence)
+	eventually(t, "the gate is there again", func() bool {
+		gates, _ := s.Gates(t.Context(), time.Now())
+		return gates[0].Parts[store.Link].Value == store.Online
+	})
+	alert(time.Now().Add(days), false)
+	eventually(t, "the clock of a gate that is there again is a fault again", func() bool { return faultsOf(t, s) == "clock ahead" })
 }

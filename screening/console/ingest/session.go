@@ -319,7 +319,7 @@ const (
 	afterStall = time.Minute
 )
 
-// time tells an event by how much its gate's clock is ahead, and returns how that is. What a gate has made since it was first heard
+// time tells an event by how much its gate's clock is behind, where that is wrong, and returns how it is. What a gate has made since it was first heard
 // on this connection is of now, whatever its clock says; what was made before may have waited anywhere.
 func (s *session) time(e *store.Event, now time.Time) (clock string) {
 	g := s.gate(e.Gate)
@@ -334,7 +334,9 @@ func (s *session) time(e *store.Event, now time.Time) (clock string) {
 			clock = store.ClockRight
 		}
 	}
-	e.Ahead = g.ahead
+	if clock == store.ClockBehind {
+		e.Behind = max(-g.ahead, 0)
+	}
 	return clock
 }
 
@@ -414,6 +416,9 @@ func (s *session) takeStatus(ctx context.Context, of mqtt.Gate, m mqtt.Message, 
 			return nil
 		}
 		status.State = store.Doubled
+	}
+	if g.link != status.State {
+		g.clock = "" // with a gate that is not there any more that is forgotten
 	}
 	if status != g.status || g.link != status.State {
 		if err := s.store.SetStatus(ctx, of, status, now); err != nil {

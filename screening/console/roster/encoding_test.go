@@ -27,6 +27,7 @@ func TestNamesAreNeverOtherLetters(t *testing.T) {
 		"Vietnamese, capitals":     {"Number,Name\nA1,NGUY\u00ca\u0303N\n", charmap.Windows1258, NotText},
 		"Chinese, GBK":             {"工号,姓名\nA1,朱镕\n", simplifiedchinese.GBK, nil},
 		"Chinese, English titles":  {"Number,Name\nA1,朱镕基\nA2,陶喆\nA3,张三\n", simplifiedchinese.GBK, nil},
+		"Chinese, with letters":    {"工号,姓名,部门,班次\nA1,张三,SMT车间,A班\nA2,李四,QC质检,B班\nA3,王五C,IT部,A班\n", simplifiedchinese.GBK, nil},
 		"Chinese, four bytes":      {"工号,姓名,部门\nA1,张㐂,总装\n", simplifiedchinese.GB18030, nil},
 		"Chinese of Taiwan, Big 5": {"Number,Name\nA1,陳小明\nA2,林美麗\nA3,王建國\n", traditionalchinese.Big5, NotText},
 	} {

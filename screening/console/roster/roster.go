@@ -350,7 +350,8 @@ func mostlyUTF8(body []byte) bool {
 }
 
 // isGB18030 says whether text beyond ASCII is Chinese: most of it characters of GB 2312, which nearly all people are called by, and
-// both of whose bytes are beyond ASCII, and in words of its own. The letters of Windows-1252 and its like stand within words of others.
+// both of whose bytes are beyond ASCII, and seldom within a word. The letters of Windows-1252 and its like are, while Chinese ones have
+// at most capitals before or after them, as in SMT车间.
 func isGB18030(body []byte) bool {
 	var common, other, words, mixed int
 	for i := 0; i < len(body); {
@@ -368,14 +369,22 @@ func isGB18030(body []byte) bool {
 			i += 2
 		}
 		words++
-		if begin > 0 && isLetter(body[begin-1]) || i < len(body) && isLetter(body[i]) {
+		before, after := byte(' '), byte(' ')
+		if begin > 0 {
+			before = body[begin-1]
+		}
+		if i < len(body) {
+			after = body[i]
+		}
+		if isSmall(before) || isSmall(after) || isCapital(before) && isCapital(after) {
 			mixed++
 		}
 	}
 	return common >= other && 2*mixed <= words
 }
 
-func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+func isSmall(b byte) bool   { return 'a' <= b && b <= 'z' }
+func isCapital(b byte) bool { return 'A' <= b && b <= 'Z' }
 
 // decode makes a text of what spreadsheets write: UTF-8, UTF-16, or what Chinese Windows has. What Windows writes elsewhere is not
 // understood: the bytes of its letters are Chinese characters, too, and other letters in each country.

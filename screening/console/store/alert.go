@@ -155,13 +155,15 @@ func raiseAlerts(ctx context.Context, tx *sql.Tx, fresh []*Event, ofPlants bool)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return nil, err
 		}
+		// What a clock that is ahead says to be later is of when it came: it may have been set right since it was last looked at.
+		at := min(e.Time.Add(e.Behind).UnixMilli(), e.Received.UnixMilli())
 		if _, err := tx.ExecContext(ctx, `INSERT INTO alerts (event, latest, times, visit, site, gate, time, received, state, begun, told, raised)
 			VALUES ($1, $1, 1, $2, $3, $4, $5, $6, 'new', $5, $7, $8)`,
-			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), told, min(e.Time.Add(-e.Ahead).UnixMilli(), e.Received.UnixMilli())); err != nil {
+			e.ID, e.Visit, e.Gate.Site, e.Gate.Name, e.at, e.Received.UnixMilli(), told, at); err != nil {
 			return nil, err
 		}
 		raised = append(raised, Outgoing{Kind: OutgoingAlert, Site: e.Gate.Site, Key: e.ID})
-		if !ofPlants && e.Received.Sub(e.Time)+e.Ahead > lateLimit {
+		if !ofPlants && e.Received.UnixMilli()-at > lateLimit.Milliseconds() {
 			change := Change{Event: e.ID, Version: 1, At: e.Received, What: "late", From: New, To: Closed, Outcome: mqtt.Gone}
 			if err := change.apply(ctx, tx); err != nil {
 				return nil, err

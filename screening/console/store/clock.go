@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -56,14 +55,8 @@ func (s *Store) Believe(ctx context.Context, now time.Time) error {
 		if err := tx.QueryRowContext(ctx, "SELECT believed, seen, doubted FROM console_clock").Scan(&before.believed, &before.seen, &before.doubted); err != nil {
 			return err
 		}
-		if before.believed == 0 { // the first time: what it did before tells when that was
-			err := tx.QueryRowContext(ctx, "SELECT at FROM audit ORDER BY number DESC LIMIT 1").Scan(&before.believed)
-			if errors.Is(err, sql.ErrNoRows) {
-				before.believed, err = now.UnixMilli(), nil
-			}
-			if err != nil {
-				return err
-			}
+		if before.believed == 0 { // the first time
+			before.believed = now.UnixMilli()
 		}
 		clock = before.at(now.UnixMilli())
 		if clock.doubted == before.doubted && clock.seen >= before.seen && clock.seen-before.seen < clockPause.Milliseconds() {

@@ -32,8 +32,8 @@ type Event struct {
 	Visit    string // id of the visit's first event; several events may be about one person
 	Body     []byte // as it came, JSON
 	Received time.Time
-	// Ahead is by how much the gate's clock was ahead of the console's, or behind it where it is negative; 0 where that is not known.
-	Ahead time.Duration
+	// Behind is by how much the gate's clock was behind the console's; 0 where it was not, or that is not known.
+	Behind time.Duration
 
 	at       int64 // milliseconds since 1970
 	sequence int64 // in the journal; 0 where it has no place in one

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,8 +61,8 @@ func (s *Store) CountOlder(ctx context.Context, site string, months int, now tim
 		months = s.cfg.KeepMonths
 	}
 	horizon := Keeping{Months: months}.horizon(now)
-	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT id FROM events WHERE site || '' = $1 AND "+older(2)+" AND NOT "+heldEvent+
-		" LIMIT "+list(4, 1)+") AS older", site, idAt(horizon), horizon.UnixMilli(), mostCounted+1).Scan(&count)
+	err = s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT id FROM events WHERE site || '' = $1 AND "+older+" AND NOT "+heldEvent+
+		" LIMIT "+list(5, 1)+") AS older", slices.Concat([]any{site}, olderThan(horizon, now), []any{mostCounted + 1})...).Scan(&count)
 	if err != nil {
 		return 0, false, fmt.Errorf("counting old events of %s: %w", site, err)
 	}

@@ -57,7 +57,7 @@ func (r *reporter) partStates(ctx context.Context) ([]partState, error) {
 		before.add("gates.gate = ?", r.period.Gate)
 	}
 	states, err := collect(ctx, r.tx, scan, `SELECT seen.gate, seen.part, seen.value, seen.since, coalesce(seen.until, 0), seen.who FROM gates
-		CROSS JOIN (SELECT 'link' AS part UNION ALL SELECT 'camera' UNION ALL SELECT 'reference' UNION ALL SELECT 'pause') AS parts
+		CROSS JOIN (SELECT 'link' AS part UNION ALL SELECT 'camera' UNION ALL SELECT 'reference' UNION ALL SELECT 'clock' UNION ALL SELECT 'pause') AS parts
 		JOIN gate_states AS seen ON seen.site = gates.site AND seen.gate = gates.gate AND seen.part = parts.part`+before.String(), before.args...)
 	if err != nil {
 		return nil, err

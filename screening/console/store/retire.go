@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"thermogate/screening/mqtt"
@@ -59,7 +60,7 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 		}
 	}
 	for _, site := range sites {
-		some, err := s.retireSite(ctx, site, site.horizon(now))
+		some, err := s.retireSite(ctx, site, now)
 		if deleted += some; err != nil {
 			return deleted, fmt.Errorf("deleting old events of %s: %w", site.Site, err)
 		}
@@ -86,18 +87,23 @@ func (s *Store) Retire(ctx context.Context, now time.Time) (deleted int64, err e
 	return deleted, s.sweep(ctx)
 }
 
-// older is a condition on events that are older than a horizon, and came before it. Its first argument, of the number n, is the
-// horizon as an id, and its second in milliseconds. What a gate's clock says to be of a later day than it came is as old as that.
-func older(n int) string {
-	return fmt.Sprintf("(id < $%d AND received < $%[2]d OR received < $%[2]d AND time > received + 86400000)", n, n+1)
+// older is a condition on events that came before a horizon, and are older by their gate's clock, or still to come: that clock was
+// ahead. Only that it came long ago does not do: the console's clock may have been behind, as at a start with an empty battery.
+const older = "(id < $2 OR id > $3) AND received < $4"
+
+// olderThan are the arguments of older, after that of a site.
+func olderThan(horizon, now time.Time) []any {
+	return []any{idAt(horizon), idAt(now), horizon.UnixMilli()}
 }
 
-// retireSite deletes the events of a site that are older than the horizon, and forgets what second readings of that time read.
-func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time) (deleted int64, err error) {
+// retireSite deletes the events of a site that are older than its horizon, and forgets what second readings of that time read.
+func (s *Store) retireSite(ctx context.Context, site Keeping, now time.Time) (deleted int64, err error) {
+	horizon := site.horizon(now)
+	args := append([]any{site.Site}, olderThan(horizon, now)...)
 	for {
 		n, err := s.write.ExecContext(ctx, `DELETE FROM events WHERE id IN (SELECT id FROM events
-			WHERE site || '' = $1 AND `+older(2)+" AND NOT "+heldEvent+" LIMIT "+list(4, 1)+")", // not by the index of gates: its order is another
-			site.Site, idAt(horizon), horizon.UnixMilli(), deleteChunk)
+			WHERE site || '' = $1 AND `+older+" AND NOT "+heldEvent+" LIMIT "+list(5, 1)+")", // not by the index of gates: its order is another
+			slices.Concat(args, []any{deleteChunk})...)
 		if err != nil {
 			return deleted, err
 		}
@@ -109,12 +115,12 @@ func (s *Store) retireSite(ctx context.Context, site Keeping, horizon time.Time)
 			break
 		}
 	}
-	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND (event < $1 OR at < $2) AND NOT EXISTS (SELECT 1 FROM events WHERE id = alert_changes.event)",
-		idAt(horizon), horizon.UnixMilli()); err != nil {
+	if _, err := s.write.ExecContext(ctx, "DELETE FROM alert_changes WHERE what = 'spot' AND (event < $1 OR event > $2 AND at < $3) AND NOT EXISTS (SELECT 1 FROM events WHERE id = alert_changes.event)",
+		args[1:]...); err != nil {
 		return deleted, err
 	}
 	err = s.transact(ctx, func(tx *sql.Tx) error {
-		if err := forgetReadings(ctx, tx, "site = $1 AND received < $2 AND NOT "+heldAlert, site.Site, horizon.UnixMilli()); err != nil || deleted == 0 {
+		if err := forgetReadings(ctx, tx, "site = $1 AND (event < $2 OR event > $3) AND received < $4 AND NOT "+heldAlert, args...); err != nil || deleted == 0 {
 			return err
 		}
 		return note(ctx, tx, AuditLine{What: Retired, Scope: mqtt.Gate{Site: site.Site}, Detail: fmt.Sprintf("%s: %d", horizon.Format(time.DateOnly), deleted)})

@@ -252,7 +252,18 @@ func TestReportKnows(t *testing.T) {
 		expect("with everything", report(day, at(48)), well+"known 0.7917 missing 0 paused 1h0m0s")
 		expect("so far", report(day, at(6)), "link 1.0000 camera 1.0000 reference 1.0000 known 1.0000 missing 0 paused 0s")
 
+		for _, one := range []struct {
+			h     float64
+			clock string
+		}{{-3, ClockAhead}, {30, ClockRight}} {
+			if err := s.SetClock(t.Context(), north, one.clock, at(one.h)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		r := report(day, at(48))
+		if r.Gates[0].ClockWrong != 24*time.Hour {
+			t.Errorf("a clock that was wrong since the day before was so for %v", r.Gates[0].ClockWrong)
+		}
 		if len(r.Pauses) != 1 || r.Pauses[0].By != "Li Na" || !r.Pauses[0].From.Equal(at(20)) || !r.Pauses[0].To.Equal(at(21)) {
 			t.Errorf("%+v", r.Pauses)
 		}

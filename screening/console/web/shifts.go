@@ -231,10 +231,15 @@ func changePlan(v *visit) {
 		v.showPlan(http.StatusUnprocessableEntity, v.tongue.of(wrong), page)
 		return
 	}
+	shifts := "/shifts?" + url.Values{"site": {site}}.Encode()
 	v.planning.Lock()
 	defer v.planning.Unlock()
 	if page.Plans, err = v.store.ShiftPlans(v.ctx(), site); err != nil {
 		v.fail(err)
+		return
+	}
+	if slices.ContainsFunc(page.Plans, func(p store.ShiftPlan) bool { return p.String() == plan.String() }) { // by two clicks, say
+		v.redirect(shifts)
 		return
 	}
 	if page.Based != "" && page.Based != page.Version() {
@@ -249,7 +254,7 @@ func changePlan(v *visit) {
 	case err != nil:
 		v.fail(err)
 	default:
-		v.redirect("/shifts?" + url.Values{"site": {site}}.Encode())
+		v.redirect(shifts)
 	}
 }
 
