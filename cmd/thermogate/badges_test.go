@@ -369,8 +369,8 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 	})
 }
 
-// postBadge is what a door controller does.
-func postBadge(t *testing.T, c config, body string) string {
+// signedBadge is what a door controller sends.
+func signedBadge(t *testing.T, c config, body string) *http.Request {
 	t.Helper()
 	id, timestamp := fmt.Sprint(time.Now().UnixNano()), strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, webhookKey)
@@ -382,7 +382,12 @@ func postBadge(t *testing.T, c config, body string) string {
 	r.Header.Set("Webhook-Id", id)
 	r.Header.Set("Webhook-Timestamp", timestamp)
 	r.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	answer, err := http.DefaultClient.Do(r)
+	return r
+}
+
+func postBadge(t *testing.T, c config, body string) string {
+	t.Helper()
+	answer, err := http.DefaultClient.Do(signedBadge(t, c, body))
 	if err != nil {
 		t.Fatal(err)
 	}
