@@ -319,8 +319,8 @@ const (
 	afterStall = time.Minute
 )
 
-// time tells an event by how much its gate's clock is behind, where that is wrong, and returns how it is. What a gate has made since it was first heard
-// on this connection is of now, whatever its clock says; what was made before may have waited anywhere.
+// time tells an event by how much its gate's clock is behind, where that is wrong, and returns how the clock is. What a gate has
+// made since it was first heard on this connection is of now, whatever its clock says; what was made before may have waited anywhere.
 func (s *session) time(e *store.Event, now time.Time) (clock string) {
 	g := s.gate(e.Gate)
 	clock = g.clock
