@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +105,7 @@ func (p joinable) gate(name string) store.Gate {
 
 // command runs a command of the program, and returns what it prints.
 func command(ctx context.Context, args ...string) (string, error) {
-	var out bytes.Buffer
+	var out testdata.Text // something may still log when it ends
 	root := newRootCommand()
 	root.SetArgs(args)
 	root.SetOut(&out)

@@ -51,7 +51,8 @@ type Client struct {
 
 	mark      journal.Mark // what may have to be sent again, from here on; of Run
 	markSet   bool
-	connected bool // there was a connection before; of Run
+	connected bool           // there was a connection before; of Run
+	noting    sync.WaitGroup // of sessions that are over, too, but no longer than Run
 	timing    timing
 }
 
@@ -212,6 +213,7 @@ func (c *Client) Run(ctx context.Context) {
 		defer leave()
 	}
 	c.reconnecting(ctx, c.connectOnce, c.disconnected)
+	c.noting.Wait()
 	c.disconnected(nil)
 }
 

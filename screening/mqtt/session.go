@@ -110,7 +110,7 @@ func (s *session) run(ctx context.Context, conn *connection) error {
 	}
 	go s.collectAcks(over)
 	go s.obey(over)
-	go s.noteWords(over)
+	s.c.noting.Go(func() { s.noteWords(over) })
 	go s.publishSnapshots(over)
 	if s.c.handleAlert != nil {
 		go s.tellAlerts(over)

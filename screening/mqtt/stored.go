@@ -115,7 +115,7 @@ func (s *session) noteWords(ctx context.Context) {
 			}
 		}
 		for _, word := range latest {
-			if err := s.noteWord(ctx, word); err != nil {
+			if err := s.noteWord(ctx, word); err != nil && ctx.Err() == nil {
 				s.c.refuse(fmt.Errorf("receiver %q: %w", word.By, err))
 			}
 		}
