@@ -76,7 +76,7 @@ func (s *stream) meet(p passage) {
 	e := policy.Estimate{
 		SkinCelsius:  from[s.random.IntN(len(from))] + p.celsius - p.cooled + 0.03*s.random.NormFloat64(),
 		NoiseCelsius: 0.03, SystematicCelsius: 0.15, Site: event.InnerCanthus, Bare: true,
-		ChillCelsius: p.cooled + 0.25*s.random.NormFloat64(), ChillUncertainty: 0.25,
+		ChillCelsius: s.chill(p.cooled), ChillUncertainty: 0.25,
 		Frames: 9, Span: time.Second, Elapsed: time.Second, At: s.now(), ReferenceOK: true,
 	}
 	before := s.Problem()
@@ -95,6 +95,16 @@ func (s *stream) meet(p passage) {
 	s.wellMet += count(!p.febrile)
 	s.wellAlarmed += count(!p.febrile && v.Outcome == event.Alert)
 	s.wellStopped += count(!p.febrile && v.Outcome == event.Inconclusive)
+}
+
+// chill is what nose and cheeks tell of the cold, each by itself: the lesser, and once both are sure the mean, as package measure
+// has it.
+func (s *stream) chill(celsius float64) float64 {
+	nose, cheeks := celsius+0.25*s.random.NormFloat64(), celsius+0.25*s.random.NormFloat64()
+	if least := min(nose, cheeks); least < 0.375 {
+		return least
+	}
+	return (nose + cheeks) / 2
 }
 
 // run goes on with some people, of whom a share has a fever.
@@ -151,9 +161,9 @@ const whatever = 1 << 30
 // TestWrongCamera has camera or reference source go wrong at once, and a person in fifty have a fever.
 func TestWrongCamera(t *testing.T) {
 	for celsius, most := range map[float64]tally{
-		-0.5: {noticed: 60, febrilePassed: 3, wellAlarmed: 200, wellStopped: whatever, spells: whatever},
-		-1:   {noticed: 16, febrilePassed: 5, wellAlarmed: 15, wellStopped: whatever, spells: whatever},
-		-2:   {noticed: 6, febrilePassed: 3, wellAlarmed: 16, wellStopped: whatever, spells: whatever},
+		-0.5: {noticed: 85, febrilePassed: 4, wellAlarmed: 200, wellStopped: whatever, spells: whatever},
+		-1:   {noticed: 16, febrilePassed: 5, wellAlarmed: 25, wellStopped: whatever, spells: whatever},
+		-2:   {noticed: 6, febrilePassed: 3, wellAlarmed: 25, wellStopped: whatever, spells: whatever},
 		0.5:  {noticed: 161, wellAlarmed: whatever, wellStopped: whatever, spells: whatever},
 		1:    {noticed: 22, wellAlarmed: whatever, wellStopped: whatever, spells: whatever},
 		2:    {noticed: 17, wellAlarmed: whatever, wellStopped: whatever, spells: whatever},
@@ -206,8 +216,8 @@ func TestStarts(t *testing.T) {
 		most    tally
 	}{
 		"as usual":                 {0.02, nil, tally{wellAlarmed: 1500, wellStopped: 2200}},
-		"ten from the cold":        {0.02, first(10, cold), tally{febrilePassed: 4, wellAlarmed: 1700, wellStopped: 2500}},
-		"a hundred from the cold":  {0.02, first(100, cold), tally{febrilePassed: 4, wellAlarmed: 1700, wellStopped: 4500}},
+		"ten from the cold":        {0.02, first(10, cold), tally{febrilePassed: 5, wellAlarmed: 1700, wellStopped: 2500}},
+		"a hundred from the cold":  {0.02, first(100, cold), tally{febrilePassed: 5, wellAlarmed: 1700, wellStopped: 4500}},
 		"ten with a fever":         {0.02, first(10, ill), tally{wellAlarmed: 1700, wellStopped: 2500}},
 		"half of all have a fever": {0.5, nil, tally{wellAlarmed: 800, wellStopped: 10_071}},
 	}
