@@ -70,8 +70,8 @@ func (f Filter) ids() (query string, args []any) {
 	case !f.ofAlerts():
 		return "SELECT events.id FROM events" + where.String(), where.args
 	case f.People:
-		return "SELECT events.id FROM events JOIN alerts ON alerts.visit = events.visit AND alerts.site = events.site AND alerts.gate = events.gate" +
-			where.String(), where.args
+		where.add("(events.id = alerts.visit OR events.visit = alerts.visit AND events.visit <> events.id) AND events.site || '' = alerts.site AND events.gate = alerts.gate")
+		return "SELECT events.id FROM alerts CROSS JOIN events" + where.String(), where.args // else SQLite looks through all events for some alerts
 	default:
 		return "SELECT events.id FROM alerts JOIN events ON events.id = alerts.event" + where.String(), where.args
 	}
