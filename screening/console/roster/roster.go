@@ -216,7 +216,7 @@ func (r *reader) person(cells []string) (p store.Listed, why store.Unfit, text s
 		return p, BadNumber, p.Number
 	case r.seen[p.Number]:
 		return p, TwiceNumber, p.Number
-	case strings.Contains(strings.Join(cells, ""), damaged):
+	case slices.ContainsFunc(cells, func(cell string) bool { return strings.Contains(cell, damaged) }):
 		return p, BadText, p.Name
 	case p.Name == "":
 		return p, NoName, p.Number
