@@ -233,11 +233,10 @@ func (d *Desk) timeOf(read Read) (made time.Time, known bool) {
 		return read.At.Add(-max(delay, 0)), true
 	}
 	proven, was := d.prompt[from]
-	if read.Kind == Input || read.Kind == Camera { // by this machine's own clock
-		proven, was = read.At, true
-	}
+	ours := read.Kind == Input || read.Kind == Camera // this machine's own clock
+	right := ours || was && read.At.Sub(proven) <= clockTrust
 	made = read.At.Add(-delay) // by this gate's clock, also where somebody has set that since
-	return made, was && delay > 0 && delay <= maxDelay && read.At.Sub(proven) <= clockTrust
+	return made, right && delay > 0 && delay <= maxDelay
 }
 
 // clock is what is known of the clock of something that says when it sends.
