@@ -45,13 +45,6 @@ type ring struct {
 	kept map[store.KeyKind]store.SiteKey // the newest of each kind
 }
 
-func private(k store.SiteKey) (ed25519.PrivateKey, error) {
-	if len(k.Secret) != ed25519.SeedSize {
-		return nil, fmt.Errorf("the %s key of site %s in the store is broken", k.Kind, k.Site)
-	}
-	return ed25519.NewKeyFromSeed(k.Secret), nil
-}
-
 // ring reads the keys of a site, and makes them when they are used first.
 func (o *Office) ring(ctx context.Context, site string) (r ring, err error) {
 	r, whole, err := o.read(ctx, site)
@@ -97,8 +90,8 @@ func (o *Office) read(ctx context.Context, site string) (r ring, whole bool, err
 		switch {
 		case err != nil:
 		case k.Kind == store.RootKey:
-			if r.site, err = private(k); err == nil && k.Handovers != nil {
-				err = json.Unmarshal(k.Handovers, &r.handovers)
+			if r.site, err = k.Private(); err == nil {
+				r.handovers, err = k.Chain()
 			}
 		case k.Kind == store.NumberKey:
 			r.numbers, err = passcode.ParseNumberKeys(string(k.Secret))
@@ -215,7 +208,7 @@ func (o *Office) Texts(ctx context.Context, site string, people map[string]store
 	}
 	keys := map[string]ed25519.PrivateKey{}
 	for _, k := range r.codes {
-		if keys[k.ID], err = private(k); err != nil {
+		if keys[k.ID], err = k.Private(); err != nil {
 			return nil, err
 		}
 	}
@@ -281,18 +274,15 @@ func (o *Office) ChangeNumberKey(ctx context.Context, site string, by store.Auth
 // List is the signed list of which codes of a site are good, as gates are told it. It is another one only when it says something
 // else.
 func (o *Office) List(ctx context.Context, site string, now time.Time) ([]byte, error) {
-	if _, err := o.ring(ctx, site); err != nil {
-		return nil, err
-	}
 	o.making.Lock()
 	defer o.making.Unlock()
-	r, _, err := o.read(ctx, site) // as they are now: a newer list is never signed by a key from before
+	r, err := o.ring(ctx, site) // as they are now: a newer list is never signed by a key from before
 	if err != nil {
 		return nil, err
 	}
 	list := passcode.Passes{Site: site, Keys: []passcode.Key{}, Revoked: []passcode.Serial{}, Roots: r.handovers}
 	for _, k := range r.codes {
-		key, err := private(k)
+		key, err := k.Private()
 		if err != nil {
 			return nil, err
 		}

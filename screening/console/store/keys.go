@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"thermogate/screening/badge/passcode"
@@ -67,16 +66,14 @@ func (k *keysKnown) take(one SiteKey) (err error) {
 		k.numbers, err = passcode.ParseNumberKeys(string(one.Secret))
 		return err
 	}
-	if len(one.Secret) != ed25519.SeedSize {
-		return fmt.Errorf("the root has %d bytes", len(one.Secret))
+	root, err := one.Private()
+	if err != nil {
+		return err
 	}
-	k.root = passcode.Fingerprint(ed25519.NewKeyFromSeed(one.Secret).Public().(ed25519.PublicKey))
+	k.root = passcode.Fingerprint(root.Public().(ed25519.PublicKey))
 	k.rootAt, k.rootBefore = one.MadeAt, map[string]bool{}
-	var handovers []passcode.Handover
-	if one.Handovers != nil {
-		err = json.Unmarshal(one.Handovers, &handovers)
-	}
-	for _, h := range handovers {
+	chain, err := one.Chain()
+	for _, h := range chain {
 		k.rootBefore[passcode.Fingerprint(h.From)] = true
 	}
 	return err

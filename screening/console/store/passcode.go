@@ -2,13 +2,16 @@ package store
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
+	"thermogate/screening/badge/passcode"
 	"thermogate/screening/mqtt"
 )
 
@@ -31,6 +34,22 @@ type SiteKey struct {
 	To       time.Time // from which on its codes are no longer good; zero is never
 	// Handovers are how each root before has named the next, as JSON; nil where there was none.
 	Handovers []byte
+}
+
+// Private is one that signs.
+func (k SiteKey) Private() (ed25519.PrivateKey, error) {
+	if len(k.Secret) != ed25519.SeedSize {
+		return nil, fmt.Errorf("the %s key of site %s in the store is broken", k.Kind, k.Site)
+	}
+	return ed25519.NewKeyFromSeed(k.Secret), nil
+}
+
+// Chain are the Handovers.
+func (k SiteKey) Chain() (chain []passcode.Handover, err error) {
+	if k.Handovers != nil {
+		err = json.Unmarshal(k.Handovers, &chain)
+	}
+	return chain, err
 }
 
 // SiteKeys returns those of a site in the order in which they were made.
