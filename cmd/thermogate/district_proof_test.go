@@ -39,7 +39,7 @@ func TestADistrictLosesNothing(t *testing.T) {
 	p.report()
 }
 
-// takenOver is how soon another console stores what plants tell once the one that did is killed.
+// takenOver is by when another console must store what plants tell once the one that did is killed, however busy the machine.
 const takenOver = time.Minute
 
 // TestAnotherConsoleTakesOver has two consoles on one database, of which each is killed while the other stands by: that goes
