@@ -313,7 +313,7 @@ func TestPlantTellsEverythingButNames(t *testing.T) {
 				return err
 			},
 			func() error {
-				return s.SetShiftPlan(ctx, store.ShiftPlan{Site: "plant", From: store.DayOf(now) - 3, Shifts: []store.Shift{{Name: "早班", Begin: 0, End: 24 * time.Hour, Expected: 90}}}, by)
+				return s.SetShiftPlan(ctx, store.ShiftPlan{Site: "plant", From: store.DayOf(now) - 3, Shifts: []store.Shift{{Name: "早班", Begin: 0, End: 24 * time.Hour, Expected: 90}}}, "", by)
 			},
 			func() error {
 				_, sum, err := s.Record(ctx, passes[1])

@@ -107,7 +107,7 @@ func TestOutbox(t *testing.T) {
 			{"outcomes only", "site plant/", func() error { return s.SetOutcomeOnly(ctx, "plant", true, by) }},
 			{"a time zone", "site plant/", func() error { return s.SetZone(ctx, "plant", "Asia/Shanghai") }},
 			{"shifts", "site plant/", func() error {
-				return s.SetShiftPlan(ctx, ShiftPlan{Site: "plant", From: DayOf(morning), Shifts: usualShifts()}, by)
+				return s.SetShiftPlan(ctx, ShiftPlan{Site: "plant", From: DayOf(morning), Shifts: usualShifts()}, "", by)
 			}},
 			{"a deletion", "deletion plant/" + pass.ID, func() error {
 				_, sum, err := s.Record(ctx, pass.ID)
@@ -282,7 +282,7 @@ func TestShiftsAreQueuedWhenTheyAreOverAndWhenTheyChange(t *testing.T) {
 		if got := took(t, s); got != "alert plant/"+alert.ID+", "+shift {
 			t.Errorf("with an alert that changed: %q", got)
 		}
-		if err := s.SetShiftPlan(ctx, ShiftPlan{Site: "plant", From: DayOf(morning), Shifts: []Shift{{Name: "day", Begin: 5 * time.Hour, End: 15 * time.Hour}}}, Author{Account: "li"}); err != nil {
+		if err := s.SetShiftPlan(ctx, ShiftPlan{Site: "plant", From: DayOf(morning), Shifts: []Shift{{Name: "day", Begin: 5 * time.Hour, End: 15 * time.Hour}}}, "", Author{Account: "li"}); err != nil {
 			t.Fatal(err)
 		}
 		took(t, s)

@@ -118,8 +118,9 @@ var ErrShiftPlan = errors.New("this can't be a plan of shifts")
 
 // SetShiftPlan puts a plan in force from its day on; an earlier plan holds up to the day before, and a later one from its own
 // day on. What a shift of an earlier plan that goes past midnight would share with the first shift of this one belongs to
-// this one.
-func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, by Author) error {
+// this one. sum is the PlansSum of the site's plans that somebody has seen: with another one now the error is ErrChanged, unless
+// the plan is in force already. Whoever has seen none gives an empty one.
+func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, sum string, by Author) error {
 	plan.Shifts = slices.SortedStableFunc(slices.Values(plan.Shifts), func(a, b Shift) int { return cmp.Compare(a.Begin, b.Begin) })
 	if err := plan.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrShiftPlan, err)
@@ -129,6 +130,20 @@ func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, by Author) err
 		return err
 	}
 	err = s.transact(ctx, func(tx *sql.Tx) error {
+		if s.postgres { // in a file nobody else writes meanwhile
+			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", planLock); err != nil {
+				return err
+			}
+		}
+		plans, err := shiftPlans(ctx, tx, plan.Site)
+		switch {
+		case err != nil:
+			return err
+		case slices.ContainsFunc(plans, plan.is): // by two clicks, say
+			return nil
+		case sum != "" && sum != PlansSum(plans):
+			return ErrChanged
+		}
 		if _, err := tx.ExecContext(ctx, addShiftPlans+values(1, 3)+replaceShiftPlan, plan.Site, plan.From, string(shifts)); err != nil {
 			return err
 		}
@@ -143,10 +158,27 @@ func (s *Store) SetShiftPlan(ctx context.Context, plan ShiftPlan, by Author) err
 	return nil
 }
 
+// planLock is the advisory lock of whoever changes a plan ("TGSP"): of two at a time one sees what the other has done.
+const planLock = 0x54475350
+
 const (
 	addShiftPlans    = "INSERT INTO shift_plans (site, day, shifts) VALUES "
 	replaceShiftPlan = " ON CONFLICT (site, day) DO UPDATE SET shifts = excluded.shifts"
 )
+
+// is tells whether a plan has the same shifts from the same day on.
+func (p ShiftPlan) is(other ShiftPlan) bool {
+	return p.Site == other.Site && p.From == other.From && slices.Equal(p.Shifts, other.Shifts)
+}
+
+// PlansSum tells the plans of a site from what they were before somebody changed one.
+func PlansSum(plans []ShiftPlan) string {
+	text, err := json.Marshal(plans)
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	return hashOf(string(text))
+}
 
 // line tells the audit that the plan is in force.
 func (p ShiftPlan) line(by Author) AuditLine {
@@ -172,7 +204,11 @@ func clockTime(at time.Duration) string {
 
 // ShiftPlans returns all plans of a site that somebody gave, the latest first.
 func (s *Store) ShiftPlans(ctx context.Context, site string) ([]ShiftPlan, error) {
-	return collect(ctx, s.read, scanShiftPlan, "SELECT site, day, shifts FROM shift_plans WHERE site = $1 ORDER BY day DESC", site)
+	return shiftPlans(ctx, s.read, site)
+}
+
+func shiftPlans(ctx context.Context, q querier, site string) ([]ShiftPlan, error) {
+	return collect(ctx, q, scanShiftPlan, "SELECT site, day, shifts FROM shift_plans WHERE site = $1 ORDER BY day DESC", site)
 }
 
 func scanShiftPlan(rows *sql.Rows) (plan ShiftPlan, err error) {

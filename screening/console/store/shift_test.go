@@ -38,7 +38,7 @@ func TestShiftsOverClockChanges(t *testing.T) {
 	s := open(t, config(t, "SQLite"))
 	plan := func(shifts ...Shift) func() {
 		return func() {
-			if err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", Shifts: shifts}, Author{}); err != nil {
+			if err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", Shifts: shifts}, "", Author{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -79,10 +79,10 @@ func TestShiftPlans(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		first := dayOf(2026, 3, 2)
 		two := ShiftPlan{Site: "plant", From: first, Shifts: []Shift{{"夜班", 18 * hour, 3 * hour, 0}, {"早班", 3 * hour, 11 * hour, 930}}}
-		if err := s.SetShiftPlan(t.Context(), two, Author{Account: "li"}); err != nil {
+		if err := s.SetShiftPlan(t.Context(), two, "", Author{Account: "li"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", From: first + 7, Shifts: []Shift{{"day", 8 * hour, 17 * hour, 10}}}, Author{}); err != nil {
+		if err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", From: first + 7, Shifts: []Shift{{"day", 8 * hour, 17 * hour, 10}}}, "", Author{}); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{ // the plan before gives way, and time in which nobody works belongs to no shift
@@ -120,6 +120,85 @@ func TestShiftPlans(t *testing.T) {
 	})
 }
 
+// TestShiftPlanOfTwo has two managers fill in plans on the same ones, and save them one after the other.
+func TestShiftPlanOfTwo(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		plan := func(day Day, expected int64) ShiftPlan {
+			return ShiftPlan{Site: "plant", From: dayOf(2026, 3, 2) + day, Shifts: []Shift{{"day", 8 * hour, 17 * hour, expected}}}
+		}
+		sum := func() string {
+			t.Helper()
+			plans, err := s.ShiftPlans(t.Context(), "plant")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return PlansSum(plans)
+		}
+		none := sum()
+		for _, test := range []struct {
+			name string
+			plan ShiftPlan
+			sum  string
+			want error
+		}{
+			{"the first", plan(0, 10), none, nil},
+			{"by two clicks", plan(0, 10), none, nil},
+			{"of another day", plan(1, 10), none, ErrChanged},
+			{"of the same day", plan(0, 11), none, ErrChanged},
+		} {
+			if err := s.SetShiftPlan(t.Context(), test.plan, test.sum, Author{}); !errors.Is(err, test.want) {
+				t.Errorf("%s: %v", test.name, err)
+			}
+		}
+		if err := s.SetShiftPlan(t.Context(), plan(1, 11), sum(), Author{}); err != nil {
+			t.Error(err)
+		}
+		if err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "elsewhere", Shifts: usualShifts()}, none, Author{}); err != nil {
+			t.Errorf("of another site: %v", err)
+		}
+		if lines, err := s.Audit(t.Context(), AuditFilter{What: ChangedShifts}, 10); err != nil || len(lines) != 3 {
+			t.Errorf("the audit has %d lines, want 3; %v", len(lines), err)
+		}
+	})
+}
+
+// TestShiftPlanOfTwoConsoles has them save at the same moment, by a console each: the one waits for the other, and sees what it did.
+func TestShiftPlanOfTwoConsoles(t *testing.T) {
+	a, b := twoConsoles(t)
+	busy, err := a.write.BeginTx(t.Context(), nil) // it keeps both from coming to an end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Rollback()
+	if _, err := busy.ExecContext(t.Context(), "UPDATE audit_end SET number = number"); err != nil {
+		t.Fatal(err)
+	}
+	saved := make(chan error, 2)
+	for i, s := range []*Store{a, b} {
+		go func() {
+			saved <- s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", From: DayOf(morning) + Day(i), Shifts: usualShifts()}, PlansSum(nil), Author{})
+		}()
+	}
+	const waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for n, deadline := 0, time.Now().Add(time.Minute); n < 2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of 2 wait", n)
+		}
+		if err := a.read.QueryRowContext(t.Context(), waiting).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := busy.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if one, other := <-saved, <-saved; (one == nil) == (other == nil) || !errors.Is(errors.Join(one, other), ErrChanged) {
+		t.Errorf("%v, and %v", one, other)
+	}
+	if plans, err := b.ShiftPlans(t.Context(), "plant"); err != nil || len(plans) != 1 {
+		t.Errorf("%+v, %v", plans, err)
+	}
+}
+
 func TestShiftPlanRefused(t *testing.T) {
 	s := open(t, config(t, "SQLite"))
 	for _, test := range []struct {
@@ -138,7 +217,7 @@ func TestShiftPlanRefused(t *testing.T) {
 		{"shift 1 ends after shift 2 begins", []Shift{{"1", 6 * hour, 6 * hour, 0}, {"2", 14 * hour, 22 * hour, 0}}},
 		{"head-count", []Shift{{"1", 6 * hour, 14 * hour, -1}}},
 	} {
-		err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", Shifts: test.shifts}, Author{})
+		err := s.SetShiftPlan(t.Context(), ShiftPlan{Site: "plant", Shifts: test.shifts}, "", Author{})
 		if !errors.Is(err, ErrShiftPlan) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: %v, want %s", test.shifts, err, test.want)
 		}

@@ -464,7 +464,7 @@ func (c *console) fillPeople() (begin time.Time) {
 	listedAt := now.Add(-48 * time.Hour)
 	full := now.In(zone).Truncate(time.Hour)
 	plan := store.ShiftPlan{Site: north.Site, From: day - 7, Shifts: []store.Shift{{Name: "甲班", Begin: time.Duration(full.Hour()) * time.Hour, End: time.Duration((full.Hour()+8)%24) * time.Hour, Expected: 60}}}
-	if err := c.store.SetShiftPlan(ctx, plan, by); err != nil {
+	if err := c.store.SetShiftPlan(ctx, plan, "", by); err != nil {
 		c.t.Fatal(err)
 	}
 	office := passes.New(c.store)
@@ -577,7 +577,7 @@ func TestCoveragePrints(t *testing.T) {
 	plan, err := c.store.ShiftPlan(t.Context(), north.Site, store.DayOf(time.Now().In(zone)))
 	if err == nil {
 		plan.Shifts[0].Expected = 0
-		err = c.store.SetShiftPlan(t.Context(), plan, store.Author{Account: "hr"})
+		err = c.store.SetShiftPlan(t.Context(), plan, "", store.Author{Account: "hr"})
 	}
 	if err != nil {
 		t.Fatal(err)

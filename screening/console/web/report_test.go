@@ -140,7 +140,7 @@ func TestShiftOfWhichNothingIsKnown(t *testing.T) {
 	c := start(t)
 	c.online(north)
 	plan := store.ShiftPlan{Site: north.Site, From: store.DayOf(c.yesterday(0, 0)) - 30, Shifts: []store.Shift{{Name: "day", Begin: 6 * time.Hour, End: 14 * time.Hour, Expected: 930}}}
-	if err := c.store.SetShiftPlan(t.Context(), plan, store.Author{Account: "wang"}); err != nil {
+	if err := c.store.SetShiftPlan(t.Context(), plan, "", store.Author{Account: "wang"}); err != nil {
 		t.Fatal(err)
 	}
 	b := c.client("wang", c.account("wang", "Wang Wei", store.Manager, mqtt.Gate{}))
@@ -344,7 +344,7 @@ func TestBrowserManager(t *testing.T) {
 	plan := store.ShiftPlan{Site: north.Site, From: store.DayOf(c.yesterday(6, 0)) - 30, Shifts: []store.Shift{
 		{Name: "甲班", Begin: 6 * time.Hour, End: 14 * time.Hour, Expected: 930}, {Name: "乙班", Begin: 14 * time.Hour, End: 22 * time.Hour}, {Name: "丙班", Begin: 22 * time.Hour, End: 6 * time.Hour},
 	}}
-	if err := c.store.SetShiftPlan(t.Context(), plan, store.Author{Account: "chef"}); err != nil {
+	if err := c.store.SetShiftPlan(t.Context(), plan, "", store.Author{Account: "chef"}); err != nil {
 		t.Fatal(err)
 	}
 	password := c.account("wang", "王伟", store.Manager, mqtt.Gate{})

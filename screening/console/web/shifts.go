@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -144,14 +142,11 @@ type planPage struct {
 	Rows  []planRow
 	Plans []store.ShiftPlan // the latest first
 	Usual bool              // nobody gave one
-	Based string            // the Version that the form was filled in on; empty where that is the one on the page
+	Based string            // the Sum that the form was filled in on; empty where that is the one on the page
 }
 
-// Version tells the plans that a form was filled in on from those that somebody has put in force since.
-func (p planPage) Version() string {
-	sum := sha256.Sum256([]byte(fmt.Sprint(p.Plans)))
-	return hex.EncodeToString(sum[:8])
-}
+// Sum tells the plans that a form was filled in on from those that somebody has put in force since.
+func (p planPage) Sum() string { return store.PlansSum(p.Plans) }
 
 // planRow is a shift in the form, as it was entered.
 type planRow struct{ Name, Begin, End, Expected string }
@@ -225,36 +220,22 @@ func changePlan(v *visit) {
 			page.Rows = append(page.Rows, row)
 		}
 	}
-	var err error
 	plan, wrong := planOf(page)
 	if wrong != (phrase{}) {
 		v.showPlan(http.StatusUnprocessableEntity, v.tongue.of(wrong), page)
 		return
 	}
-	shifts := "/shifts?" + url.Values{"site": {site}}.Encode()
-	v.planning.Lock()
-	defer v.planning.Unlock()
-	if page.Plans, err = v.store.ShiftPlans(v.ctx(), site); err != nil {
-		v.fail(err)
-		return
-	}
-	if slices.ContainsFunc(page.Plans, func(p store.ShiftPlan) bool { return p.String() == plan.String() }) { // by two clicks, say
-		v.redirect(shifts)
-		return
-	}
-	if page.Based != "" && page.Based != page.Version() {
+	err := v.store.SetShiftPlan(v.ctx(), plan, page.Based, accounts.AuthorOf(v.r, v.account))
+	switch {
+	case errors.Is(err, store.ErrChanged):
 		page.Based = ""
 		v.showPlan(http.StatusConflict, v.tongue.Say("没有保存：这期间别人改了排班，见下表。要用您填的，请再点保存。", "Nothing was saved: somebody changed the plans meanwhile, see below. To put yours in force save it again."), page)
-		return
-	}
-	err = v.store.SetShiftPlan(v.ctx(), plan, accounts.AuthorOf(v.r, v.account))
-	switch {
 	case errors.Is(err, store.ErrShiftPlan): // which planOf does not know of
 		v.showPlan(http.StatusUnprocessableEntity, err.Error(), page)
 	case err != nil:
 		v.fail(err)
 	default:
-		v.redirect(shifts)
+		v.redirect("/shifts?" + url.Values{"site": {site}}.Encode())
 	}
 }
 

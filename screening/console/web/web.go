@@ -102,7 +102,6 @@ type Pages struct {
 	sights   sights
 	closed   chan struct{}
 	close    sync.Once
-	planning sync.Mutex // one plan of shifts is changed at a time
 
 	mu        sync.Mutex
 	now       *snapshot
