@@ -47,6 +47,7 @@ const (
 	EndedHold        Deed = "ended-hold"
 	BackedUp         Deed = "backed-up"
 	Restored         Deed = "restored"
+	TrustedClock     Deed = "trusted-clock" // said that the console's is right
 
 	InvitedGate        Deed = "invited-gate"
 	WithdrewInvitation Deed = "withdrew-invitation"
@@ -67,7 +68,7 @@ const (
 var Deeds = []Deed{
 	Saw, ChangedAlert, AddedReading, Exported, DeletedEvent, LoggedIn, LoggedOut, FailedLogIn, RestedAccount, MadeAccount, ChangedRole,
 	LockedAccount, UnlockedAccount, RenewedPassword, ChangedPassword, ChangedSettings, ChangedShifts, ChangedRetention, ChangedKept, Stripped,
-	Retired, RetiredAudit, Held, EndedHold, BackedUp, Restored,
+	Retired, RetiredAudit, Held, EndedHold, BackedUp, Restored, TrustedClock,
 	InvitedGate, WithdrewInvitation, JoinedGate, RevokedGate,
 	AskedCompany, DecidedCompany, ListedPeople, UnlistedPeople, IssuedCodes, RevokedCodes, MadeKey, ForgotPerson,
 }

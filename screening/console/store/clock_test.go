@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestClock has a console's clock go wrong and be put right.
@@ -26,7 +28,7 @@ func TestClock(t *testing.T) {
 	} {
 		clock, got := consoleClock{believed: morning.UnixMilli(), seen: morning.UnixMilli()}, ""
 		for _, after := range test.says {
-			if clock = clock.at(morning.Add(after).UnixMilli()); clock.doubted == 0 {
+			if clock = clock.at(morning.Add(after).UnixMilli(), 0); clock.doubted == 0 {
 				got += "y"
 			} else {
 				got += "n"
@@ -36,6 +38,69 @@ func TestClock(t *testing.T) {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
 	}
+}
+
+// TestConfirmedClock has a clock go on by far, and a time server be heard, or not.
+func TestConfirmedClock(t *testing.T) {
+	const weeks, wrong = 5 * 7 * 24 * time.Hour, 10 * 365 * 24 * time.Hour
+	kernel := func(status int32, said, heard time.Duration) unix.Timex {
+		k := unix.Timex{Status: status, Maxerror: heard.Microseconds() / 2000}
+		k.Time.Sec = morning.Add(said).Unix()
+		return k
+	}
+	for _, test := range []struct {
+		name   string
+		at     time.Duration // which the clock says, an hour after a first look at it
+		kernel unix.Timex
+		want   bool
+	}{
+		{"by itself", weeks, kernel(unix.STA_UNSYNC, weeks, 0), false},
+		{"heard since", weeks, kernel(unix.STA_PLL, weeks, time.Minute), true},
+		{"heard last before it was looked at", weeks, kernel(unix.STA_PLL, weeks, time.Hour), false},
+		{"set right since it was read", weeks, kernel(unix.STA_PLL, 0, 0), false},
+		{"a time server that is wrong", wrong, kernel(unix.STA_PLL, wrong, 0), false},
+	} {
+		now := morning.Add(test.at)
+		clock := consoleClock{believed: morning.UnixMilli(), seen: morning.UnixMilli()}.at(now.Add(-time.Hour).UnixMilli(), 0)
+		clock = clock.at(now.UnixMilli(), milliseconds(confirmed(test.kernel, now)))
+		if got := clock.doubted == 0; got != test.want {
+			t.Errorf("%s: believed %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// TestTrustedClock has an administrator say that a clock is right, which has been set by then or has not.
+func TestTrustedClock(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		if err := s.Believe(t.Context(), morning); err != nil {
+			t.Fatal(err)
+		}
+		ahead, by := morning.AddDate(0, 2, 0), Author{Account: "chief"}
+		if err := s.TrustClock(t.Context(), morning, morning, by); !errors.Is(err, ErrChanged) {
+			t.Errorf("a clock that nobody doubts: %v", err)
+		}
+		if err := s.Believe(t.Context(), ahead); err == nil {
+			t.Fatal("a clock is believed that is two months ahead")
+		}
+		for _, now := range []time.Time{morning.Add(hour), ahead.AddDate(1, 0, 0)} {
+			if err := s.TrustClock(t.Context(), ahead, now, by); !errors.Is(err, ErrChanged) {
+				t.Errorf("it was set to %v: %v", now, err)
+			}
+		}
+		if s.ClockFault() == nil {
+			t.Error("nothing is said of the clock")
+		}
+		if err := s.TrustClock(t.Context(), ahead, ahead.Add(hour), by); err != nil || s.ClockFault() != nil {
+			t.Errorf("%v, and the clock is said to be %v", err, s.ClockFault())
+		}
+		if err := s.Believe(t.Context(), ahead.Add(2*hour)); err != nil {
+			t.Error(err)
+		}
+		lines, err := s.Audit(t.Context(), AuditFilter{What: TrustedClock}, 10)
+		if err != nil || len(lines) != 1 || lines[0].By.Account != "chief" || lines[0].Detail != "2026-03-02 06:55:00 → 2026-05-02 07:55:00" {
+			t.Errorf("the audit has %+v, %v", lines, err)
+		}
+	})
 }
 
 // TestClockAfterAnUpgrade has a console that nobody has logged in to for months be brought up to date, with an alert open: its gates

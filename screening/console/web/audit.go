@@ -100,7 +100,7 @@ func (t tongue) Deed(line store.AuditLine) string {
 	}
 	detail := strings.Join(words, " ")
 	switch line.What {
-	case store.ChangedSettings, store.ChangedShifts, store.Saw, store.Exported, store.Held, store.EndedHold, store.DeletedEvent, store.BackedUp, store.Restored, store.AskedCompany, store.DecidedCompany, store.ListedPeople, store.UnlistedPeople, store.ForgotPerson:
+	case store.ChangedSettings, store.ChangedShifts, store.Saw, store.Exported, store.Held, store.EndedHold, store.DeletedEvent, store.BackedUp, store.Restored, store.TrustedClock, store.AskedCompany, store.DecidedCompany, store.ListedPeople, store.UnlistedPeople, store.ForgotPerson:
 		detail = line.Detail
 	}
 	if detail == "" {

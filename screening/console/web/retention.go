@@ -94,6 +94,8 @@ func changeRetention(v *visit) {
 		v.addHold()
 	case "end":
 		v.endHold()
+	case "clock":
+		v.trustClock()
 	default:
 		v.missing()
 	}
@@ -237,6 +239,22 @@ func (v *visit) endHold() {
 		return
 	}
 	v.missing()
+}
+
+func (v *visit) trustClock() {
+	since, err := strconv.ParseInt(v.r.FormValue("since"), 10, 64)
+	if err != nil || v.account.Scope.Site != "" {
+		v.missing()
+		return
+	}
+	switch err := v.store.TrustClock(v.ctx(), time.UnixMilli(since), v.now, accounts.AuthorOf(v.r, v.account)); {
+	case errors.Is(err, store.ErrChanged):
+		v.retentionPage(http.StatusConflict, v.tongue.Say("没有改动：这期间时钟又变了，请重新核对。", "Nothing was changed: the clock has changed meanwhile. Look at it again."), retentionPage{})
+	case err != nil:
+		v.fail(err)
+	default:
+		v.redirect("/admin/retention")
+	}
 }
 
 // HoldOf is what a hold keeps, in words.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/csv"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -346,22 +347,36 @@ func TestBrowserRetention(t *testing.T) {
 	b.accessible("audit-tampered")
 }
 
-// TestClockIsNotBelieved has an administrator see that nothing is deleted.
+// TestClockIsNotBelieved has an administrator see that nothing is deleted, and one of the company say that the clock is right.
 func TestClockIsNotBelieved(t *testing.T) {
 	c := start(t)
 	b := c.client("chief", c.account("chief", "The Administrator", store.Administrator, mqtt.Gate{}))
 	if _, page := b.get("/admin/retention"); strings.Contains(page, "timedatectl") {
 		t.Error("a clock that is right is doubted")
 	}
-	if err := c.store.Believe(t.Context(), time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.store.Believe(t.Context(), time.Now().AddDate(10, 0, 0)); err == nil {
-		t.Fatal("a clock that is years ahead is believed")
+	now := time.Now()
+	for _, at := range []time.Time{now.AddDate(-10, 0, 0), now} {
+		if err := c.store.Believe(t.Context(), at); (err == nil) != at.Before(now) {
+			t.Fatalf("the clock says that it is %v: %v", at, err)
+		}
 	}
 	for lang, want := range map[string]string{"en": "nothing is deleted by it", "zh": "不按它删除任何内容"} {
-		if status, page := b.get("/admin/retention?lang=" + lang); status != http.StatusOK || !strings.Contains(page, want) {
+		if status, page := b.get("/admin/retention?lang=" + lang); status != http.StatusOK || !strings.Contains(page, want) || !strings.Contains(page, "/clock") {
 			t.Errorf("%s: %d, without %q", lang, status, want)
 		}
+	}
+	form := url.Values{"since": {fmt.Sprint(now.UnixMilli())}}
+	local := c.client("local", c.account("local", "An Administrator", store.Administrator, mqtt.Gate{Site: north.Site}))
+	if _, page := local.get("/admin/retention"); !strings.Contains(page, "timedatectl") || strings.Contains(page, "/clock") {
+		t.Error("an administrator of one site is not told, or may say that the clock is right")
+	}
+	if status, _ := local.post("/admin/retention/clock", form); status != http.StatusNotFound || c.store.ClockFault() == nil {
+		t.Errorf("one of them says that it is right: %d", status)
+	}
+	if status, page := b.post("/admin/retention/clock?lang=en", url.Values{"since": {"1"}}); status != http.StatusConflict || !strings.Contains(page, "changed meanwhile") {
+		t.Errorf("of another time: %d", status)
+	}
+	if status, page := b.post("/admin/retention/clock", form); status != http.StatusOK || strings.Contains(page, "timedatectl") || c.store.ClockFault() != nil {
+		t.Errorf("that the clock is right: %d", status)
 	}
 }

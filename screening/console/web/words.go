@@ -79,7 +79,8 @@ var words = map[string]phrase{
 	string(store.Stripped): {"抹去已存的数值，记录数", "erased what was stored, of so many events"}, string(store.Retired): {"到期删除记录，早于", "deleted events of before"},
 	string(store.RetiredAudit): {"到期删除审计，截至", "deleted old lines of the audit, up to"}, string(store.Held): {"冻结", "held"}, string(store.EndedHold): {"解除冻结", "ended a hold"},
 	string(store.BackedUp): {"备份", "backed up to"}, string(store.Restored): {"恢复自备份", "restored from"},
-	string(store.InvitedGate): {"给出接入链接", "made a link for a gate"}, string(store.WithdrewInvitation): {"撤回接入链接", "withdrew the link for a gate"},
+	string(store.TrustedClock): {"确认控制台时钟无误", "said that the console's clock is right"},
+	string(store.InvitedGate):  {"给出接入链接", "made a link for a gate"}, string(store.WithdrewInvitation): {"撤回接入链接", "withdrew the link for a gate"},
 	string(store.JoinedGate): {"设备用链接接入", "a box joined by the link"}, string(store.RevokedGate): {"吊销闸机", "revoked a gate"},
 	notKept: {"不保存", "not kept"},
 
