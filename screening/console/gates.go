@@ -18,7 +18,7 @@ func newTakenHistogram() prometheus.Histogram {
 }
 
 var gatesDesc = prometheus.NewDesc(metricName("gates"),
-	"Gates by state: well, faulty (camera, reference or the readings of people are not as they should be), paused, or silent.", []string{"state"}, nil)
+	"Gates by state: well, faulty (camera, reference, clock, keys or the readings of people are not as they should be), paused, or silent.", []string{"state"}, nil)
 
 // countGates tells how many gates are in each state; nothing where the store does not say.
 func (c *Console) countGates(metrics chan<- prometheus.Metric) {

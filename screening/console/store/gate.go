@@ -567,15 +567,39 @@ type GateCounts struct{ Well, Faulty, Paused, Silent int }
 
 // CountGates counts those of all sites. A gate that is silent counts as that alone, and a faulty one as no paused one.
 func (s *Store) CountGates(ctx context.Context, now time.Time) (GateCounts, error) {
-	found, err := collect(ctx, s.read, func(rows *sql.Rows) (c GateCounts, err error) {
-		err = rows.Scan(&c.Well, &c.Faulty, &c.Paused, &c.Silent)
-		return c, err
-	}, `SELECT count(*) FILTER (WHERE online > 0 AND bad = 0 AND paused_until <= $1), count(*) FILTER (WHERE online > 0 AND bad > 0),
-		count(*) FILTER (WHERE online > 0 AND bad = 0 AND paused_until > $1), count(*) FILTER (WHERE online = 0) FROM `+inUse, now.UnixMilli())
+	type states struct {
+		gate                mqtt.Gate
+		online, bad, paused bool
+	}
+	all, err := collect(ctx, s.read, func(rows *sql.Rows) (one states, err error) {
+		err = rows.Scan(&one.gate.Site, &one.gate.Name, &one.online, &one.bad, &one.paused)
+		return one, err
+	}, "SELECT site, gate, online > 0, bad > 0, paused_until > $1 FROM "+inUse, now.UnixMilli())
+	behind := map[mqtt.Gate]bool{}
+	if err == nil {
+		var faults []State
+		faults, err = s.keyFaults(ctx, "", now)
+		for _, state := range faults {
+			behind[state.Gate] = true
+		}
+	}
 	if err != nil {
 		return GateCounts{}, fmt.Errorf("counting the gates: %w", err)
 	}
-	return found[0], nil
+	var counts GateCounts
+	for _, one := range all {
+		switch {
+		case !one.online:
+			counts.Silent++
+		case one.bad || behind[one.gate]:
+			counts.Faulty++
+		case one.paused:
+			counts.Paused++
+		default:
+			counts.Well++
+		}
+	}
+	return counts, nil
 }
 
 func (s *Store) faults(ctx context.Context, site string, now time.Time) ([]Fault, error) {

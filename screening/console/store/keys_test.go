@@ -35,6 +35,9 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 			if diff := cmp.Diff(lines, faults(t, s, at)); diff != "" {
 				t.Errorf("%s: %s", at.Format(time.TimeOnly), diff)
 			}
+			if counts, err := s.CountGates(t.Context(), at); err != nil || counts != (GateCounts{Well: 2 - len(lines), Faulty: len(lines)}) {
+				t.Errorf("%s: they are counted as %+v, %v", at.Format(time.TimeOnly), counts, err)
+			}
 		}
 		states := func(of ...KeyState) {
 			t.Helper()
