@@ -77,7 +77,7 @@ type Coverage struct {
 	Gates                []Pairing
 	Twice                []Twice
 	Listed               int // on the site's list at all
-	// Unknown is that who came is not known: people came and no gate told who, or it is kept no longer.
+	// Unknown is that who came is not known: people came and no gate told who, no gate was online, or it is kept no longer.
 	Unknown bool
 }
 
@@ -137,6 +137,10 @@ func (s *Store) cover(ctx context.Context, c *Coverage, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	online, err := s.anyOnline(ctx, c)
+	if err != nil {
+		return err
+	}
 	alerts, err := s.alerts(ctx, s.read, "WHERE site = $1 AND time >= $2 AND time < $3 ORDER BY event", c.Shift.Site, c.From.UnixMilli(), c.To.UnixMilli())
 	if err != nil {
 		return err
@@ -155,7 +159,7 @@ func (s *Store) cover(ctx context.Context, c *Coverage, now time.Time) error {
 	}
 	c.Listed = len(listed)
 	c.pair(visits)
-	c.Unknown = len(visits) > 0 && len(c.Gates) == 0 || c.From.Before(s.linksSince(now))
+	c.Unknown = len(c.Gates) == 0 && (len(visits) > 0 || !online) || c.From.Before(s.linksSince(now))
 	ofVisit := map[visitOf]Alert{}
 	for _, a := range alerts {
 		ofVisit[visitOf{a.Gate, a.Visit}] = a
@@ -200,6 +204,13 @@ func (s *Store) cover(ctx context.Context, c *Coverage, now time.Time) error {
 		return cmp.Or(a.Second.At.Compare(b.Second.At), cmp.Compare(a.Second.Event, b.Second.Event))
 	})
 	return nil
+}
+
+// anyOnline tells whether a gate was online at some time of a coverage.
+func (s *Store) anyOnline(ctx context.Context, c *Coverage) (is bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM gate_states WHERE site = $1 AND part = 'link' AND value IN ('online', 'doubled')
+		AND since < $2 AND coalesce(until, $2) > $3)`, c.Shift.Site, c.To.UnixMilli(), c.From.UnixMilli()).Scan(&is)
+	return is, err
 }
 
 // passings are the visits in the time of a coverage, in order, each with what counts of it.

@@ -571,7 +571,12 @@ func TestNumberKeyThatIsChanged(t *testing.T) {
 		say(t, s, screened(t, north, before.Add(2*time.Minute), event.Pass, by(keys[:1], "A2")))
 		say(t, s, screened(t, north, before.Add(3*time.Minute), event.Pass, by(keys[:1], "A3")))
 		say(t, s, screened(t, south, before.Add(4*time.Minute), event.Pass, by(keys, "A3")))
-		shifts, err := s.Shifts(t.Context(), "plant", day, day)
+		for i, state := range []string{Online, Offline} { // the last shift of the day begins with gates, and the next one without
+			if err := s.SetStatus(t.Context(), north, mqtt.StatusMessage{State: state}, begin.Add(time.Duration(17*i)*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shifts, err := s.Shifts(t.Context(), "plant", day, day+1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -706,7 +711,12 @@ func TestCoverage(t *testing.T) {
 		} {
 			say(t, s, e)
 		}
-		shifts, err := s.Shifts(t.Context(), "plant", day, day)
+		for i, state := range []string{Online, Offline} { // the last shift of the day begins with gates, and the next one without
+			if err := s.SetStatus(t.Context(), north, mqtt.StatusMessage{State: state}, begin.Add(time.Duration(17*i)*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shifts, err := s.Shifts(t.Context(), "plant", day, day+1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -732,7 +742,8 @@ func TestCoverage(t *testing.T) {
 			unknown bool
 		}{
 			"no gate tells who came": {1, time.Now(), true},
-			"nobody came":            {2, time.Now(), false},
+			"nobody came":            {2, begin.Add(24 * time.Hour), false},
+			"all gates were off":     {3, begin.Add(32 * time.Hour), true},
 			"it is kept no longer":   {0, begin.AddDate(0, 0, s.cfg.KeepPeopleDays), true},
 		} {
 			if c, err := s.Coverage(t.Context(), shifts[test.shift], test.now); err != nil || c.Unknown != test.unknown {
