@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"thermogate/screening/console/accounts"
 	"thermogate/screening/console/store"
@@ -45,8 +44,7 @@ func (v *visit) companiesPage(status int, notice string, page companiesPage) {
 			page.LogIns[a.Company] = append(page.LogIns[a.Company], a)
 		}
 	}
-	today := store.DayOf(v.now.In(v.store.Zone(page.Site)))
-	page.Today, page.Year = dateText(today), dateText(store.DayOf(today.Date().AddDate(1, 0, -1)))
+	page.Today, page.Year = v.year(page.Site)
 	if page.Form == nil {
 		page.Form = map[string]string{}
 	}
@@ -81,8 +79,7 @@ func dayOfForm(text string) (store.Day, bool) {
 	if text == "" {
 		return 0, true
 	}
-	at, err := time.Parse(time.DateOnly, text)
-	return store.DayOf(at), err == nil && at.Year() >= 1971 && at.Year() < 9000
+	return parseDay(text)
 }
 
 func (v *visit) askCompany(o office) {

@@ -79,7 +79,7 @@ func (v *visit) shiftAsked(site string) (span reports.Span, ok bool, err error) 
 		}
 		return shifts[i], true, nil
 	}
-	today := store.DayOf(v.now.In(v.store.Zone(site)))
+	today := v.today(site)
 	shifts, err := reports.ShiftsOf(v.ctx(), v.store, site, today-7, today)
 	for _, s := range slices.Backward(shifts) {
 		if !s.From.After(v.now) {

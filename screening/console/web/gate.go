@@ -53,7 +53,7 @@ func showGates(v *visit) {
 	for _, t := range all.Gates {
 		row := gateRow{tile: t, Check: checks[t.Gate.Gate]}
 		for _, c := range counts {
-			if c.Gate != t.Gate.Gate || c.Day != store.DayOf(v.now.In(v.store.Zone(t.Site))) {
+			if c.Gate != t.Gate.Gate || c.Day != v.today(t.Site) {
 				continue
 			}
 			row.People += c.People

@@ -152,9 +152,7 @@ func showPeople(v *visit) {
 
 func (v *visit) peoplePage(status int, notice string, page peoplePage) {
 	page.Query, page.Font = v.peopleQuery(), cards.FontFile() != ""
-	zone := v.store.Zone(page.Site)
-	today := store.DayOf(v.now.In(zone))
-	page.From, page.To = dateText(today), dateText(store.DayOf(today.Date().AddDate(1, 0, -1)))
+	page.From, page.To = v.year(page.Site)
 	if from, to := v.r.FormValue("from"), v.r.FormValue("to"); from != "" && to != "" {
 		page.From, page.To = from, to
 	}
@@ -181,7 +179,7 @@ func (v *visit) peoplePage(status int, notice string, page peoplePage) {
 	}
 	var plan store.ShiftPlan
 	if err == nil {
-		plan, err = v.store.ShiftPlan(v.ctx(), page.Site, today)
+		plan, err = v.store.ShiftPlan(v.ctx(), page.Site, v.today(page.Site))
 	}
 	if err != nil {
 		v.fail(err)

@@ -209,10 +209,9 @@ func (v *visit) site() (site string, sites []string, ok bool) {
 // dayAsked reads a day; without one it is the one that ended last at a site.
 func (v *visit) dayAsked(text, site string) (store.Day, bool) {
 	if text == "" {
-		return store.DayOf(v.now.In(v.store.Zone(site))) - 1, true
+		return v.today(site) - 1, true
 	}
-	at, err := time.Parse(time.DateOnly, text)
-	return store.DayOf(at), err == nil && at.Year() >= 1971 && at.Year() < 9000
+	return parseDay(text)
 }
 
 // make counts a report of what the visitor sees.
@@ -360,8 +359,6 @@ func (p *reportPage) compare(v *visit) error {
 	p.Against = &row
 	return err
 }
-
-func dateText(day store.Day) string { return day.Date().Format(time.DateOnly) }
 
 // spanAddress is where a report is; empty for none.
 func spanAddress(span reports.Span) string {

@@ -78,7 +78,7 @@ func showShifts(v *visit) {
 		v.show("shifts", page)
 		return
 	}
-	today := store.DayOf(v.now.In(v.store.Zone(site)))
+	today := v.today(site)
 	last := today
 	if text := v.r.FormValue("day"); text != "" {
 		asked, ok := v.dayAsked(text, site)
@@ -159,7 +159,7 @@ func showPlan(v *visit) {
 	if !ok {
 		return
 	}
-	tomorrow := store.DayOf(v.now.In(v.store.Zone(site))) + 1
+	tomorrow := v.today(site) + 1
 	plan, err := v.store.ShiftPlan(v.ctx(), site, tomorrow)
 	if err != nil {
 		v.fail(err)
@@ -244,14 +244,15 @@ func planOf(page planPage) (plan store.ShiftPlan, wrong phrase) {
 	wrongf := func(zh, en string, values ...any) phrase {
 		return phrase{fmt.Sprintf(zh, values...), fmt.Sprintf(en, values...)}
 	}
-	from, err := time.Parse(time.DateOnly, page.From)
-	if err != nil || from.Year() < 1971 || from.Year() > 9000 {
+	from, ok := parseDay(page.From)
+	if !ok {
 		return plan, phrase{"请写明从哪一天起。", "Say from which day on."}
 	}
-	plan = store.ShiftPlan{Site: page.Site, From: store.DayOf(from)}
+	plan = store.ShiftPlan{Site: page.Site, From: from}
 	if len(page.Rows) == 0 {
 		return plan, phrase{"至少要有一个班次。", "A plan has one shift at least."}
 	}
+	var err error
 	names := map[string]bool{}
 	for _, row := range page.Rows {
 		shift := store.Shift{Name: row.Name}

@@ -140,7 +140,7 @@ func (v *visit) previewUpload(status int, notice string, o office, id, ignored s
 
 // unplanned are shifts of an upload that a site's plan does not have.
 func (v *visit) unplanned(site string, d store.Difference) (names []string, err error) {
-	plan, err := v.store.ShiftPlan(v.ctx(), site, store.DayOf(v.now.In(v.store.Zone(site))))
+	plan, err := v.store.ShiftPlan(v.ctx(), site, v.today(site))
 	planned := map[string]bool{"": true}
 	for _, shift := range plan.Shifts {
 		planned[shift.Name] = true
