@@ -32,8 +32,19 @@ type strip struct {
 	Name  string
 	Base  float64
 	Most  int64
-	Bars  []dayBar
+	Bars  []chartBars
 	Marks []dayTick // alerts, above their bars; or where the longest queue was
+}
+
+// chartBars are all bars of an outcome in a strip, as one path: there are hundreds in a drawing.
+type chartBars struct {
+	Outcome event.Outcome
+	Path    string
+}
+
+// add puts another one on.
+func (b *chartBars) add(x, y, width, height float64) {
+	b.Path += fmt.Sprintf("M%g %gh%gv%gh%gz", round(x), round(y), round(width), round(height), -round(width))
 }
 
 // chartRow is a quarter of an hour, or a day, in the table behind the chart.
@@ -121,13 +132,13 @@ func (c *reportChart) table(made reports.Made, counts [][]dayRow, begins []time.
 			row.Text = t.LongDate(begin)
 		}
 		for gate := range counts {
-			cell := chartCell{dayRow: counts[gate][i], Address: rows[gate].behind("people", begin, begins[i+1])}
+			cell := chartCell{dayRow: counts[gate][i], Address: rows[gate].behind(everybody, begin, begins[i+1])}
 			row.Cells = append(row.Cells, cell)
 			row.All.People += cell.People
 			row.All.Alert += cell.Alert
 		}
 		if row.All.People > 0 {
-			row.All.Address = all.behind("people", begin, begins[i+1])
+			row.All.Address = all.behind(everybody, begin, begins[i+1])
 			c.Rows = append(c.Rows, row)
 		}
 	}
@@ -185,22 +196,21 @@ func stripOf(name string, rows []dayRow, base, tall float64, most int64) strip {
 	s := strip{Name: name, Base: base}
 	width := stripWidth / float64(len(rows))
 	y := func(people int64) float64 { return round(base - tall*float64(people)/float64(most)) }
+	bars := []chartBars{{Outcome: event.Alert}, {Outcome: event.Inconclusive}, {Outcome: event.Pass}}
 	for i, row := range rows {
 		s.Most = max(s.Most, row.People)
 		x, below := round(stripLeft+width*float64(i)), int64(0)
-		for _, part := range []struct {
-			outcome event.Outcome
-			people  int64
-		}{{event.Alert, row.Alert}, {event.Inconclusive, row.Inconclusive}, {event.Pass, row.Pass}} {
-			if part.people > 0 {
-				s.Bars = append(s.Bars, dayBar{x + 0.5, y(below + part.people), round(width - 1), round(y(below) - y(below+part.people)), part.outcome})
-				below += part.people
+		for n, people := range []int64{row.Alert, row.Inconclusive, row.Pass} {
+			if people > 0 {
+				bars[n].add(x+0.5, y(below+people), width-1, y(below)-y(below+people))
+				below += people
 			}
 		}
 		if row.Alert > 0 {
 			s.Marks = append(s.Marks, dayTick{x + round(width/2), fmt.Sprint(y(row.People) - 2)})
 		}
 	}
+	s.Bars = slices.DeleteFunc(bars, func(b chartBars) bool { return b.Path == "" })
 	return s
 }
 
@@ -218,14 +228,14 @@ func (c *reportChart) queues(made reports.Made, queues []store.Queue, n int, t t
 			}
 		}
 	}
-	s := strip{Name: t.Say("最长排队", "Longest queue"), Base: c.Bottom + 20 + queueTall, Most: most.People}
+	s := strip{Name: t.Say("最长排队", "Longest queue"), Base: c.Bottom + 20 + queueTall, Most: most.People, Bars: make([]chartBars, 1)}
 	width := stripWidth / float64(n)
 	for i, q := range longest {
 		if q.People == 0 {
 			continue
 		}
 		x, tall := round(stripLeft+width*float64(i)), round((queueTall-14)*float64(q.People)/float64(most.People))
-		s.Bars = append(s.Bars, dayBar{x + 0.5, s.Base - tall, round(width - 1), tall, event.Pass})
+		s.Bars[0].add(x+0.5, s.Base-tall, width-1, tall)
 		if q == most {
 			s.Marks = append(s.Marks, dayTick{x, q.Gate.Name})
 		}

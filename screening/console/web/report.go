@@ -76,14 +76,11 @@ type reportRow struct {
 	Unprint bool // it is left out in print
 
 	span reports.Span
-	key  string // of the history's filter: "site" or "site/gate"
+	of   mqtt.Gate // or a site
 }
 
 func rowOf(span reports.Span, gate store.GateReport, title string) reportRow {
-	row := reportRow{GateReport: gate, Title: title, span: span, key: span.Site}
-	if name := cmp.Or(gate.Gate.Name, span.Gate); name != "" {
-		row.key += "/" + name
-	}
+	row := reportRow{GateReport: gate, Title: title, span: span, of: mqtt.Gate{Site: span.Site, Name: cmp.Or(gate.Gate.Name, span.Gate)}}
 	for reason, people := range gate.Reasons {
 		row.Why = append(row.Why, reasonCount{reason, people})
 	}
@@ -104,21 +101,7 @@ func (r reportRow) Behind(figure string) string {
 }
 
 func (r reportRow) behind(figure string, from, to time.Time) string {
-	query := url.Values{"people": {"yes"}, "gate": {r.key}, "from": {minute(from, r.span.Zone)}, "to": {minute(to, r.span.Zone)}}
-	switch figure {
-	case "people":
-	case "again":
-		query.Set("people", "again")
-	case string(event.Pass), string(event.Alert), string(event.Inconclusive):
-		query.Set("outcome", figure)
-	case string(mqtt.Confirmed), string(mqtt.FalseAlert), string(mqtt.Gone), store.OpenAlert:
-		query.Set("outcome", string(event.Alert))
-		query.Set("state", figure)
-	default:
-		query.Set("outcome", string(event.Inconclusive))
-		query.Set("reason", figure)
-	}
-	return "/history?" + query.Encode()
+	return figureAddress(figure, keyOf(r.of), from, to)
 }
 
 // BehindReason is the address of the people who were not measured for a reason.
@@ -126,13 +109,13 @@ func (r reportRow) BehindReason(reason event.Reason) string { return r.Behind(st
 
 // BehindBusiest is the address of the people in the busiest quarter.
 func (r reportRow) BehindBusiest() string {
-	return r.behind("people", r.BusiestQuarter, r.BusiestQuarter.Add(quarter))
+	return r.behind(everybody, r.BusiestQuarter, r.BusiestQuarter.Add(quarter))
 }
 
 // BehindQueue is the address of the people around the longest queue.
 func (r reportRow) BehindQueue() string {
 	begin := r.QueueAt.Truncate(quarter)
-	return r.behind("people", begin, begin.Add(quarter))
+	return r.behind(everybody, begin, begin.Add(quarter))
 }
 
 // AlertPeople is how many have an alert.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
-	"html"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -102,13 +101,14 @@ func (c *console) shift(gates []mqtt.Gate, people, alerts int) {
 	}
 }
 
-var figureLink = regexp.MustCompile(`<a href="(/history\?[^"]+)">(?:[^<]* )?(\d+)</a>`)
+var figureLink = regexp.MustCompile(`<a href="(/f/[^"]+)">(?:[^<]* )?(\d+)</a>`)
 
 // TestFiguresLeadToTheirEvents follows every figure of a shift, a day, a week and a month: behind it are as many people.
 func TestFiguresLeadToTheirEvents(t *testing.T) {
 	c := start(t)
 	c.shift([]mqtt.Gate{north, south}, 300, 12)
 	b := c.client("wang", c.account("wang", "Wang Wei", store.Manager, mqtt.Gate{}))
+	b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	day := c.yesterday(6, 0).Format(time.DateOnly)
 	rows := map[string]int{}
 	for _, path := range []string{"/shifts?", "/shifts/" + day + "/1?", "/reports?kind=day&day=" + day, "/reports?kind=week&day=" + day, "/reports?kind=month&day=" + day} {
@@ -118,7 +118,12 @@ func TestFiguresLeadToTheirEvents(t *testing.T) {
 			t.Fatalf("%s: %d, %d figures", path, status, len(found))
 		}
 		for _, link := range found {
-			address := strings.Replace(html.UnescapeString(link[1]), "/history?", "/history.csv?", 1)
+			answer, err := b.Get(c.server.URL + link[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			address := strings.Replace(answer.Header.Get("Location"), "/history?", "/history.csv?", 1)
 			if _, known := rows[address]; !known {
 				status, file := b.get(address)
 				lines, err := csv.NewReader(strings.NewReader(file)).ReadAll()
@@ -133,6 +138,31 @@ func TestFiguresLeadToTheirEvents(t *testing.T) {
 		}
 	}
 	t.Logf("%d different links", len(rows))
+}
+
+// TestReportOfManyGatesIsSmall has people come to thirty gates on every day of a month.
+func TestReportOfManyGatesIsSmall(t *testing.T) {
+	c := start(t)
+	var events []store.Event
+	month := c.yesterday(6, 0).AddDate(0, -1, 0)
+	month = month.AddDate(0, 0, 1-month.Day())
+	for n := range 30 {
+		gate := mqtt.Gate{Site: north.Site, Name: fmt.Sprintf("%02d号门", n+1)}
+		for at := month; at.Month() == month.Month(); at = at.AddDate(0, 0, 1) {
+			events = append(events, c.make(gate, at, event.Pass, event.BelowThreshold), c.make(gate, at.Add(time.Minute), event.Inconclusive, event.Moving))
+		}
+	}
+	c.addAll(events...)
+	b := c.client("wang", c.account("wang", "Wang Wei", store.Manager, mqtt.Gate{}))
+	status, page := b.get("/reports?kind=month&day=" + month.Format(time.DateOnly) + "&site=" + url.QueryEscape(north.Site))
+	if figures := len(figureLink.FindAllString(page, -1)); status != http.StatusOK || figures < 28*30 || len(page) > 150_000 {
+		t.Errorf("%d: %d figures in %d kB", status, figures, len(page)/1000)
+	}
+	for _, address := range []string{"/f/x/1-1/", "/f//1-1/", "/f/" + shortOf(north.Site) + "/1/"} {
+		if status, _ := b.get(address); status != http.StatusNotFound {
+			t.Errorf("%s: %d", address, status)
+		}
+	}
 }
 
 // TestShiftOfWhichNothingIsKnown is not one to which nobody came.

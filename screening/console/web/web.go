@@ -209,6 +209,7 @@ func (p *Pages) routes() http.Handler {
 		"GET /":                        {accounts.Anybody, (*visit).missing},
 		"GET /faults":                  {store.Guard, showFaults},
 		"GET /history":                 {store.Guard, showHistory},
+		"GET /f/{of}/{in}/{figure...}": {store.Guard, showFigure},
 		"GET /events/{id}":             {store.Guard, showEvent},
 		"GET /gates":                   {store.Guard, showGates},
 		"GET /gates/{site}/{gate}":     {store.Guard, showGate},
