@@ -239,6 +239,9 @@ func TestBrowserDistrict(t *testing.T) {
 				picture := strings.Join([]string{"district", name, size, lang}, "-")
 				b.shoot(picture)
 				b.accessible(picture)
+				if name == "accounts" && !evaluate[bool](b, `[...document.querySelectorAll("table button, table summary")].every((e) => e.getBoundingClientRect().right <= innerWidth)`) {
+					t.Errorf("%s: what is to be done with an account is out of sight", picture)
+				}
 			}
 		}
 	}
