@@ -86,10 +86,10 @@ func (p *auditPage) verify(v *visit) (err error) {
 	return err
 }
 
-// Numbered tells whether what a line is about is an event, and not an account.
-func (auditPage) Numbered(about string) bool {
-	_, err := ulid.ParseStrict(about)
-	return err == nil
+// OfEvent tells whether what a line is about is an event: that is of a gate, other than a company, a list or somebody on one.
+func (auditPage) OfEvent(line store.AuditLine) bool {
+	_, err := ulid.ParseStrict(line.About)
+	return err == nil && line.Scope.Name != ""
 }
 
 // Deed is what somebody did, in full.
@@ -100,6 +100,8 @@ func (t tongue) Deed(line store.AuditLine) string {
 	}
 	detail := strings.Join(words, " ")
 	switch line.What {
+	case store.MadeKey:
+		detail = t.of(keyNames[store.KeyKind(line.Detail)])
 	case store.ChangedSettings, store.ChangedShifts, store.Saw, store.Exported, store.Held, store.EndedHold, store.DeletedEvent, store.BackedUp, store.Restored, store.TrustedClock, store.AskedCompany, store.DecidedCompany, store.ListedPeople, store.UnlistedPeople, store.ForgotPerson:
 		detail = line.Detail
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -12,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -651,6 +655,61 @@ func TestBrowserLongNames(t *testing.T) {
 	} {
 		b.open(path)
 		b.shoot(fmt.Sprint("names-", n))
+	}
+}
+
+// TestBrowserConsoleIsReplaced has open pages go on with the console that comes instead, and none lose what somebody types in or
+// was shown once.
+func TestBrowserConsoleIsReplaced(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	next, err := New(c.store, c.accounts, nil, DefaultConfig(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.build = "next"
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = next.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	var replaced atomic.Bool
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if replaced.Load() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c.pages.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	c.server.URL = front.URL
+	password := c.account("chef", "陈师傅", store.Administrator, mqtt.Gate{})
+	watching, typing, reading := c.browser(desktop), c.browser(desktop), c.browser(desktop)
+	for _, b := range []*tab{watching, typing, reading} {
+		b.logIn("chef", password, "en")
+	}
+	typing.open("/admin/accounts")
+	typing.fill("name", "half")
+	reading.open("/admin/accounts")
+	reading.fill("name", "lina")
+	reading.fill("full", "Li Na")
+	reading.click(`form[action="/admin/accounts/add"] button`)
+	reading.says("shown this once")
+	once := evaluate[string](reading, `document.getElementById("once").textContent`)
+	replaced.Store(true)
+	c.pages.close.Do(func() { close(c.pages.closed) }) // which ends its streams
+	watching.wait("the new console's page", `document.documentElement.dataset.build === "next" && document.readyState === "complete"`)
+	c.alert(north)
+	for _, b := range []*tab{watching, typing, reading} {
+		b.wait("the alert", `document.getElementById("count-alerts").textContent === "1" && !document.getElementById("count-alerts").hidden`)
+		if complaints := evaluate[[]string](b, "window.complaints"); len(complaints) > 0 {
+			t.Errorf("%q", complaints)
+		}
+	}
+	if typed := evaluate[string](typing, `document.querySelector("input[name=name]").value`); typed != "half" {
+		t.Errorf("of what was typed there is %q", typed)
+	}
+	if shown := evaluate[string](reading, `document.getElementById("once")?.textContent ?? ""`); shown != once {
+		t.Errorf("the password %q that is shown once is now %q", once, shown)
 	}
 }
 

@@ -37,7 +37,7 @@ func (v *visit) mayCover() bool {
 
 func showCoverage(v *visit) {
 	if !v.mayCover() {
-		v.problem(http.StatusForbidden, v.tongue.Say("此页面需要“人事”或“经理”的角色，范围为整个厂区。", "This page takes the role hr or manager, for a whole site."))
+		v.problem(http.StatusForbidden, v.tongue.Say("此页面需要“人事”或“经理”的角色，范围为整个厂区。", "This page takes the role personnel or manager, for a whole site."))
 		return
 	}
 	site, sites, ok := v.site()

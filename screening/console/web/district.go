@@ -72,6 +72,9 @@ func (t *siteTile) onlyOf(gates []tile, now time.Time) {
 	t.State = t.PlantSite.State(now)
 }
 
+// fallSilent has nobody take a gate to be as it was said to be.
+func (t *tile) fallSilent() { t.State, t.Silent = "unknown", true }
+
 // siteNews is what is known of all sites, and when it was looked at.
 type siteNews struct {
 	sites         []store.PlantSite
@@ -280,7 +283,7 @@ func (v *visit) showSiteOf(all nowPage, is siteTile) {
 	}
 	if page.SiteTile.State == store.SiteSilent {
 		for i := range page.Gates {
-			page.Gates[i].State = "unknown"
+			page.Gates[i].fallSilent()
 		}
 	}
 	v.show("site", page)
@@ -340,7 +343,11 @@ func (v *visit) tileOfGate(gate mqtt.Gate) (tile, map[string]string, bool) {
 		v.missing()
 		return tile{}, nil, false
 	}
-	return tiles[i], v.pageOf(now, v.account).Versions, true
+	all := v.pageOf(now, v.account)
+	if slices.ContainsFunc(all.Sites, func(s siteTile) bool { return s.Name == gate.Site && s.State == store.SiteSilent }) {
+		tiles[i].fallSilent()
+	}
+	return tiles[i], all.Versions, true
 }
 
 // districtFaults are those of all sites that the visitor sees: which are silent, what is wrong with gates, and what was refused.

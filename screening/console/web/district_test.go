@@ -123,6 +123,20 @@ func TestDistrictScopes(t *testing.T) {
 	}
 }
 
+// TestDistrictKnowsNothingOfASilentPlant has no gate of one be well, on whichever page.
+func TestDistrictKnowsNothingOfASilentPlant(t *testing.T) {
+	c, _ := startDistrict(t, 2, 1)
+	b := c.client("chef", c.account("chef", "Chef", store.Manager, mqtt.Gate{}))
+	for site, silent := range map[string]bool{"0001厂": false, "0002厂": true} {
+		for _, path := range []string{"/sites/" + url.PathEscape(site), gateAddress(mqtt.Gate{Site: site, Name: "1号门"})} {
+			_, body := b.get(path)
+			if strings.Contains(body, "? unknown") != silent || strings.Contains(body, "Nothing comes from this plant") != silent || strings.Contains(body, "✓ well") == silent {
+				t.Errorf("%s: silent is %v, and the page says\n%s", path, silent, body)
+			}
+		}
+	}
+}
+
 // TestDistrictFindsSites by a part of their name, and page by page.
 func TestDistrictFindsSites(t *testing.T) {
 	c, _ := startDistrict(t, 130, 1)
@@ -225,6 +239,9 @@ func TestBrowserDistrict(t *testing.T) {
 				picture := strings.Join([]string{"district", name, size, lang}, "-")
 				b.shoot(picture)
 				b.accessible(picture)
+				if name == "accounts" && !evaluate[bool](b, `[...document.querySelectorAll("table button, table summary")].every((e) => e.getBoundingClientRect().right <= innerWidth)`) {
+					t.Errorf("%s: what is to be done with an account is out of sight", picture)
+				}
 			}
 		}
 	}

@@ -71,7 +71,7 @@ func TestDistrictOnTheGatesPage(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if _, body := all.get("/gates?lang=zh"); !strings.Contains(body, "区域") {
+	if _, body := all.get("/gates?lang=zh"); !strings.Contains(body, "片区") {
 		t.Error("the page has no word in Chinese")
 	}
 	if _, body := one.get("/gates?lang=en"); strings.Contains(body, "District") {

@@ -304,7 +304,7 @@ func (v *visit) eventPage(e store.Event) (eventPage, error) {
 	case told && who.Unpaired != "":
 		page.Known = v.tongue.Say("不知道：", "not known: ") + v.tongue.WhyUnpaired(who.Unpaired)
 	case told:
-		page.Known = v.tongue.Say("知道，名字只有人事看得到；读取：", "known, by name to the role hr alone; read by ") + who.By
+		page.Known = v.tongue.Say("知道，名字只有人事看得到；读取：", "known, by name to personnel alone; read by ") + who.By
 	}
 	var second *float64
 	switch {

@@ -197,6 +197,7 @@ type tile struct {
 	store.Gate
 	State  string // well, degraded, down, paused, unknown, unused or revoked
 	Faults []store.Fault
+	Silent bool // nothing comes from its plant, and so it is unknown
 }
 
 func (p *Pages) pageOf(now *snapshot, account store.Account) nowPage {

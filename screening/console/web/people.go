@@ -108,6 +108,9 @@ type peoplePage struct {
 	Untold bool   // too many codes are revoked: gates are not told
 	Keys   *passes.Shown
 	Behind []store.Gate // whose keys are not those
+	// Kind is of the key that was to be changed, and Ends whether codes were to be void, where that was refused.
+	Kind store.KeyKind
+	Ends bool
 }
 
 // peopleQuery is the filter as it stands in the address.
@@ -321,7 +324,7 @@ func (v *visit) issueCodes(o office, people []store.Person) {
 func (v *visit) changeKey(o office) {
 	kind, ends := store.KeyKind(v.r.FormValue("kind")), v.r.FormValue("end") != ""
 	if (kind != "" || ends) && strings.TrimSpace(v.r.FormValue("typed")) != o.Site {
-		v.peoplePage(http.StatusUnprocessableEntity, v.tongue.Say("没有改动：请把厂区名称原样输入以确认，这一步不能撤回。", "Nothing was changed: type the name of the site as it is written, to confirm what can't be undone."), peoplePage{office: o})
+		v.peoplePage(http.StatusUnprocessableEntity, v.tongue.Say("没有改动：请把厂区名称原样输入以确认，这一步不能撤回。", "Nothing was changed: type the name of the site as it is written, to confirm what can't be undone."), peoplePage{office: o, Kind: kind, Ends: ends})
 		return
 	}
 	by := accounts.AuthorOf(v.r, v.account)
@@ -333,7 +336,7 @@ func (v *visit) changeKey(o office) {
 		done = v.tongue.Say("已换厂区密钥。连着的闸机马上改用，其余的连上后改用；没跟上的列在“密钥…”里。请现在备份控制台。", "The site has a new key. Gates follow at once, or when they connect; Keys… names those that have not. Back up the console now.")
 	case store.NumberKey:
 		err = v.passes.ChangeNumberKey(v.ctx(), o.Site, by, v.now)
-		done = v.tongue.Say("已换工号密钥。请现在备份控制台，再让每台闸机用新链接重新加入并重启。", "The site has a new number key. Back up the console now, then have each gate join again by a new link, and restart it.")
+		done = v.tongue.Say("已换工号密钥。请现在备份控制台，再让每台闸机用新链接重新接入并重启。", "The site has a new number key. Back up the console now, then have each gate join again by a new link, and restart it.")
 	case "":
 	default:
 		v.missing()

@@ -370,6 +370,10 @@ func TestKeysAreChanged(t *testing.T) {
 	if err != nil || !slices.Equal(changed, []string{"codes", "number", "root", "root", "root"}) {
 		t.Errorf("the audit has %q, %v", changed, err)
 	}
+	chief := c.client("chief", c.account("chief", "The Administrator", store.Administrator, mqtt.Gate{}))
+	if _, page := chief.get("/admin/audit?account=hr"); !strings.Contains(page, "made a key: site&#39;s key") || !strings.Contains(page, "changed the list of people") || strings.Contains(page, `href="/events/`) {
+		t.Errorf("the page of the audit does not name the key, or leads from a list to an event that there is not:\n%s", page)
+	}
 }
 
 // TestTooManyRevoked has more codes revoked than gates can be told: whoever did it is not told that gates refuse them.

@@ -435,7 +435,7 @@ func (t tongue) spanTitle(span reports.Span) string {
 	date := span.Day.Date()
 	switch span.Kind {
 	case reports.Shift:
-		return fmt.Sprintf("%s %s–%s, %s", t.ShiftName(span.Shift.Name), span.From.Format("15:04"), span.To.Format("15:04"), t.LongDate(date))
+		return fmt.Sprintf(t.Say("%s %s–%s，%s", "%s %s–%s, %s"), t.ShiftName(span.Shift.Name), span.From.Format("15:04"), span.To.Format("15:04"), t.LongDate(date))
 	case reports.Week:
 		year, week := date.ISOWeek()
 		return fmt.Sprintf(t.Say("%d 年第 %d 周（%s – %s）", "%[2]d/%[1]d, the week of %[3]s – %[4]s"), year, week, t.Date(date), t.Date(date.AddDate(0, 0, 6)))

@@ -414,6 +414,7 @@ type page struct {
 	Store        *store.Store
 	MadeUp       time.Time // up to when people are
 	District     bool      // the store is what plants tell
+	Posted       bool      // it answers a form, and is not there to be asked for again
 	Data         any
 }
 
@@ -475,6 +476,7 @@ func (v *visit) page(data any) page {
 		tongue: v.tongue, Path: v.r.URL.Path, Build: v.build, Account: v.account, Now: v.now,
 		Other: v.r.URL.Path + "?" + query.Encode(), Store: v.store, Data: data, MadeUp: v.cfg.MadeUpUntil, District: v.cfg.District,
 		Escalated: live.Escalated, Open: live.message.open, Faults: live.message.faults,
+		Posted: v.r.Method == http.MethodPost,
 	}
 }
 

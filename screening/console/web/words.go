@@ -56,7 +56,7 @@ var words = map[string]phrase{
 	store.ClockAhead: {"比控制台快两分钟以上", "ahead of the console's by more than two minutes"}, store.ClockBehind: {"比控制台慢两分钟以上", "behind the console's by more than two minutes"},
 	string(store.SiteKeyBefore): {"还用旧的厂区密钥", "the site's key before"}, string(store.SiteKeyOther): {"厂区密钥不是本控制台的", "a site's key that is not of this console"},
 	string(store.NumberKeyBefore): {"缺新的工号密钥", "the newest number key is missing"}, string(store.NumberKeyOther): {"工号密钥比控制台多", "more number keys than here"},
-	string(store.KeysUntold): {"没有报密钥：程序旧，或没有读卡器", "tells none: its program is old, or it has no reader"},
+	string(store.KeysUntold): {"没有报密钥：程序旧，或没有读码器", "tells none: its program is old, or it has no reader"},
 	"on":                     {"已暂停", "paused"}, "off": {"运行", "running"},
 
 	string(store.MadeAccount): {"新建账号", "made an account"}, string(store.ChangedRole): {"改变角色或范围", "changed role or scope"},
@@ -90,10 +90,13 @@ var words = map[string]phrase{
 	string(store.AskedCompany): {"登记公司", "entered a company"}, string(store.DecidedCompany): {"批准或暂停公司", "approved or suspended a company"},
 	string(store.ListedPeople): {"更新人员名单", "changed the list of people"}, string(store.UnlistedPeople): {"撤销名单更新", "undid a change of the list"},
 	string(store.IssuedCodes): {"发通行码，个数", "issued codes:"}, string(store.RevokedCodes): {"吊销通行码，个数", "revoked codes:"},
-	string(store.MadeKey): {"新建厂区密钥", "made a key of a site"}, string(store.ForgotPerson): {"删除人员", "deleted a person"},
+	string(store.MadeKey): {"新建密钥", "made a key"}, string(store.ForgotPerson): {"删除人员", "deleted a person"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},
 }
+
+// keyNames are what the keys of a site are called.
+var keyNames = map[store.KeyKind]phrase{store.CodesKey: {"签名密钥", "signing key"}, store.RootKey: {"厂区密钥", "site's key"}, store.NumberKey: {"工号密钥", "number key"}}
 
 // notKept stands in place of a number that was not kept. It was measured: a number that was not is empty.
 const notKept = "not-kept"
@@ -226,11 +229,11 @@ var remedies = map[string]phrase{
 
 // keyRemedies say what to do about a gate whose keys are not the site's.
 var keyRemedies = map[string]phrase{
-	string(store.SiteKeyBefore):   {"闸机没有改用新的厂区密钥，新作废的通行码它不知道：看闸机日志，确认 MQTT 服务器允许控制台写 passes；不行就用新链接重新加入并重启", "It has not followed the site's new key, and does not know which codes are void now: look at its log, and whether the broker lets the console write passes; else have it join again by a new link and restart it"},
-	string(store.SiteKeyOther):    {"闸机不认本控制台的名单。控制台没有恢复过旧备份的话，密钥可能被盗：用新链接重新加入并重启，期间人工核对通行码。恢复过的话，先换一次厂区密钥，再让每台闸机重新加入", "It believes nothing of this console's lists. Unless the console was restored from a backup, a thief may have led it: have it join again by a new link, restart it, and look at codes by hand meanwhile. After a restore, first change the site's key once more, then have each gate join again"},
+	string(store.SiteKeyBefore):   {"闸机没有改用新的厂区密钥，新作废的通行码它不知道：看闸机日志，确认 MQTT 服务器允许控制台写 passes；不行就用新链接重新接入并重启", "It has not followed the site's new key, and does not know which codes are void now: look at its log, and whether the broker lets the console write passes; else have it join again by a new link and restart it"},
+	string(store.SiteKeyOther):    {"闸机不认本控制台的名单。控制台没有恢复过旧备份的话，密钥可能被盗：用新链接重新接入并重启，期间人工核对通行码。恢复过的话，请“人事”先在“人员”页换一次厂区密钥，再让每台闸机重新接入", "It believes nothing of this console's lists. Unless the console was restored from a backup, a thief may have led it: have it join again by a new link, restart it, and look at codes by hand meanwhile. After a restore, first have personnel change the site's key once more (People, Keys…), then have each gate join again"},
 	string(store.KeysUntold):      {"闸机程序太旧，跟不上换密钥：新作废的码它还放行，换工号密钥后印的码它说不完整。请更新程序", "Its program is too old to follow a change of keys: it still takes codes that are void by now, and finds those cut that were printed after a new number key. Update it"},
-	string(store.NumberKeyBefore): {"用新链接重新加入并重启，不急：人照样计入", "Have it join again by a new link and restart it. There is no hurry: people count as before"},
-	string(store.NumberKeyOther):  {"控制台恢复了旧备份，不认得这台闸机上的工号，来过的人会算没来：换一次工号密钥，再让每台闸机用新链接重新加入并重启", "The console was restored from a backup, and does not know people whose numbers it reads: they count as not seen. Change the number key once more, then have each gate join again by a new link and restart it"},
+	string(store.NumberKeyBefore): {"用新链接重新接入并重启，不急：人照样计入", "Have it join again by a new link and restart it. There is no hurry: people count as before"},
+	string(store.NumberKeyOther):  {"控制台恢复了旧备份，不认得这台闸机上的工号，来过的人会算没来：请“人事”在“人员”页换一次工号密钥，再让每台闸机用新链接重新接入并重启", "The console was restored from a backup, and does not know people whose numbers it reads: they count as not seen. Have personnel change the number key once more (People, Keys…), then have each gate join again by a new link and restart it"},
 }
 
 // Remedy says what to do about a fault.

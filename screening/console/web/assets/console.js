@@ -79,7 +79,7 @@ function refresh(name) {
 // A form that somebody fills in stays as it is.
 function busy(part) {
   return touching > 0 || part.querySelector("details[open]") !== null ||
-    [...part.querySelectorAll("input:not([type=hidden], [type=radio])")].some((input) => input.value !== input.defaultValue);
+    [...part.querySelectorAll("input:not([type=hidden], [type=radio], [type=checkbox])")].some((input) => input.value !== input.defaultValue);
 }
 
 // What finds a link or button again in the part that comes instead.
@@ -123,7 +123,8 @@ let alertsAt = null; // version of the alerts that the page of one was made with
 function wanted(name) { return told !== null && name !== "alert" && shown[name] !== undefined && told.parts[name] !== shown[name]; }
 
 function hear(message) {
-  if (message.build !== build) return location.reload();
+  // A page of a console that was replaced meanwhile goes on while somebody fills it in, or reads what is shown once.
+  if (message.build !== build && !("posted" in root.dataset) && !busy(document.body)) return location.reload();
   told = message;
   for (const name of Object.keys(message.parts)) if (wanted(name)) refresh(name);
   if (shown.alert !== undefined && alertsAt !== message.parts.alerts) {
