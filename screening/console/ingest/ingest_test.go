@@ -404,7 +404,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 	eventually(t, "the clock is behind again", func() bool { return faultsOf(t, s) == "clock behind" })
 	again()
 	kept := alert(time.Now().Add(-days), false)
-	_, again = run(t, b.address, s)
+	run(t, b.address, s)
 	eventually(t, "what comes before the gate is heard after a restart, by a clock that was behind before it, is new", is(kept, store.New, 0))
 	heard()
 	alert(time.Now(), false)
