@@ -66,7 +66,7 @@ func (s *station) openBadges() (err error) {
 
 // tellKeys has the status say by which keys badges are checked, so that the console sees who has not followed a change.
 func (s *station) tellKeys() {
-	s.tell(func(status *mqtt.Status) { status.Keys.Site, status.Keys.Numbers = s.badges.Keys() })
+	s.tell(func(status *mqtt.Status) { status.Keys.Site, status.Keys.Numbers, status.Keys.Newest = s.badges.Keys() })
 }
 
 // readBadges runs the readers that this process reads by itself, until ctx ends. It also tells what time alone decides, while the

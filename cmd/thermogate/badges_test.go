@@ -338,7 +338,11 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 	soon(t, "the gate has followed the site", func() bool {
 		return s.broker.State().Connected && console.show(gate, code) == "refused: revoked"
 	})
-	want := mqtt.Keys{Site: passcode.Fingerprint(next.Public().(ed25519.PublicKey)), Numbers: 1}
+	numbers, err := passcode.ParseNumberKeys(strings.Repeat("0123456789abcdef", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mqtt.Keys{Site: passcode.Fingerprint(next.Public().(ed25519.PublicKey)), Numbers: 1, Newest: numbers.Fingerprint()}
 	s.statusMu.Lock()
 	if s.status.Keys != want {
 		t.Errorf("its status tells %+v, not %+v", s.status.Keys, want)

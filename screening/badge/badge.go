@@ -147,13 +147,16 @@ func (d *Desk) Knows() string {
 	return strings.Join(known, ", ")
 }
 
-// Keys tells by which of the site's keys the gate goes: the fingerprint of the public one, empty where it takes no pass codes, and
-// how many number keys it has.
-func (d *Desk) Keys() (site string, numbers int) {
+// Keys tells by which of the site's keys the gate goes: the fingerprint of the public one, empty where it takes no pass codes, how
+// many number keys it has, and their fingerprint, empty where it has none.
+func (d *Desk) Keys() (site string, numbers int, newest string) {
 	if d.passes != nil {
 		site = passcode.Fingerprint(d.passes.goesBy())
 	}
-	return site, len(d.numberKeys)
+	if len(d.numberKeys) > 0 {
+		newest = d.numberKeys.Fingerprint()
+	}
+	return site, len(d.numberKeys), newest
 }
 
 // See takes a frame, and names whom it can in the verdicts that it led to. It returns events that say it of earlier ones.

@@ -406,13 +406,14 @@ func (f *floor) end(v *visit, at time.Time) {
 }
 
 // mayHaveLeft says whether somebody who would leave a trace was out of sight for so long, or stood there for so long, that
-// whoever is seen after a break may be another person.
+// whoever is seen after a break, or comes in at a border, may be another person.
 func (v *visit) mayHaveLeft(s *sighting) bool {
 	away := s.at.Sub(v.lastSeen)
 	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
 		return false
 	}
-	if v.presence.more() && v.atEdge && v.outward() {
+	comesIn := s.atEdge && !v.behind && apart(v.box, s.box) >= 0.5
+	if v.presence.more() && (comesIn || v.atEdge && v.outward()) {
 		return away >= blink
 	}
 	return v.presence.stood >= waited || v.presence.more() && !v.behind && away >= awayFor

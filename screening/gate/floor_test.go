@@ -162,6 +162,7 @@ func (h *hall) sight(p someone) sighting {
 	s := sighting{
 		at: h.now, previous: h.previous, box: boxOf(f), sure: true, whole: true, moved: !p.still, broken: broken,
 		near: p.w >= h.floor.config.Near*sensorSide, far: p.w >= h.floor.config.Far*sensorSide,
+		atEdge: f.X < f.W || f.X+2*f.W > sensorSide,
 	}
 	s.steady = before != nil && measure.Speed(f, before.face, h.now.Sub(before.at)) <= measure.DefaultConfig().MaxSpeed
 	t.recent = append(t.recent, seenFace{f, h.now})
@@ -592,6 +593,34 @@ func TestBesideWhoWentIsAnother(t *testing.T) {
 	h.frames(1)
 	h.stay(3*time.Second, well(3).reading(34.8).at(50).on(1)) // steps into the place of the first
 	h.want("pass", "pass", "left")
+}
+
+// TestNextFromTheSameSide: somebody who can't be measured leaves by the side by which they came, and the next one comes in there at
+// once. Each leaves a trace.
+func TestNextFromTheSameSide(t *testing.T) {
+	for name, wayOut := range map[string][]float64{"seen on the way out": {35, 28, 22, 18}, "turned before it": nil} {
+		for side, at := range map[string]func(float64) float64{
+			"left":  func(x float64) float64 { return x },
+			"right": func(x float64) float64 { return sensorSide - x },
+		} {
+			t.Run(name+", "+side, func(t *testing.T) {
+				h := newHall(t, DefaultVisitConfig())
+				walk := func(p someone, along ...float64) {
+					for _, x := range along {
+						h.frame(p.at(at(x)).wide(min(26, 14+x/3)))
+					}
+				}
+				first := well(1).but(event.TurnedAway)
+				walk(first, 10, 16, 22, 28, 34)
+				h.stay(900*time.Millisecond, first.at(at(40)).wide(26))
+				walk(first, wayOut...)
+				h.frames(4)
+				walk(well(2).on(1).but(event.Moving), 8, 14, 21, 28, 35)
+				h.stay(time.Second, well(2).on(1).at(at(42)).wide(26))
+				h.want("turned-away", "pass")
+			})
+		}
+	}
 }
 
 // TestThirdPersonInDoubt: while it is in doubt whether the second is the first, a third comes.

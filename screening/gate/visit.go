@@ -96,7 +96,7 @@ type visit struct {
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
-	cameAt              float64         // where along the picture the face was first seen
+	left, right         float64         // how far along the picture the middle of the face was to either side
 	came                place           // where and when it was first measured since it came in sight; zero before
 	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
@@ -185,9 +185,11 @@ const (
 
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
+	middle := s.box.X + s.box.W/2
 	if v.box == (event.Box{}) {
-		v.cameAt = s.box.X + s.box.W/2
+		v.left, v.right = middle, middle
 	}
+	v.left, v.right = min(v.left, middle), max(v.right, middle)
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.inSight, v.behind = true, false
 	v.presence.add(s)
@@ -325,10 +327,13 @@ func (v *visit) startOver() {
 	v.lookSince, v.skinSite, v.adrift, v.came = time.Time{}, "", false, place{}
 }
 
-// outward says whether a face at a border of the picture was on its way out.
+// outward says whether a face at a border of the picture was on its way out: it was further in by more than a face that stands sways.
 func (v *visit) outward() bool {
-	atLeft := v.box.X < v.box.W
-	return atLeft == (v.box.X+v.box.W/2 < v.cameAt)
+	middle := v.box.X + v.box.W/2
+	if v.box.X < v.box.W {
+		return middle < v.right-v.box.W/2
+	}
+	return middle > v.left+v.box.W/2
 }
 
 // absorb takes what a rival saw, who was the same person.

@@ -28,6 +28,7 @@ type Status struct {
 type Keys struct {
 	Site    string `json:"site,omitempty"`    // passcode.Fingerprint of the public key by which it goes now
 	Numbers int    `json:"numbers,omitempty"` // how many number keys
+	Newest  string `json:"newest,omitempty"`  // passcode.NumberKeys.Fingerprint of them
 }
 
 // Settings are what a gate was started with, without anything secret, so that whoever listens sees what was changed when.

@@ -104,6 +104,12 @@ func ParseNumberKeys(text string) (keys NumberKeys, err error) {
 	return keys, nil
 }
 
+// Fingerprint is by what number keys are compared: half of the pseudonym of a text that is nobody's number. It tells no more of them
+// than any pseudonym does.
+func (k NumberKeys) Fingerprint() string {
+	return k.Pseudonym("thermogate number keys")[:pseudonymSize]
+}
+
 // Pseudonym is what events call the person with this number on the badge, 32 hex digits. By the first key it is the first 16
 // bytes of the number's HMAC-SHA256. Space around the number and the case of its letters do not matter.
 func (k NumberKeys) Pseudonym(number string) string {

@@ -144,7 +144,7 @@ func (i *Ingest) recall(ctx context.Context) error {
 	}
 	for _, known := range gates {
 		g := i.gate(known.Gate)
-		g.journal, g.link = known.Journal, known.Parts[store.Link].Value
+		g.journal, g.link, g.clock = known.Journal, known.Parts[store.Link].Value, known.Parts[store.Clock].Value
 		if known.Journal != "" {
 			g.tails[known.Journal] = known.Sequence
 		}

@@ -373,6 +373,13 @@ func TestAClockThatIsWrong(t *testing.T) {
 			return err == nil && a.State == state && a.Received.Sub(a.Raised).Round(5*time.Minute) == ago
 		}
 	}
+	heard := func() {
+		p.beat(sequence)
+		eventually(t, "the gate is heard again", func() bool {
+			gates, _ := s.Gates(t.Context(), time.Now())
+			return gates[0].Sequence == sequence
+		})
+	}
 	_, stop := run(t, b.address, s)
 	p.online(0)
 	eventually(t, "the gate is heard", func() bool { gates, _ := s.Gates(t.Context(), time.Now()); return len(gates) == 1 })
@@ -380,7 +387,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 	const days = 72 * time.Hour
 	p.online(0) // which the broker keeps as well
 	queued := alert(time.Now().Add(-days), false)
-	run(t, b.address, s)
+	_, again := run(t, b.address, s)
 	eventually(t, "what the broker kept for days is too late", is(queued, store.Closed, days))
 	for _, step := range []struct {
 		ahead time.Duration
@@ -388,15 +395,20 @@ func TestAClockThatIsWrong(t *testing.T) {
 	}{
 		{0, ""}, {-days, "clock behind"}, {-time.Minute - 30*time.Second, "clock behind"}, {0, ""}, {24 * 365 * time.Hour, "clock ahead"}, {-10 * time.Minute, "clock behind"}, {time.Minute + 30*time.Second, "clock behind"}, {days, "clock ahead"},
 	} {
-		p.beat(sequence)
-		eventually(t, "the gate is heard again", func() bool {
-			gates, _ := s.Gates(t.Context(), time.Now())
-			return gates[0].Sequence == sequence
-		})
+		heard()
 		id := alert(time.Now().Add(step.ahead), false)
 		eventually(t, fmt.Sprintf("an alert by a clock that is ahead by %v is new", step.ahead), is(id, store.New, 0))
 		eventually(t, fmt.Sprintf("by a clock that is ahead by %v the fault is %q", step.ahead, step.fault), func() bool { return faultsOf(t, s) == step.fault })
 	}
+	alert(time.Now().Add(-days), false)
+	eventually(t, "the clock is behind again", func() bool { return faultsOf(t, s) == "clock behind" })
+	again()
+	kept := alert(time.Now().Add(-days), false)
+	run(t, b.address, s)
+	eventually(t, "what comes before the gate is heard after a restart, by a clock that was behind before it, is new", is(kept, store.New, 0))
+	heard()
+	alert(time.Now(), false)
+	eventually(t, "the clock is right", func() bool { return faultsOf(t, s) == "" })
 	p.beat(sequence)
 	waited := alert(time.Now().Add(-10*time.Minute), true)
 	eventually(t, "what waited at the gate, whose clock was set meanwhile, is open", is(waited, store.New, 10*time.Minute))

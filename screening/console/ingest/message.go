@@ -39,7 +39,7 @@ func parseStatus(payload []byte) (mqtt.StatusMessage, error) {
 	if status.State != store.Online && status.State != store.Offline {
 		return status, fmt.Errorf("the status is neither online nor offline: %.40q", status.State)
 	}
-	for _, word := range []string{status.Version, status.Camera, status.Reference, status.Group, status.PausedBy, status.Keys.Site} {
+	for _, word := range []string{status.Version, status.Camera, status.Reference, status.Group, status.PausedBy, status.Keys.Site, status.Keys.Newest} {
 		if len(word) > maxStatusWord || strings.ContainsFunc(word, unicode.IsControl) {
 			return status, fmt.Errorf("%.40q does not belong in a status", word)
 		}

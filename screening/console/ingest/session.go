@@ -336,6 +336,9 @@ func (s *session) time(e *store.Event, now time.Time) (clock string) {
 	}
 	if clock == store.ClockBehind {
 		e.Behind = max(-g.ahead, 0)
+		if g.ahead == 0 { // known from before a restart, but not by how much
+			e.Behind = max(now.Sub(e.Time), 0)
+		}
 	}
 	return clock
 }

@@ -15,7 +15,8 @@ const (
 	clockStep = 31 * 24 * time.Hour
 	// clockFar is how far it may have gone on for a time server to confirm it: one that is wrong is so by years.
 	clockFar = 366 * 24 * time.Hour
-	// clockProof is for how long a clock that went further than that has to go on from there to be believed.
+	// clockProof is for how long a clock that went further than that has to go on from there to be believed. One that was set back by
+	// as much, and goes on for as long, was ahead when it was believed: at its first start, maybe, and maybe is so again.
 	clockProof = 7 * 24 * time.Hour
 	// clockPause is how much later the clock has to be for that to be noted.
 	clockPause = time.Hour
@@ -36,11 +37,14 @@ func (e *ClockError) Until() time.Time { return e.Since.Add(clockProof) }
 // consoleClock is what is known of the clock, in milliseconds since 1970.
 type consoleClock struct{ believed, seen, doubted int64 }
 
+// ahead says whether the clock was further on, when it was looked at last, than can be believed.
+func (c consoleClock) ahead() bool { return c.doubted > 0 && c.seen > c.believed }
+
 // at is what is known of the clock once it says that it is now, and was confirmed at another time.
 func (c consoleClock) at(now, confirmed int64) consoleClock {
 	step, proof := clockStep.Milliseconds(), clockProof.Milliseconds()
 	switch {
-	case now <= c.believed+step:
+	case now >= c.believed-step && now <= c.believed+step:
 		return consoleClock{max(c.believed, now), now, 0}
 	case c.doubted == 0 || now < c.doubted || now > c.seen+step:
 		return consoleClock{c.believed, now, now}
@@ -88,7 +92,7 @@ func (s *Store) Believe(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("looking at the clock: %w", err)
 	}
 	s.clockFault.Store(nil)
-	if clock.doubted > 0 {
+	if clock.ahead() {
 		fault := &ClockError{now, fromMilliseconds(clock.believed), fromMilliseconds(clock.doubted)}
 		s.clockFault.Store(fault)
 		return fault

@@ -20,6 +20,8 @@ func TestClock(t *testing.T) {
 	}{
 		{"a month off", []time.Duration{clockStep}, "y"},
 		{"set back", []time.Duration{-wrong, 0}, "yy"},
+		{"set back for some days", []time.Duration{-wrong, -wrong + clockProof - 1, 0, wrong}, "yyyn"},
+		{"ahead at its first start, and years later", []time.Duration{-wrong, -wrong + clockProof, 0}, "yyn"},
 		{"years ahead, and set right", []time.Duration{wrong, wrong + time.Hour, time.Hour, clockStep}, "nnyy"},
 		{"started again and again while it is ahead", []time.Duration{wrong, wrong, wrong + clockProof - 1}, "nnn"},
 		{"off for long", []time.Duration{2 * clockStep, 2*clockStep + clockProof - 1, 2*clockStep + clockProof, 3 * clockStep}, "nnyy"},
@@ -28,10 +30,10 @@ func TestClock(t *testing.T) {
 	} {
 		clock, got := consoleClock{believed: morning.UnixMilli(), seen: morning.UnixMilli()}, ""
 		for _, after := range test.says {
-			if clock = clock.at(morning.Add(after).UnixMilli(), 0); clock.doubted == 0 {
-				got += "y"
-			} else {
+			if clock = clock.at(morning.Add(after).UnixMilli(), 0); clock.ahead() {
 				got += "n"
+			} else {
+				got += "y"
 			}
 		}
 		if got != test.want {

@@ -28,7 +28,7 @@ const (
 	SiteKeyBefore   KeyState = "site-key-before"   // it has not heard of a change
 	SiteKeyOther    KeyState = "site-key-other"    // the site never had it, as far as is known here
 	NumberKeyBefore KeyState = "number-key-before" // it lacks the newest
-	NumberKeyOther  KeyState = "number-key-other"  // it has more than there are here
+	NumberKeyOther  KeyState = "number-key-other"  // it has more than there are here, or others
 	KeysUntold      KeyState = "keys-untold"       // keys were changed, and it tells none
 )
 
@@ -96,7 +96,7 @@ func (s *Store) keyState(site, told string) (state KeyState, changed time.Time) 
 		return KeysUntold, changed
 	case has.Site != "" && has.Site != is.root && !is.rootBefore[has.Site]:
 		return SiteKeyOther, time.Time{}
-	case has.Numbers > len(is.numbers):
+	case has.Numbers > len(is.numbers), has.Numbers > 0 && has.Newest != "" && has.Newest != is.numbers[:has.Numbers].Fingerprint():
 		return NumberKeyOther, time.Time{}
 	case has.Site != "" && has.Site != is.root:
 		return SiteKeyBefore, is.rootAt

@@ -22,7 +22,7 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 		seed := func(n byte) []byte { return bytes.Repeat([]byte{n}, ed25519.SeedSize) }
 		of := func(n byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(seed(n)) }
 		print := func(n byte) string { return passcode.Fingerprint(of(n).Public().(ed25519.PublicKey)) }
-		first, second := strings.Repeat("a", 32), strings.Repeat("b", 32)
+		first, second, third := strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)
 		at := morning
 		say := func(gate mqtt.Gate, keys mqtt.Keys) {
 			t.Helper()
@@ -84,7 +84,18 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("north keys site-key-before since 07:05:00", "south keys keys-untold since 07:05:00") // an old program
-		say(north, mqtt.Keys{Site: print(2), Numbers: 1})
+		newest := func(of ...string) string {
+			keys, err := passcode.ParseNumberKeys(strings.Join(of, " "))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return keys.Fingerprint()
+		}
+		say(north, mqtt.Keys{Site: print(2), Numbers: 1, Newest: newest(second)}) // a file by hand
+		states(NumberKeyOther, KeysUntold)
+		say(north, mqtt.Keys{Site: print(2), Numbers: 1, Newest: newest(first)})
+		states(NumberKeyBefore, KeysUntold)
+		say(north, mqtt.Keys{Site: print(2), Numbers: 1}) // a program that tells no more
 		states(NumberKeyBefore, KeysUntold)
 		want("south keys keys-untold since 07:05:00")
 		say(south, mqtt.Keys{Site: print(2)}) // the new one
@@ -94,6 +105,10 @@ func TestGatesThatHaveNotFollowed(t *testing.T) {
 		say(north, mqtt.Keys{Site: print(2), Numbers: 2})
 		states("", "")
 		want()
+		say(north, mqtt.Keys{Site: print(2), Numbers: 2, Newest: newest(first, second)})
+		states("", "")
+		say(north, mqtt.Keys{Site: print(2), Numbers: 2, Newest: newest(first, third)}) // the console was restored from a backup, and the key changed again
+		states(NumberKeyOther, "")
 		say(north, mqtt.Keys{Site: print(2), Numbers: 3}) // the console was restored from a backup
 		say(south, mqtt.Keys{Site: print(9)})             // or somebody else has led a gate away
 		states(NumberKeyOther, SiteKeyOther)

@@ -55,7 +55,7 @@ var words = map[string]phrase{
 	store.Online: {"在线", "online"}, store.Offline: {"离线", "offline"}, store.Doubled: {"两台同名设备", "two machines"}, store.Quiet: {"没有消息", "silent"}, store.Unused: {"不在使用", "not in use"}, store.RevokedLink: {"已吊销", "revoked"},
 	store.ClockAhead: {"比控制台快两分钟以上", "ahead of the console's by more than two minutes"}, store.ClockBehind: {"比控制台慢两分钟以上", "behind the console's by more than two minutes"},
 	string(store.SiteKeyBefore): {"还用旧的厂区密钥", "the site's key before"}, string(store.SiteKeyOther): {"厂区密钥不是本控制台的", "a site's key that is not of this console"},
-	string(store.NumberKeyBefore): {"缺新的工号密钥", "the newest number key is missing"}, string(store.NumberKeyOther): {"工号密钥比控制台多", "more number keys than here"},
+	string(store.NumberKeyBefore): {"缺新的工号密钥", "the newest number key is missing"}, string(store.NumberKeyOther): {"工号密钥与控制台不同", "other number keys than here"},
 	string(store.KeysUntold): {"没有报密钥：程序旧，或没有读码器", "tells none: its program is old, or it has no reader"},
 	"on":                     {"已暂停", "paused"}, "off": {"运行", "running"},
 
@@ -233,7 +233,7 @@ var keyRemedies = map[string]phrase{
 	string(store.SiteKeyOther):    {"闸机不认本控制台的名单。控制台没有恢复过旧备份的话，密钥可能被盗：用新链接重新接入并重启，期间人工核对通行码。恢复过的话，请“人事”先在“人员”页换一次厂区密钥，再让每台闸机重新接入", "It believes nothing of this console's lists. Unless the console was restored from a backup, a thief may have led it: have it join again by a new link, restart it, and look at codes by hand meanwhile. After a restore, first have personnel change the site's key once more (People, Keys…), then have each gate join again"},
 	string(store.KeysUntold):      {"闸机程序太旧，跟不上换密钥：新作废的码它还放行，换工号密钥后印的码它说不完整。请更新程序", "Its program is too old to follow a change of keys: it still takes codes that are void by now, and finds those cut that were printed after a new number key. Update it"},
 	string(store.NumberKeyBefore): {"用新链接重新接入并重启，不急：人照样计入", "Have it join again by a new link and restart it. There is no hurry: people count as before"},
-	string(store.NumberKeyOther):  {"控制台恢复了旧备份，不认得这台闸机上的工号，来过的人会算没来：请“人事”在“人员”页换一次工号密钥，再让每台闸机用新链接重新接入并重启", "The console was restored from a backup, and does not know people whose numbers it reads: they count as not seen. Have personnel change the number key once more (People, Keys…), then have each gate join again by a new link and restart it"},
+	string(store.NumberKeyOther):  {"闸机的工号密钥控制台没有，在这里刷工号的人会算没来。控制台恢复过旧备份的话，请“人事”先在“人员”页换一次工号密钥；再让每台这样的闸机用新链接重新接入并重启", "It has number keys that the console does not have: people whose numbers it reads count as not seen. Where the console was restored from a backup, first have personnel change the number key once more (People, Keys…); then have each such gate join again by a new link and restart it"},
 }
 
 // Remedy says what to do about a fault.
