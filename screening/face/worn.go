@@ -15,7 +15,7 @@ var wornModel []byte
 // it is 1.8 %, and a tenth more masks are told.
 const (
 	glassesLogit = 1.25
-	maskLogit    = 2
+	maskLogit    = 2.75
 )
 
 // wearing tells what a face wears, from the cut-out that the marker looked at. It is a network of its own so that scores
