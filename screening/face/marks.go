@@ -3,7 +3,7 @@ package face
 import (
 	_ "embed"
 	"fmt"
-	"math"
+	"slices"
 
 	"thermogate/camera/radiometry"
 	"thermogate/screening/face/network"
@@ -61,22 +61,10 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 		// Landmarks are counted from the centre of the first pixel, boxes from its corner.
 		f.Landmarks[i] = Point{left + values[2*i]*cutWidth*stepX - 0.5, top + values[2*i+1]*cutHeight*stepY - 0.5}
 	}
-	f.Pose = poseOf(values[10:13])
+	poses := [...]Pose{Frontal, ThreeQuarter, Profile}
+	f.Pose = poses[slices.Index(values[10:13], slices.Max(values[10:13]))]
 	f.ForeheadCovered = values[15] > 0 // of glasses and masks wearing knows more than values 13 and 14
 	return nil
-}
-
-// poseOf reads the logits of the three poses. A face that is as likely turned, the one way or the other, is not taken for frontal:
-// it would be measured, and reads too cold.
-func poseOf(logits []float32) Pose {
-	frontal, threeQuarter, profile := float64(logits[0]), float64(logits[1]), float64(logits[2])
-	switch {
-	case math.Exp(frontal) > math.Exp(threeQuarter)+math.Exp(profile):
-		return Frontal
-	case threeQuarter >= profile:
-		return ThreeQuarter
-	}
-	return Profile
 }
 
 // normalise brings the cut-out to what the network knows: around the median of its middle, bent softly.

@@ -296,7 +296,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 	if before := v.person.event; before != nil {
 		about.rescreenOf = before.ID
 	} else if known, difference := f.recognise(v, view, verdict); known != nil {
-		if verdict.Outcome == event.Pass && difference <= sameBroken*v.distinct && known.passedLately(at, f.config.Return) {
+		if verdict.Outcome == event.Pass && difference <= v.sameLimit() && known.passedLately(at, f.config.Return) {
 			f.resume(v, known, at)
 			return
 		}
@@ -328,6 +328,14 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 		v.due = at.Add(v.pause)
 		v.pause *= 2
 	}
+}
+
+// sameLimit is the difference up to which nobody else is taken for the same person: brows alone, above masks, are alike.
+func (v *visit) sameLimit() float64 {
+	if slices.Contains(v.worn, event.Mask) {
+		return sameSure * v.distinct
+	}
+	return sameBroken * v.distinct
 }
 
 // resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.

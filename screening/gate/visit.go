@@ -296,7 +296,7 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 		return samePerson
 	case n < rivalFrames || s.at.Sub(r.measurableSince) < rivalSpan:
 		return undecided
-	case alike && slices.Min(r.differences) <= sameBroken*v.distinct:
+	case alike && slices.Min(r.differences) <= v.sameLimit():
 		return samePerson
 	}
 	return anotherPerson
