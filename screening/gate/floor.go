@@ -420,7 +420,7 @@ func (v *visit) mayHaveLeft(s *sighting) bool {
 	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
 		return false
 	}
-	comesIn := s.atEdge && !v.behind && apart(v.box, s.box) >= 0.5
+	comesIn := s.atEdge && !v.behind && away >= blink && apart(v.box, s.box) >= 0.5
 	if v.presence.more() && (comesIn || v.atEdge && v.outward()) {
 		return away >= blink
 	}

@@ -60,6 +60,7 @@ func (v *visit) ofShort(short string) (of mqtt.Gate, ok bool, err error) {
 		return of, false, err
 	}
 	all, err := v.store.GatesOf(v.ctx(), sites)
+	all = slices.DeleteFunc(all, func(g mqtt.Gate) bool { return !v.account.Sees(g) })
 	for _, site := range sites {
 		all = append(all, mqtt.Gate{Site: site})
 	}

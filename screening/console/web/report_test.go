@@ -163,6 +163,14 @@ func TestReportOfManyGatesIsSmall(t *testing.T) {
 			t.Errorf("%s: %d", address, status)
 		}
 	}
+	own, other := events[0].Gate, events[len(events)-1].Gate
+	local := c.client("local", c.account("local", "A Guard", store.Guard, own))
+	local.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for gate, want := range map[mqtt.Gate]int{own: http.StatusSeeOther, other: http.StatusNotFound} {
+		if status, _ := local.get("/f/" + shortOf(keyOf(gate)) + "/1-1/"); status != want {
+			t.Errorf("a guard of one gate follows a figure of %v: %d", gate, status)
+		}
+	}
 }
 
 // TestShiftOfWhichNothingIsKnown is not one to which nobody came.

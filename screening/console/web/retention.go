@@ -243,7 +243,7 @@ func (v *visit) endHold() {
 
 func (v *visit) trustClock() {
 	since, err := strconv.ParseInt(v.r.FormValue("since"), 10, 64)
-	if err != nil || v.account.Scope.Site != "" {
+	if err != nil || v.r.FormValue("compared") == "" || v.account.Scope.Site != "" {
 		v.missing()
 		return
 	}

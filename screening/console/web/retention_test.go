@@ -366,6 +366,10 @@ func TestClockIsNotBelieved(t *testing.T) {
 		}
 	}
 	form := url.Values{"since": {fmt.Sprint(now.UnixMilli())}}
+	if status, _ := b.post("/admin/retention/clock", form); status != http.StatusNotFound || c.store.ClockFault() == nil {
+		t.Errorf("without having compared it: %d", status)
+	}
+	form.Set("compared", "on")
 	local := c.client("local", c.account("local", "An Administrator", store.Administrator, mqtt.Gate{Site: north.Site}))
 	if _, page := local.get("/admin/retention"); !strings.Contains(page, "timedatectl") || strings.Contains(page, "/clock") {
 		t.Error("an administrator of one site is not told, or may say that the clock is right")
@@ -373,7 +377,7 @@ func TestClockIsNotBelieved(t *testing.T) {
 	if status, _ := local.post("/admin/retention/clock", form); status != http.StatusNotFound || c.store.ClockFault() == nil {
 		t.Errorf("one of them says that it is right: %d", status)
 	}
-	if status, page := b.post("/admin/retention/clock?lang=en", url.Values{"since": {"1"}}); status != http.StatusConflict || !strings.Contains(page, "changed meanwhile") {
+	if status, page := b.post("/admin/retention/clock?lang=en", url.Values{"since": {"1"}, "compared": {"on"}}); status != http.StatusConflict || !strings.Contains(page, "changed meanwhile") {
 		t.Errorf("of another time: %d", status)
 	}
 	if status, page := b.post("/admin/retention/clock", form); status != http.StatusOK || strings.Contains(page, "timedatectl") || c.store.ClockFault() != nil {
