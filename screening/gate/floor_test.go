@@ -164,6 +164,9 @@ func (h *hall) sight(p someone) sighting {
 		near: p.w >= h.floor.config.Near*sensorSide, far: p.w >= h.floor.config.Far*sensorSide,
 		atEdge: f.X < f.W || f.X+2*f.W > sensorSide,
 	}
+	if p.masked {
+		s.worn = []event.Garment{event.Mask}
+	}
 	s.steady = before != nil && measure.Speed(f, before.face, h.now.Sub(before.at)) <= measure.DefaultConfig().MaxSpeed
 	t.recent = append(t.recent, seenFace{f, h.now})
 	switch {
@@ -593,6 +596,20 @@ func TestBesideWhoWentIsAnother(t *testing.T) {
 	h.frames(1)
 	h.stay(3*time.Second, well(3).reading(34.8).at(50).on(1)) // steps into the place of the first
 	h.want("pass", "pass", "left")
+}
+
+// TestBrowsAreAlike: the next one is a little like who has just passed. Bare they are the same, who turned round; of two masks only the
+// brows were alike, and each has a verdict.
+func TestBrowsAreAlike(t *testing.T) {
+	for masked, want := range map[bool][]string{false: {"pass"}, true: {"pass", "pass again 1"}} {
+		h := newHall(t, DefaultVisitConfig())
+		first := well(1)
+		first.masked = masked
+		h.stay(time.Second, first)
+		h.stay(2 * time.Second)
+		h.stay(time.Second, h.apart(first, sameSure+0.4, sameBroken-0.1).on(2))
+		h.want(want...)
+	}
 }
 
 // TestNextFromTheSameSide: somebody who can't be measured leaves by the side by which they came, and the next one comes in there at
