@@ -330,14 +330,6 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 	}
 }
 
-// sameLimit is the difference up to which nobody else is taken for the same person: brows alone, above masks, are alike.
-func (v *visit) sameLimit() float64 {
-	if slices.Contains(v.worn, event.Mask) {
-		return sameSure * v.distinct
-	}
-	return sameBroken * v.distinct
-}
-
 // resume goes on with the visit of somebody who passed, turned round or stepped back, and is there again.
 func (f *floor) resume(v *visit, known *acquaintance, at time.Time) {
 	portraits := append(slices.Clone(known.portraits), v.person.portraits...)
@@ -420,11 +412,14 @@ func (v *visit) mayHaveLeft(s *sighting) bool {
 	if away < blink && apart(v.box, s.box) < 0.3 && ratio(v.box, s.box) < 1.15 {
 		return false
 	}
-	comesIn := s.atEdge && !v.behind && away >= blink && apart(v.box, s.box) >= 0.5
-	if v.presence.more() && (comesIn || v.atEdge && v.outward()) {
+	switch {
+	case !v.presence.more():
+		return v.presence.stood >= waited
+	case v.atEdge && v.outward():
 		return away >= blink
 	}
-	return v.presence.stood >= waited || v.presence.more() && !v.behind && away >= awayFor
+	comesIn := s.atEdge && away >= blink && apart(v.box, s.box) >= 0.5
+	return v.presence.stood >= waited || !v.behind && (comesIn || away >= awayFor)
 }
 
 // flush ends a visit for good whose person is known to be gone.

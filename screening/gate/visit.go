@@ -302,6 +302,15 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 	return anotherPerson
 }
 
+// sameLimit is the difference up to which a visit may be of the person that it is compared with: above masks only brows are, which
+// are alike.
+func (v *visit) sameLimit() float64 {
+	if slices.Contains(v.worn, event.Mask) {
+		return sameSure * v.distinct
+	}
+	return sameBroken * v.distinct
+}
+
 type verdictOfDoubt int
 
 const (
