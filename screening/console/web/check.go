@@ -44,7 +44,7 @@ func (v *visit) checks(status int, notice string, form map[string]string) {
 	}
 	page := checksPage{Gate: v.r.FormValue("gate"), Form: form}
 	for _, gate := range gates {
-		row := checkRow{Gate: gate, Key: gate.Site + "/" + gate.Name}
+		row := checkRow{Gate: gate, Key: keyOf(gate)}
 		for _, c := range checks { // the newest first
 			if c.Gate != gate {
 				continue

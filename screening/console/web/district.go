@@ -328,9 +328,11 @@ func (v *visit) tiles(site string) ([]tile, error) {
 // tileOfGate is a gate as its page begins with it; false where the visitor sees none.
 func (v *visit) tileOfGate(gate mqtt.Gate) (tile, map[string]string, bool) {
 	now, err := v.snapshot()
+	var all nowPage
 	var tiles []tile
 	if err == nil {
-		if tiles = v.pageOf(now, v.account).Gates; v.cfg.District {
+		all = v.pageOf(now, v.account)
+		if tiles = all.Gates; v.cfg.District {
 			tiles, err = v.tiles(gate.Site)
 		}
 	}
@@ -343,7 +345,6 @@ func (v *visit) tileOfGate(gate mqtt.Gate) (tile, map[string]string, bool) {
 		v.missing()
 		return tile{}, nil, false
 	}
-	all := v.pageOf(now, v.account)
 	if slices.ContainsFunc(all.Sites, func(s siteTile) bool { return s.Name == gate.Site && s.State == store.SiteSilent }) {
 		tiles[i].fallSilent()
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"hash/fnv"
 	"net/url"
 	"slices"
@@ -41,16 +40,18 @@ func showFigure(v *visit) {
 	begin, length, _ := strings.Cut(v.r.PathValue("in"), "-")
 	from, wrong := strconv.ParseInt(begin, 36, 40)
 	minutes, alsoWrong := strconv.ParseInt(length, 36, 40)
-	gate, ok, err := v.ofShort(v.r.PathValue("of"))
-	if err != nil {
-		v.fail(err)
-		return
-	}
-	if wrong != nil || alsoWrong != nil || !ok {
+	if wrong != nil || alsoWrong != nil {
 		v.missing()
 		return
 	}
-	v.redirect(historyOf(v.r.PathValue("figure"), gate, time.Unix(60*from, 0), time.Unix(60*(from+minutes), 0), v.store.Zone(gate.Site)))
+	switch of, ok, err := v.ofShort(v.r.PathValue("of")); {
+	case err != nil:
+		v.fail(err)
+	case !ok:
+		v.missing()
+	default:
+		v.redirect(historyOf(v.r.PathValue("figure"), of, time.Unix(60*from, 0), time.Unix(60*(from+minutes), 0), v.store.Zone(of.Site)))
+	}
 }
 
 // ofShort is the site or the gate that a short one stands for.
@@ -82,8 +83,8 @@ func keyOf(of mqtt.Gate) string {
 // historyOf is the address of the history of the people whom a figure counts.
 func historyOf(figure string, of mqtt.Gate, from, to time.Time, zone *time.Location) string {
 	query := url.Values{"people": {"yes"}, "gate": {keyOf(of)}, "from": {minute(from, zone)}, "to": {minute(to, zone)}}
-	switch figure = cmp.Or(figure, everybody); figure {
-	case everybody:
+	switch figure {
+	case "", everybody:
 	case "again":
 		query.Set("people", "again")
 	case string(event.Pass), string(event.Alert), string(event.Inconclusive):

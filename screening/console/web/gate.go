@@ -128,7 +128,7 @@ func showGate(v *visit) {
 	if !ok {
 		return
 	}
-	page := gatePage{tile: t, Versions: versions, Key: gate.Site + "/" + gate.Name}
+	page := gatePage{tile: t, Versions: versions, Key: keyOf(gate)}
 	if err := page.read(v, gate); err != nil {
 		v.fail(err)
 		return
