@@ -323,6 +323,30 @@ func TestBrowserTwoGuards(t *testing.T) {
 	first.wait("new again", `document.querySelector("article.new") !== null`)
 }
 
+// TestBrowserChosenPlace has another alert come in while a guard has chosen where they measure, and typed no reading yet.
+func TestBrowserChosenPlace(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	b := c.browser(desktop)
+	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	b.open("/alerts/" + id)
+	b.click(`form[action$="/take"] button`)
+	b.says("It is yours")
+	evaluate[bool](b, `(document.querySelector("[name=place]:not(:checked)").click(), true)`)
+	chosen := evaluate[string](b, `document.querySelector("[name=place]:checked").value`)
+	c.alert(south)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2" && (window.since ??= Date.now())`)
+	b.wait("time in which the page would be made anew", `Date.now() - window.since > 1500`)
+	b.fill("value", "38.2")
+	b.click(".reading button.main")
+	b.says("it looks like a fever")
+	_, changes, err := c.store.Alert(t.Context(), id)
+	if err != nil || len(changes) != 2 || changes[1].Reading.Place != chosen {
+		t.Errorf("measured at %q, kept %+v, %v", chosen, changes, err)
+	}
+}
+
 // TestBrowserLostRequest has a page whose first question for what is new is never answered, and whose second comes back under
 // a finger.
 func TestBrowserLostRequest(t *testing.T) {

@@ -79,7 +79,13 @@ function refresh(name) {
 // A form that somebody fills in stays as it is.
 function busy(part) {
   return touching > 0 || part.querySelector("details[open]") !== null ||
-    [...part.querySelectorAll("input:not([type=hidden], [type=radio], [type=checkbox])")].some((input) => input.value !== input.defaultValue);
+    [...part.querySelectorAll("input:not([type=hidden]), select")].some((field) => !field.closest("dialog") && filledIn(field));
+}
+
+function filledIn(field) {
+  if (field.type === "radio" || field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.type !== "select-one") return field.value !== field.defaultValue;
+  return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
 }
 
 // What finds a link or button again in the part that comes instead.
