@@ -68,7 +68,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 			v.rival = f.visitAfter(v, s.at)
 		}
 	case !v.known() && s.broken && v.mayHaveLeft(s):
-		f.leave(v, s.at) // of whom there is no portrait to know them by
+		f.dismiss(v, s.at) // of whom there is no portrait to know them by
 		v = f.visitAfter(v, s.at)
 		f.visits[id] = v
 	case f.mistakable(v, s):

@@ -640,14 +640,17 @@ func TestNextFromTheSameSide(t *testing.T) {
 	}
 }
 
-// TestStoodAtTheBorder: somebody who stood at the border and could not be measured makes room, and the next one is there at once.
+// TestStoodAtTheBorder: somebody who stood at the border and could not be measured makes room, and the next one is there at once. Who
+// has been told so while they stood there leaves no second trace.
 func TestStoodAtTheBorder(t *testing.T) {
-	for gap := range 3 {
-		h := newHall(t, DefaultVisitConfig())
-		h.stay(2*time.Second, well(1).but(event.TurnedAway).at(36).wide(26))
-		h.frames(gap)
-		h.stay(time.Second, well(2).on(1).at(18).wide(26))
-		h.want("turned-away", "pass")
+	for _, stood := range []time.Duration{2 * time.Second, 4 * time.Second} {
+		for gap := range 3 {
+			h := newHall(t, DefaultVisitConfig())
+			h.stay(stood, well(1).but(event.TurnedAway).at(36).wide(26))
+			h.frames(gap)
+			h.stay(time.Second, well(2).on(1).at(18).wide(26))
+			h.want("turned-away", "pass")
+		}
 	}
 }
 

@@ -349,6 +349,7 @@ func (v *visit) outward() bool {
 func (v *visit) absorb() {
 	r := v.rival
 	v.rival, v.adrift = nil, false
+	v.left, v.right = min(v.left, r.left), max(v.right, r.right)
 	v.box, v.atEdge, v.lastSeen, v.problem, v.worn = r.box, r.atEdge, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
 	v.skinSite, v.skinCelsius = r.skinSite, r.skinCelsius
