@@ -387,7 +387,7 @@ const (
 func (f *floor) end(v *visit, at time.Time) {
 	if r := v.rival; r != nil {
 		v.rival = nil
-		if r.presence.stood >= waited || r.known() {
+		if r.presence.stood >= waited || r.known() || v.atEdge && v.outward() && r.walkedPast() {
 			f.end(r, at)
 		}
 	}

@@ -654,6 +654,32 @@ func TestStoodAtTheBorder(t *testing.T) {
 	}
 }
 
+// TestWalksPastWhereAnotherLeft: who passed leaves by one side, and at once somebody comes in there and walks past all the picture, their
+// face aside. They leave a trace; who passed and turns away on the way out leaves none.
+func TestWalksPastWhereAnotherLeft(t *testing.T) {
+	for name, test := range map[string]struct {
+		along []float64
+		want  []string
+	}{
+		"another walks past":         {[]float64{10, 24, 38, 52, 66, 80, 94}, []string{"pass", "walked-through again 1"}},
+		"who passed turns once more": {[]float64{12, 18, 22, 18, 12}, []string{"pass"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t, DefaultVisitConfig())
+			h.stay(time.Second, well(1).at(50))
+			for _, x := range []float64{44, 36, 28, 20, 14} {
+				h.frame(well(1).at(x).but(event.Moving))
+			}
+			h.frames(3)
+			for _, x := range test.along {
+				h.frame(well(1).at(x).but(event.TurnedAway))
+			}
+			h.stay(10 * time.Second)
+			h.want(test.want...)
+		})
+	}
+}
+
 // TestThirdPersonInDoubt: while it is in doubt whether the second is the first, a third comes.
 func TestThirdPersonInDoubt(t *testing.T) {
 	for _, test := range []struct {
