@@ -400,6 +400,8 @@ func (f *floor) end(v *visit, at time.Time) {
 		f.leave(v, at)
 	case v.behind || f.hidden(v):
 		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})
+	case !v.known() && v.presence.stood == 0 && v.walkedPast(): // whoever is there by the time is another
+		f.leave(v, at)
 	default:
 		f.gone = append(f.gone, farewell{v, at.Add(awayFor), false})
 	}

@@ -346,7 +346,7 @@ func (v *visit) outward() bool {
 }
 
 // walkedPast says whether somebody was at the camera for more than a glimpse and went along the picture as nobody does who turns away.
-func (v *visit) walkedPast() bool { return v.presence.more() && v.right-v.left > 2*v.box.W }
+func (v *visit) walkedPast() bool { return v.presence.more() && v.right-v.left > v.box.W }
 
 // absorb takes what a rival saw, who was the same person.
 func (v *visit) absorb() {
