@@ -273,7 +273,7 @@ func (d *Detector) workingScale(width, height int) float64 {
 // examine has the second network look closely at what the first proposed, and keeps what both take for a face, best first.
 // The third looks at those alone.
 func (d *Detector) examine(img *radiometry.Image, faces []Face, gain float32) ([]Face, error) {
-	hopeless := (logit(d.MinScore) - closeWeight*hopedLogit) / (1 - closeWeight)
+	hopeless := min(logit(hopefulScore), (logit(d.MinScore)-closeWeight*hopedLogit)/(1-closeWeight))
 	faces = slices.DeleteFunc(faces, func(f Face) bool { return logit(f.Score) < hopeless })
 	for i := range faces {
 		if err := d.marker.mark(img, &faces[i], gain*levelCelsius); err != nil {
@@ -367,7 +367,7 @@ func overlap(a, b *Face) float32 {
 		return 0
 	}
 	both, small := w*h, min(a.W*a.H, b.W*b.H)
-	if both > 0.85*small {
+	if both > 0.7*small {
 		return both / small
 	}
 	return both / (a.W*a.H + b.W*b.H - both)

@@ -3,7 +3,7 @@ package face
 import (
 	_ "embed"
 	"fmt"
-	"slices"
+	"math"
 
 	"thermogate/camera/radiometry"
 	"thermogate/screening/face/network"
@@ -24,9 +24,10 @@ const (
 const (
 	// closeWeight is the say of the close look in the score; the rest is that of the first network.
 	closeWeight = 0.3
-	// hopedLogit is what a close look is hoped to say at best where a proposal is dropped without one. It says more of one
-	// proposal in four, but of 1,417 on recordings one alone made up by that for so low a score, and to look at them all
-	// takes a quarter longer at 160x120.
+	// hopefulScore is the score of the first network from which on there always is a close look: it makes one in seven of those just
+	// above it likely a face (FaintScore), mostly people who walk past and show one side, and of those below it one in fifty.
+	hopefulScore = 0.3
+	// hopedLogit is what a close look is hoped to say at best of other proposals, where the least score asked for is a low one.
 	hopedLogit = 4
 )
 
@@ -61,10 +62,21 @@ func (m *marker) mark(img *radiometry.Image, f *Face, gain float32) error {
 		// Landmarks are counted from the centre of the first pixel, boxes from its corner.
 		f.Landmarks[i] = Point{left + values[2*i]*cutWidth*stepX - 0.5, top + values[2*i+1]*cutHeight*stepY - 0.5}
 	}
-	poses := [...]Pose{Frontal, ThreeQuarter, Profile}
-	f.Pose = poses[slices.Index(values[10:13], slices.Max(values[10:13]))]
+	f.Pose = poseOf(float64(values[10]), float64(values[11]), float64(values[12]))
 	f.ForeheadCovered = values[15] > 0 // of glasses and masks wearing knows more than values 13 and 14
 	return nil
+}
+
+// poseOf takes the logits of the poses. A face is frontal where that is likelier than both other poses together: one that is half turned
+// and is measured all the same reads too cold.
+func poseOf(frontal, threeQuarter, profile float64) Pose {
+	switch {
+	case math.Exp(threeQuarter-frontal)+math.Exp(profile-frontal) < 1:
+		return Frontal
+	case threeQuarter >= profile:
+		return ThreeQuarter
+	}
+	return Profile
 }
 
 // normalise brings the cut-out to what the network knows: around the median of its middle, bent softly.

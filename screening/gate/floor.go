@@ -296,7 +296,9 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 	if before := v.person.event; before != nil {
 		about.rescreenOf = before.ID
 	} else if known, difference := f.recognise(v, view, verdict); known != nil {
-		if verdict.Outcome == event.Pass && difference <= v.sameLimit() && known.passedLately(at, f.config.Return) {
+		// Above masks only brows are compared, which are alike: whoever comes back with one gets a new verdict.
+		sure := difference <= sameSure && !slices.Contains(v.worn, event.Mask)
+		if verdict.Outcome == event.Pass && sure && known.passedLately(at, f.config.Return) {
 			f.resume(v, known, at)
 			return
 		}

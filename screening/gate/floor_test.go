@@ -598,8 +598,8 @@ func TestBesideWhoWentIsAnother(t *testing.T) {
 	h.want("pass", "pass", "left")
 }
 
-// TestBrowsAreAlike: the next one is a little like who has just passed. Bare they are the same, who turned round; of two masks only the
-// brows were alike, and each has a verdict.
+// TestBrowsAreAlike: the next one is like who has just passed. Bare they are the same, who turned round; of two masks only the brows were
+// alike, and each has a verdict. So have two of whom it is not sure.
 func TestBrowsAreAlike(t *testing.T) {
 	for masked, want := range map[bool][]string{false: {"pass"}, true: {"pass", "pass again 1"}} {
 		h := newHall(t, DefaultVisitConfig())
@@ -607,9 +607,14 @@ func TestBrowsAreAlike(t *testing.T) {
 		first.masked = masked
 		h.stay(time.Second, first)
 		h.stay(2 * time.Second)
-		h.stay(time.Second, h.apart(first, sameSure+0.4, sameBroken-0.1).on(2))
+		h.stay(time.Second, h.apart(first, sameSure-0.6, sameSure-0.1).on(2))
 		h.want(want...)
 	}
+	h := newHall(t, DefaultVisitConfig())
+	h.stay(time.Second, well(1))
+	h.stay(2 * time.Second)
+	h.stay(time.Second, h.apart(well(1), sameSure+0.4, sameBroken-0.1).on(2))
+	h.want("pass", "pass again 1")
 }
 
 // TestNextFromTheSameSide: somebody who can't be measured leaves by the side by which they came, and the next one comes in there at

@@ -341,8 +341,8 @@ func TestRecordings(t *testing.T) {
 	slices.Sort(delays)
 	median, p90 := delays[len(delays)/2], delays[len(delays)*9/10]
 	t.Logf("%d of %d people measured, %d extra, median %.2f s, p90 %.2f s", measured, people, extra, median, p90)
-	if measured < 29 || extra > 1 || median > 0.8 || p90 > 1.6 {
-		t.Error("want 29 of 40 measured, at most 1 extra, median at most 0.8 s, p90 at most 1.6 s")
+	if measured < 29 || extra > 3 || median > 0.8 || p90 > 1.6 {
+		t.Error("want 29 of 40 measured, at most 3 extra, median at most 0.8 s, p90 at most 1.6 s")
 	}
 }
 

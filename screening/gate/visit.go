@@ -180,6 +180,7 @@ const (
 	// rivalFrames are measured, over rivalSpan, before a rival is taken for another person: a face that comes out from behind
 	// another looks like itself again only after some tenths of a second, however many pictures that are.
 	rivalFrames = 5
+	lastFrames  = 3 // of these
 	rivalSpan   = 400 * time.Millisecond
 )
 
@@ -296,10 +297,19 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 		return samePerson
 	case n < rivalFrames || s.at.Sub(r.measurableSince) < rivalSpan:
 		return undecided
-	case alike && slices.Min(r.differences) <= v.sameLimit():
+	case alike && slices.Min(v.telling(r.differences)) <= v.sameLimit():
 		return samePerson
 	}
 	return anotherPerson
+}
+
+// telling are the differences by which a rival is told from the visit: at a walkway the first measured frames may still show some of
+// whoever is just being hidden.
+func (v *visit) telling(differences []float64) []float64 {
+	if v.walkway {
+		return differences[len(differences)-lastFrames:]
+	}
+	return differences
 }
 
 // sameLimit is the difference up to which a visit may be of the person that it is compared with: above masks only brows are, which

@@ -9,11 +9,12 @@ import numpy as np
 from surroundings import HEIGHT, WIDTH, Surroundings
 
 PEOPLE = 0.35  # share of pictures of people that are of people who don't exist
-WIDE = 0.35  # share of pictures far from any gate, before painted surroundings
+WIDE = 0.28  # share of pictures far from any gate, before painted surroundings
 COLDEST_SKIN, HOTTEST_SKIN = 5, 50  # °C, as in ../skin.go
 LEAST_CONTRAST = 0.6  # K between a face and what is around it, from where on it can be told
 SMALLEST = 13  # pixels; what is smaller has nothing that tells it from a lamp
 POSES = {"frontal": 0, "down": 0, "threequarter": 1, "profile": 2}
+FROM_THE_SIDE = 2.5  # times as often drawn as others: frames with a face in profile, of which there is one in fifteen
 ORDER = np.array([1, 0, 2, 4, 3])  # landmarks after mirroring
 
 # How far the eyes and the nose of faces_dense.csv lie from those marked by hand (eyes.csv), in widths of the face.
@@ -24,8 +25,9 @@ HAT = 0.22
 
 class Frame:
     """One upright picture in degrees Celsius with its faces: boxes n x 4, landmarks n x 5 x 2 (nan where unknown),
-    attributes n x 4 (pose, glasses, mask, forehead; -1 where unknown), and boxes that are neither face nor background."""
-    __slots__ = "name index celsius boxes landmarks attributes ignore weight".split()
+    attributes n x 4 (pose, glasses, mask, forehead; -1 where unknown), and boxes that are neither face nor background, of
+    recorded frames with their poses (-1 where unknown)."""
+    __slots__ = "name index celsius boxes landmarks attributes ignore ignore_poses weight".split()
 
 
 def read_stack(path):
@@ -62,6 +64,8 @@ def load(shared, device=lambda d: True, found=None):
             f.weight = len(stack) ** -0.5
             if found:
                 settle(f, found.get((f.name, f.index), []))
+            if (f.attributes[:, 0] == POSES["profile"]).any():
+                f.weight *= FROM_THE_SIDE
         for at, points in eyes.get(r["name"], []):
             mark_eyes(frames[at - len(stack)], points)
     return frames
@@ -85,20 +89,22 @@ def settle(frame, found):
     """Boxes that were neither face nor background become faces where a model that never learnt from them sees one, and
     background where it sees nothing: hands, sleeves, backs. Looked at by eye: its boxes are better than theirs."""
     doubtful, settled = [], []
-    for box in frame.ignore:
+    for box, pose in zip(frame.ignore, frame.ignore_poses):
         overlaps = [(iou(box, b), s, b) for b, s in found]
-        sure = [b for o, s, b in overlaps if s >= 0.6 and o >= 0.15]  # with 0.5 heads seen past the ear come in
+        # With 0.5 heads seen past the ear come in, but not where somebody said that this is a face from the side.
+        least = 0.35 if pose == POSES["profile"] else 0.6
+        sure = [(b, pose) for o, s, b in overlaps if s >= least and o >= 0.15]
         if sure:
             settled += sure
         elif max(box[2:]) < SMALLEST or any(o >= 0.2 and s >= 0.25 for o, s, _ in overlaps):
             doubtful.append(box)
-    settled = [b for b in settled if all(iou(b, o) < 0.3 for o in frame.boxes)]
-    settled = [b for i, b in enumerate(settled) if all(iou(b, o) < 0.3 for o in settled[:i])]
+    settled = [s for s in settled if all(iou(s[0], o) < 0.3 for o in frame.boxes)]
+    settled = [s for i, s in enumerate(settled) if all(iou(s[0], o) < 0.3 for o, _ in settled[:i])]
     n = len(settled)
     frame.ignore = np.array(doubtful).reshape(-1, 4)
-    frame.boxes = np.concatenate([frame.boxes, np.array(settled).reshape(n, 4)])
+    frame.boxes = np.concatenate([frame.boxes, np.array([b for b, _ in settled]).reshape(n, 4)])
     frame.landmarks = np.concatenate([frame.landmarks, np.full((n, 5, 2), np.nan)])
-    frame.attributes = np.concatenate([frame.attributes, np.full((n, 4), -1.0)])
+    frame.attributes = np.concatenate([frame.attributes, np.array([[pose, -1, -1, -1] for _, pose in settled], float).reshape(n, 4)])
 
 
 def mark_eyes(frame, points):
@@ -121,8 +127,8 @@ def iou(a, b):
 
 def labelled(name, index, celsius, dense, hand):
     f = Frame()
-    f.name, f.index, f.celsius, f.ignore = name, index, celsius, []
-    faces = []
+    f.name, f.index, f.celsius = name, index, celsius
+    faces, ignore = [], []
     for r in dense:
         pose, covered = POSES.get(r["pose"], -1), r["covered"]
         glasses, forehead = (-1 if not covered else int(any(w in covered for w in words))
@@ -138,7 +144,7 @@ def labelled(name, index, celsius, dense, hand):
             hat = HAT * h if "hat" in covered else 0
             faces.append(([x, y + hat, w, h - hat], marks, attributes))
         else:
-            f.ignore.append(box_of(r))
+            ignore.append((box_of(r), pose))
     for r in hand or []:  # drawn by hand: better than the box found by a model
         if r["kind"] == "none":
             continue
@@ -148,11 +154,12 @@ def labelled(name, index, celsius, dense, hand):
         kind = POSES.get(r["kind"], -1)
         attributes = near[0][2] if near else [kind, -1, 0, -1]
         faces = [g for g in faces if iou(g[0], box) <= 0.4] + [(box, marks, attributes)]
-        f.ignore = [b for b in f.ignore if iou(b, box) < 0.3]
+        ignore = [i for i in ignore if iou(i[0], box) < 0.3]
     f.boxes = np.array([g[0] for g in faces], float).reshape(-1, 4)
     f.landmarks = np.array([g[1] for g in faces], float).reshape(-1, 5, 2)
     f.attributes = np.array([g[2] for g in faces], float).reshape(-1, 4)
-    f.ignore = np.array(f.ignore, float).reshape(-1, 4)
+    f.ignore = np.array([b for b, _ in ignore], float).reshape(-1, 4)
+    f.ignore_poses = [pose for _, pose in ignore]
     return f
 
 

@@ -175,7 +175,7 @@ def person(rng, wardrobe, head, middle):
     hairline, temples = (8.6, -1) if bald else (rng.uniform(7.8, 8.2), rng.uniform(0.5, 0.85))
     warm, hair = skin(rng, wardrobe.rest, hairline, temples)
     body, away = rng.normal(0, 25), rng.random()
-    yaw = rng.normal(0, 14) if away < 0.4 else rng.uniform(-95, 95) if away < 0.65 else rng.uniform(115, 245)
+    yaw = rng.normal(0, 14) if away < 0.38 else rng.uniform(-95, 95) if away < 0.7 else rng.uniform(115, 245)
     body = yaw * rng.uniform(0.5, 1) if abs(yaw) < 110 else yaw + rng.normal(0, 15)
     pitch, roll = (rng.normal(0, 8), rng.normal(0, 5)) if rng.random() < 0.85 else (rng.uniform(-25, 40), rng.normal(0, 15))
     room = -rng.uniform(2.5, 16)  # the scene, against the neck
