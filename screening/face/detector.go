@@ -367,7 +367,7 @@ func overlap(a, b *Face) float32 {
 		return 0
 	}
 	both, small := w*h, min(a.W*a.H, b.W*b.H)
-	if both > 0.7*small {
+	if both > 0.85*small {
 		return both / small
 	}
 	return both / (a.W*a.H + b.W*b.H - both)

@@ -27,7 +27,7 @@ const (
 	// hopefulScore is the score of the first network from which on there always is a close look: it makes one in seven of those just
 	// above it likely a face (FaintScore), mostly people who walk past and show one side, and of those below it one in fifty.
 	hopefulScore = 0.3
-	// hopedLogit is what a close look is hoped to say at best of other proposals, where the least score asked for is a low one.
+	// hopedLogit is what a close look is hoped to say at best of a fainter proposal, where lower scores than a gate's are asked for.
 	hopedLogit = 4
 )
 

@@ -38,6 +38,7 @@ type acquaintance struct {
 	last      place     // where and when they were last measured; later, where somebody with an alert was surely seen since
 	event     *event.Event
 	unsettled *event.Event // the alert that no guard has settled yet
+	masked    bool         // in some measured frame: portraits of masked people compare brows alone, which are alike
 	resembles bool         // the alert was another visit's: this one only looked like the same person
 	counted   bool         // as one of the people that the policy compares with others
 }

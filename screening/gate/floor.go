@@ -68,7 +68,7 @@ func (f *floor) see(id int, s *sighting) *visit {
 			v.rival = f.visitAfter(v, s.at)
 		}
 	case !v.known() && s.broken && v.mayHaveLeft(s):
-		f.dismiss(v, s.at) // of whom there is no portrait to know them by
+		f.dismiss(v, s.at) // there is no portrait to know them by; who was told already leaves no second trace
 		v = f.visitAfter(v, s.at)
 		f.visits[id] = v
 	case f.mistakable(v, s):
@@ -296,8 +296,7 @@ func (f *floor) conclude(v *visit, view *track.View, verdict policy.Verdict, wal
 	if before := v.person.event; before != nil {
 		about.rescreenOf = before.ID
 	} else if known, difference := f.recognise(v, view, verdict); known != nil {
-		// Above masks only brows are compared, which are alike: whoever comes back with one gets a new verdict.
-		sure := difference <= sameSure && !slices.Contains(v.worn, event.Mask)
+		sure := difference <= sameSure && !v.person.masked && !known.masked
 		if verdict.Outcome == event.Pass && sure && known.passedLately(at, f.config.Return) {
 			f.resume(v, known, at)
 			return
@@ -402,7 +401,7 @@ func (f *floor) end(v *visit, at time.Time) {
 		f.leave(v, at)
 	case v.behind || f.hidden(v):
 		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})
-	case !v.known() && v.presence.stood == 0 && v.walkedPast(): // whoever is there by the time is another
+	case !v.known() && v.presence.stood < walked && v.walkedPast(): // a track outlives who walks on: whoever is there now is another
 		f.leave(v, at)
 	default:
 		f.gone = append(f.gone, farewell{v, at.Add(awayFor), false})

@@ -601,14 +601,24 @@ func TestBesideWhoWentIsAnother(t *testing.T) {
 // TestBrowsAreAlike: the next one is like who has just passed. Bare they are the same, who turned round; of two masks only the brows were
 // alike, and each has a verdict. So have two of whom it is not sure.
 func TestBrowsAreAlike(t *testing.T) {
-	for masked, want := range map[bool][]string{false: {"pass"}, true: {"pass", "pass again 1"}} {
+	for _, test := range []struct {
+		first, second bool // masked
+		want          []string
+	}{
+		{false, false, []string{"pass"}},
+		{true, true, []string{"pass", "pass again 1"}},
+		{true, false, []string{"pass", "pass again 1"}},
+		{false, true, []string{"pass", "pass again 1"}},
+	} {
 		h := newHall(t, DefaultVisitConfig())
 		first := well(1)
-		first.masked = masked
+		first.masked = test.first
+		second := h.apart(first, sameSure-0.6, sameSure-0.1).on(2)
+		second.masked = test.second
 		h.stay(time.Second, first)
 		h.stay(2 * time.Second)
-		h.stay(time.Second, h.apart(first, sameSure-0.6, sameSure-0.1).on(2))
-		h.want(want...)
+		h.stay(time.Second, second)
+		h.want(test.want...)
 	}
 	h := newHall(t, DefaultVisitConfig())
 	h.stay(time.Second, well(1))
@@ -668,6 +678,7 @@ func TestWalksPastWhereAnotherLeft(t *testing.T) {
 	}{
 		"another walks past":         {[]float64{10, 24, 38, 52, 66, 80, 94}, []string{"pass", "walked-through again 1"}},
 		"who passed turns once more": {[]float64{12, 18, 22, 18, 12}, []string{"pass"}},
+		"who passed is cut off":      {[]float64{18, 15, 11, 8, 5}, []string{"pass"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHall(t, DefaultVisitConfig())

@@ -341,6 +341,7 @@ func TestRecordings(t *testing.T) {
 	slices.Sort(delays)
 	median, p90 := delays[len(delays)/2], delays[len(delays)*9/10]
 	t.Logf("%d of %d people measured, %d extra, median %.2f s, p90 %.2f s", measured, people, extra, median, p90)
+	// Extra are two alerts of one man, who turns away and lifts his hair, and a second pass of one who is not surely the same.
 	if measured < 29 || extra > 3 || median > 0.8 || p90 > 1.6 {
 		t.Error("want 29 of 40 measured, at most 3 extra, median at most 0.8 s, p90 at most 1.6 s")
 	}

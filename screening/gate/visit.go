@@ -97,6 +97,7 @@ type visit struct {
 	firstSeen, lastSeen time.Time
 	box                 event.Box
 	left, right         float64         // how far along the picture the middle of the face was to either side
+	widest              float64         // that the face was
 	came                place           // where and when it was first measured since it came in sight; zero before
 	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
@@ -180,8 +181,9 @@ const (
 	// rivalFrames are measured, over rivalSpan, before a rival is taken for another person: a face that comes out from behind
 	// another looks like itself again only after some tenths of a second, however many pictures that are.
 	rivalFrames = 5
-	lastFrames  = 3 // of these
 	rivalSpan   = 400 * time.Millisecond
+	// lastFrames of a rival are compared at a walkway, where the first may still show some of whoever is just being hidden.
+	lastFrames = 3
 )
 
 // see adds a frame to the visit.
@@ -190,7 +192,7 @@ func (v *visit) see(s *sighting) {
 	if v.box == (event.Box{}) {
 		v.left, v.right = middle, middle
 	}
-	v.left, v.right = min(v.left, middle), max(v.right, middle)
+	v.left, v.right, v.widest = min(v.left, middle), max(v.right, middle), max(v.widest, s.box.W)
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.inSight, v.behind = true, false
 	v.presence.add(s)
@@ -218,6 +220,7 @@ func (v *visit) measure(s *sighting) {
 		v.stage = looking
 	}
 	v.measuredAt, v.hinderedSince, v.worn, v.adrift = s.at, time.Time{}, s.worn, false
+	v.person.masked = v.person.masked || slices.Contains(s.worn, event.Mask)
 	if v.skinSite != s.reading.Site {
 		v.skinSite, v.skinCelsius = s.reading.Site, s.reading.SkinCelsius
 	}
@@ -292,30 +295,24 @@ func (v *visit) doubt(s *sighting) verdictOfDoubt {
 		return undecided
 	}
 	alike := v.skinApart(r.skinSite, r.skinCelsius) <= sameSkinCelsius
+	compared := r.differences
+	if v.walkway {
+		compared = compared[max(0, n-lastFrames):]
+	}
 	switch {
 	case alike && r.differences[n-1] <= sameSure:
 		return samePerson
 	case n < rivalFrames || s.at.Sub(r.measurableSince) < rivalSpan:
 		return undecided
-	case alike && slices.Min(v.telling(r.differences)) <= v.sameLimit():
+	case alike && slices.Min(compared) <= v.sameLimit(r):
 		return samePerson
 	}
 	return anotherPerson
 }
 
-// telling are the differences by which a rival is told from the visit: at a walkway the first measured frames may still show some of
-// whoever is just being hidden.
-func (v *visit) telling(differences []float64) []float64 {
-	if v.walkway {
-		return differences[len(differences)-lastFrames:]
-	}
-	return differences
-}
-
-// sameLimit is the difference up to which a visit may be of the person that it is compared with: above masks only brows are, which
-// are alike.
-func (v *visit) sameLimit() float64 {
-	if slices.Contains(v.worn, event.Mask) {
+// sameLimit is the difference up to which a rival may be of the same person.
+func (v *visit) sameLimit(rival *visit) float64 {
+	if v.person.masked || rival.person.masked {
 		return sameSure * v.distinct
 	}
 	return sameBroken * v.distinct
@@ -342,7 +339,7 @@ func (v *visit) settles(s *sighting) bool {
 // startOver forgets whom the look has shown so far.
 func (v *visit) startOver() {
 	v.look.Reset()
-	v.person.portraits = v.person.portraits[:0]
+	v.person.portraits, v.person.masked = v.person.portraits[:0], false
 	v.lookSince, v.skinSite, v.adrift, v.came = time.Time{}, "", false, place{}
 }
 
@@ -355,14 +352,15 @@ func (v *visit) outward() bool {
 	return middle > v.left+v.box.W/2
 }
 
-// walkedPast says whether somebody was at the camera for more than a glimpse and went along the picture as nobody does who turns away.
-func (v *visit) walkedPast() bool { return v.presence.more() && v.right-v.left > v.box.W }
+// walkedPast says whether somebody was at the camera for more than a glimpse and went along the picture by more than a face.
+func (v *visit) walkedPast() bool { return v.presence.more() && v.right-v.left > v.widest }
 
 // absorb takes what a rival saw, who was the same person.
 func (v *visit) absorb() {
 	r := v.rival
 	v.rival, v.adrift = nil, false
-	v.left, v.right = min(v.left, r.left), max(v.right, r.right)
+	v.left, v.right, v.widest = min(v.left, r.left), max(v.right, r.right), max(v.widest, r.widest)
+	v.person.masked = v.person.masked || r.person.masked
 	v.box, v.atEdge, v.lastSeen, v.problem, v.worn = r.box, r.atEdge, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
 	v.skinSite, v.skinCelsius = r.skinSite, r.skinCelsius

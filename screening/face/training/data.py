@@ -87,9 +87,9 @@ def boxes_and_scores(faces):
 
 def settle(frame, found):
     """Boxes that were neither face nor background become faces where a model that never learnt from them sees one, and
-    background where it sees nothing: hands, sleeves, backs. Looked at by eye: its boxes are better than theirs."""
+    background where it sees nothing: hands, sleeves, backs. Looked at by eye: its boxes are better than theirs. Their poses are kept."""
     doubtful, settled = [], []
-    for box, pose in zip(frame.ignore, frame.ignore_poses):
+    for box, pose in zip(frame.ignore, frame.ignore_poses, strict=True):
         overlaps = [(iou(box, b), s, b) for b, s in found]
         # With 0.5 heads seen past the ear come in, but not where somebody said that this is a face from the side.
         least = 0.35 if pose == POSES["profile"] else 0.6

@@ -76,7 +76,8 @@ def look_closer(marks, picture, faces):
         f["score"] = float(1 / (1 + np.exp(-((1 - CLOSE_WEIGHT) * logit + CLOSE_WEIGHT * values[16]))))
         points = values[:10].reshape(5, 2) * part.shape[::-1] - 0.5
         f["landmarks"] = ((points - m[:, 2]) @ np.linalg.inv(m[:, :2]).T).round(2).tolist()
-        f["pose"] = int(values[10:13].argmax())
+        poses = np.exp(values[10:13] - values[10])
+        f["pose"] = 0 if poses[1:].sum() < 1 else 1 + int(poses[1:].argmax())
     return sorted(faces, key=lambda f: -f["score"])
 
 

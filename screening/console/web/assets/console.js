@@ -76,7 +76,7 @@ function refresh(name) {
   }, Math.max(0, PACE[name] - (Date.now() - (fetched[name] ?? 0)))));
 }
 
-// A form that somebody fills in stays as it is.
+// A form that somebody fills in stays as it is. What is in a dialog is set by a script.
 function busy(part) {
   return touching > 0 || part.querySelector("details[open]") !== null ||
     [...part.querySelectorAll("input:not([type=hidden]), select")].some((field) => !field.closest("dialog") && filledIn(field));
@@ -85,7 +85,7 @@ function busy(part) {
 function filledIn(field) {
   if (field.type === "radio" || field.type === "checkbox") return field.checked !== field.defaultChecked;
   if (field.type !== "select-one") return field.value !== field.defaultValue;
-  return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+  return field.options.length > 0 && field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
 }
 
 // What finds a link or button again in the part that comes instead.
