@@ -79,6 +79,7 @@ func TestSparkplugLife(t *testing.T) {
 		t.Errorf("born as %+v", device)
 	}
 
+	waitConnected(t, c) // what was decided before is told as historical
 	e := sample(1)
 	skin := 35.25
 	e.Data.SkinCelsius = &skin
