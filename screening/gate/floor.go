@@ -388,7 +388,7 @@ const (
 func (f *floor) end(v *visit, at time.Time) {
 	if r := v.rival; r != nil {
 		v.rival = nil
-		if r.presence.stood >= waited || r.known() || v.atEdge && v.outward() && r.walkedPast() {
+		if r.presence.stood >= waited || r.known() || v.outward() && r.walkedPast() {
 			f.end(r, at)
 		}
 	}
@@ -397,7 +397,7 @@ func (f *floor) end(v *visit, at time.Time) {
 		return
 	}
 	switch {
-	case v.atEdge && v.outward():
+	case v.outward():
 		f.leave(v, at)
 	case v.behind || f.hidden(v):
 		f.gone = append(f.gone, farewell{v, at.Add(hiddenFor), true})
@@ -418,7 +418,7 @@ func (v *visit) mayHaveLeft(s *sighting) bool {
 	switch {
 	case !v.presence.more():
 		return v.presence.stood >= waited
-	case v.atEdge && v.outward():
+	case v.outward():
 		return away >= blink
 	}
 	comesIn := s.atEdge && away >= blink && apart(v.box, s.box) >= 0.5

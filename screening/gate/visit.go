@@ -343,8 +343,11 @@ func (v *visit) startOver() {
 	v.lookSince, v.skinSite, v.adrift, v.came = time.Time{}, "", false, place{}
 }
 
-// outward says whether a face at a border of the picture was on its way out: it was further in by more than a face that stands sways.
+// outward says whether a face was last seen at a border of the picture, on its way out: it was further in by more than a face that stands sways.
 func (v *visit) outward() bool {
+	if !v.atEdge {
+		return false
+	}
 	middle := v.box.X + v.box.W/2
 	if v.box.X < v.box.W {
 		return middle < v.right-v.box.W/2
