@@ -209,6 +209,13 @@ func onNewPages(t *testing.T, tab context.Context, script string) {
 
 // listening has the page tell how loud what it plays is, and for how long, and what it says.
 const listening = `window.spoken = []; window.loud = 0; window.peak = 0;
+	window.sounding = []; // one for each note that was ever started: whether it is not over
+	const startNote = OscillatorNode.prototype.start;
+	OscillatorNode.prototype.start = function (at) {
+		const note = window.sounding.push(true) - 1;
+		this.addEventListener("ended", () => { window.sounding[note] = false; });
+		return startNote.call(this, at);
+	};
 	const connect = AudioNode.prototype.connect;
 	AudioNode.prototype.connect = function (to, ...rest) {
 		if (to instanceof AudioDestinationNode && !window.meter) {
@@ -231,6 +238,10 @@ const listening = `window.spoken = []; window.loud = 0; window.peak = 0;
 	window.SpeechSynthesisUtterance = class { constructor(words) { this.words = words; } };
 	Object.defineProperty(window, "speechSynthesis", { value: { getVoices: () => voices, cancel() {}, speak(u) { if (u.words) window.spoken.push(u.voice.lang + " " + u.words); } } });`
 
+// silence is after something was played: a tone that was only just started isn't heard yet.
+const silence = `window.sounding.length > 0 && !window.sounding.includes(true) &&
+	(() => { const s = new Float32Array(2048); window.meter.getFloatTimeDomainData(s); return !s.some((v) => v !== 0); })()`
+
 // TestVerdictsSound listens to what the page plays, once somebody has touched it.
 func TestVerdictsSound(t *testing.T) {
 	tab := browser(t, chromedp.Flag("autoplay-policy", "document-user-activation-required"))
@@ -246,7 +257,7 @@ func TestVerdictsSound(t *testing.T) {
 		m      message
 		spoken string
 	}{{passMessage, "zh_CN 体温正常，请进"}, {alertMessage, "zh_CN 请到旁边稍候"}} {
-		waitFor(t, tab, "silence", `window.meter && (() => { const s = new Float32Array(2048); window.meter.getFloatTimeDomainData(s); return !s.some((v) => v !== 0); })()`)
+		waitFor(t, tab, "silence", silence)
 		do(t, tab, chromedp.Evaluate[chromedp.Void](`window.loud = 0; window.peak = 0; window.spoken = []`))
 		for range 3 { // it sounds once
 			g.say(cueOf(test.m, "V"))
@@ -254,6 +265,7 @@ func TestVerdictsSound(t *testing.T) {
 		}
 		g.say(cueOf(test.m, "V"))
 		waitFor(t, tab, "what is spoken", `window.spoken.length > 0`)
+		waitFor(t, tab, "silence", silence)
 		if spoken := ask(t, tab, chromedp.Evaluate[[]string]("window.spoken")); len(spoken) != 1 || spoken[0] != test.spoken {
 			t.Errorf("%s is spoken as %q", test.m.head, spoken)
 		}

@@ -137,6 +137,7 @@ func TestSparkplugDeathOfABrokenConnection(t *testing.T) {
 	if death := cut[3]; death.Kind != "NDEATH" || death.Metrics["bdSeq"] != cut[0].Metrics["bdSeq"] {
 		t.Errorf("died as %+v", death)
 	}
+	eventually(t, func() bool { return !c.State().Connected }) // what it publishes before it sees that is not told as historical
 	for n := 2; n <= 5; n++ {
 		appendEvents(t, c.journal, n, n)
 	}
