@@ -71,23 +71,28 @@ func (p *pass) run(faces []Face) ([]Face, error) {
 	if err := p.Run(); err != nil {
 		return nil, err
 	}
-	columns, rows := p.width/stride, p.height/stride
 	least := logit(proposalScore)
-	for i := range columns * rows {
-		if p.Output[i*channels+heatChannel] >= least && peak(p.Output, columns, rows, i) {
-			faces = append(faces, decode(p.Output[i*channels:][:channels], i%columns, i/columns))
+	for y := range p.height / stride {
+		for x := range p.width / stride {
+			if p.at(x, y, heatChannel) >= least && p.peak(x, y) {
+				faces = append(faces, p.decode(x, y))
+			}
 		}
 	}
 	return faces, nil
 }
 
-// peak reports whether no neighbour of cell i is higher.
-func peak(cells []float32, columns, rows, i int) bool {
-	heat := func(i int) float32 { return cells[i*channels+heatChannel] }
-	x, y := i%columns, i/columns
-	for v := max(y-1, 0); v <= min(y+1, rows-1); v++ {
-		for u := max(x-1, 0); u <= min(x+1, columns-1); u++ {
-			if heat(v*columns+u) > heat(i) {
+// at is a channel of a cell. The network tells of two by two cells at each place: of each channel the four, one after the other.
+func (p *pass) at(x, y, channel int) float32 {
+	place := y/2*(p.width/stride/2) + x/2
+	return p.Output[(place*channels+channel)*4+y%2*2+x%2]
+}
+
+// peak reports whether no neighbour of a cell is higher.
+func (p *pass) peak(x, y int) bool {
+	for v := max(y-1, 0); v <= min(y+1, p.height/stride-1); v++ {
+		for u := max(x-1, 0); u <= min(x+1, p.width/stride-1); u++ {
+			if p.at(u, v, heatChannel) > p.at(x, y, heatChannel) {
 				return false
 			}
 		}
@@ -95,13 +100,15 @@ func peak(cells []float32, columns, rows, i int) bool {
 	return true
 }
 
-// decode reads the channels of one cell.
-func decode(cell []float32, column, row int) Face {
-	x, y := (float32(column)+0.5)*stride, (float32(row)+0.5)*stride
-	size := func(channel int) float32 { return stride * float32(math.Exp(float64(min(max(cell[channel], -1), 4)))) }
+// decode reads the channels of a cell.
+func (p *pass) decode(x, y int) Face {
+	middleX, middleY := (float32(x)+0.5)*stride, (float32(y)+0.5)*stride
+	size := func(channel int) float32 {
+		return stride * float32(math.Exp(float64(min(max(p.at(x, y, channel), -1), 4))))
+	}
 	w, h := size(boxChannel+2), size(boxChannel+3)
 	return Face{
-		X: x + (cell[boxChannel]-0.5)*w, Y: y + (cell[boxChannel+1]-0.5)*h, W: w, H: h,
-		Score: logistic(cell[heatChannel]),
+		X: middleX + (p.at(x, y, boxChannel)-0.5)*w, Y: middleY + (p.at(x, y, boxChannel+1)-0.5)*h, W: w, H: h,
+		Score: logistic(p.at(x, y, heatChannel)),
 	}
 }

@@ -11,6 +11,7 @@ import predict
 
 def export(path, weights):
     net = predict.load(*weights)
+    net.forward = net.places
     torch.onnx.export(net, torch.zeros(1, 1, 160, 144), path, opset_version=11, input_names=["celsius"], output_names=["faces"])
     twin = cv2.dnn.readNetFromONNX(path)
     worst = 0
