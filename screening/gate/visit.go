@@ -96,8 +96,7 @@ type visit struct {
 	stage               stage
 	firstSeen, lastSeen time.Time
 	box                 event.Box
-	left, right         float64         // how far along the picture the middle of the face was to either side
-	widest              float64         // that the face was
+	way                 way
 	came                place           // where and when it was first measured since it came in sight; zero before
 	inSight             bool            // the newest frame shows the face, whether or not the visit has been told so yet
 	behind              bool            // somebody nearer has hidden the face since it was last seen
@@ -186,13 +185,20 @@ const (
 	lastFrames = 3
 )
 
+// way is how far along the picture the middle of a face was to either side, and how wide the face was at most.
+type way struct{ left, right, widest float64 }
+
+func (w way) and(other way) way {
+	if w == (way{}) {
+		return other
+	}
+	return way{min(w.left, other.left), max(w.right, other.right), max(w.widest, other.widest)}
+}
+
 // see adds a frame to the visit.
 func (v *visit) see(s *sighting) {
 	middle := s.box.X + s.box.W/2
-	if v.box == (event.Box{}) {
-		v.left, v.right = middle, middle
-	}
-	v.left, v.right, v.widest = min(v.left, middle), max(v.right, middle), max(v.widest, s.box.W)
+	v.way = v.way.and(way{middle, middle, s.box.W})
 	v.box, v.atEdge, v.lastSeen, v.problem = s.box, s.atEdge, s.at, s.reading.Problem
 	v.inSight, v.behind = true, false
 	v.presence.add(s)
@@ -350,19 +356,19 @@ func (v *visit) outward() bool {
 	}
 	middle := v.box.X + v.box.W/2
 	if v.box.X < v.box.W {
-		return middle < v.right-v.box.W/2
+		return middle < v.way.right-v.box.W/2
 	}
-	return middle > v.left+v.box.W/2
+	return middle > v.way.left+v.box.W/2
 }
 
 // walkedPast says whether somebody was at the camera for more than a glimpse and went along the picture by more than a face.
-func (v *visit) walkedPast() bool { return v.presence.more() && v.right-v.left > v.widest }
+func (v *visit) walkedPast() bool { return v.presence.more() && v.way.right-v.way.left > v.way.widest }
 
 // absorb takes what a rival saw, who was the same person.
 func (v *visit) absorb() {
 	r := v.rival
 	v.rival, v.adrift = nil, false
-	v.left, v.right, v.widest = min(v.left, r.left), max(v.right, r.right), max(v.widest, r.widest)
+	v.way = v.way.and(r.way)
 	v.person.masked = v.person.masked || r.person.masked
 	v.box, v.atEdge, v.lastSeen, v.problem, v.worn = r.box, r.atEdge, r.lastSeen, r.problem, r.worn
 	v.measuredAt, v.hinderedSince = r.measuredAt, r.hinderedSince
