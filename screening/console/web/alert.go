@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -287,17 +288,18 @@ func (v *visit) rememberHabit(reading store.Reading) {
 	})
 }
 
+// habitOf is how somebody measured last, or says that they did now: a form that is refused comes back as it was filled in.
 func habitOf(r *http.Request) store.Reading {
 	habit := store.Reading{Unit: "°C", Place: store.Ear}
-	cookie, err := r.Cookie(habitCookie)
-	if err != nil {
-		return habit
+	if cookie, err := r.Cookie(habitCookie); err == nil {
+		if values, err := url.ParseQuery(cookie.Value); err == nil && values.Get("unit") != "" {
+			habit = store.Reading{Unit: values.Get("unit"), Place: values.Get("place"), Thermometer: values.Get("thermometer")}
+		}
 	}
-	values, err := url.ParseQuery(cookie.Value)
-	if err != nil || values.Get("unit") == "" {
-		return habit
+	if place := r.PostFormValue("place"); place != "" {
+		habit.Unit, habit.Place, habit.Thermometer = cmp.Or(r.PostFormValue("unit"), habit.Unit), place, r.PostFormValue("thermometer")
 	}
-	return store.Reading{Unit: values.Get("unit"), Place: values.Get("place"), Thermometer: values.Get("thermometer")}
+	return habit
 }
 
 // places are where a thermometer measures, in the order in which guards use them.
