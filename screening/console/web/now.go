@@ -137,9 +137,9 @@ func sideOf(e store.Event, beside []store.Event) phrase {
 	case left+right == 0:
 		return phrase{}
 	case left == 0:
-		return phrase{"画面左边的人（共 " + n + " 人）", "on the left of the picture, of " + n + " people"}
+		return phrase{"画面左边的人（共 " + n + " 人）", "on the left of the picture, of " + n}
 	case right == 0:
-		return phrase{"画面右边的人（共 " + n + " 人）", "on the right of the picture, of " + n + " people"}
+		return phrase{"画面右边的人（共 " + n + " 人）", "on the right of the picture, of " + n}
 	}
 	return phrase{fmt.Sprintf("画面左起第 %d 人（共 %s 人）", left+1, n), fmt.Sprintf("no. %d from the left, of %s", left+1, n)}
 }

@@ -672,8 +672,8 @@ func TestSides(t *testing.T) {
 	gone.Time = at.Add(-10 * time.Second)
 	for want, beside := range map[string][]store.Event{
 		"":                                  {me, gone},
-		"on the right of the picture, of 2 people": {me, left},
-		"on the left of the picture, of 2 people":  {right, me, gone},
+		"on the right of the picture, of 2": {me, left},
+		"on the left of the picture, of 2":  {right, me, gone},
 		"no. 2 from the left, of 3":         {left, right},
 	} {
 		if got := sideOf(me, beside); got.EN != want {

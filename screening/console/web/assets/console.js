@@ -30,6 +30,8 @@ setInterval(tick, 1000);
 const current = document.querySelector("nav [aria-current]"), nav = current?.parentElement;
 if (nav) nav.scrollLeft = current.offsetLeft + current.offsetWidth - nav.offsetLeft - nav.clientWidth;
 
+document.querySelector("[name=value][autofocus]")?.select(); // what was refused is typed over
+
 // Parts of the page that change
 
 const PRESSED = 2000; // ms; a longer press keeps no news back
