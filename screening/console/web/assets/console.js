@@ -96,6 +96,7 @@ function sameAs(control) {
   return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
 }
 
+let asked = 0; // the next look at what is filled in
 async function swap(name) {
   const part = document.querySelector(`[data-part=${name}]`);
   if (!part) return;
@@ -116,7 +117,8 @@ async function swap(name) {
   if (!fresh || touching || !outdated && busy(part)) throw new Error("later");
   if (busy(part)) { // what is filled in stays, and whoever does so is told
     outdated.hidden = fresh.dataset.version === part.dataset.version;
-    setTimeout(() => refresh(name), 5000);
+    clearTimeout(asked);
+    asked = setTimeout(() => refresh(name), 5000);
     return;
   }
   const focused = part.contains(document.activeElement) ? sameAs(document.activeElement) : null;
