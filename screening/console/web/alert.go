@@ -233,7 +233,7 @@ func (v *visit) afterChange(before alertPage, err error) {
 func (v *visit) meanwhile(last store.Change) string {
 	ago := v.tongue.Ago(v.now.Sub(last.At))
 	if last.Who == "" {
-		return fmt.Sprintf(v.tongue.Say("告警 %s前超时，已退回待处理。", "It was given back %s ago, for nobody had followed it up."), ago)
+		return fmt.Sprintf(v.tongue.Say("告警 %s前超时，已退回待处理。您没有改动任何内容。", "It was given back %s ago, for nobody had followed it up. Nothing of yours was changed."), ago)
 	}
 	return fmt.Sprintf(v.tongue.Say("%s %s前已先操作（%s）。您没有改动任何内容。", "%s was first, %s ago (%s). Nothing of yours was changed."),
 		last.Who, ago, v.tongue.Word(last.What))
