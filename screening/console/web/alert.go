@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -232,7 +233,7 @@ func (v *visit) afterChange(before alertPage, err error) {
 func (v *visit) meanwhile(last store.Change) string {
 	ago := v.tongue.Ago(v.now.Sub(last.At))
 	if last.Who == "" {
-		return fmt.Sprintf(v.tongue.Say("告警 %s前超时，已退回待处理。", "It was given back %s ago, for nobody had followed it up."), ago)
+		return fmt.Sprintf(v.tongue.Say("告警 %s前超时，已退回待处理。您没有改动任何内容。", "It was given back %s ago, for nobody had followed it up. Nothing of yours was changed."), ago)
 	}
 	return fmt.Sprintf(v.tongue.Say("%s %s前已先操作（%s）。您没有改动任何内容。", "%s was first, %s ago (%s). Nothing of yours was changed."),
 		last.Who, ago, v.tongue.Word(last.What))
@@ -287,17 +288,18 @@ func (v *visit) rememberHabit(reading store.Reading) {
 	})
 }
 
+// habitOf is how somebody measured last, or says that they did now: a form that is refused comes back as it was filled in.
 func habitOf(r *http.Request) store.Reading {
 	habit := store.Reading{Unit: "°C", Place: store.Ear}
-	cookie, err := r.Cookie(habitCookie)
-	if err != nil {
-		return habit
+	if cookie, err := r.Cookie(habitCookie); err == nil {
+		if values, err := url.ParseQuery(cookie.Value); err == nil && values.Get("unit") != "" {
+			habit = store.Reading{Unit: values.Get("unit"), Place: values.Get("place"), Thermometer: values.Get("thermometer")}
+		}
 	}
-	values, err := url.ParseQuery(cookie.Value)
-	if err != nil || values.Get("unit") == "" {
-		return habit
+	if place := r.PostFormValue("place"); place != "" {
+		habit.Unit, habit.Place, habit.Thermometer = cmp.Or(r.PostFormValue("unit"), habit.Unit), place, r.PostFormValue("thermometer")
 	}
-	return store.Reading{Unit: values.Get("unit"), Place: values.Get("place"), Thermometer: values.Get("thermometer")}
+	return habit
 }
 
 // places are where a thermometer measures, in the order in which guards use them.

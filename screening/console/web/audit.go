@@ -86,10 +86,15 @@ func (p *auditPage) verify(v *visit) (err error) {
 	return err
 }
 
-// OfEvent tells whether what a line is about is an event: that is of a gate, other than a company, a list or somebody on one.
-func (auditPage) OfEvent(line store.AuditLine) bool {
-	_, err := ulid.ParseStrict(line.About)
-	return err == nil && line.Scope.Name != ""
+// Address leads to what a line is about: an event, which is of a gate, other than a company, a list or somebody on one, or a hold.
+func (auditPage) Address(line store.AuditLine) string {
+	switch _, err := ulid.ParseStrict(line.About); {
+	case err != nil || line.Scope.Name == "":
+		return ""
+	case line.What == store.Held || line.What == store.EndedHold:
+		return "/admin/retention#holds"
+	}
+	return "/events/" + line.About
 }
 
 // Deed is what somebody did, in full.

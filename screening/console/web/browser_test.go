@@ -347,6 +347,64 @@ func TestBrowserChosenPlace(t *testing.T) {
 	}
 }
 
+// TestBrowserRefusedReading has a reading refused, and another alert come in before it is put right.
+func TestBrowserRefusedReading(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	b := c.browser(phone)
+	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	b.open("/alerts/" + id)
+	b.click(`form[action$="/take"] button`)
+	b.says("It is yours")
+	b.fill("thermometer", "T7")
+	evaluate[bool](b, `(document.querySelector("[name=place][value=forehead]").click(), document.querySelector("[name=unit][value='°F']").click(), true)`)
+	b.fill("value", "1008")
+	b.click(".reading button.main")
+	b.says("A reading is between")
+	c.alert(south)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2" && (window.since ??= Date.now())`)
+	b.wait("time in which the page would be made anew", `Date.now() - window.since > 1500`)
+	if value := evaluate[string](b, `document.querySelector("[name=value]").value`); value != "1008" {
+		t.Errorf("what was refused is %q now", value)
+	}
+	b.fill("value", "100.8")
+	b.click(".reading button.main")
+	b.says("it looks like a fever")
+	_, changes, err := c.store.Alert(t.Context(), id)
+	if err != nil || len(changes) != 2 || changes[1].Reading.Place != store.Forehead || changes[1].Reading.Unit != "°F" || changes[1].Reading.Thermometer != "T7" {
+		t.Errorf("kept %+v, %v", changes, err)
+	}
+}
+
+// TestBrowserOutdatedForm has a guard choose where they measure, and then look away while another takes the alert over.
+func TestBrowserOutdatedForm(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	id := c.alert(north)
+	b := c.browser(phone)
+	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	b.open("/alerts/" + id)
+	b.click(`form[action$="/take"] button`)
+	b.says("It is yours")
+	evaluate[bool](b, `(document.querySelector("[name=place]:not(:checked)").click(), true)`)
+	c.alert(south)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2"`)
+	if evaluate[bool](b, `document.body.innerText.includes("This alert has changed")`) {
+		t.Error("an alert that nobody touched is said to have changed")
+	}
+	other := c.browser(desktop)
+	other.logIn("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}), "en")
+	other.open("/alerts/" + id)
+	other.click(`form[action$="/take"] button`)
+	other.says("It is yours")
+	b.says("This alert has changed")
+	b.shoot("outdated")
+	b.accessible("outdated")
+	b.click(".outdated a")
+	b.says("taken · Wang Wei")
+}
+
 // TestBrowserLostRequest has a page whose first question for what is new is never answered, and whose second comes back under
 // a finger.
 func TestBrowserLostRequest(t *testing.T) {

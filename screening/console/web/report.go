@@ -614,7 +614,7 @@ func (t tongue) unknown(made reports.Made) []unknownLine {
 		say(p.Gate, "%s 至 %s 暂停，暂停人：%s", "paused from %s to %s by %s", t.Moment(p.From, made.From, made.Zone), until, by)
 	}
 	for _, c := range made.Report.Settings {
-		say(c.Gate, "%s 起设置变动：%s，%s → %s", "setting changed at %s: %s, %s → %s", t.Moment(c.At, made.From, made.Zone), t.Setting(c.Name), c.From, c.To)
+		say(c.Gate, "%s 起设置变动：%s，%s → %s", "setting changed at %s: %s, %s → %s", t.Moment(c.At, made.From, made.Zone), t.Setting(c.Name), t.SettingValue(store.Setting{Name: c.Name, Value: c.From}), t.SettingValue(store.Setting{Name: c.Name, Value: c.To}))
 	}
 	return all
 }

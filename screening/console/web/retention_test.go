@@ -213,11 +213,15 @@ func TestRetentionScope(t *testing.T) {
 		{site, "/events/" + here + "/delete", url.Values{"reason": {"x"}, "typed": {"WRONG1"}}, http.StatusUnprocessableEntity},
 		{site, "/events/" + here + "/delete", url.Values{"reason": {"x"}, "typed": {here[20:]}, "sha256": {"0"}}, http.StatusConflict},
 		{site, "/admin/retention/hold", url.Values{"scope": {north.Site}, "reason": {"x"}, "to": {"2026-03-01"}}, http.StatusOK},
+		{gate, "/admin/retention/hold", url.Values{"scope": {north.Site + "/" + north.Name}, "reason": {"all of a gate"}, "to": {"2026-03-01"}}, http.StatusOK},
 		{site, "/admin/retention/months", url.Values{"site": {north.Site}, "months": {"3"}}, http.StatusOK},
 	} {
 		if status, body := try.who.post(try.path, try.form); status != try.status {
 			t.Errorf("%s %v: %d, want %d\n%s", try.path, try.form, status, try.status, body)
 		}
+	}
+	if _, body := gate.get("/admin/audit?what=held"); !strings.Contains(body, "all of a gate") || !strings.Contains(body, `href="/admin/retention#holds"`) || strings.Contains(body, `href="/events/`) {
+		t.Errorf("a hold on a gate leads to an event that there is not:\n%s", body)
 	}
 	keepings, err := c.store.Keepings(t.Context())
 	if err != nil || len(keepings) != 2 {

@@ -375,3 +375,17 @@ func TestStudyIsQuick(t *testing.T) {
 		}
 	}
 }
+
+// TestReportTellsOfSettings has a report say what was changed as the page of the gate says it.
+func TestReportTellsOfSettings(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	noon := time.Now().UTC().Truncate(24 * time.Hour).Add(-12 * time.Hour)
+	c.add(north, noon, event.Pass, event.BelowThreshold)
+	c.told(north, "aaaa", noon, func(*policy.Config) {})
+	c.told(north, "bbbb", noon.Add(time.Minute), func(c *policy.Config) { c.Kind = policy.Offset })
+	_, body := c.manager().get("/reports?kind=day&day=" + noon.Format(time.DateOnly) + "&site=" + url.QueryEscape(north.Site))
+	if !strings.Contains(body, "threshold and group → threshold") {
+		t.Errorf("the report does not tell of the policy:\n%s", body)
+	}
+}

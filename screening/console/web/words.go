@@ -89,7 +89,7 @@ var words = map[string]phrase{
 	string(store.Applied): {"已生效", "applied"}, string(store.Undone): {"已撤销", "undone"},
 	string(store.AskedCompany): {"登记公司", "entered a company"}, string(store.DecidedCompany): {"批准或暂停公司", "approved or suspended a company"},
 	string(store.ListedPeople): {"更新人员名单", "changed the list of people"}, string(store.UnlistedPeople): {"撤销名单更新", "undid a change of the list"},
-	string(store.IssuedCodes): {"发通行码，个数", "issued codes:"}, string(store.RevokedCodes): {"吊销通行码，个数", "revoked codes:"},
+	string(store.IssuedCodes): {"发通行码，个数", "issued codes"}, string(store.RevokedCodes): {"吊销通行码，个数", "revoked codes"},
 	string(store.MadeKey): {"新建密钥", "made a key"}, string(store.ForgotPerson): {"删除人员", "deleted a person"},
 
 	"password": {"密码", "password"}, "oidc": {"公司账号", "company's account"}, "no-group": {"公司账号不在允许的组里", "in none of the groups:"}, "locked": {"账号已锁定", "the account is locked"},

@@ -30,6 +30,8 @@ setInterval(tick, 1000);
 const current = document.querySelector("nav [aria-current]"), nav = current?.parentElement;
 if (nav) nav.scrollLeft = current.offsetLeft + current.offsetWidth - nav.offsetLeft - nav.clientWidth;
 
+document.querySelector("[name=value][autofocus]")?.select(); // what was refused is typed over
+
 // Parts of the page that change
 
 const PRESSED = 2000; // ms; a longer press keeps no news back
@@ -76,9 +78,9 @@ function refresh(name) {
   }, Math.max(0, PACE[name] - (Date.now() - (fetched[name] ?? 0)))));
 }
 
-// A form that somebody fills in stays as it is. What is in a dialog is set by a script.
+// A form that somebody fills in, or has to fill in again, stays as it is. What is in a dialog is set by a script.
 function busy(part) {
-  return touching > 0 || part.querySelector("details[open]") !== null ||
+  return touching > 0 || part.querySelector("details[open], [name=value]:not([value=''])") !== null ||
     [...part.querySelectorAll("input:not([type=hidden]), select")].some((field) => !field.closest("dialog") && filledIn(field));
 }
 
@@ -94,23 +96,31 @@ function sameAs(control) {
   return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
 }
 
+let asked = 0; // the next look at what is filled in
 async function swap(name) {
   const part = document.querySelector(`[data-part=${name}]`);
   if (!part) return;
-  if (busy(part)) {
+  fetched[name] = Date.now();
+  const outdated = part.querySelector(".outdated");
+  if (touching || !outdated && busy(part)) {
     setTimeout(() => refresh(name), 500);
     return;
   }
   const address = new URL(location);
   if (/\/(take|read|close|undo)$/.test(address.pathname)) address.pathname = address.pathname.replace(/\/\w+$/, "");
   address.searchParams.set("part", name);
-  fetched[name] = Date.now();
   const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout?.(SILENCE) });
   if (answer.redirected || !answer.ok) throw new Error(answer.status);
   const template = document.createElement("template");
   template.innerHTML = await answer.text();
   const fresh = template.content.firstElementChild;
-  if (!fresh || busy(part)) throw new Error("later");
+  if (!fresh || touching || !outdated && busy(part)) throw new Error("later");
+  if (busy(part)) { // what is filled in stays, and whoever does so is told
+    outdated.hidden = fresh.dataset.version === part.dataset.version;
+    clearTimeout(asked);
+    asked = setTimeout(() => refresh(name), 5000);
+    return;
+  }
   const focused = part.contains(document.activeElement) ? sameAs(document.activeElement) : null;
   const moved = fresh.dataset.version !== part.dataset.version;
   for (const alert of fresh.querySelectorAll("li.new")) alert.classList.toggle("arrived", !document.querySelector(sameAs(alert.querySelector("a"))));
