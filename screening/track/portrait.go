@@ -137,12 +137,12 @@ func (v *View) Difference(p *Portrait) float64 {
 	face, trunk := math.Inf(1), math.Inf(1)
 	for i := range v {
 		if v[i].masked || p.masked {
-			face = min(face, meanSquare(v[i].brow[:], p.brow[:]))
+			face = min(face, meanSquare(v[i].brow[:], p.brow[:], face))
 		} else {
-			face = min(face, meanSquare(v[i].face[:], p.face[:]))
+			face = min(face, meanSquare(v[i].face[:], p.face[:], face))
 		}
 		if v[i].trunkSeen && p.trunkSeen {
-			trunk = min(trunk, meanSquare(v[i].trunk[:], p.trunk[:]))
+			trunk = min(trunk, meanSquare(v[i].trunk[:], p.trunk[:], trunk))
 		}
 	}
 	face = math.Sqrt(face) / faceSpread
@@ -152,11 +152,15 @@ func (v *View) Difference(p *Portrait) float64 {
 	return math.Hypot(face, math.Sqrt(trunk)/trunkSpread)
 }
 
-func meanSquare(a, b []float32) float64 {
+// meanSquare is that of the differences of two lists, or more than most once it is sure to be.
+func meanSquare(a, b []float32, most float64) float64 {
 	var sum float32
+	enough := float32(most * float64(len(a)))
 	for i, x := range a {
 		d := x - b[i]
-		sum += d * d
+		if sum += d * d; sum > enough {
+			break
+		}
 	}
 	return float64(sum) / float64(len(a))
 }

@@ -39,9 +39,9 @@ func TestSameAsOpenCV(t *testing.T) {
 		name                    string
 		width, height, channels int
 	}{
-		{"face", 128, 160, 5},
-		{"face", 144, 160, 5},
-		{"face", 416, 336, 5},
+		{"face", 128, 160, 20},
+		{"face", 144, 160, 20},
+		{"face", 416, 336, 20},
 		{"marks", 40, 48, 17},
 		{"worn", 40, 48, 2},
 	} {
