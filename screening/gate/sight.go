@@ -109,6 +109,8 @@ func (g *Gate) measure(f face.Face, before *face.Face, elapsed time.Duration, s 
 		return measure.Reading{Problem: event.TurnedAway}
 	case !s.whole:
 		return measure.Reading{Problem: event.CutOff}
+	case before == nil && s.atEdge: // just come in, how fast isn't known yet
+		return measure.Reading{Problem: event.Moving}
 	}
 	return g.meter.Measure(&g.image, f, before, elapsed, g.scene.Reference)
 }
