@@ -63,7 +63,7 @@ const (
 	// defaultMinScore is where a gate whose camera was not trained on gave the fewest verdicts on nobody (MODEL_CARD.md).
 	defaultMinScore = 0.7
 	// FaintScore is the least score of what is likely a face. People who walk past a simulated gate, seen from the side,
-	// reach it in all but one of 24 cases, what is no face on 29 recordings without people to screen in one frame of 40.
+	// reach it in all but one of 24 cases, what is labelled no face on 30 recordings without people to screen in one frame of 20.
 	FaintScore = 0.45
 	// A picture without a scale may be inverted (hot is black). It is looked at both ways where the plain one shows no
 	// face above sureScore, and taken as inverted where that is better by invertedMargin.

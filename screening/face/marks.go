@@ -24,8 +24,8 @@ const (
 const (
 	// closeWeight is the say of the close look in the score; the rest is that of the first network.
 	closeWeight = 0.3
-	// hopefulScore is the score of the first network from which on there always is a close look: it makes one in seven of those just
-	// above it likely a face (FaintScore), mostly people who walk past and show one side, and of those below it one in fifty.
+	// hopefulScore is the score of the first network from which on there always is a close look: it makes one in five of those just
+	// above it likely a face (FaintScore), mostly people who walk past and show one side, and of those just below it one in fifteen.
 	hopefulScore = 0.3
 	// hopedLogit is what a close look is hoped to say at best of a fainter proposal, where lower scores than a gate's are asked for.
 	hopedLogit = 4

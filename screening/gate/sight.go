@@ -39,8 +39,8 @@ const (
 	heldScore = 0.68
 	sureFor   = 2 * time.Second
 	// The faces of a walkway are narrower than any that a kiosk screens, and score less: of simulated ones that stand there and
-	// look one in five below what is sure, of boxes on nobody four of 10,000 reach faint at all and none in the next frame. One
-	// that has shown its front for frontFor is believed with any score.
+	// look one in fifteen below what is sure, of boxes on nobody, with an earlier network, four of 10,000 reach faint at all and
+	// none in the next frame. One that has shown its front for frontFor is believed with any score.
 	frontFor = 200 * time.Millisecond
 )
 
