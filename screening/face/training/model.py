@@ -33,9 +33,9 @@ class Separable(nn.Module):
 class Net(nn.Module):
     """One channel in; a map of face centres and their boxes out, at a quarter of the input size.
 
-    Down to stride 16 and back up to stride 8, where each place tells of four cells of the map: steps at stride 4 cost as
-    much as all others. XNNPACK makes 16 channels at once, so their numbers are multiples of 16 but for the first, of which
-    it makes two places."""
+    Down to stride 16 and back up to stride 8, where each place tells of four cells of the map: going back up to stride 4
+    takes half as long again. XNNPACK makes 16 channels at once, so their numbers are multiples of 16, but for the first, of
+    which it makes two places."""
 
     def __init__(self, c=(8, 16, 48, 64), up=48):
         super().__init__()
