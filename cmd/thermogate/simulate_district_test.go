@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"thermogate/screening/console/district"
@@ -68,6 +70,9 @@ func TestSimulatedPlantsTellTheDistrict(t *testing.T) {
 	kinds := map[district.Kind]int{}
 	for n := consumer.CachedInfo().NumPending; n > 0; n-- {
 		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		for errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil { // the servers have not agreed yet which of them it is at
+			m, err = consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

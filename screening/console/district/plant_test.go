@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -198,7 +199,7 @@ func taken(t *testing.T, s jetstream.Stream) (all []received) {
 				t.Fatal(err)
 			}
 		}
-		if len(all) == before {
+		if len(all) == before && !errors.Is(batch.Error(), nats.ErrNoResponders) { // they may not have agreed yet which of them the consumer is at
 			t.Fatalf("%d of %d messages come out of the stream: %v", len(all), info.State.Msgs, batch.Error())
 		}
 	}

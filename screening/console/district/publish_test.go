@@ -2,6 +2,7 @@ package district
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -104,7 +105,7 @@ func stored(t *testing.T, s jetstream.Stream) []string {
 		for m := range batch.Messages() {
 			ids = append(ids, m.Headers().Get(jetstream.MsgIDHeader))
 		}
-		if len(ids) == before {
+		if len(ids) == before && !errors.Is(batch.Error(), nats.ErrNoResponders) { // they may not have agreed yet which of them the consumer is at
 			t.Fatalf("%d of %d messages come out of the stream: %v", len(ids), info.State.Msgs, batch.Error())
 		}
 	}
