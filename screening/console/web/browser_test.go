@@ -323,16 +323,23 @@ func TestBrowserTwoGuards(t *testing.T) {
 	first.wait("new again", `document.querySelector("article.new") !== null`)
 }
 
-// TestBrowserChosenPlace has another alert come in while a guard has chosen where they measure, and typed no reading yet.
-func TestBrowserChosenPlace(t *testing.T) {
-	c := start(t)
+// takenAlert has a guard take an alert, and returns its page and its event.
+func takenAlert(t *testing.T, size [2]int64) (c *console, b *tab, id string) {
+	t.Helper()
+	c = start(t)
 	c.online(north)
-	id := c.alert(north)
-	b := c.browser(desktop)
+	id = c.alert(north)
+	b = c.browser(size)
 	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
 	b.open("/alerts/" + id)
 	b.click(`form[action$="/take"] button`)
 	b.says("It is yours")
+	return c, b, id
+}
+
+// TestBrowserChosenPlace has another alert come in while a guard has chosen where they measure, and typed no reading yet.
+func TestBrowserChosenPlace(t *testing.T) {
+	c, b, id := takenAlert(t, desktop)
 	evaluate[bool](b, `(document.querySelector("[name=place]:not(:checked)").click(), true)`)
 	chosen := evaluate[string](b, `document.querySelector("[name=place]:checked").value`)
 	c.alert(south)
@@ -349,14 +356,7 @@ func TestBrowserChosenPlace(t *testing.T) {
 
 // TestBrowserRefusedReading has a reading refused, and another alert come in before it is put right.
 func TestBrowserRefusedReading(t *testing.T) {
-	c := start(t)
-	c.online(north)
-	id := c.alert(north)
-	b := c.browser(phone)
-	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
-	b.open("/alerts/" + id)
-	b.click(`form[action$="/take"] button`)
-	b.says("It is yours")
+	c, b, id := takenAlert(t, phone)
 	b.fill("thermometer", "T7")
 	evaluate[bool](b, `(document.querySelector("[name=place][value=forehead]").click(), document.querySelector("[name=unit][value='°F']").click(), true)`)
 	b.fill("value", "1008")
@@ -379,14 +379,7 @@ func TestBrowserRefusedReading(t *testing.T) {
 
 // TestBrowserOutdatedForm has a guard choose where they measure, and then look away while another takes the alert over.
 func TestBrowserOutdatedForm(t *testing.T) {
-	c := start(t)
-	c.online(north)
-	id := c.alert(north)
-	b := c.browser(phone)
-	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
-	b.open("/alerts/" + id)
-	b.click(`form[action$="/take"] button`)
-	b.says("It is yours")
+	c, b, id := takenAlert(t, phone)
 	evaluate[bool](b, `(document.querySelector("[name=place]:not(:checked)").click(), true)`)
 	c.alert(south)
 	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2"`)
