@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -420,6 +421,42 @@ func onlyVisit(g *Gate) *visit {
 		return v
 	}
 	return nil
+}
+
+// TestWhoAppearsAtTheBorderIsNotMeasuredAtOnce, for they may still walk; from the second picture on their pace is known.
+func TestWhoAppearsAtTheBorderIsNotMeasuredAtOnce(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		sideMetres float64
+		problems   []event.Reason // of the first pictures
+	}{
+		{"in the middle", 0, []event.Reason{event.NoProblem, event.NoProblem, event.NoProblem}},
+		{"at the left border", -0.24, []event.Reason{event.Moving, event.NoProblem, event.NoProblem}},
+		{"at the right border", 0.24, []event.Reason{event.Moving, event.NoProblem, event.NoProblem}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			source := simulate(t, fmt.Sprintf("duration: 3s\nreference: {x: 0.5, y: 0.95}\npeople: [{at: 1s, skin_celsius: 35.3, "+
+				"distance_metres: 0.9, side_metres: %g, stand: 2s, height_metres: 1.7, hair: short, seed: 8, appears: true}]\n", test.sideMetres))
+			defer source.Close()
+			gate := newTestGate(t, source.Info())
+			var frame camera.Frame
+			var problems []event.Reason
+			for len(problems) < len(test.problems) {
+				if err := source.Read(t.Context(), &frame); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := gate.Process(&frame); err != nil {
+					t.Fatal(err)
+				}
+				if v := onlyVisit(gate); v != nil {
+					problems = append(problems, v.problem)
+				}
+			}
+			if !slices.Equal(problems, test.problems) {
+				t.Errorf("in the way were %q, want %q", problems, test.problems)
+			}
+		})
+	}
 }
 
 // TestAVeryColdFaceIsToldToWarmUp, not to come closer or to face the camera, though the detector is not sure of it.
