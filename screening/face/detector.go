@@ -43,6 +43,9 @@ const (
 	channels    = 5
 )
 
+// cells, two by two, are told of at each place of the output.
+const cells = 4
+
 // Working sizes. A picture with a longer side than maxSide is reduced to it, but not so far that the least face gets
 // narrower than smallFace: of the recordings' faces 13 to 19 pixels wide the networks find 89 in 100, of wider ones 97; one
 // with a shorter side than minSide is enlarged; above pyramidSide a second look at half that size finds the faces that are

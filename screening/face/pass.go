@@ -82,10 +82,10 @@ func (p *pass) run(faces []Face) ([]Face, error) {
 	return faces, nil
 }
 
-// at is a channel of a cell. The network tells of two by two cells at each place: of each channel the four, one after the other.
+// at is a channel of a cell. At each place the four cells of a channel come one after the other, then those of the next.
 func (p *pass) at(x, y, channel int) float32 {
 	place := y/2*(p.width/stride/2) + x/2
-	return p.Output[(place*channels+channel)*4+y%2*2+x%2]
+	return p.Output[(place*channels+channel)*cells+y%2*2+x%2]
 }
 
 // peak reports whether no neighbour of a cell is higher.

@@ -96,20 +96,29 @@ func stored(t *testing.T, s jetstream.Stream) []string {
 	})
 	defer s.DeleteConsumer(context.WithoutCancel(t.Context()), consumer.CachedInfo().Name)
 	var ids []string
-	for uint64(len(ids)) < info.State.Msgs {
+	for _, m := range fetched(t, consumer, info.State.Msgs) {
+		ids = append(ids, m.Headers().Get(jetstream.MsgIDHeader))
+	}
+	return ids
+}
+
+// fetched is so many messages of a consumer.
+func fetched(t *testing.T, consumer jetstream.Consumer, count uint64) (all []jetstream.Msg) {
+	t.Helper()
+	for uint64(len(all)) < count {
 		batch, err := consumer.Fetch(1000, jetstream.FetchMaxWait(5*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := len(ids)
+		before := len(all)
 		for m := range batch.Messages() {
-			ids = append(ids, m.Headers().Get(jetstream.MsgIDHeader))
+			all = append(all, m)
 		}
-		if len(ids) == before && !errors.Is(batch.Error(), nats.ErrNoResponders) { // they may not have agreed yet which of them the consumer is at
-			t.Fatalf("%d of %d messages come out of the stream: %v", len(ids), info.State.Msgs, batch.Error())
+		if len(all) == before && !errors.Is(batch.Error(), nats.ErrNoResponders) { // they may not have agreed yet which of them the consumer is at
+			t.Fatalf("%d of %d messages come out of the stream: %v", len(all), count, batch.Error())
 		}
 	}
-	return ids
+	return all
 }
 
 func messages(from, n int) []Message {

@@ -329,12 +329,17 @@ func takenAlert(t *testing.T, size [2]int64) (c *console, b *tab, id string) {
 	c = start(t)
 	c.online(north)
 	id = c.alert(north)
-	b = c.browser(size)
-	b.logIn("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{}), "en")
+	return c, c.guardTakes(id, size, "lina", "Li Na"), id
+}
+
+// guardTakes has a guard log in and take an alert, whoever had it.
+func (c *console) guardTakes(id string, size [2]int64, login, name string) *tab {
+	b := c.browser(size)
+	b.logIn(login, c.account(login, name, store.Guard, mqtt.Gate{}), "en")
 	b.open("/alerts/" + id)
 	b.click(`form[action$="/take"] button`)
 	b.says("It is yours")
-	return c, b, id
+	return b
 }
 
 // TestBrowserChosenPlace has another alert come in while a guard has chosen where they measure, and typed no reading yet.
@@ -386,11 +391,7 @@ func TestBrowserOutdatedForm(t *testing.T) {
 	if evaluate[bool](b, `document.body.innerText.includes("This alert has changed")`) {
 		t.Error("an alert that nobody touched is said to have changed")
 	}
-	other := c.browser(desktop)
-	other.logIn("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}), "en")
-	other.open("/alerts/" + id)
-	other.click(`form[action$="/take"] button`)
-	other.says("It is yours")
+	c.guardTakes(id, desktop, "wang", "Wang Wei")
 	b.says("This alert has changed")
 	b.shoot("outdated")
 	b.accessible("outdated")
@@ -419,11 +420,7 @@ func TestBrowserLostRequest(t *testing.T) {
 		};
 		return true;
 	})()`)
-	other := c.browser(phone)
-	other.logIn("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}), "en")
-	other.open("/alerts/" + id)
-	other.click(`form[action$="/take"] button`)
-	other.says("It is yours")
+	c.guardTakes(id, phone, "wang", "Wang Wei")
 	b.says("Wang Wei")
 }
 

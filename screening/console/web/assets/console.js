@@ -102,7 +102,8 @@ async function swap(name) {
   if (!part) return;
   fetched[name] = Date.now();
   const outdated = part.querySelector(".outdated");
-  if (touching || !outdated && busy(part)) {
+  const stays = () => touching || !outdated && busy(part);
+  if (stays()) {
     setTimeout(() => refresh(name), 500);
     return;
   }
@@ -114,7 +115,7 @@ async function swap(name) {
   const template = document.createElement("template");
   template.innerHTML = await answer.text();
   const fresh = template.content.firstElementChild;
-  if (!fresh || touching || !outdated && busy(part)) throw new Error("later");
+  if (!fresh || stays()) throw new Error("later");
   if (busy(part)) { // what is filled in stays, and whoever does so is told
     outdated.hidden = fresh.dataset.version === part.dataset.version;
     clearTimeout(asked);
