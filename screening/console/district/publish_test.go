@@ -106,7 +106,7 @@ func stored(t *testing.T, s jetstream.Stream) []string {
 func fetched(t *testing.T, consumer jetstream.Consumer, count uint64) (all []jetstream.Msg) {
 	t.Helper()
 	for uint64(len(all)) < count {
-		batch, err := consumer.Fetch(1000, jetstream.FetchMaxWait(5*time.Second))
+		batch, err := consumer.Fetch(int(count)-len(all), jetstream.FetchMaxWait(5*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
