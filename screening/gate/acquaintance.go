@@ -64,6 +64,16 @@ func (a *acquaintance) difference(view *track.View) float64 {
 	return least
 }
 
+// within says whether a view differs from any of the portraits by no more than limit. That of the newest is the likeliest.
+func (a *acquaintance) within(view *track.View, limit float64) bool {
+	for i := len(a.portraits) - 1; i >= 0; i-- {
+		if view.Difference(&a.portraits[i]) <= limit {
+			return true
+		}
+	}
+	return false
+}
+
 // recognise returns whom a visit resembles most of those who were here lately, or are in doubt or out of sight, and how much
 // they differ, nil for a stranger. view is of its newest measured frame. Being like somebody may only make the gate more
 // careful: it never makes a verdict milder.

@@ -232,8 +232,7 @@ func (v *visit) measure(s *sighting) {
 	}
 	v.skinCelsius += (s.reading.SkinCelsius - v.skinCelsius) / 4
 	v.look.Add(s.reading, s.at)
-	difference := v.person.difference(s.view)
-	v.person.draw(s.view, difference > sameBroken, s.at)
+	v.person.draw(s.view, !v.person.within(s.view, sameBroken), s.at)
 	v.latest = *s.view
 	v.person.last = place{s.box, s.at}
 	if v.came.at.IsZero() {
@@ -252,7 +251,7 @@ func (v *visit) strange(s *sighting) bool {
 	if !s.measured() {
 		return false
 	}
-	unlike := v.person.difference(s.view) > sameNever
+	unlike := !v.person.within(s.view, sameNever)
 	if v.measuredAt.Equal(s.previous) {
 		latest := v.latest.Portrait()
 		unlike = unlike && s.view.Difference(&latest) > sameNever
@@ -263,7 +262,7 @@ func (v *visit) strange(s *sighting) bool {
 // slipped says whether a face that was not measured a frame ago, for it moved or was half hidden, looks like somebody else.
 // Of those who pass each other closely a track follows the wrong one without a jump.
 func (v *visit) slipped(s *sighting) bool {
-	return s.measured() && !v.measuredAt.Equal(s.previous) && v.person.difference(s.view) > sameBroken
+	return s.measured() && !v.measuredAt.Equal(s.previous) && !v.person.within(s.view, sameBroken)
 }
 
 // skinApart is how far a reading is from what the visit read at the same site, 0 where it read none there.
@@ -282,7 +281,7 @@ func (v *visit) breaks(s *sighting) bool {
 
 // changed says whether a break in a look that has no verdict yet shows somebody else.
 func (v *visit) changed(s *sighting) bool {
-	return v.known() && s.measured() && (v.person.difference(s.view) > sameWhole ||
+	return v.known() && s.measured() && (!v.person.within(s.view, sameWhole) ||
 		v.skinApart(s.reading.Site, s.reading.SkinCelsius) > leapCelsius)
 }
 

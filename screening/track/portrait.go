@@ -2,6 +2,7 @@ package track
 
 import (
 	"math"
+	"slices"
 
 	"thermogate/screening/event"
 	"thermogate/screening/rank"
@@ -116,12 +117,16 @@ func (s *Sketcher) pool(p part, dx, dy int, cells []float32) {
 
 // level takes cells around their median and free of their mean.
 func (s *Sketcher) level(cells []float32) {
-	s.scratch = append(s.scratch[:0], cells...)
-	median := rank.Nth(s.scratch, len(s.scratch)/2)
+	if slices.Max(cells)-slices.Min(cells) > portraitSpan { // else none is further from the median, wherever that is
+		s.scratch = append(s.scratch[:0], cells...)
+		median := rank.Nth(s.scratch, len(s.scratch)/2)
+		for i, c := range cells {
+			cells[i] = max(median-portraitSpan, min(median+portraitSpan, c))
+		}
+	}
 	var mean float32
-	for i, c := range cells {
-		cells[i] = max(-portraitSpan, min(portraitSpan, c-median))
-		mean += cells[i]
+	for _, c := range cells {
+		mean += c
 	}
 	mean /= float32(len(cells))
 	for i := range cells {
