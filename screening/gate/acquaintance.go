@@ -64,10 +64,11 @@ func (a *acquaintance) difference(view *track.View) float64 {
 	return least
 }
 
-// within says whether a view differs from any of the portraits by no more than limit. That of the newest is the likeliest.
+// within says whether a view differs from any of the portraits by no more than limit. That of the newest is the likeliest. A picture
+// with pixels that are no number can't be compared, and makes nobody another.
 func (a *acquaintance) within(view *track.View, limit float64) bool {
 	for i := len(a.portraits) - 1; i >= 0; i-- {
-		if view.Difference(&a.portraits[i]) <= limit {
+		if !(view.Difference(&a.portraits[i]) > limit) {
 			return true
 		}
 	}
