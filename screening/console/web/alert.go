@@ -28,6 +28,7 @@ type alertPage struct {
 	Entered string          // value that was refused
 	habit   store.Reading   // of the visitor
 	Version string          // of the part, for the live update
+	Told    string          // version of all alerts that open pages were told of before this was read
 	Picture bool            // there is one
 	Bare    bool            // outcomes only are kept: what a thermometer says is not asked for
 	Deleted *store.Deletion // of its event; nil where that is here, or has grown too old
@@ -53,6 +54,10 @@ func (readingForm) Places() []string { return places }
 func (readingForm) Units() []string { return []string{"°C", "°F"} }
 
 func (v *visit) alertPage(id string) (alertPage, error) {
+	told := ""
+	if now, _ := v.newest(); now != nil {
+		told = v.pageOf(now, v.account).Versions["alerts"]
+	}
 	a, changes, err := v.store.Alert(v.ctx(), id)
 	if err != nil {
 		return alertPage{}, err
@@ -64,7 +69,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
 		Limit: v.cfg.FeverCelsius, habit: habitOf(v.r),
-		Version: strconv.FormatInt(a.Version, 10), Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
+		Version: strconv.FormatInt(a.Version, 10), Told: told, Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
 	}
 	if rests.Screening.ID == "" {
 		if d, gone := v.store.Deletion(v.ctx(), a.Latest); gone == nil {

@@ -424,6 +424,55 @@ func TestBrowserLostRequest(t *testing.T) {
 	b.says("Wang Wei")
 }
 
+// TestBrowserOvertaken has an alert change before its page has heard of any, and while the page asks how it stands.
+func TestBrowserOvertaken(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	heard := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			<-heard
+		}
+		c.pages.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	c.server.URL = front.URL
+	id := c.alert(north)
+	b := c.guardTakes(id, desktop, "lina", "Li Na")
+	take := func(version int64, who string) {
+		t.Helper()
+		if _, err := c.store.Take(t.Context(), id, version, who, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(1, "Wang Wei")
+	for {
+		now, changed := c.pages.newest()
+		if now.alerts[0].TakenBy == "Wang Wei" {
+			break
+		}
+		<-changed
+	}
+	close(heard)
+	b.says("taken · Wang Wei")
+	evaluate[bool](b, `(() => {
+		const ask = window.fetch;
+		window.fetch = async (address, options) => {
+			const answer = await ask(address, options);
+			if (!window.answer && String(address).includes("part=alert")) await new Promise((resolve) => { window.answer = resolve; });
+			return answer;
+		};
+		return true;
+	})()`)
+	take(2, "Chen Jie")
+	b.wait("the page asks", "window.answer")
+	take(3, "Zhao Min")
+	c.alert(south)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2"`)
+	evaluate[bool](b, "(answer(), true)")
+	b.says("taken · Zhao Min")
+}
+
 // TestBrowserOverdue has an alert that was taken and not followed up.
 func TestBrowserOverdue(t *testing.T) {
 	c := start(t)
