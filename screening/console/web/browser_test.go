@@ -424,6 +424,20 @@ func TestBrowserLostRequest(t *testing.T) {
 	b.says("Wang Wei")
 }
 
+// TestBrowserFocusStays has another alert come in before a guard has typed the first figure: what they type goes where it would have.
+func TestBrowserFocusStays(t *testing.T) {
+	c, b, _ := takenAlert(t, phone)
+	for _, field := range []string{"[name=value]", "[name=place][value=mouth]", `form[action$="/undo"] button`} {
+		quoted := strconv.Quote(field)
+		b.wait("the focus", `((field) => { field.focus(); document.querySelector("article").aged = true; return field === document.activeElement; })(document.querySelector(`+quoted+`))`)
+		c.alert(south)
+		b.wait("the page made anew", `!document.querySelector("article").aged`)
+		if !evaluate[bool](b, `document.activeElement === document.querySelector(`+quoted+`)`) {
+			t.Errorf("%s had the focus, now %s has", field, evaluate[string](b, "document.activeElement.outerHTML.slice(0, 100)"))
+		}
+	}
+}
+
 // TestBrowserOvertaken has an alert change before its page has heard of any, and while the page asks how it stands.
 func TestBrowserOvertaken(t *testing.T) {
 	c := start(t)

@@ -91,10 +91,10 @@ function filledIn(field) {
   return field.options.length > 0 && field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
 }
 
-// What finds a link or button again in the part that comes instead.
+// What finds a link, button or field again in the part that comes instead.
 function sameAs(control) {
-  const href = control.getAttribute("href");
-  return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
+  const of = (name) => `[${name}="${CSS.escape(control.getAttribute(name) ?? "")}"]`;
+  return control.id ? of("id") : `main ${control.localName}` + (control.name ? of("name") + of("value") : of("href"));
 }
 
 let asked = 0; // the next look at what is filled in
