@@ -21,6 +21,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	pages "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -134,13 +135,44 @@ func (b *tab) open(path string) {
 
 func (b *tab) fill(field, value string) {
 	b.t.Helper()
-	evaluate[bool](b, `(document.querySelector('input[name="`+field+`"]').value = "", true)`)
-	b.do(chromedp.SendKeys(chromedp.CSS(`input[name="`+field+`"]`), value))
+	b.fillIn(`input[name="`+field+`"]`, value)
 }
 
+// fillIn types into the field that a selector finds.
+func (b *tab) fillIn(selector, value string) {
+	b.t.Helper()
+	b.wait(selector, `((field) => { field.value = ""; field.focus(); return field === document.activeElement; })(document.querySelector(`+strconv.Quote(selector)+`))`)
+	b.do(chromedp.KeyEvent(value))
+}
+
+// click presses what a selector finds, again where that was just made anew, or not painted yet, and lets go once it is pressed.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector)))
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	find := `document.querySelector(` + strconv.Quote(selector) + `)`
+	mouse := func(what input.DispatchMouseEventType, x, y float64) {
+		b.t.Helper()
+		b.do(chromedp.MouseEvent(what, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	}
+	for ctx.Err() == nil {
+		b.wait(selector, find+`?.checkVisibility()`)
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](`((found) => {
+			found.scrollIntoViewIfNeeded();
+			const { x, y, width, height } = found.getClientRects()[0];
+			return [x + width / 2, y + height / 2];
+		})(`+find+`)`))
+		if err != nil {
+			continue
+		}
+		mouse(chromedp.MousePressed, at[0], at[1])
+		if pressed, _ := chromedp.Run(ctx, chromedp.Evaluate[bool](find+`?.matches(":active") ?? false`)); pressed {
+			mouse(chromedp.MouseReleased, at[0], at[1])
+			return
+		}
+		mouse(chromedp.MouseReleased, 0, 0) // where it clicks nothing
+	}
+	b.t.Fatalf("%s can't be pressed; the page says:\n%s", selector, b.text())
 }
 
 func (b *tab) logIn(name, password, lang string) {
@@ -900,9 +932,8 @@ func TestBrowserKeys(t *testing.T) {
 	press("h")
 	b.wait("Now", `location.pathname === "/" && document.readyState === "complete"`)
 	b.open("/history")
-	b.do(chromedp.Click(chromedp.CSS("summary")))
-	b.do(chromedp.Focus(chromedp.CSS("[name=least]")))
-	press("37nth?5")
+	b.click("summary")
+	b.fill("least", "37nth?5")
 	b.wait("all is typed", `document.querySelector("[name=least]").value === "37nth?5" && location.pathname === "/history" && !document.getElementById("keys").open`)
 	b.open("/")
 	b.wait("the keys", `document.readyState === "complete" && !document.getElementById("show-keys").hidden`)
