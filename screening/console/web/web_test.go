@@ -451,6 +451,53 @@ func TestOtherSites(t *testing.T) {
 	}
 }
 
+// TestFormsSentLate has forms come twice, and after others have changed the alert.
+func TestFormsSentLate(t *testing.T) {
+	c := start(t)
+	id := c.alert(north)
+	lina, wang := c.client("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{})), c.client("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}))
+	reading := func(version, value string) url.Values {
+		return url.Values{"version": {version}, "value": {value}, "unit": {"°C"}, "place": {"ear"}, "thermometer": {"T7"}}
+	}
+	for _, test := range []struct {
+		who    *client
+		what   string
+		form   url.Values
+		status int
+		notice string
+	}{
+		{lina, "take", url.Values{"version": {"0"}, "outcome": {"anything"}}, http.StatusOK, ""},
+		{lina, "take", url.Values{"version": {"0"}}, http.StatusOK, ""},
+		{wang, "take", url.Values{"version": {"1"}}, http.StatusOK, ""},
+		{lina, "read", reading("1", "378"), http.StatusConflict, "Wang Wei was first"},
+		{lina, "read", reading("1", "37.8"), http.StatusConflict, "Wang Wei was first"},
+		{wang, "read", reading("2", "37.8"), http.StatusOK, ""},
+		{wang, "read", reading("2", "37.8"), http.StatusOK, ""},
+		{wang, "read", reading("2", "38.7"), http.StatusConflict, "You changed it yourself"},
+		{wang, "close", url.Values{"version": {"3"}, "outcome": {"confirmed"}}, http.StatusOK, ""},
+		{wang, "close", url.Values{"version": {"3"}, "outcome": {"confirmed"}}, http.StatusOK, ""},
+		{wang, "close", url.Values{"version": {"3"}, "outcome": {"false"}}, http.StatusConflict, "You changed it yourself"},
+		{lina, "close", url.Values{"version": {"3"}, "outcome": {"confirmed"}}, http.StatusConflict, "Wang Wei was first"},
+	} {
+		status, body := test.who.post("/alerts/"+id+"/"+test.what, test.form)
+		if status != test.status || !strings.Contains(body, test.notice) || strings.Contains(body, `id="notice"`) != (test.notice != "") {
+			t.Errorf("%s %v: %d, want %d and %q\n%s", test.what, test.form, status, test.status, test.notice, body)
+		}
+	}
+	if a, changes, err := c.store.Alert(t.Context(), id); err != nil || len(changes) != 4 || a.Outcome != mqtt.Confirmed {
+		t.Errorf("%+v, %+v, %v", a, changes, err)
+	}
+	lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.ChangedAlert}, 10)
+	if err != nil || len(lines) != 4 {
+		t.Errorf("%+v, %v", lines, err)
+	}
+	for _, line := range lines {
+		if strings.Contains(line.Detail, "anything") {
+			t.Errorf("the audit has %q", line.Detail)
+		}
+	}
+}
+
 func TestReading(t *testing.T) {
 	c := start(t)
 	id := c.alert(north)
