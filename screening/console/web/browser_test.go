@@ -414,12 +414,15 @@ func TestBrowserRefusedReading(t *testing.T) {
 	}
 }
 
-// TestBrowserOutdatedForm has a guard choose where they measure, and then look away while another takes the alert over.
+// TestBrowserOutdatedForm has a guard choose where they measure while the same person is before the gate again, and then look away
+// while another takes the alert over.
 func TestBrowserOutdatedForm(t *testing.T) {
 	c, b, id := takenAlert(t, phone)
 	evaluate[bool](b, `(document.querySelector("[name=place]:not(:checked)").click(), true)`)
+	c.alert(north, func(d *event.Data) { d.RescreenOf = id })
 	c.alert(south)
-	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2"`)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2" && (window.since ??= Date.now())`)
+	b.wait("time in which the page would say so", `Date.now() - window.since > 1500`)
 	if evaluate[bool](b, `document.body.innerText.includes("This alert has changed")`) {
 		t.Error("an alert that nobody touched is said to have changed")
 	}
