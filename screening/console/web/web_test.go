@@ -508,7 +508,8 @@ func TestReading(t *testing.T) {
 			t.Errorf("%q %s: %d", value, unit, status)
 		}
 	}
-	status, body := b.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"100,9"}, "unit": {"°F"}, "place": {"ear"}, "thermometer": {"T-17"}})
+	longest := strings.Repeat("枪", 60) // as the form lets through
+	status, body := b.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"100,9"}, "unit": {"°F"}, "place": {"ear"}, "thermometer": {longest}})
 	if status != 200 || !strings.Contains(body, "100.9 °F") || !strings.Contains(body, "looks like a fever") {
 		t.Errorf("100.9 °F: %d\n%s", status, body)
 	}
@@ -516,7 +517,7 @@ func TestReading(t *testing.T) {
 	if err != nil || a.State != store.Read || fmt.Sprintf("%.2f", *a.ReadCelsius) != "38.28" {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, body := b.get("/alerts/" + id); !strings.Contains(body, `value="T-17"`) {
+	if _, body := b.get("/alerts/" + id); !strings.Contains(body, `value="`+longest+`"`) {
 		t.Error("the thermometer is not remembered")
 	}
 }
