@@ -462,7 +462,7 @@ func TestBrowserLostRequest(t *testing.T) {
 // TestBrowserFocusStays has another alert come in before a guard has typed the first figure: what they type goes where it would have.
 func TestBrowserFocusStays(t *testing.T) {
 	c, b, _ := takenAlert(t, phone)
-	for _, field := range []string{"[name=value]", "[name=place][value=mouth]", `form[action$="/undo"] button`} {
+	for _, field := range []string{"[name=value]", "[name=place][value=mouth]", "button[value=gone]"} {
 		quoted := strconv.Quote(field)
 		b.wait("the focus", `((field) => { field.focus(); document.querySelector("article").aged = true; return field === document.activeElement; })(document.querySelector(`+quoted+`))`)
 		c.alert(south)
