@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"thermogate/screening/event"
 	"thermogate/screening/mqtt"
@@ -84,8 +85,8 @@ func (r Reading) Validate() error {
 		return fmt.Errorf("%.10q is neither °C nor °F", r.Unit)
 	case r.Place != Ear && r.Place != Mouth && r.Place != Armpit && r.Place != Forehead:
 		return fmt.Errorf("%.20q is not %s, %s, %s or %s", r.Place, Ear, Mouth, Armpit, Forehead)
-	case len(r.Thermometer) > maxWord:
-		return fmt.Errorf("the name of a thermometer has at most %d bytes", maxWord)
+	case utf8.RuneCountInString(r.Thermometer) > maxWord:
+		return fmt.Errorf("the name of a thermometer has at most %d characters", maxWord)
 	}
 	return nil
 }
@@ -652,8 +653,8 @@ func (s *Store) AddCheck(ctx context.Context, c Check) error {
 	switch {
 	case strings.TrimSpace(c.Who) == "":
 		return errors.New("a check names who made it")
-	case len(c.Done) > maxNote || len(c.Thermometer) > maxWord:
-		return fmt.Errorf("what was done has at most %d bytes, a thermometer's number %d", maxNote, maxWord)
+	case len(c.Done) > maxNote || utf8.RuneCountInString(c.Thermometer) > maxWord:
+		return fmt.Errorf("what was done has at most %d bytes, a thermometer's number %d characters", maxNote, maxWord)
 	case !c.OK && strings.TrimSpace(c.Done) == "":
 		return errors.New("where something is not well, say what was done about it")
 	}

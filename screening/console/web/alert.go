@@ -28,6 +28,7 @@ type alertPage struct {
 	Entered string          // value that was refused
 	habit   store.Reading   // of the visitor
 	Version string          // of the part, for the live update
+	Told    string          // version of all alerts that open pages were told of before this was read
 	Picture bool            // there is one
 	Bare    bool            // outcomes only are kept: what a thermometer says is not asked for
 	Deleted *store.Deletion // of its event; nil where that is here, or has grown too old
@@ -39,6 +40,16 @@ type readingForm struct {
 	Entered string        // value that was refused
 	First   bool          // whoever comes here comes for it
 	Bare    bool          // outcomes only are kept: what a thermometer says is not asked for
+}
+
+// LastChange is the last one that gets in anybody's way: another event of the same person does not.
+func (a alertPage) LastChange() (last store.Change) {
+	for _, c := range a.Changes {
+		if c.What != "again" {
+			last = c
+		}
+	}
+	return last
 }
 
 // Form is that of a second reading.
@@ -53,6 +64,7 @@ func (readingForm) Places() []string { return places }
 func (readingForm) Units() []string { return []string{"°C", "°F"} }
 
 func (v *visit) alertPage(id string) (alertPage, error) {
+	told := v.live().Versions["alerts"]
 	a, changes, err := v.store.Alert(v.ctx(), id)
 	if err != nil {
 		return alertPage{}, err
@@ -64,7 +76,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
 		Limit: v.cfg.FeverCelsius, habit: habitOf(v.r),
-		Version: strconv.FormatInt(a.Version, 10), Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
+		Version: strconv.FormatInt(a.Version, 10), Told: told, Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
 	}
 	if rests.Screening.ID == "" {
 		if d, gone := v.store.Deletion(v.ctx(), a.Latest); gone == nil {
@@ -159,25 +171,31 @@ func changeAlert(v *visit) {
 		v.problem(http.StatusBadRequest, v.tongue.Say("请从告警页面操作。", "Use the forms of the alert's page."))
 		return
 	}
-	switch v.r.PathValue("what") {
+	what := v.r.PathValue("what")
+	var outcome mqtt.AlertOutcome
+	var reading store.Reading
+	switch what {
 	case "take":
 		err = v.take(id, version)
 		if err == nil && before.Alert.State == store.New && v.cfg.Taken != nil {
 			v.cfg.Taken(v.now.Sub(before.Alert.Received))
 		}
 	case "read":
-		var reading store.Reading
 		if before.Bare {
 			reading, err = bareReadingOf(v.r)
 		} else {
 			reading, err = readingOf(v.r)
+		}
+		if last := before.LastChange(); err != nil && last.Version > version {
+			err = &store.ConflictError{Alert: before.Alert, Last: last}
 		}
 		if err == nil {
 			v.rememberHabit(reading)
 			_, err = v.store.AddReading(v.ctx(), id, version, who, reading, v.now)
 		}
 	case "close":
-		_, err = v.store.CloseAlert(v.ctx(), id, version, who, mqtt.AlertOutcome(v.r.FormValue("outcome")), v.now)
+		outcome = mqtt.AlertOutcome(v.r.FormValue("outcome"))
+		_, err = v.store.CloseAlert(v.ctx(), id, version, who, outcome, v.now)
 	case "undo":
 		_, err = v.store.Undo(v.ctx(), id, version, who, v.now)
 	default:
@@ -187,8 +205,15 @@ func changeAlert(v *visit) {
 	if err == nil {
 		err = v.store.Note(v.ctx(), store.AuditLine{
 			At: v.now, By: accounts.AuthorOf(v.r, v.account), What: store.ChangedAlert, About: id, Scope: before.Gate,
-			Detail: strings.TrimSpace(v.r.PathValue("what") + " " + v.r.FormValue("outcome")),
+			Detail: strings.TrimSpace(what + " " + string(outcome)),
 		})
+	}
+	var conflict *store.ConflictError
+	if errors.As(err, &conflict) {
+		last := conflict.Last
+		if last.Version == version+1 && last.Who == who && last.What == what && last.Outcome == outcome && (last.Reading == nil || *last.Reading == reading) {
+			err = nil // the same form, sent twice
+		}
 	}
 	v.afterChange(before, err)
 }
@@ -234,6 +259,9 @@ func (v *visit) meanwhile(last store.Change) string {
 	ago := v.tongue.Ago(v.now.Sub(last.At))
 	if last.Who == "" {
 		return fmt.Sprintf(v.tongue.Say("告警 %s前超时，已退回待处理。您没有改动任何内容。", "It was given back %s ago, for nobody had followed it up. Nothing of yours was changed."), ago)
+	}
+	if last.Who == v.account.FullName {
+		return fmt.Sprintf(v.tongue.Say("您自己 %s前已操作（%s），这次没有改动任何内容。", "You changed it yourself %s ago (%s). This time nothing was changed."), ago, v.tongue.Word(last.What))
 	}
 	return fmt.Sprintf(v.tongue.Say("%s %s前已先操作（%s）。您没有改动任何内容。", "%s was first, %s ago (%s). Nothing of yours was changed."),
 		last.Who, ago, v.tongue.Word(last.What))

@@ -21,6 +21,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	pages "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -134,13 +135,44 @@ func (b *tab) open(path string) {
 
 func (b *tab) fill(field, value string) {
 	b.t.Helper()
-	evaluate[bool](b, `(document.querySelector('input[name="`+field+`"]').value = "", true)`)
-	b.do(chromedp.SendKeys(chromedp.CSS(`input[name="`+field+`"]`), value))
+	b.fillIn(`input[name="`+field+`"]`, value)
 }
 
+// fillIn types into the field that a selector finds.
+func (b *tab) fillIn(selector, value string) {
+	b.t.Helper()
+	b.wait(selector, `((field) => { field.value = ""; field.focus(); return field === document.activeElement; })(document.querySelector(`+strconv.Quote(selector)+`))`)
+	b.do(chromedp.KeyEvent(value))
+}
+
+// click presses what a selector finds, again where that was just made anew, or not painted yet, and lets go once it is pressed.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector)))
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	find := `document.querySelector(` + strconv.Quote(selector) + `)`
+	mouse := func(what input.DispatchMouseEventType, x, y float64) {
+		b.t.Helper()
+		b.do(chromedp.MouseEvent(what, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	}
+	for ctx.Err() == nil {
+		b.wait(selector, find+`?.checkVisibility()`)
+		at, err := chromedp.Run(ctx, chromedp.Evaluate[[]float64](`((found) => {
+			found.scrollIntoViewIfNeeded();
+			const { x, y, width, height } = found.getClientRects()[0];
+			return [x + width / 2, y + height / 2];
+		})(`+find+`)`))
+		if err != nil {
+			continue
+		}
+		mouse(chromedp.MousePressed, at[0], at[1])
+		if pressed, _ := chromedp.Run(ctx, chromedp.Evaluate[bool](find+`?.matches(":active") ?? false`)); pressed {
+			mouse(chromedp.MouseReleased, at[0], at[1])
+			return
+		}
+		mouse(chromedp.MouseReleased, 0, 0) // where it clicks nothing
+	}
+	b.t.Fatalf("%s can't be pressed; the page says:\n%s", selector, b.text())
 }
 
 func (b *tab) logIn(name, password, lang string) {
@@ -382,12 +414,15 @@ func TestBrowserRefusedReading(t *testing.T) {
 	}
 }
 
-// TestBrowserOutdatedForm has a guard choose where they measure, and then look away while another takes the alert over.
+// TestBrowserOutdatedForm has a guard choose where they measure while the same person is before the gate again, and then look away
+// while another takes the alert over.
 func TestBrowserOutdatedForm(t *testing.T) {
 	c, b, id := takenAlert(t, phone)
 	evaluate[bool](b, `(document.querySelector("[name=place]:not(:checked)").click(), true)`)
+	c.alert(north, func(d *event.Data) { d.RescreenOf = id })
 	c.alert(south)
-	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2"`)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2" && (window.since ??= Date.now())`)
+	b.wait("time in which the page would say so", `Date.now() - window.since > 1500`)
 	if evaluate[bool](b, `document.body.innerText.includes("This alert has changed")`) {
 		t.Error("an alert that nobody touched is said to have changed")
 	}
@@ -422,6 +457,69 @@ func TestBrowserLostRequest(t *testing.T) {
 	})()`)
 	c.guardTakes(id, phone, "wang", "Wang Wei")
 	b.says("Wang Wei")
+}
+
+// TestBrowserFocusStays has another alert come in before a guard has typed the first figure: what they type goes where it would have.
+func TestBrowserFocusStays(t *testing.T) {
+	c, b, _ := takenAlert(t, phone)
+	for _, field := range []string{"[name=value]", "[name=place][value=mouth]", "button[value=gone]"} {
+		quoted := strconv.Quote(field)
+		b.wait("the focus", `((field) => { field.focus(); document.querySelector("article").aged = true; return field === document.activeElement; })(document.querySelector(`+quoted+`))`)
+		c.alert(south)
+		b.wait("the page made anew", `!document.querySelector("article").aged`)
+		if !evaluate[bool](b, `document.activeElement === document.querySelector(`+quoted+`)`) {
+			t.Errorf("%s had the focus, now %s has", field, evaluate[string](b, "document.activeElement.outerHTML.slice(0, 100)"))
+		}
+	}
+}
+
+// TestBrowserOvertaken has an alert change before its page has heard of any, and while the page asks how it stands.
+func TestBrowserOvertaken(t *testing.T) {
+	c := start(t)
+	c.online(north)
+	heard := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			<-heard
+		}
+		c.pages.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	c.server.URL = front.URL
+	id := c.alert(north)
+	b := c.guardTakes(id, desktop, "lina", "Li Na")
+	take := func(version int64, who string) {
+		t.Helper()
+		if _, err := c.store.Take(t.Context(), id, version, who, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(1, "Wang Wei")
+	for {
+		now, changed := c.pages.newest()
+		if now.alerts[0].TakenBy == "Wang Wei" {
+			break
+		}
+		<-changed
+	}
+	close(heard)
+	b.says("taken · Wang Wei")
+	evaluate[bool](b, `(() => {
+		const ask = window.fetch;
+		window.fetch = async (address, options) => {
+			const answer = await ask(address, options);
+			if (!window.answer && String(address).includes("part=alert")) await new Promise((resolve) => { window.answer = resolve; });
+			return answer;
+		};
+		return true;
+	})()`)
+	take(2, "Chen Jie")
+	b.wait("the page asks", "window.answer")
+	take(3, "Zhao Min")
+	c.alert(south)
+	b.wait("the other alert", `document.getElementById("count-alerts").textContent === "2"`)
+	evaluate[bool](b, "(answer(), true)")
+	b.says("taken · Zhao Min")
 }
 
 // TestBrowserOverdue has an alert that was taken and not followed up.
@@ -837,9 +935,8 @@ func TestBrowserKeys(t *testing.T) {
 	press("h")
 	b.wait("Now", `location.pathname === "/" && document.readyState === "complete"`)
 	b.open("/history")
-	b.do(chromedp.Click(chromedp.CSS("summary")))
-	b.do(chromedp.Focus(chromedp.CSS("[name=least]")))
-	press("37nth?5")
+	b.click("summary")
+	b.fill("least", "37nth?5")
 	b.wait("all is typed", `document.querySelector("[name=least]").value === "37nth?5" && location.pathname === "/history" && !document.getElementById("keys").open`)
 	b.open("/")
 	b.wait("the keys", `document.readyState === "complete" && !document.getElementById("show-keys").hidden`)

@@ -49,13 +49,6 @@ func (c *console) tamper(statement string) {
 	}
 }
 
-// fillIn types into the field that a selector finds.
-func (b *tab) fillIn(selector, value string) {
-	b.t.Helper()
-	evaluate[bool](b, "(document.querySelector('"+selector+"').value = '', true)")
-	b.do(chromedp.SendKeys(chromedp.CSS(selector), value))
-}
-
 // TestWhoSawATemperature has every page that shows one leave a line, and one that is looked at all the time only one.
 func TestWhoSawATemperature(t *testing.T) {
 	c := start(t)

@@ -451,6 +451,53 @@ func TestOtherSites(t *testing.T) {
 	}
 }
 
+// TestFormsSentLate has forms come twice, and after others have changed the alert.
+func TestFormsSentLate(t *testing.T) {
+	c := start(t)
+	id := c.alert(north)
+	lina, wang := c.client("lina", c.account("lina", "Li Na", store.Guard, mqtt.Gate{})), c.client("wang", c.account("wang", "Wang Wei", store.Guard, mqtt.Gate{}))
+	reading := func(version, value string) url.Values {
+		return url.Values{"version": {version}, "value": {value}, "unit": {"°C"}, "place": {"ear"}, "thermometer": {"T7"}}
+	}
+	for _, test := range []struct {
+		who    *client
+		what   string
+		form   url.Values
+		status int
+		notice string
+	}{
+		{lina, "take", url.Values{"version": {"0"}, "outcome": {"anything"}}, http.StatusOK, ""},
+		{lina, "take", url.Values{"version": {"0"}}, http.StatusOK, ""},
+		{wang, "take", url.Values{"version": {"1"}}, http.StatusOK, ""},
+		{lina, "read", reading("1", "378"), http.StatusConflict, "Wang Wei was first"},
+		{lina, "read", reading("1", "37.8"), http.StatusConflict, "Wang Wei was first"},
+		{wang, "read", reading("2", "37.8"), http.StatusOK, ""},
+		{wang, "read", reading("2", "37.8"), http.StatusOK, ""},
+		{wang, "read", reading("2", "38.7"), http.StatusConflict, "You changed it yourself"},
+		{wang, "close", url.Values{"version": {"3"}, "outcome": {"confirmed"}}, http.StatusOK, ""},
+		{wang, "close", url.Values{"version": {"3"}, "outcome": {"confirmed"}}, http.StatusOK, ""},
+		{wang, "close", url.Values{"version": {"3"}, "outcome": {"false"}}, http.StatusConflict, "You changed it yourself"},
+		{lina, "close", url.Values{"version": {"3"}, "outcome": {"confirmed"}}, http.StatusConflict, "Wang Wei was first"},
+	} {
+		status, body := test.who.post("/alerts/"+id+"/"+test.what, test.form)
+		if status != test.status || !strings.Contains(body, test.notice) || strings.Contains(body, `id="notice"`) != (test.notice != "") {
+			t.Errorf("%s %v: %d, want %d and %q\n%s", test.what, test.form, status, test.status, test.notice, body)
+		}
+	}
+	if a, changes, err := c.store.Alert(t.Context(), id); err != nil || len(changes) != 4 || a.Outcome != mqtt.Confirmed {
+		t.Errorf("%+v, %+v, %v", a, changes, err)
+	}
+	lines, err := c.store.Audit(t.Context(), store.AuditFilter{What: store.ChangedAlert}, 10)
+	if err != nil || len(lines) != 4 {
+		t.Errorf("%+v, %v", lines, err)
+	}
+	for _, line := range lines {
+		if strings.Contains(line.Detail, "anything") {
+			t.Errorf("the audit has %q", line.Detail)
+		}
+	}
+}
+
 func TestReading(t *testing.T) {
 	c := start(t)
 	id := c.alert(north)
@@ -461,7 +508,8 @@ func TestReading(t *testing.T) {
 			t.Errorf("%q %s: %d", value, unit, status)
 		}
 	}
-	status, body := b.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"100,9"}, "unit": {"°F"}, "place": {"ear"}, "thermometer": {"T-17"}})
+	longest := strings.Repeat("枪", 60) // as the form lets through
+	status, body := b.post("/alerts/"+id+"/read", url.Values{"version": {"1"}, "value": {"100,9"}, "unit": {"°F"}, "place": {"ear"}, "thermometer": {longest}})
 	if status != 200 || !strings.Contains(body, "100.9 °F") || !strings.Contains(body, "looks like a fever") {
 		t.Errorf("100.9 °F: %d\n%s", status, body)
 	}
@@ -469,7 +517,7 @@ func TestReading(t *testing.T) {
 	if err != nil || a.State != store.Read || fmt.Sprintf("%.2f", *a.ReadCelsius) != "38.28" {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, body := b.get("/alerts/" + id); !strings.Contains(body, `value="T-17"`) {
+	if _, body := b.get("/alerts/" + id); !strings.Contains(body, `value="`+longest+`"`) {
 		t.Error("the thermometer is not remembered")
 	}
 }

@@ -67,6 +67,7 @@ const fetched = {}; // when they were last
 function refresh(name) {
   if (due.has(name)) return;
   due.set(name, setTimeout(async () => {
+    const before = told;
     try {
       await swap(name);
     } catch {
@@ -74,7 +75,7 @@ function refresh(name) {
     } finally {
       due.delete(name);
     }
-    if (wanted(name)) refresh(name);
+    if (told !== before && wanted(name)) refresh(name);
   }, Math.max(0, PACE[name] - (Date.now() - (fetched[name] ?? 0)))));
 }
 
@@ -90,10 +91,10 @@ function filledIn(field) {
   return field.options.length > 0 && field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
 }
 
-// What finds a link or button again in the part that comes instead.
+// What finds a link, button or field again in the part that comes instead.
 function sameAs(control) {
-  const href = control.getAttribute("href");
-  return href ? `main a[href="${CSS.escape(href)}"]` : `#${CSS.escape(control.id || "none")}`;
+  const of = (name) => `[${name}="${CSS.escape(control.getAttribute(name) ?? "")}"]`;
+  return control.id ? of("id") : `main ${control.localName}` + (control.name ? of("name") + of("value") : of("href"));
 }
 
 let asked = 0; // the next look at what is filled in
@@ -116,6 +117,7 @@ async function swap(name) {
   template.innerHTML = await answer.text();
   const fresh = template.content.firstElementChild;
   if (!fresh || stays()) throw new Error("later");
+  shown[name] = version(fresh);
   if (busy(part)) { // what is filled in stays, and whoever does so is told
     outdated.hidden = fresh.dataset.version === part.dataset.version;
     clearTimeout(asked);
@@ -129,25 +131,21 @@ async function swap(name) {
   if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
   settled = name === "alerts" && moved;
   swapped = Date.now();
-  shown[name] = fresh.dataset.version;
 }
 
 let told = null; // what the console said last
 const shown = {};
-for (const part of document.querySelectorAll("[data-part]")) shown[part.dataset.part] = part.dataset.version;
-let alertsAt = null; // version of the alerts that the page of one was made with
+for (const part of document.querySelectorAll("[data-part]")) shown[part.dataset.part] = version(part);
 
-function wanted(name) { return told !== null && name !== "alert" && shown[name] !== undefined && told.parts[name] !== shown[name]; }
+// The page of one alert may change with any: what is beside a person, say.
+function version(part) { return part.dataset.told ?? part.dataset.version; }
+function wanted(name) { return told.parts[name === "alert" ? "alerts" : name] !== shown[name]; }
 
 function hear(message) {
   // A page of a console that was replaced meanwhile goes on while somebody fills it in, or reads what is shown once.
   if (message.build !== build && !("posted" in root.dataset) && !busy(document.body)) return location.reload();
   told = message;
-  for (const name of Object.keys(message.parts)) if (wanted(name)) refresh(name);
-  if (shown.alert !== undefined && alertsAt !== message.parts.alerts) {
-    if (alertsAt !== null) refresh("alert");
-    alertsAt = message.parts.alerts;
-  }
+  for (const name in shown) if (wanted(name)) refresh(name);
   document.title = document.title.replace(/^\(\d+\) /, "");
   if (message.open) document.title = `(${message.open}) ${document.title}`;
   atRest(() => {
