@@ -188,7 +188,7 @@ func connectConsole(t *testing.T, address string) broadcaster {
 
 func (b broadcaster) publish(topic string, retained bool, payload any) {
 	b.t.Helper()
-	if token := b.client.Publish(topic, 1, retained, payload); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if token := b.client.Publish(topic, 1, retained, payload); !token.WaitTimeout(time.Minute) || token.Error() != nil {
 		b.t.Fatal(topic, token.Error())
 	}
 }
