@@ -343,11 +343,11 @@ func TestSiteKeyIsChangedWhileAGateIsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := mqtt.Keys{Site: passcode.Fingerprint(next.Public().(ed25519.PublicKey)), Numbers: 1, Newest: numbers.Fingerprint()}
-	s.statusMu.Lock()
-	if s.status.Keys != want {
-		t.Errorf("its status tells %+v, not %+v", s.status.Keys, want)
-	}
-	s.statusMu.Unlock()
+	soon(t, "its status tells the keys", func() bool { // which follows what it goes by
+		s.statusMu.Lock()
+		defer s.statusMu.Unlock()
+		return s.status.Keys == want
+	})
 	for _, payload := range [][]byte{
 		list(siteKey, math.MaxUint64, nil), list(siteKey, math.MaxUint64, nil, handOver(next)), list(thief, math.MaxUint64, nil, handOver(thief)), {},
 	} {

@@ -23,12 +23,16 @@ import (
 // TestDemo runs the whole gate and looks at it from outside: an event over MQTT, the pages, the metrics, the end.
 func TestDemo(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // of a machine that does much else
 	defer cancel()
 	printed, out := io.Pipe()
 	ended := make(chan error, 1)
 	var logs testdata.Text
-	go func() { ended <- demo(ctx, nil, camera.Options{}, out, &logs) }()
+	go func() {
+		err := demo(ctx, nil, camera.Options{}, out, &logs)
+		out.CloseWithError(err) // where it ends before it has said everything
+		ended <- err
+	}()
 	pages, broker, console := addresses(t, printed)
 
 	e := firstEvent(t, ctx, broker)
@@ -91,7 +95,7 @@ func addresses(t *testing.T, printed io.Reader) (pages, broker, console string) 
 		}
 	}
 	if pages == "" || broker == "" || console == "" {
-		t.Fatal("the demo printed no addresses")
+		t.Fatalf("the demo printed no addresses: %v", lines.Err())
 	}
 	return pages, broker, console
 }
