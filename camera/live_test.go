@@ -175,7 +175,7 @@ func TestLiveSurvivesStallAndDeathOfTheSender(t *testing.T) {
 	port := testdata.FreePort(t)
 	sink := fmt.Sprintf("gdppay ! tcpserversink host=127.0.0.1 port=%d", port)
 	config := DefaultLiveConfig()
-	config.StallAfter, config.RetryMax = time.Second, 500*time.Millisecond
+	config.StallAfter, config.RetryMax = 5*time.Second, 500*time.Millisecond // a busy machine shows pictures late
 	camera := watch(t, fmt.Sprintf("gst:tcpclientsrc host=127.0.0.1 port=%d ! gdpdepay", port), config)
 
 	if status := camera.await(Lost); status.Err == nil {

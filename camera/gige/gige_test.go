@@ -89,7 +89,7 @@ func startFake(t *testing.T, description string) {
 // theOnly waits until exactly one camera is found.
 func theOnly(t *testing.T) gige.Camera {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		cameras, err := gige.List(context.Background())
 		if err == nil && len(cameras) == 1 && cameras[0].Serial != "" {
 			return cameras[0]

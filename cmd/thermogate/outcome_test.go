@@ -174,7 +174,7 @@ func TestOutcomeOnlyLeavesNoTemperature(t *testing.T) {
 // stream is what the gate tells an open page of guards, up to its first verdict.
 func stream(t *testing.T, gate string) []byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, gate+"/stream", nil)
 	if err != nil {

@@ -30,10 +30,10 @@ func TestAlertHasAPicture(t *testing.T) {
 			c.DataDir, c.HTTP.Listen, c.Broker.Listen = t.TempDir(), "127.0.0.1:0", testdata.FreeAddress(t)
 			c.MQTT.Snapshots = on
 			scenario := filepath.Join(t.TempDir(), "fever.yaml")
-			if err := os.WriteFile(scenario, []byte("people: [{at: 1s, skin_celsius: 38, stand: 20s, height_metres: 1.64, seed: 7000}]\n"), 0o600); err != nil {
+			if err := os.WriteFile(scenario, []byte("people: [{at: 1s, skin_celsius: 38, stand: 20s, height_metres: 1.64, seed: 7000}]\nrepeat: true\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var logged bytes.Buffer
+			var logged testdata.Text
 			s, err := openStation(t.Context(), c, func(ctx context.Context) (camera.Source, error) {
 				return openLive(ctx, "simulator:"+scenario, camera.Options{})
 			}, slog.New(slog.NewTextHandler(&logged, nil)))

@@ -87,7 +87,7 @@ func TestWithoutABroker(t *testing.T) {
 	if code, body := get("/healthz"); code != http.StatusOK {
 		t.Errorf("healthz: %d %s", code, body)
 	}
-	for deadline := time.Now().Add(30 * time.Second); c.ingest.State().LastError == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); c.ingest.State().LastError == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 	}
 	code, body := get("/readyz?verbose")
 	var got struct{ Faults []fault }

@@ -96,7 +96,7 @@ func newDistrict(t testing.TB) (guard *browser, address string, plants jetstream
 		t.Fatal(err)
 	}
 	t.Cleanup(plant.Close)
-	if plants, err = jetstream.New(plant); err != nil {
+	if plants, err = jetstream.New(plant, jetstream.WithDefaultTimeout(time.Minute)); err != nil { // the machine may do much else
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); !plant.IsConnected() || !c.receiver.State().Connected; time.Sleep(10 * time.Millisecond) {

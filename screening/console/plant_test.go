@@ -3,7 +3,7 @@ package console
 import (
 	"log/slog"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"testing"
 	"time"
 
@@ -27,7 +27,7 @@ func TestPlantOfADistrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(time.Minute)) // the machine may do much else
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestPlantOfADistrict(t *testing.T) {
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			metrics, missing := b.get("/metrics"), ""
 			for _, line := range lines {
-				if !strings.Contains(metrics, "\nthermogate_console_district_"+line+"\n") {
+				if !regexp.MustCompile("(?m)^thermogate_console_district_" + line + "$").MatchString(metrics) {
 					missing = line
 				}
 			}
@@ -61,7 +61,8 @@ func TestPlantOfADistrict(t *testing.T) {
 			}
 		}
 	}
-	has("connected 1", "sent_total 2", "waiting_messages 0", "refused_total 0")
+	has("connected 1", "sent_total [2-9]", // the site, the gate, and that the gate is silent where that takes long
+		"waiting_messages 0", "refused_total 0")
 	if err := servers.KillNode(0); err != nil {
 		t.Fatal(err)
 	}

@@ -39,12 +39,14 @@ func quietCalls() Calls {
 	return Calls{May: func(event.Event) error { return nil }, Moved: func(Move) {}}
 }
 
+// newDoor has all the time that a machine needs which does much else.
 func newDoor(t *testing.T, cfg Config) *Door {
 	t.Helper()
 	d, err := New(cfg, quietCalls(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.cfg.Timeout = time.Minute
 	return d
 }
 

@@ -28,6 +28,7 @@ type coils struct {
 	conns   []net.Conn
 	spoil   func([]byte) []byte // of answers; nil is not at all
 	quiet   bool                // takes requests and answers nothing
+	broken  bool                // breaks the connection over each request
 	served  int
 }
 
@@ -56,7 +57,7 @@ func startCoils(t *testing.T) *coils {
 
 func (c *coils) config(fail Fail) Config {
 	cfg := DefaultConfig()
-	cfg.Output, cfg.Fail, cfg.Timeout = Modbus, fail, 2*time.Second
+	cfg.Output, cfg.Fail = Modbus, fail
 	cfg.Modbus = ModbusConfig{Address: c.listener.Addr().String(), Unit: 3, Coil: 7}
 	return cfg
 }
@@ -69,6 +70,13 @@ func (c *coils) serve(conn net.Conn) {
 		}
 		pdu := make([]byte, binary.BigEndian.Uint16(header[4:])-1)
 		if _, err := io.ReadFull(conn, pdu); err != nil {
+			return
+		}
+		c.mu.Lock()
+		broken := c.broken
+		c.mu.Unlock()
+		if broken {
+			conn.Close()
 			return
 		}
 		if answer := c.answer(header[6], pdu); answer != nil {
@@ -116,7 +124,8 @@ func (c *coils) spoilt(answer []byte) []byte {
 func (c *coils) wasOn() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.was }
 func (c *coils) isOn() bool  { c.mu.Lock(); defer c.mu.Unlock(); return c.on }
 func (c *coils) hang()       { c.mu.Lock(); c.quiet = true; c.mu.Unlock() }
-func (c *coils) recover()    { c.mu.Lock(); c.quiet = false; c.mu.Unlock() }
+func (c *coils) breakOff()   { c.mu.Lock(); c.broken = true; c.mu.Unlock() }
+func (c *coils) recover()    { c.mu.Lock(); c.quiet, c.broken = false, false; c.mu.Unlock() }
 
 // drop breaks every connection, as a device does that restarts.
 func (c *coils) drop() {
@@ -216,11 +225,11 @@ func TestLockEndsAPulse(t *testing.T) {
 	}
 }
 
-// TestLockThatFailsIsTriedAgain cuts the connection to a device that has to end a pulse.
+// TestLockThatFailsIsTriedAgain has each connection break to a device that has to end a pulse.
 func TestLockThatFailsIsTriedAgain(t *testing.T) {
 	server := startCoils(t)
 	cfg := server.config(Secure)
-	cfg.Pulse, cfg.Timeout = time.Minute, 100*time.Millisecond
+	cfg.Pulse = time.Minute
 	d := newDoor(t, cfg)
 	moves := make(chan Move, 10)
 	d.calls.Moved = func(m Move) { moves <- m }
@@ -228,7 +237,7 @@ func TestLockThatFailsIsTriedAgain(t *testing.T) {
 	d.Open(sample(event.Pass))
 	server.becomes(true)
 	answer(t, answers)
-	server.hang()
+	server.breakOff()
 	d.Lock()
 	if first, then := <-moves, <-moves; first != Opened || then != Cut {
 		t.Errorf("told of %s and %s", first, then)
@@ -254,7 +263,7 @@ func TestWhatACoilAnswers(t *testing.T) {
 		"no such coil":      {func(_ *coils, c *Config) { c.Modbus.Coil = 8 }, no, "no such coil (Modbus exception 2)"},
 		"silent unit":       {func(_ *coils, c *Config) { c.Modbus.Unit = 4 }, nil, "the unit does not answer the gateway"},
 		"nobody listens":    {func(_ *coils, c *Config) { c.Modbus.Address = "127.0.0.1:1" }, no, "refused"},
-		"no answer":         {func(s *coils, c *Config) { s.hang(); c.Timeout = 50 * time.Millisecond }, nil, "no answer in time"},
+		"no answer":         {func(s *coils, _ *Config) { s.hang() }, nil, "no answer in time"},
 		"other value":       {spoil(func(b []byte) []byte { b[10] ^= 0xFF; return b }), nil, "does not confirm"},
 		"other coil":        {spoil(func(b []byte) []byte { b[9]++; return b }), nil, "does not confirm"},
 		"other transaction": {spoil(func(b []byte) []byte { b[1]++; return b }), nil, "another request"},
@@ -268,6 +277,9 @@ func TestWhatACoilAnswers(t *testing.T) {
 			cfg := server.config(Secure)
 			test.change(server, &cfg)
 			d := newDoor(t, cfg)
+			if name == "no answer" {
+				d.cfg.Timeout = time.Second
+			}
 			got := *d.carryOut(command{sample(event.Pass), time.Now()}).Data.Door
 			if diff := cmp.Diff(test.accepted, got.Accepted); diff != "" || !*got.Commanded {
 				t.Errorf("%+v: %s", got, diff)
@@ -308,7 +320,7 @@ func TestDeadDeviceIsToldOnce(t *testing.T) {
 	tend := func() { d.note(d.within(time.Now(), d.output.tend)) }
 	listening := d.cfg.Modbus.Address
 	for range 10 {
-		d.cfg.Timeout = 20 * time.Millisecond // in which it does not answer
+		d.cfg.Timeout = 300 * time.Millisecond // in which it does not answer
 		tend()
 		d.output.(*lock).wire.(*modbus).cfg.Address = "127.0.0.1:1"
 		d.cfg.Timeout = time.Minute // in which it refuses

@@ -24,7 +24,7 @@ import (
 // recovered waits until the disk takes events again.
 func recovered(t *testing.T, j *Journal) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); j.Err() != nil || j.Stats().Waiting > 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); j.Err() != nil || j.Stats().Waiting > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not set right: %v", j.Err())
 		}
@@ -285,7 +285,7 @@ func TestJournalThatIsGoneIsMadeAnew(t *testing.T) {
 			before := j.store
 			take(t, path)
 			appendAll(t, j, 21, 22) // before anybody notices, maybe
-			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 				j.mu.RLock()
 				anew := j.store != before
 				j.mu.RUnlock()
@@ -437,7 +437,7 @@ func TestSlowDiskIsToldAndShared(t *testing.T) {
 	for n := 1; n <= 300; n++ {
 		kept = append(kept, j.Keep(sample(n), false))
 	}
-	for deadline := time.Now().Add(20 * time.Second); !errors.Is(j.Err(), ErrSlow); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !errors.Is(j.Err(), ErrSlow); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("error %v", j.Err())
 		}

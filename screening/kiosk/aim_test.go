@@ -113,7 +113,7 @@ func TestAimingCostsNothingUnwatched(t *testing.T) {
 	if k.aiming.newest != nil {
 		t.Error("a frame is copied for nobody")
 	}
-	answers := make(chan aimReport)
+	answers, began := make(chan aimReport), time.Now()
 	for range 3 {
 		go func() {
 			response, err := http.Get(server.URL + "/aim")
@@ -132,7 +132,7 @@ func TestAimingCostsNothingUnwatched(t *testing.T) {
 		for waiting := true; waiting; {
 			select {
 			case report := <-answers:
-				if report.Number != 1 || report.Face.Width == nil || *report.Face.Width != 40 {
+				if report.Number < 1 || report.Number > k.aiming.views || report.Face.Width == nil || *report.Face.Width != 40 {
 					t.Errorf("%+v", report)
 				}
 				waiting = false
@@ -141,8 +141,8 @@ func TestAimingCostsNothingUnwatched(t *testing.T) {
 			}
 		}
 	}
-	if k.aiming.views > 2 {
-		t.Errorf("%d frames were copied at once", k.aiming.views)
+	if took := time.Since(began); k.aiming.views > 1+uint64(took/viewInterval) {
+		t.Errorf("%d frames were copied within %v", k.aiming.views, took)
 	}
 	if response := get(t, fmt.Sprint(server.URL, "/aim?after=", k.aiming.views), nil); response.StatusCode != http.StatusNoContent { // no other frame comes
 		t.Errorf("answered with %s", response.Status)

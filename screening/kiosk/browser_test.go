@@ -17,6 +17,7 @@ import (
 
 	"thermogate/screening/event"
 	"thermogate/screening/listen"
+	"thermogate/testdata"
 )
 
 // browser starts a Chromium of its own; tabs of it end with the test.
@@ -47,11 +48,11 @@ type gate struct {
 	release func() // from a hold
 }
 
-// startGate listens on address, any free port of this machine where it is empty.
+// startGate listens on address, one that is the test's where it is empty.
 func startGate(t *testing.T, address string) *gate {
 	t.Helper()
 	if address == "" {
-		address = "127.0.0.1:0"
+		address = testdata.FreeAddress(t)
 	}
 	return startGateWith(t, listen.Config{Listen: address}, func(pages http.Handler) http.Handler { return pages })
 }

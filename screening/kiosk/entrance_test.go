@@ -51,7 +51,7 @@ const password = "open sesame"
 
 func startGuarded(t *testing.T) *guarded {
 	t.Helper()
-	g := &guarded{t: t, config: listen.Config{Listen: "127.0.0.1:0"}, folder: t.TempDir()}
+	g := &guarded{t: t, config: listen.Config{Listen: testdata.FreeAddress(t)}, folder: t.TempDir()}
 	g.config.CertFile, g.config.KeyFile = testdata.Certificate(t, "gate.example")
 	if err := os.WriteFile(filepath.Join(g.folder, "password"), []byte(password), 0o600); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,6 @@ func (g *guarded) start() {
 		pages.(*Kiosk).OfferRecalibration(func() error { g.recalibrated.Add(1); return nil })
 		return pages.(*Kiosk).Entrance(private, who, config)
 	})
-	g.config.Listen = g.address
 }
 
 func (g *guarded) at(path string) string { return "https://" + g.address + path }

@@ -160,7 +160,7 @@ func TestCloseEndsStreams(t *testing.T) {
 func TestStreamOutlivesTheLimitsForRequests(t *testing.T) {
 	k := New(DefaultConfig())
 	server := httptest.NewUnstartedServer(k)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second
 	server.Start()
 	t.Cleanup(func() { k.Close(); server.Close() })
 	lines := bufio.NewScanner(get(t, server.URL+"/stream", nil).Body)

@@ -66,7 +66,7 @@ func join(t testing.TB, address, id string, change ...func(*paho.ClientOptions))
 }
 
 func tryJoin(address, id string, change ...func(*paho.ClientOptions)) (paho.Client, error) {
-	options := paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetProtocolVersion(4).SetAutoReconnect(false)
+	options := paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetProtocolVersion(4).SetAutoReconnect(false).SetPingTimeout(time.Minute)
 	for _, c := range change {
 		c(options)
 	}
@@ -636,7 +636,7 @@ func TestOwnBrokerHasRoomForSoMany(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
 		silent = append(silent, conn)
 	}
 	if _, err := silent[2].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
@@ -800,7 +800,7 @@ func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 	}
 	eventually(t, in.has(100))
 	for _, conn := range readers {
-		conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error("a client that does not read is still connected")
 		}
@@ -830,7 +830,7 @@ func TestBrokerSendsLastWills(t *testing.T) {
 	b := startBroker(t, localBroker())
 	sub := subscribe(t, b.Address, "x/#")
 	will := func(o *paho.ClientOptions) { o.SetWill("x/will", o.ClientID, 1, false) }
-	join(t, b.Address, "polite", will).Disconnect(100)
+	join(t, b.Address, "polite", will).Disconnect(60_000) // at most until the broker is told
 	link := newLink(t, b.Address)
 	join(t, link.address(), "broken", will)
 	link.cut()

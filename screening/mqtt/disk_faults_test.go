@@ -7,7 +7,6 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"time"
 
 	"thermogate/screening/journal"
 )
@@ -94,9 +93,5 @@ func TestWhatTheDiskRefusesIsPublishedAtOnce(t *testing.T) {
 	sub.waitFor(t, func(messages []message) bool {
 		return slices.Contains(ids(messages[4:]), sample(4).ID)
 	})
-	for deadline := time.Now().Add(20 * time.Second); j.Stats().Pending > 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d are pending", j.Stats().Pending)
-		}
-	}
+	eventually(t, func() bool { return j.Stats().Pending == 0 })
 }

@@ -56,6 +56,7 @@ func gateUntilKilled(path, broker, own string) error {
 			keep = j.Hold
 		}
 		if _, err := os.Stat(path + ".hush"); err == nil {
+			fmt.Println(hushed)
 			select {}
 		}
 		if err := keep(ctx, sample(n)); err != nil && !errors.Is(err, journal.ErrWaiting) {
@@ -70,6 +71,9 @@ func gateUntilKilled(path, broker, own string) error {
 		time.Sleep(rand.N(40 * time.Millisecond))
 	}
 }
+
+// hushed is the last that a gate prints.
+const hushed = "hushed"
 
 // waits says of which events a door has to answer before they are published.
 func waits(n int) bool { return n%3 == 0 }
@@ -89,8 +93,9 @@ type gateProcess struct {
 	process         *exec.Cmd
 	reading         sync.WaitGroup
 
-	mu    sync.Mutex
-	shown []string
+	mu     sync.Mutex
+	shown  []string
+	hushed bool
 }
 
 func (g *gateProcess) start() {
@@ -108,7 +113,9 @@ func (g *gateProcess) start() {
 	g.reading.Go(func() {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			g.mu.Lock()
-			g.shown = append(g.shown, lines.Text())
+			if g.hushed = lines.Text() == hushed; !g.hushed {
+				g.shown = append(g.shown, lines.Text())
+			}
 			g.mu.Unlock()
 		}
 	})
@@ -144,7 +151,9 @@ func (g *gateProcess) hush() {
 	if err := os.WriteFile(g.journal+".hush", nil, 0o600); err != nil {
 		g.t.Fatal(err)
 	}
-	for before := -1; before != g.count(); time.Sleep(100 * time.Millisecond) {
-		before = g.count()
-	}
+	eventually(g.t, func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.hushed
+	})
 }

@@ -106,13 +106,13 @@ func (m *mosquitto) start() {
 	if err := m.process.Start(); err != nil {
 		m.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", m.address()); err == nil {
+	eventually(m.t, func() bool {
+		conn, err := net.Dial("tcp", m.address())
+		if err == nil {
 			conn.Close()
-			return
 		}
-	}
-	m.t.Fatal("mosquitto does not listen")
+		return err == nil
+	})
 }
 
 func (m *mosquitto) address() string { return fmt.Sprintf("127.0.0.1:%d", m.port) }
@@ -150,7 +150,7 @@ func subscribe(t testing.TB, address, filter string) *subscriber {
 	ready := make(chan struct{}, 100)
 	options := paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(fmt.Sprintf("subscriber-%d", subscribers.Add(1))).
 		SetCleanSession(false).SetConnectRetry(true).SetConnectRetryInterval(20 * time.Millisecond).
-		SetMaxReconnectInterval(100 * time.Millisecond).SetKeepAlive(5 * time.Second).
+		SetMaxReconnectInterval(100 * time.Millisecond).SetKeepAlive(keepAlive).SetPingTimeout(keepAlive).
 		SetOnConnectHandler(func(c paho.Client) {
 			if c.Subscribe(filter, 1, s.receive).WaitTimeout(time.Minute) {
 				ready <- struct{}{}
@@ -193,8 +193,7 @@ func (s *subscriber) all() []message {
 // waitFor returns the messages once enough says so.
 func (s *subscriber) waitFor(t testing.TB, enough func([]message) bool) []message {
 	t.Helper()
-	const limit = time.Minute // of a machine that does much else
-	deadline := time.After(limit)
+	const limit = time.Minute // without a message, of a machine that does much else
 	for {
 		messages := s.all()
 		if enough(messages) {
@@ -202,7 +201,7 @@ func (s *subscriber) waitFor(t testing.TB, enough func([]message) bool) []messag
 		}
 		select {
 		case <-s.arrived:
-		case <-deadline:
+		case <-time.After(limit):
 			t.Fatalf("waited %v in vain, %d messages came", limit, len(messages))
 		}
 	}
@@ -212,10 +211,13 @@ func atLeast(n int) func([]message) bool {
 	return func(messages []message) bool { return len(messages) >= n }
 }
 
+// keepAlive is longer than a machine with much else to do takes to say that a client is there.
+const keepAlive = 30 * time.Second
+
 func testConfig(address string) Config {
 	cfg := DefaultConfig()
 	cfg.Broker = "mqtt://" + address
-	cfg.KeepAlive = 2 * time.Second
+	cfg.KeepAlive = keepAlive
 	return cfg
 }
 

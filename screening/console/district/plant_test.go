@@ -178,15 +178,12 @@ type received struct {
 // taken takes all messages out of the stream, as the district does.
 func taken(t *testing.T, s jetstream.Stream) (all []received) {
 	t.Helper()
-	info, err := s.Info(t.Context())
+	count := streamed(t, s)
+	consumer, err := s.CreateOrUpdateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "district", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Hour, MaxAckPending: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := s.CreateOrUpdateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "district", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range fetched(t, consumer, info.State.Msgs) {
+	for _, m := range fetched(t, consumer, count) {
 		all = append(all, received{m.Subject(), m.Headers().Get(jetstream.MsgIDHeader), m.Data()})
 		if err := m.DoubleAck(t.Context()); err != nil { // what the server has not yet let go of would be counted again
 			t.Fatal(err)
@@ -535,15 +532,6 @@ func TestKilled(t *testing.T) {
 			}
 		}
 	})
-}
-
-func streamed(t *testing.T, s jetstream.Stream) uint64 {
-	t.Helper()
-	info, err := s.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.State.Msgs
 }
 
 func TestStoppedDistrictIsForgotten(t *testing.T) {

@@ -2,7 +2,6 @@ package district
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -46,16 +45,25 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// stream makes the stream of a district.
-func stream(t *testing.T, conn *nats.Conn, cfg StreamConfig) jetstream.Stream {
+// answerLimit is for what is asked of servers: a machine that does much else has them answer late.
+const answerLimit = time.Minute
+
+// asking asks servers over a connection.
+func asking(t *testing.T, conn *nats.Conn) jetstream.JetStream {
 	t.Helper()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(answerLimit))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	return js
+}
+
+// stream makes the stream of a district.
+func stream(t *testing.T, conn *nats.Conn, cfg StreamConfig) jetstream.Stream {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), answerLimit)
 	defer cancel()
-	made, err := EnsureStream(ctx, js, cfg)
+	made, err := EnsureStream(ctx, asking(t, conn), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,47 +85,64 @@ func publish(t *testing.T, conn *nats.Conn, outbox Outbox) (p *Publisher, stop f
 	return p, stop
 }
 
+// streamInfo asks the stream how it stands, again where that is lost: servers that have just started lose what they are asked.
+func streamInfo(t *testing.T, s jetstream.Stream) (info *jetstream.StreamInfo) {
+	t.Helper()
+	eventually(t, "stream that answers", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), askLimit)
+		defer cancel()
+		var err error
+		info, err = s.Info(ctx)
+		return err == nil
+	})
+	return info
+}
+
+// streamed is how many messages are in the stream.
+func streamed(t *testing.T, s jetstream.Stream) uint64 {
+	t.Helper()
+	return streamInfo(t, s).State.Msgs
+}
+
 // stored are the ids of all messages in the stream, in order.
 func stored(t *testing.T, s jetstream.Stream) []string {
 	t.Helper()
-	var info *jetstream.StreamInfo
-	var consumer jetstream.Consumer
-	var err error
-	eventually(t, "stream that answers", func() bool { // servers that have just started lose what they are asked
-		info, err = s.Info(t.Context())
-		return err == nil
-	})
-	if info.State.Msgs == 0 {
+	count := streamed(t, s)
+	if count == 0 {
 		return nil
 	}
+	var consumer jetstream.Consumer
 	eventually(t, "consumer", func() bool {
-		consumer, err = s.CreateConsumer(t.Context(), jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), askLimit)
+		defer cancel()
+		var err error
+		consumer, err = s.CreateConsumer(ctx, jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Hour, MaxAckPending: -1})
 		return err == nil
 	})
 	defer s.DeleteConsumer(context.WithoutCancel(t.Context()), consumer.CachedInfo().Name)
 	var ids []string
-	for _, m := range fetched(t, consumer, info.State.Msgs) {
+	for _, m := range fetched(t, consumer, count) {
 		ids = append(ids, m.Headers().Get(jetstream.MsgIDHeader))
 	}
 	return ids
 }
 
-// fetched is so many messages of a consumer.
+// fetched is so many messages of a consumer. The servers may not have agreed yet which of them it is at, or be busy.
 func fetched(t *testing.T, consumer jetstream.Consumer, count uint64) (all []jetstream.Msg) {
 	t.Helper()
-	for uint64(len(all)) < count {
+	eventually(t, fmt.Sprint("way for ", count, " messages out of the stream"), func() bool {
+		if uint64(len(all)) == count {
+			return true
+		}
 		batch, err := consumer.Fetch(int(count)-len(all), jetstream.FetchMaxWait(5*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := len(all)
 		for m := range batch.Messages() {
 			all = append(all, m)
 		}
-		if len(all) == before && !errors.Is(batch.Error(), nats.ErrNoResponders) { // they may not have agreed yet which of them the consumer is at
-			t.Fatalf("%d of %d messages come out of the stream: %v", len(all), count, batch.Error())
-		}
-	}
+		return uint64(len(all)) == count
+	})
 	return all
 }
 

@@ -68,6 +68,7 @@ func gateUntilKilled(path, address, own string) error {
 	go c.Run(ctx)
 	for {
 		if _, err := os.Stat(path + ".hush"); err == nil {
+			fmt.Println(hushed)
 			select {}
 		}
 		e := sample(event.Pass)
@@ -80,6 +81,9 @@ func gateUntilKilled(path, address, own string) error {
 		time.Sleep(rand.N(20 * time.Millisecond))
 	}
 }
+
+// hushed is the last that a gate prints.
+const hushed = "hushed"
 
 func consoleUntilKilled(path, address string) error {
 	ctx := context.Background()
@@ -283,10 +287,12 @@ func (f *factory) soak(rounds int, first string) {
 	if err := os.WriteFile(f.journal+".hush", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for before := -1; before != len(f.gate.all()); time.Sleep(200 * time.Millisecond) {
-		before = len(f.gate.all())
-	}
-	shown := f.gate.all()
+	var shown []string
+	eventually(t, "the gate shows nothing more", func() bool {
+		shown = f.gate.all()
+		return slices.Contains(shown, hushed)
+	})
+	shown = shown[:len(shown)-1]
 	f.console.kill()
 	s := openStore(t, f.file)
 	i, _ := run(t, f.address, s)

@@ -110,7 +110,7 @@ func within(t testing.TB, limit time.Duration, what string, is func() bool) {
 
 func brokerConfig(address string) mqtt.Config {
 	cfg := mqtt.DefaultConfig()
-	cfg.Broker, cfg.KeepAlive = "mqtt://"+address, 2*time.Second
+	cfg.Broker = "mqtt://" + address
 	return cfg
 }
 

@@ -28,11 +28,11 @@ func TestPicturesComeIn(t *testing.T) {
 	p.publish("snapshot/"+ids[1], false, "<html>")
 	p.publish("snapshot/"+ids[2], false, picture.String()+strings.Repeat("x", mqtt.MaxSnapshotBytes))
 	p.event(1)
-	eventually(t, "what comes after them is there", func() bool { return len(events(t, s)) == 1 })
 	has := func(id string) bool {
 		_, err := s.Snapshot(t.Context(), store.Alert{Gate: north, Event: id, Latest: id})
 		return err == nil
 	}
+	eventually(t, "the picture is there, and what comes after it", func() bool { return len(events(t, s)) == 1 && has(ids[0]) })
 	if !has(ids[0]) || has(ids[1]) || has(ids[2]) {
 		t.Errorf("pictures: %v %v %v; only the first is one", has(ids[0]), has(ids[1]), has(ids[2]))
 	}

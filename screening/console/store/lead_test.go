@@ -80,7 +80,7 @@ func TestOneConsoleLeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	others, _ := leading(t, b)
-	for deadline := time.Now().Add(30 * time.Second); b.Elsewhere() == nil || !b.Elsewhere().Connected || b.Elsewhere().Reports != fault; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); b.Elsewhere() == nil || !b.Elsewhere().Connected || b.Elsewhere().Reports != fault; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a console that stands by does not know of the other")
 		}
@@ -201,7 +201,7 @@ func TestLeadIsLeft(t *testing.T) {
 	})
 	<-begun
 	terms, stop := leading(t, b)
-	for deadline := time.Now().Add(30 * time.Second); b.Elsewhere() == nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); b.Elsewhere() == nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the other console does not stand by")
 		}

@@ -61,7 +61,7 @@ func (n Node) config() string {
 }
 
 // readyLimit is how long servers may take until JetStream works, on a machine that does much else.
-const readyLimit = time.Minute
+const readyLimit = 3 * time.Minute
 
 // Start runs so many servers, 1 or 3, on free ports of this machine, and returns once JetStream works.
 func Start(nodes int, options Options) (*Cluster, error) {
@@ -156,13 +156,15 @@ func (c *Cluster) answers(ctx context.Context, options []nats.Option) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ask, cancel := context.WithTimeout(ctx, time.Second) // servers that have not found each other do not answer
 	defer cancel()
-	if _, err = js.AccountInfo(ctx); err != nil || len(c.nodes) == 1 {
+	if _, err = js.AccountInfo(ask); err != nil || len(c.nodes) == 1 {
 		return err
 	}
 	// A stream on all of them is what a cluster can make once all have found each other.
 	const probe = "NATSTEST"
+	ctx, cancelProbe := context.WithTimeout(ctx, 10*time.Second)
+	defer cancelProbe()
 	if _, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: probe, Subjects: []string{"natstest"}, Replicas: len(c.nodes)}); err != nil {
 		return err
 	}

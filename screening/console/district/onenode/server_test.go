@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"thermogate/screening/console/district"
+	"thermogate/testdata"
 )
 
 func start(t *testing.T, cfg district.OneNode) *Server {
@@ -49,7 +50,7 @@ func own(t *testing.T, s *Server) jetstream.Stream {
 // TestServer takes what plants publish, keeps it over a restart, and lets them do nothing else.
 func TestServer(t *testing.T) {
 	cfg := district.DefaultOneNode()
-	cfg.Listen, cfg.Folder = "127.0.0.1:0", t.TempDir()
+	cfg.Listen, cfg.Folder = testdata.FreeAddress(t), t.TempDir() // which it has again after its restart
 	s := start(t, cfg)
 	user, password := s.Made()
 	if user != "plants" || password == "" {
@@ -76,7 +77,7 @@ func TestServer(t *testing.T) {
 	publish := func(id string) error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := js.Publish(ctx, district.Subject("plant", district.EventKind), []byte("{}"), jetstream.WithMsgID(id), jetstream.WithRetryAttempts(20))
+		_, err := js.Publish(ctx, district.Subject("plant", district.EventKind), []byte("{}"), jetstream.WithMsgID(id), jetstream.WithRetryAttempts(1000))
 		return err
 	}
 	if err := publish("1"); err != nil {
@@ -101,12 +102,11 @@ func TestServer(t *testing.T) {
 	}
 
 	s.Close()
-	cfg.Listen = strings.TrimPrefix(s.URL(), "nats://")
 	again := start(t, cfg)
 	if _, told := again.Made(); told != "" {
 		t.Error("another password is made")
 	}
-	for deadline := time.Now().Add(30 * time.Second); !plant.IsConnected() && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !plant.IsConnected() && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 	}
 	if err := publish("1"); err != nil { // which it knows
 		t.Fatal(err)
