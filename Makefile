@@ -20,8 +20,8 @@ build:
 test: build
 	deploy/install-packages test
 	go vet ./...
-	go test -race -short -timeout 20m ./...
-	go test -timeout 20m $(figures)
+	go test -race -short -timeout 40m ./...
+	go test -timeout 40m $(figures)
 
 # Debian packages of gate, console and kiosk for this machine, in bin/packages; deploy/release makes those of a release.
 packages:
