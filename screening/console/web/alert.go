@@ -171,16 +171,16 @@ func changeAlert(v *visit) {
 		v.problem(http.StatusBadRequest, v.tongue.Say("请从告警页面操作。", "Use the forms of the alert's page."))
 		return
 	}
-	what := v.r.PathValue("what")
-	var outcome mqtt.AlertOutcome
-	var reading store.Reading
-	switch what {
+	wanted := store.Change{Version: version + 1, Who: who, What: v.r.PathValue("what")}
+	switch wanted.What {
 	case "take":
 		err = v.take(id, version)
 		if err == nil && before.Alert.State == store.New && v.cfg.Taken != nil {
 			v.cfg.Taken(v.now.Sub(before.Alert.Received))
 		}
 	case "read":
+		var reading store.Reading
+		wanted.Reading = &reading
 		if before.Bare {
 			reading, err = bareReadingOf(v.r)
 		} else {
@@ -194,8 +194,8 @@ func changeAlert(v *visit) {
 			_, err = v.store.AddReading(v.ctx(), id, version, who, reading, v.now)
 		}
 	case "close":
-		outcome = mqtt.AlertOutcome(v.r.FormValue("outcome"))
-		_, err = v.store.CloseAlert(v.ctx(), id, version, who, outcome, v.now)
+		wanted.Outcome = mqtt.AlertOutcome(v.r.FormValue("outcome"))
+		_, err = v.store.CloseAlert(v.ctx(), id, version, who, wanted.Outcome, v.now)
 	case "undo":
 		_, err = v.store.Undo(v.ctx(), id, version, who, v.now)
 	default:
@@ -205,17 +205,24 @@ func changeAlert(v *visit) {
 	if err == nil {
 		err = v.store.Note(v.ctx(), store.AuditLine{
 			At: v.now, By: accounts.AuthorOf(v.r, v.account), What: store.ChangedAlert, About: id, Scope: before.Gate,
-			Detail: strings.TrimSpace(what + " " + string(outcome)),
+			Detail: strings.TrimSpace(wanted.What + " " + string(wanted.Outcome)),
 		})
 	}
-	var conflict *store.ConflictError
-	if errors.As(err, &conflict) {
-		last := conflict.Last
-		if last.Version == version+1 && last.Who == who && last.What == what && last.Outcome == outcome && (last.Reading == nil || *last.Reading == reading) {
-			err = nil // the same form, sent twice
-		}
+	if sentTwice(wanted, err) {
+		err = nil
 	}
 	v.afterChange(before, err)
+}
+
+// sentTwice says whether a change was refused only because its form had been sent before.
+func sentTwice(wanted store.Change, err error) bool {
+	var conflict *store.ConflictError
+	if !errors.As(err, &conflict) {
+		return false
+	}
+	last := conflict.Last
+	return last.Version == wanted.Version && last.Who == wanted.Who && last.What == wanted.What && last.Outcome == wanted.Outcome &&
+		(last.Reading == nil || *last.Reading == *wanted.Reading)
 }
 
 // take takes an alert. That it has gone to the managers meanwhile keeps nobody from it.
