@@ -74,7 +74,9 @@ const (
 	reconnectJitter = time.Second
 	pingInterval    = 5 * time.Second
 	pingsMissed     = 2
-	connectLimit    = 5 * time.Second
+
+	// ConnectLimit is how long a server may take to answer. One that gives up sooner on who comes turns them away when it is busy.
+	ConnectLimit = 5 * time.Second
 )
 
 // Connect returns a connection that is made and made again in the background until it is closed. Its error is of the
@@ -95,7 +97,7 @@ func connectTelling(cfg Config, name string, told *told) (*nats.Conn, error) {
 	return nats.Connect(strings.Join(cfg.Servers, ","), append(options,
 		nats.Name(name), nats.CustomInboxPrefix(Inbox(inbox)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(),
-		nats.ReconnectWait(reconnectPause), nats.ReconnectJitter(reconnectJitter, reconnectJitter), nats.Timeout(connectLimit),
+		nats.ReconnectWait(reconnectPause), nats.ReconnectJitter(reconnectJitter, reconnectJitter), nats.Timeout(ConnectLimit),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsMissed),
 		nats.ReconnectBufSize(-1), // what can't be sent now is not kept twice
 		nats.ConnectHandler(func(c *nats.Conn) { told.connected(c) }),

@@ -27,7 +27,6 @@ type alertPage struct {
 	Limit   float64         // from which on it does
 	Entered string          // value that was refused
 	habit   store.Reading   // of the visitor
-	Version string          // of the part, for the live update
 	Told    string          // version of all alerts that open pages were told of before this was read
 	Picture bool            // there is one
 	Bare    bool            // outcomes only are kept: what a thermometer says is not asked for
@@ -76,7 +75,7 @@ func (v *visit) alertPage(id string) (alertPage, error) {
 	page := alertPage{
 		openAlert: openAlert{a, rests}, Changes: changes, Mine: a.TakenBy == v.account.FullName && a.State != store.Closed,
 		Limit: v.cfg.FeverCelsius, habit: habitOf(v.r),
-		Version: strconv.FormatInt(a.Version, 10), Told: told, Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
+		Told: told, Bare: v.store.OutcomeOnly(a.Gate.Site) || rests.Screening.Data.OutcomeOnly,
 	}
 	if rests.Screening.ID == "" {
 		if d, gone := v.store.Deletion(v.ctx(), a.Latest); gone == nil {

@@ -33,9 +33,6 @@ const (
 	// hashCost is the least: made passwords nobody guesses, and the hash of another is in memory only. A hundred plants that come
 	// at once would not all be looked at before they give up, and come again, and so on.
 	hashCost = bcrypt.MinCost
-	// authLimit is how long somebody who connects may take to say who it is, as long as a plant waits for the answer. After an outage
-	// all come at once, and a busy server that turned them away after its usual 2 s would have them come again and again.
-	authLimit = 5 * time.Second
 	// maxPayload bounds a message in bytes; the longest is an event of 64 KiB.
 	maxPayload = 128 << 10
 )
@@ -97,7 +94,8 @@ func (s *Server) options(cfg district.OneNode, log *slog.Logger) (*server.Option
 	}
 	options := &server.Options{
 		ServerName: "thermogate-district", Host: host, Port: number, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
-		AuthTimeout: authLimit.Seconds(),
+		// After an outage all come at once, and a busy server that turned them away after its usual 2 s would have them come again and again.
+		AuthTimeout: district.ConnectLimit.Seconds(),
 		JetStream:   true, StoreDir: cfg.Folder, SyncAlways: true, // what is confirmed is not on any other machine
 		Users: []*server.User{
 			{Username: ownUser, Password: string(own), AllowedConnectionTypes: map[string]struct{}{"IN_PROCESS": {}}},
